@@ -1,0 +1,34 @@
+/**
+ * Event lines: what happened on the DUT, one JSON object a line, over a virtio-serial port or into a file.
+ * A stream without the final `end` record is a failed run, whatever stood in it (vmtest's rule).
+ */
+import type { Verdict } from "./verdict.ts";
+
+/** Name of the virtio-serial port the DUT writes its events to. */
+export const EVENT_PORT_NAME = "org.dutboot.events";
+
+export type EventBody =
+  | { event: "start"; agent: string }
+  | { event: "phase_start"; phase: string }
+  | { event: "phase_end"; phase: string; outcome: "done" | "failed" | "skipped"; durationMs: number }
+  | { event: "report"; topic: string; [key: string]: unknown }
+  | { event: "end"; verdict: Verdict; peakRssBytes: number };
+
+/** `v` is the format's version, `seq` counts from 0 without gaps, `uptimeMs` is the DUT's own clock since power-on. */
+export type EventLine = { v: 1; seq: number; uptimeMs: number } & EventBody;
+
+export function formatEventLine(line: EventLine): string {
+  return `${JSON.stringify(line)}\n`;
+}
+
+/** The event of one line, or undefined for anything that is not one (boot noise, a cut line). */
+export function parseEventLine(text: string): EventLine | undefined {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value !== "object" || value === null) return undefined;
+    const line = value as Partial<EventLine>;
+    return line.v === 1 && typeof line.event === "string" ? (line as EventLine) : undefined;
+  } catch {
+    return undefined;
+  }
+}

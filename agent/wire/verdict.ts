@@ -1,0 +1,33 @@
+/**
+ * The verdict: the one final answer of a boot, as a record (results/verdict.json, the last event)
+ * and as the last line on the console. Host and DUT share this file; VERSION counts its breaking changes.
+ */
+import type { Blame, ErrorCode } from "../errors.ts";
+
+export const VERDICT_VERSION = 1;
+
+export interface PhaseRecord {
+  name: string;
+  durationMs: number;
+  outcome: "done" | "failed" | "skipped";
+}
+
+export interface Verdict {
+  version: typeof VERDICT_VERSION;
+  verdict: "pass" | "fail" | "error";
+  /** The test's exit code; null when no test ran to its end. */
+  exitCode: number | null;
+  /** Present on `error` only. */
+  error?: { code: ErrorCode; blame: Blame; phase: string; message: string; hint: string };
+  phases: PhaseRecord[];
+}
+
+const PREFIX = "dutboot: verdict: ";
+
+/** One line without a line end; control characters of the message are escaped so that the line stays one. */
+export function formatVerdictLine(verdict: Verdict): string {
+  if (!verdict.error) return `${PREFIX}${verdict.verdict} exit_code=${verdict.exitCode}`;
+  const { code, blame, phase, message } = verdict.error;
+  const oneLine = message.replace(/[\x00-\x1f\x7f]+/g, " ");
+  return `${PREFIX}error code=${code} blame=${blame} phase=${phase}: ${oneLine}`;
+}
