@@ -43,7 +43,14 @@ export const ERRORS = defineErrors({
   },
   AGENT_DIED: { blame: "bug", hint: "Report this with the full log" },
   BUG_UNEXPECTED: { blame: "bug", hint: "Report this with the full log" },
-  JOB_TIMEOUT: { blame: "test", hint: "Raise dut.timeout, or find what hangs: the log ends where it stood" },
+  TEST_TIMEOUT: {
+    blame: "test",
+    hint: "Raise dut.timeout, or find what hangs: the log ends where it stood",
+  },
+  JOB_TIMEOUT: {
+    blame: "infra",
+    hint: "Raise dut.timeout, or look at the phase table for what was slow: the test was not running",
+  },
 });
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,0 +1,86 @@
+/**
+ * The console of the DUT: the agent's own lines and the test's live output, through one bounded queue.
+ * A UART carries 11 KB/s, so nothing waits for it: what does not fit is elided, counted and said; the log file has it all.
+ */
+import { write } from "node:fs";
+import { CONSOLE_CHUNK_BYTES, CONSOLE_QUEUE_BYTES } from "../limits.ts";
+
+export interface Console {
+  /** One line of the agent's, never elided; a line end is added, and one before it if the test left its line open. */
+  line(text: string): void;
+  /** Output of the test, as it came. */
+  output(chunk: Buffer): void;
+  /** Resolves when everything queued has been handed to the kernel. */
+  flush(): Promise<void>;
+}
+
+export interface ConsoleOptions {
+  queueBytes?: number;
+}
+
+export function createConsole(fd: number, options: ConsoleOptions = {}): Console {
+  const queueBytes = options.queueBytes ?? CONSOLE_QUEUE_BYTES;
+  const queue: Buffer[] = [];
+  let queuedBytes = 0;
+  let elidedBytes = 0;
+  let atLineStart = true;
+  let writing = false;
+  let whenIdle: (() => void)[] = [];
+
+  const enqueue = (bytes: Buffer) => {
+    if (bytes.length === 0) return;
+    queue.push(bytes);
+    queuedBytes += bytes.length;
+    atLineStart = bytes[bytes.length - 1] === 0x0a;
+    if (!writing) writeNext();
+  };
+
+  const sayElided = () => {
+    if (elidedBytes === 0) return;
+    const note = `[dutboot: ${elidedBytes} bytes of output left out here; the log file has them]\n`;
+    elidedBytes = 0;
+    enqueue(Buffer.from(atLineStart ? note : `\n${note}`));
+  };
+
+  const writeNext = () => {
+    const head = queue.shift();
+    if (!head) {
+      writing = false;
+      if (elidedBytes > 0) return sayElided();
+      for (const resolve of whenIdle.splice(0)) resolve();
+      return;
+    }
+    writing = true;
+    const chunk = head.subarray(0, CONSOLE_CHUNK_BYTES);
+    write(fd, chunk, (error, written) => {
+      // A console that cannot be written to must not end the job: its content is in the log file all the same.
+      const done = error && error.code !== "EAGAIN" ? head.length : written;
+      queuedBytes -= done;
+      if (done < head.length) queue.unshift(head.subarray(done));
+      if (error?.code === "EAGAIN") setTimeout(writeNext, 10);
+      else writeNext();
+    });
+  };
+
+  return {
+    line(text) {
+      sayElided();
+      enqueue(Buffer.from(atLineStart ? `${text}\n` : `\n${text}\n`));
+    },
+    output(chunk) {
+      if (queuedBytes + chunk.length > queueBytes) {
+        elidedBytes += chunk.length;
+        return;
+      }
+      sayElided();
+      enqueue(chunk);
+    },
+    flush() {
+      if (!writing && queue.length === 0 && elidedBytes === 0) return Promise.resolve();
+      return new Promise((resolve) => {
+        whenIdle = [...whenIdle, resolve];
+        if (!writing) writeNext();
+      });
+    },
+  };
+}

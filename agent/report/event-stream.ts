@@ -1,0 +1,80 @@
+/**
+ * The stream of events: numbered JSON lines, kept in a file among the results and copied to the virtio-serial port
+ * where a host listens. Events before the port appears are kept and sent when it does.
+ */
+import { closeSync, constants, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
+import { EVENT_PORT_PATIENCE_MS } from "../limits.ts";
+import { EVENT_PORT_NAME, type EventBody, formatEventLine } from "../wire/event.ts";
+
+export interface EventStream {
+  emit(body: EventBody): void;
+  /** Opens the host's port if the machine has one; true when it is there. */
+  attachPort(): boolean;
+  /** Sends what is still waiting, for a bounded time. */
+  close(): Promise<void>;
+}
+
+export interface EventStreamOptions {
+  readUptimeMs: () => number;
+  onLine: (line: string) => void;
+  redact: (text: string) => string;
+}
+
+export function createEventStream({ readUptimeMs, onLine, redact }: EventStreamOptions): EventStream {
+  let seq = 0;
+  let portFd: number | undefined;
+  let waiting = Buffer.alloc(0);
+
+  const sendWaiting = () => {
+    if (portFd === undefined) return;
+    try {
+      while (waiting.length > 0) waiting = waiting.subarray(writeSync(portFd, waiting));
+    } catch (error) {
+      // EAGAIN: the host is slow or not there; the lines wait. Anything else: the port is gone for good.
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") portFd = undefined;
+    }
+  };
+
+  return {
+    emit(body) {
+      const line = redact(formatEventLine({ v: 1, seq: seq++, uptimeMs: readUptimeMs(), ...body }));
+      onLine(line);
+      waiting = Buffer.concat([waiting, Buffer.from(line)]);
+      sendWaiting();
+    },
+    attachPort() {
+      const device = findEventPort();
+      if (!device) return false;
+      portFd = openSync(device, constants.O_WRONLY | constants.O_NONBLOCK);
+      sendWaiting();
+      return true;
+    },
+    async close() {
+      const deadline = performance.now() + EVENT_PORT_PATIENCE_MS;
+      while (portFd !== undefined && waiting.length > 0 && performance.now() < deadline) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        sendWaiting();
+      }
+      if (portFd !== undefined) closeSync(portFd);
+      portFd = undefined;
+    },
+  };
+}
+
+/** Without udev there is no /dev/virtio-ports/NAME; sysfs has the names. */
+function findEventPort(): string | undefined {
+  const folder = "/sys/class/virtio-ports";
+  for (const port of readFolder(folder)) {
+    const name = readFileSync(`${folder}/${port}/name`, "utf8").trim();
+    if (name === EVENT_PORT_NAME) return `/dev/${port}`;
+  }
+  return undefined;
+}
+
+function readFolder(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return []; // no virtio-serial bus on this machine
+  }
+}
