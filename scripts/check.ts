@@ -1,0 +1,30 @@
+/**
+ * The fast checks, one command: types, format and lint, dead code, and the import table.
+ * `npm test` runs it first; run it alone with `npm run check`.
+ */
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+
+const CHECKS = [
+  { name: "types", command: "tsc", args: ["-p", "."] },
+  { name: "format and lint", command: "biome", args: ["check", "--error-on-warnings", "."] },
+  { name: "dead code", command: "knip", args: ["--no-progress"] },
+  { name: "import table", command: "vitest", args: ["run", "--project", "unit", "test/unit/architecture"] },
+];
+
+export function runChecks(): boolean {
+  const root = fileURLToPath(new URL("..", import.meta.url));
+  let allGood = true;
+  for (const { name, command, args } of CHECKS) {
+    const startedAt = performance.now();
+    const result = spawnSync(`${root}/node_modules/.bin/${command}`, args, { cwd: root, encoding: "utf8" });
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    const good = result.status === 0;
+    console.log(`check: ${name}: ${good ? "good" : "FAILED"} (${seconds} s)`);
+    if (!good) console.log(`${result.stdout}${result.stderr}`);
+    allGood &&= good;
+  }
+  return allGood;
+}
+
+if (import.meta.main) process.exitCode = runChecks() ? 0 : 1;

@@ -1,0 +1,41 @@
+/** The import table of docs/design.md as data: which folder may import which, and which packages each may use. */
+
+export interface Room {
+  /** Our own folders or files that may be imported, besides the room itself. */
+  imports: readonly string[];
+  /** Rooms whose types alone may be named (`import type`). */
+  types?: readonly string[];
+  /** Node's modules and packages that may be used; absent: any. */
+  packages?: readonly string[];
+}
+
+const FACTS = ["agent/errors.ts", "agent/limits.ts"] as const;
+const PURE = ["agent/job", "agent/oci", "agent/archive", "agent/composefs", "agent/wire"] as const;
+const ADAPTERS = ["agent/net", "agent/root", "agent/store", "agent/sys", "agent/report"] as const;
+
+/** Hashes, compression, streams and text: nothing here reaches the file system, the network, a process or a clock. */
+const PURE_PACKAGES = [
+  "node:buffer",
+  "node:crypto",
+  "node:stream",
+  "node:stream/promises",
+  "node:util",
+  "node:zlib",
+  "tar-stream",
+  "zstd-napi",
+];
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  "agent/errors.ts": { imports: [], packages: [] },
+  "agent/limits.ts": { imports: [], packages: [] },
+  ...Object.fromEntries(
+    PURE.map((room) => [room, { imports: [...FACTS, ...PURE], packages: PURE_PACKAGES }]),
+  ),
+  "agent/kernel": { imports: FACTS },
+  ...Object.fromEntries(ADAPTERS.map((room) => [room, { imports: [...FACTS, ...PURE, "agent/kernel"] }])),
+  "agent/phases": { imports: [...FACTS, ...PURE], types: ADAPTERS },
+  "agent/main.ts": { imports: ["agent"] },
+  initrd: { imports: ["agent/archive"] },
+  qemu: { imports: ["agent/wire", "agent/errors.ts"] },
+  scripts: { imports: ["initrd", "qemu", ...FACTS, ...PURE] },
+};
