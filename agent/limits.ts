@@ -22,3 +22,7 @@ export const EVENT_PORT_PATIENCE_MS = 2_000;
 export const ABORT_GRACE_MS = 20_000;
 /** The results of a job that ran into its deadline are still worth a wait, but not the farm's night. */
 export const UPLOAD_LIMIT_MS = 10 * 60_000;
+/** More streams than a DUT has cores to unpack them gain nothing, and each holds its buffers. */
+export const LAYERS_AT_A_TIME = 3;
+/** Results are many small files: a few at a time hide the round trips. */
+export const UPLOADS_AT_A_TIME = 4;

@@ -90,7 +90,10 @@ export function createPhaseRunner(options: PhaseRunnerOptions): PhaseRunner {
         const error = signal.aborted ? toAgentError(signal.reason) : toAgentError(thrown);
         firstFailure ??= { phase: name, error };
         record(name, "failed", elapsedMs());
-        log.error({ code: error.code, blame: error.blame, context: error.context }, formatFailure(name, error));
+        log.error(
+          { code: error.code, blame: error.blame, context: error.context },
+          formatFailure(name, error),
+        );
         throw error;
       } finally {
         clearTimeout(timer || undefined);
@@ -113,11 +116,15 @@ async function settleOrAbort<T>(work: Promise<T>, signal: AbortSignal, graceMs: 
 
 function timeoutError(phase: PhaseName, limitMs: number): AgentError {
   const code = phase === "run" ? "TEST_TIMEOUT" : "JOB_TIMEOUT";
-  return new AgentError(code, `Cannot finish phase "${phase}": the limit of ${formatSeconds(limitMs)} has passed`);
+  return new AgentError(
+    code,
+    `Cannot finish phase "${phase}": the limit of ${formatSeconds(limitMs)} has passed`,
+  );
 }
 
 function formatFailure(name: PhaseName, error: AgentError): string {
-  const stack = error.code === "BUG_UNEXPECTED" && error.cause instanceof Error ? `\n${error.cause.stack}` : "";
+  const stack =
+    error.code === "BUG_UNEXPECTED" && error.cause instanceof Error ? `\n${error.cause.stack}` : "";
   return `${name}: failed with ${error.code} (blame: ${error.blame}): ${error.message}. ${error.hint}${stack}`;
 }
 

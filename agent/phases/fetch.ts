@@ -1,0 +1,95 @@
+/**
+ * Phase "fetch": the image's manifest, config and layers, several layers at a time.
+ * Each layer is verified and unpacked by the root driver while it streams; nothing is kept twice.
+ */
+import { AgentError } from "../errors.ts";
+import type { ImageReference } from "../job/job.ts";
+import { LAYERS_AT_A_TIME } from "../limits.ts";
+import type { RegistryClient, ResolvedImage } from "../net/registry.ts";
+import { formatImageReference } from "../oci/reference.ts";
+import { formatMegabytes, type startProgress } from "../report/progress.ts";
+import type { RootDriver, RootLayer } from "../root/root-driver.ts";
+import type { PhaseContext } from "./phase-runner.ts";
+
+export interface FetchAdapters {
+  registry: RegistryClient;
+  rootDriver: RootDriver;
+  startProgress: typeof startProgress;
+  platform: { os: string; architecture: string; variant?: string };
+  /** Room in the store, measured. */
+  readFreeBytes: () => number;
+}
+
+export interface FetchedImage {
+  image: ResolvedImage;
+  /** From the lowest up. */
+  layers: RootLayer[];
+}
+
+export async function fetchImage(
+  reference: ImageReference,
+  { log, signal }: PhaseContext,
+  adapters: FetchAdapters,
+): Promise<FetchedImage> {
+  const image = await adapters.registry.resolveImage(reference, adapters.platform, { signal });
+  const totalBytes = image.layers.reduce((sum, layer) => sum + layer.sizeBytes, 0);
+  const name = formatImageReference(reference);
+  log.info(
+    `fetch: ${name} is ${image.manifestDigest}, ${image.layers.length} layers, ${formatMegabytes(totalBytes)} MB`,
+  );
+  requireRoom(name, totalBytes, adapters.readFreeBytes());
+
+  const progress = adapters.startProgress({ title: "fetch", totalBytes, onLine: (line) => log.info(line) });
+  const layers: RootLayer[] = [];
+  // One failure stops the others, so that the error that counts is the first and nothing goes on in the dark.
+  const stop = new AbortController();
+  const anySignal = AbortSignal.any([signal, stop.signal]);
+  const waiting = image.layers.entries();
+  const pullNext = async () => {
+    for (const [index, layer] of waiting) {
+      let seenBytes = 0;
+      layers[index] = await adapters.rootDriver.addLayer(
+        {
+          digest: layer.digest,
+          diffId: layer.diffId,
+          sizeBytes: layer.sizeBytes,
+          open: () => adapters.registry.openBlob(reference, layer, { signal: anySignal }),
+        },
+        {
+          signal: anySignal,
+          onProgress: ({ bytesIn }) => {
+            progress.add(bytesIn - seenBytes);
+            seenBytes = bytesIn;
+          },
+        },
+      );
+    }
+  };
+  try {
+    await allOrFirstFailure(Array.from({ length: LAYERS_AT_A_TIME }, pullNext), stop);
+  } finally {
+    progress.stop();
+  }
+  return { image, layers };
+}
+
+/** Waits for every worker even after a failure: none may still write when the phase is over. */
+async function allOrFirstFailure(work: Promise<void>[], stop: AbortController): Promise<void> {
+  let first: { error: unknown } | undefined;
+  const watched = work.map((each) =>
+    each.catch((error: unknown) => {
+      first ??= { error };
+      stop.abort(error);
+    }),
+  );
+  await Promise.all(watched);
+  if (first) throw first.error;
+}
+
+function requireRoom(name: string, neededBytes: number, freeBytes: number): void {
+  if (neededBytes <= freeBytes) return;
+  throw new AgentError(
+    "ROOT_NO_SPACE",
+    `Cannot fetch "${name}": its layers are ${formatMegabytes(neededBytes)} MB compressed, the store has ${formatMegabytes(freeBytes)} MB`,
+  );
+}

@@ -1,0 +1,25 @@
+/**
+ * Phase "machine": drivers for the devices that are there, the network, the clock.
+ * It starts before the job is understood, so that even a broken command line is reported through every channel.
+ */
+import type { Job } from "../job/job.ts";
+import type { NetworkState } from "../sys/network.ts";
+import type { PhaseContext } from "./phase-runner.ts";
+
+export interface MachineAdapters {
+  loadModulesForDevices(log: PhaseContext["log"]): Promise<void>;
+  attachEventPort(): boolean;
+  /** Throws for a command line that is no job. */
+  readJob(): Job;
+  bringUpNetwork(job: Job, context: PhaseContext): Promise<NetworkState>;
+  setClock(network: NetworkState, context: PhaseContext): Promise<void>;
+}
+
+export async function prepareMachine(context: PhaseContext, adapters: MachineAdapters): Promise<Job> {
+  await adapters.loadModulesForDevices(context.log);
+  adapters.attachEventPort();
+  const job = adapters.readJob();
+  const network = await adapters.bringUpNetwork(job, context);
+  await adapters.setClock(network, context);
+  return job;
+}

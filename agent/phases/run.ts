@@ -1,0 +1,38 @@
+/**
+ * Phase "run": the main step in its container, its output live on the console and whole in the log file.
+ * The container's exit code is the test's.
+ */
+import type { Job } from "../job/job.ts";
+import type { ImageConfig } from "../oci/image.ts";
+import type { MountedRoot } from "../root/root-driver.ts";
+import type { ContainerExit, StepContainer } from "../sys/container.ts";
+import type { PhaseContext } from "./phase-runner.ts";
+
+export interface RunAdapters {
+  runContainer(step: StepContainer): Promise<ContainerExit>;
+  /** Takes the test's output as it comes. */
+  onOutput: (chunk: Buffer) => void;
+  resultsPath: string;
+}
+
+export async function runTest(
+  job: Job,
+  config: ImageConfig,
+  root: MountedRoot,
+  { log, signal }: PhaseContext,
+  adapters: RunAdapters,
+): Promise<number> {
+  const [step] = job.steps;
+  const exit = await adapters.runContainer({
+    config,
+    rootPath: root.path,
+    resultsPath: adapters.resultsPath,
+    ...(step?.argv && { argv: step.argv }),
+    env: step?.env ?? [],
+    onOutput: adapters.onOutput,
+    signal,
+  });
+  if (exit.oomKilled) log.warn("run: the kernel killed a process of the test because memory ran out");
+  log.info(`run: the test ended with exit code ${exit.exitCode}`);
+  return exit.exitCode;
+}
