@@ -14,10 +14,12 @@ const CHECKS = [
 
 export function runChecks(): boolean {
   const root = fileURLToPath(new URL("..", import.meta.url));
+  // The tools start `node` by name: it has to be the pinned one.
+  const env = { ...process.env, PATH: `${root}node_modules/.bin:${process.env["PATH"]}` };
   let allGood = true;
   for (const { name, command, args } of CHECKS) {
     const startedAt = performance.now();
-    const result = spawnSync(`${root}/node_modules/.bin/${command}`, args, { cwd: root, encoding: "utf8" });
+    const result = spawnSync(command, args, { cwd: root, env, encoding: "utf8" });
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     const good = result.status === 0;
     console.log(`check: ${name}: ${good ? "good" : "FAILED"} (${seconds} s)`);
