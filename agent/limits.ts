@@ -26,3 +26,62 @@ export const UPLOAD_LIMIT_MS = 10 * 60_000;
 export const LAYERS_AT_A_TIME = 3;
 /** Results are many small files: a few at a time hide the round trips. */
 export const UPLOADS_AT_A_TIME = 4;
+/** Share of memory that the store in RAM may take; the kernel's own default of one half is too small for a 430 MB image in 1 GiB. */
+export const RAM_STORE_SHARE = 0.8;
+
+// Network
+export interface RetryLimits {
+  /** How long the same step is tried again without any progress. */
+  budgetMs: number;
+  /** The same for a host that never answered: its name is more likely wrong than its network slow. */
+  firstContactBudgetMs: number;
+  firstDelayMs: number;
+  maxDelayMs: number;
+  /** A server's Retry-After is honoured up to this. */
+  maxRetryAfterMs: number;
+  /** Bytes that count as progress and renew the budget. */
+  progressBytes: number;
+  connectTimeoutMs: number;
+  /** No byte for this long is silence. */
+  silenceMs: number;
+  /** Below `minBytesPerWindow` in `windowMs` of waiting is a trickle, though it is never silent (containerd#11650). */
+  windowMs: number;
+  minBytesPerWindow: number;
+}
+
+export const RETRY_LIMITS: RetryLimits = {
+  // A switch port that negotiates, a registry that restarts: minutes, not hours.
+  budgetMs: 5 * 60_000,
+  firstContactBudgetMs: 60_000,
+  firstDelayMs: 500,
+  maxDelayMs: 20_000,
+  maxRetryAfterMs: 60_000,
+  progressBytes: MiB,
+  connectTimeoutMs: 10_000,
+  silenceMs: 30_000,
+  // 1 KiB/s: a modem's speed, so that only what is broken falls below it.
+  windowMs: 60_000,
+  minBytesPerWindow: 60 * KiB,
+};
+export const MAX_REDIRECTS = 5;
+/** Read of an error's body for its message; the rest is of no use to anyone. */
+export const ERROR_BODY_MAX_BYTES = 64 * KiB;
+/** Buffered of a response before the socket is paused; larger chunks cost less for each byte. */
+export const RESPONSE_BUFFER_BYTES = MiB;
+/** One piece of an upload: the unit in which its progress is seen. */
+export const UPLOAD_CHUNK_BYTES = 256 * KiB;
+/** Registries answer with tokens of some hundred bytes to some KiB. */
+export const TOKEN_MAX_BYTES = 256 * KiB;
+/** Of an image's config: environment, labels, history. Real ones are below 100 KiB. */
+export const IMAGE_CONFIG_MAX_BYTES = 8 * MiB;
+/** overlayfs takes 500 lower layers at most; Docker itself stops at 127. */
+export const IMAGE_MAX_LAYERS = 500;
+
+// S3
+/** Objects above this go up in parts; it is also what one upload holds in memory. */
+export const S3_PART_BYTES = 8 * MiB;
+/** The protocol's bound; parts grow where it would be passed. */
+export const S3_MAX_PARTS = 10_000;
+export const S3_MAX_KEY_BYTES = 1024;
+/** A page of a listing holds 1,000 keys of at most 1 KiB, escaped. */
+export const S3_XML_MAX_BYTES = 16 * MiB;

@@ -1,8 +1,9 @@
 /**
  * Phase "artifact": every `dut.artifact` is streamed, verified and unpacked into the mounted root.
  */
-import { withoutSecrets } from "../job/redact.ts";
+
 import type { Artifact } from "../job/job.ts";
+import { withoutSecrets } from "../job/redact.ts";
 import type { HttpClient } from "../net/http-client.ts";
 import { formatMegabytes, type startProgress } from "../report/progress.ts";
 import type { MountedRoot } from "../root/root-driver.ts";

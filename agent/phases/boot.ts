@@ -13,7 +13,11 @@ import { type RunAdapters, runTest } from "./run.ts";
 import { type UploadAdapters, uploadResults } from "./upload.ts";
 
 /** What can only be built once the job is known and the network is up. */
-export interface JobAdapters extends FetchAdapters, ArtifactAdapters, RunAdapters, Omit<UploadAdapters, "s3"> {
+export interface JobAdapters
+  extends FetchAdapters,
+    ArtifactAdapters,
+    RunAdapters,
+    Omit<UploadAdapters, "s3"> {
   /** Present when the job names an S3 endpoint. */
   s3?: UploadAdapters["s3"];
   rootOptions: RootOptions;
@@ -58,7 +62,10 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
     });
     await settle(runner, upload);
   }
-  await settle(runner, runner.run("end", (context) => machine.release(context), { ownLimitMs: UPLOAD_LIMIT_MS }));
+  await settle(
+    runner,
+    runner.run("end", (context) => machine.release(context), { ownLimitMs: UPLOAD_LIMIT_MS }),
+  );
   return createVerdict(runner.records, exitCode, runner.firstFailure);
 }
 

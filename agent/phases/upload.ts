@@ -28,7 +28,11 @@ export async function uploadResults(
   const progress = adapters.startProgress({ title: "upload", totalBytes, onLine: (line) => log.info(line) });
   const put = async (file: ResultFile) => {
     const key = to.prefix ? `${to.prefix}/${file.name}` : file.name;
-    await adapters.s3.putObject({ bucket: to.bucket, key }, { path: file.path, sizeBytes: file.sizeBytes }, { signal });
+    await adapters.s3.putObject(
+      { bucket: to.bucket, key },
+      { path: file.path, sizeBytes: file.sizeBytes },
+      { signal },
+    );
     progress.add(file.sizeBytes);
   };
   try {
@@ -41,5 +45,7 @@ export async function uploadResults(
   } finally {
     progress.stop();
   }
-  log.info(`upload: ${files.length + 1} files, ${formatMegabytes(totalBytes)} MB to s3://${to.bucket}/${to.prefix}`);
+  log.info(
+    `upload: ${files.length + 1} files, ${formatMegabytes(totalBytes)} MB to s3://${to.bucket}/${to.prefix}`,
+  );
 }

@@ -1,0 +1,102 @@
+/**
+ * The agent's composition root: builds the adapters, runs the phases and always reaches the end.
+ * It runs under busybox init on the DUT; should it die all the same, init prints the last verdict (initrd/files).
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createBootAdapters } from "./boot-adapters.ts";
+import { toAgentError } from "./errors.ts";
+import { PATHS } from "./paths.ts";
+import { boot } from "./phases/boot.ts";
+import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
+import { createConsole } from "./report/console.ts";
+import { createEventStream } from "./report/event-stream.ts";
+import { createLog } from "./report/log.ts";
+import { openLogFile } from "./report/log-file.ts";
+import { createRedaction } from "./report/redaction.ts";
+import { endMachine } from "./sys/power.ts";
+import { readUptimeMs } from "./sys/uptime.ts";
+import { createVerdict, formatVerdictLine, type Verdict } from "./wire/verdict.ts";
+
+interface BuildInfo {
+  version: string;
+  buildTimeMs: number;
+}
+
+async function main(): Promise<void> {
+  mkdirSync(PATHS.results, { recursive: true });
+  const build = JSON.parse(readFileSync(PATHS.buildInfo, "utf8")) as BuildInfo;
+  const redaction = createRedaction();
+  const console_ = createConsole(process.stdout.fd);
+  const lost = (error: Error) => console_.line(`dutboot: the log file is cut short: ${error.message}`);
+  const logFile = openLogFile(`${PATHS.results}/dutboot.log`, lost);
+  const recordsFile = openLogFile(`${PATHS.results}/dutboot.jsonl`, lost);
+  const log = createLog({
+    redaction,
+    readUptimeMs,
+    onLine: (line) => {
+      console_.line(line);
+      logFile.write(`${line}\n`);
+    },
+    onRecord: (record) => recordsFile.write(record),
+  });
+  const events = createEventStream({
+    readUptimeMs,
+    redact: redaction.redact,
+    onLine: (line) => recordsFile.write(line),
+  });
+  const runner = createPhaseRunner({
+    log,
+    emit: events.emit,
+    onStart: (phase) => writeFileSync(PATHS.phase, phase),
+  });
+
+  const finish = async (verdict: Verdict) => {
+    const peakRssBytes = process.resourceUsage().maxRSS * 1024;
+    log.info(formatPhaseTable(verdict, peakRssBytes));
+    writeFileSync(`${PATHS.results}/verdict.json`, JSON.stringify(verdict));
+    events.emit({ event: "end", verdict, peakRssBytes });
+    await events.close();
+    const line = formatVerdictLine({ ...verdict });
+    logFile.write(`${line}\n`);
+    console_.line(redaction.redact(line));
+    await console_.flush();
+    writeFileSync(PATHS.verdictPrinted, "");
+    await endMachine(readOnExit());
+  };
+
+  // An error outside of every phase is a bug of ours; the verdict still comes, once.
+  const finishBroken = (thrown: unknown) => {
+    const failure = runner.firstFailure ?? { phase: readPhase(), error: toAgentError(thrown) };
+    log.error({ err: thrown }, `the agent cannot go on: ${failure.error.message}`);
+    finish(createVerdict(runner.records, null, failure)).catch(() => process.exit(1));
+  };
+  process.on("uncaughtException", finishBroken);
+  process.on("unhandledRejection", finishBroken);
+
+  log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}`);
+  events.emit({ event: "start", agent: build.version });
+  const adapters = createBootAdapters({ runner, log, logFile, console: console_, events, redaction, build });
+  await finish(await boot(runner, adapters));
+}
+
+function formatPhaseTable(verdict: Verdict, peakRssBytes: number): string {
+  const rows = verdict.phases.map(({ name, outcome, durationMs }) => {
+    return `  ${name.padEnd(10)}${outcome.padEnd(9)}${formatSeconds(durationMs).padStart(9)}`;
+  });
+  return ["phases:", ...rows, `  agent memory at its peak: ${(peakRssBytes / 1e6).toFixed(0)} MB`].join("\n");
+}
+
+function readPhase(): string {
+  return readFileSync(PATHS.phase, "utf8");
+}
+
+function readOnExit(): "poweroff" | "reboot" | "halt" {
+  const wish = readFileSync(PATHS.onExit, "utf8");
+  return wish === "reboot" || wish === "halt" ? wish : "poweroff";
+}
+
+if (process.argv.includes("--version")) {
+  process.stdout.write(`dutboot agent on Node ${process.versions.node}\n`);
+} else {
+  await main();
+}

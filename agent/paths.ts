@@ -1,0 +1,20 @@
+/**
+ * Where the agent's things lie on the DUT. Init (initrd/files) reads those below /run/dutboot, so the names are fixed there too.
+ */
+const RUN = "/run/dutboot";
+const LIBRARY = "/usr/lib/dutboot";
+
+export const PATHS = {
+  buildInfo: `${LIBRARY}/build.json`,
+  /** Name of the phase that runs, for init's last words. */
+  phase: `${RUN}/phase`,
+  /** `poweroff`, `reboot` or `halt`, as soon as the job is known. */
+  onExit: `${RUN}/on_exit`,
+  /** Exists once the verdict stands on the console. */
+  verdictPrinted: `${RUN}/verdict-printed`,
+  /** `/results` of the container, with our log beside the test's files. */
+  results: `${RUN}/results`,
+  bundle: `${RUN}/bundle`,
+  root: `${RUN}/root`,
+  store: "/store",
+} as const;

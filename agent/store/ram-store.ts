@@ -1,0 +1,38 @@
+/**
+ * The store in RAM: a tmpfs of a told size, for machines without a cache device.
+ * A tmpfs of our own, never the initramfs: that is a ramfs without xattrs when the command line holds `root=` (docs/architecture.md).
+ */
+import { mkdirSync, readFileSync, statfsSync } from "node:fs";
+import { mount } from "../kernel/mount.ts";
+import { RAM_STORE_SHARE } from "../limits.ts";
+
+export interface RamStore {
+  path: string;
+  sizeBytes: number;
+}
+
+export function mountRamStore(path: string): RamStore {
+  const sizeBytes = Math.floor(readMemoryBytes() * RAM_STORE_SHARE);
+  mkdirSync(path, { recursive: true });
+  mount({ source: "dutboot-store", target: path, type: "tmpfs", data: `size=${sizeBytes},mode=0755` });
+  return { path, sizeBytes };
+}
+
+/** Bytes that an ordinary file may still take below `path`; for a tmpfs, what memory can really give. */
+export function readFreeBytes(path: string): number {
+  const { bavail, bsize, type } = statfsSync(path);
+  const freeBytes = bavail * bsize;
+  return type === TMPFS_MAGIC ? Math.min(freeBytes, readMemoryInfo("MemAvailable")) : freeBytes;
+}
+
+const TMPFS_MAGIC = 0x01021994;
+
+function readMemoryBytes(): number {
+  return readMemoryInfo("MemTotal");
+}
+
+function readMemoryInfo(field: "MemTotal" | "MemAvailable"): number {
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readFileSync("/proc/meminfo", "utf8"));
+  if (!match) throw new Error(`Cannot find "${field}" in /proc/meminfo`);
+  return Number(match[1]) * 1024;
+}

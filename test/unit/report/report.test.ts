@@ -1,0 +1,75 @@
+import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { createLog } from "../../../agent/report/log.ts";
+import { formatProgress } from "../../../agent/report/progress.ts";
+import { createRedaction } from "../../../agent/report/redaction.ts";
+import { listResults } from "../../../agent/report/results.ts";
+
+describe("progress", () => {
+  it.each([
+    [50e6, 200e6, 5_000, "50.0 of 200.0 MB (25 %), 10.0 MB/s, 15 s left"],
+    [50e6, undefined, 5_000, "50.0 MB, 10.0 MB/s"],
+    [0, 200e6, 2_000, "0.0 of 200.0 MB (0 %), 0.0 MB/s"],
+    [0, 0, 0, "0.0 MB, 0.0 MB/s"],
+  ])("%s of %s after %s ms", (done, total, elapsedMs, text) => {
+    expect(formatProgress(done, total, elapsedMs)).toBe(text);
+  });
+});
+
+describe("redaction", () => {
+  it("hides a secret wherever it turns up, in a URL's spelling too", () => {
+    const redaction = createRedaction();
+    redaction.hide("p@ss/word");
+    expect(redaction.redact("p@ss/word in https://u:p%40ss%2Fword@host/")).toBe(
+      "[hidden] in https://u:[hidden]@host/",
+    );
+  });
+
+  it("leaves text alone for secrets too short to be one", () => {
+    const redaction = createRedaction();
+    redaction.hide("a");
+    expect(redaction.redact("a test")).toBe("a test");
+  });
+});
+
+describe("log", () => {
+  it("gives people a line and machines a record, both without secrets", () => {
+    const lines: string[] = [];
+    const records: string[] = [];
+    const redaction = createRedaction();
+    redaction.hide("hunter2hunter2");
+    const log = createLog({
+      redaction,
+      readUptimeMs: () => 12_345,
+      onLine: (line) => lines.push(line),
+      onRecord: (record) => records.push(record),
+    });
+    log.info({ token: "hunter2hunter2" }, "fetch: started");
+    log.warn("clock: unset");
+    expect(lines).toEqual(["[   12.345] dutboot: fetch: started", "[   12.345] dutboot: warn: clock: unset"]);
+    expect(JSON.parse(records[0]!)).toEqual({
+      level: "info",
+      uptimeMs: 12_345,
+      token: "[hidden]",
+      msg: "fetch: started",
+    });
+  });
+});
+
+describe("results", () => {
+  it("lists regular files and names what it leaves", () => {
+    const folder = mkdtempSync(join(tmpdir(), "results-"));
+    mkdirSync(join(folder, "deep"));
+    writeFileSync(join(folder, "deep", "b.txt"), "bb");
+    writeFileSync(join(folder, "a.txt"), "a");
+    symlinkSync("/etc/shadow", join(folder, "link"));
+    const { files, leftOut } = listResults(folder);
+    expect(files.map(({ name, sizeBytes }) => [name, sizeBytes])).toEqual([
+      ["a.txt", 1],
+      ["deep/b.txt", 2],
+    ]);
+    expect(leftOut).toEqual(["link"]);
+  });
+});
