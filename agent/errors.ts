@@ -51,6 +51,115 @@ export const ERRORS = defineErrors({
     blame: "infra",
     hint: "Raise dut.timeout, or look at the phase table for what was slow: the test was not running",
   },
+
+  // fetch: HTTP, whatever is fetched
+  FETCH_BAD_URL: { blame: "job", hint: "Give an http:// or https:// URL without a user name or password" },
+  FETCH_INSECURE_REFUSED: {
+    blame: "job",
+    hint: "Use https://, or name the host in dut.insecure",
+  },
+  FETCH_TLS_UNTRUSTED: {
+    blame: "config",
+    hint: "Give the farm's CA as the credential ca.pem, or name the host in dut.insecure",
+  },
+  FETCH_TLS_CLOCK: {
+    blame: "infra",
+    hint: "Compare the DUT's clock with the certificate's dates: offer NTP by DHCP, or renew the certificate",
+  },
+  FETCH_TLS_FAILED: {
+    blame: "infra",
+    hint: "Check that the port speaks TLS; a plain HTTP server needs http://",
+  },
+  FETCH_UNREACHABLE: {
+    blame: "infra",
+    hint: "Check the host's name, the server, and the DUT's link and name servers",
+  },
+  FETCH_STALLED: { blame: "infra", hint: "Check the DUT's link and the server's load" },
+  FETCH_TOO_SLOW: { blame: "infra", hint: "Check the DUT's link and the server's load" },
+  FETCH_BROKEN_OFF: {
+    blame: "infra",
+    hint: "Look at the server's log, and at any proxy between it and the DUT",
+  },
+  FETCH_CHANGED: {
+    blame: "infra",
+    hint: "Somebody replaced the file during the download: run the job again",
+  },
+  FETCH_WRONG_RANGE: {
+    blame: "infra",
+    hint: "Repair the server or the proxy before it: it answers ranges wrongly",
+  },
+  FETCH_BAD_RESPONSE: { blame: "infra", hint: "Check that host and port are those of an HTTP server" },
+  FETCH_REDIRECT_REFUSED: { blame: "infra", hint: "Give the URL that the redirect should lead to" },
+  FETCH_TOO_LARGE: { blame: "job", hint: "Check that the URL is the right one" },
+  HTTP_UNAUTHORIZED: { blame: "config", hint: "Give the DUT credentials for this host" },
+  HTTP_FORBIDDEN: {
+    blame: "config",
+    hint: "The credentials are known but do not suffice: ask the server's owner",
+  },
+  HTTP_NOT_FOUND: { blame: "job", hint: "Correct the URL, or make what it names again: it may have expired" },
+  HTTP_REJECTED: { blame: "job", hint: "The server takes no such request: check the URL" },
+  HTTP_SERVER_ERROR: {
+    blame: "infra",
+    hint: "Look at the server's log, and at any proxy between it and the DUT",
+  },
+  HTTP_UNEXPECTED_PAGE: {
+    blame: "infra",
+    hint: "A login or error page came instead of the file: check the proxy, the portal and the URL",
+  },
+
+  // image: what the registry holds
+  IMAGE_BAD_REFERENCE: { blame: "job", hint: "Write HOST[:PORT]/NAME[:TAG][@DIGEST]" },
+  IMAGE_NOT_FOUND: { blame: "job", hint: "Check name and tag; the registry may also have expired the image" },
+  IMAGE_NO_PLATFORM: { blame: "job", hint: "Build and push the image for this machine's architecture" },
+  IMAGE_BAD_MANIFEST: { blame: "job", hint: "Push the image again with a current tool" },
+  IMAGE_BAD_CONFIG: { blame: "job", hint: "Push the image again with a current tool" },
+  IMAGE_MEDIA_TYPE_CONFUSED: {
+    blame: "job",
+    hint: "Do not trust this image: two tools would read it differently",
+  },
+  IMAGE_UNSUPPORTED_MEDIA_TYPE: {
+    blame: "job",
+    hint: "Push the image as OCI or Docker v2 schema 2, gzip or zstd layers",
+  },
+  IMAGE_DIGEST_MISMATCH: {
+    blame: "infra",
+    hint: "Check the registry's storage and any caching proxy before it",
+  },
+  IMAGE_SIZE_MISMATCH: {
+    blame: "infra",
+    hint: "Check the registry's storage and any caching proxy before it",
+  },
+  REGISTRY_UNAUTHORIZED: {
+    blame: "config",
+    hint: "Give the DUT a credential registry.json with an entry for this host",
+  },
+  REGISTRY_DENIED: {
+    blame: "config",
+    hint: "Give this user the right to pull; some registries also say so of a missing image",
+  },
+  REGISTRY_BAD_CHALLENGE: {
+    blame: "infra",
+    hint: "Check that the host is a registry, and its authentication settings",
+  },
+  REGISTRY_BAD_TOKEN: { blame: "infra", hint: "Look at the log of the registry's token server" },
+  REGISTRY_BLOB_MISSING: { blame: "infra", hint: "Push the image again: the registry lost part of it" },
+  REGISTRY_BAD_AUTH_FILE: { blame: "config", hint: "Write the file with `podman login --authfile`" },
+
+  // s3: results and artifacts
+  S3_BAD_ENDPOINT: { blame: "job", hint: "Give dut.s3 an http:// or https:// URL without query" },
+  S3_BAD_KEY: { blame: "job", hint: 'Leave "." and ".." out of the key, and keep it below 1,024 bytes' },
+  S3_BAD_CREDENTIALS: { blame: "config", hint: "Correct the access key and secret in the credential s3" },
+  S3_ACCESS_DENIED: { blame: "config", hint: "Give the access key the right to this bucket" },
+  S3_NO_BUCKET: { blame: "job", hint: "Correct the bucket's name, or create the bucket" },
+  S3_NO_KEY: { blame: "job", hint: "Correct the key" },
+  S3_CLOCK_SKEW: {
+    blame: "infra",
+    hint: "Offer NTP by DHCP: the DUT's clock and the server's differ too much",
+  },
+  S3_BAD_RESPONSE: { blame: "infra", hint: "Check that dut.s3 names an S3 service" },
+  S3_REJECTED: { blame: "infra", hint: "Look at the S3 service's log" },
+  S3_SERVER_ERROR: { blame: "infra", hint: "Look at the S3 service's log" },
+  S3_FILE_CHANGED: { blame: "test", hint: "Do not write to results after the test has ended" },
 });
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -1,0 +1,70 @@
+/**
+ * Which manifest of an index fits a machine: operating system, architecture, and the nearest variant.
+ * OCI image-spec, image-index.md; variants as containerd's `platforms` package orders them.
+ */
+import { AgentError } from "../errors.ts";
+
+export interface Platform {
+  os: string;
+  /** GOARCH: `amd64`, `arm64`, `arm`, … */
+  architecture: string;
+  /** `v8` of arm64, `v7` of arm, `v3` of amd64. */
+  variant?: string;
+}
+
+export interface PlatformChoice<Descriptor> {
+  descriptor: Descriptor;
+  platform?: Platform;
+}
+
+/** An arm64 machine without a variant is v8, an arm machine v7, an amd64 machine v1: the names are from the same table. */
+const DEFAULT_VARIANT: Readonly<Record<string, string>> = { arm64: "v8", arm: "v7", amd64: "v1" };
+
+/**
+ * The best entry for `wanted`: the highest variant that is not above the machine's own. Of equals the first counts,
+ * as the specification says. Throws IMAGE_NO_PLATFORM that lists what is there.
+ */
+export function selectPlatform<Descriptor>(
+  choices: readonly PlatformChoice<Descriptor>[],
+  wanted: Platform,
+  imageName: string,
+): Descriptor {
+  let best: { rank: number; descriptor: Descriptor } | undefined;
+  for (const { descriptor, platform } of choices) {
+    const rank = platform ? rankPlatform(platform, wanted) : undefined;
+    if (rank !== undefined && (!best || rank > best.rank)) best = { rank, descriptor };
+  }
+  if (best) return best.descriptor;
+  const offered = choices.flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : []));
+  throw new AgentError(
+    "IMAGE_NO_PLATFORM",
+    `Cannot use image "${imageName}" on ${formatPlatform(wanted)}: it offers ${offered.join(", ") || "no platform"}`,
+  );
+}
+
+/** Whether an image made for `offered` runs on `wanted`. */
+export function fitsPlatform(offered: Platform, wanted: Platform): boolean {
+  return rankPlatform(offered, wanted) !== undefined;
+}
+
+export function formatPlatform({ os, architecture, variant }: Platform): string {
+  return [os, architecture, ...(variant ? [variant] : [])].join("/");
+}
+
+/** The variant's number, or undefined where the machine cannot run it. */
+function rankPlatform(offered: Platform, wanted: Platform): number | undefined {
+  if (offered.os !== wanted.os || offered.architecture !== wanted.architecture) return undefined;
+  const offeredVariant = variantNumber(offered);
+  const wantedVariant = variantNumber(wanted);
+  // Variants that are no numbers (none are known) must be equal.
+  if (offeredVariant === undefined || wantedVariant === undefined) {
+    return offered.variant === wanted.variant ? 0 : undefined;
+  }
+  return offeredVariant <= wantedVariant ? offeredVariant : undefined;
+}
+
+function variantNumber({ architecture, variant }: Platform): number | undefined {
+  const name = variant || DEFAULT_VARIANT[architecture] || "v0";
+  const match = /^v?(\d+)(?:\.(\d+))?$/.exec(name);
+  return match ? Number(match[1]) + Number(match[2] ?? 0) / 100 : undefined;
+}
