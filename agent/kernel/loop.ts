@@ -1,0 +1,78 @@
+/**
+ * Loop devices: a file as a block device, by LOOP_CONFIGURE (Linux 5.8) so that no half-set device is ever seen.
+ * Layouts from include/uapi/linux/loop.h; the same on x86_64 and arm64.
+ */
+import { closeSync, constants, openSync } from "node:fs";
+import { isKernelError } from "./errno.ts";
+import { O_CLOEXEC } from "./files.ts";
+import { ioctl } from "./machine.ts";
+
+const LOOP_CLR_FD = 0x4c01;
+const LOOP_CONFIGURE = 0x4c0a;
+const LOOP_CTL_GET_FREE = 0x4c82;
+
+const LO_FLAGS_READ_ONLY = 1;
+const LO_FLAGS_AUTOCLEAR = 4;
+const LO_FLAGS_DIRECT_IO = 16;
+
+const CONFIG_SIZE = 304; // struct loop_config: fd, block_size, loop_info64 (232), reserved
+const FLAGS_OFFSET = 8 + 52; // loop_info64.lo_flags
+const FILE_NAME_OFFSET = 8 + 56; // loop_info64.lo_file_name, 64 bytes, for losetup's listing only
+
+/** Somebody else may take the free device between asking and configuring. */
+const CLAIM_TRIES = 64;
+
+export interface LoopOptions {
+  readOnly?: boolean;
+  /** Bypass the page cache of the file below; the file system must allow it. */
+  directIo?: boolean;
+  /** 512 to 4096; the kernel's default where absent. */
+  blockSizeBytes?: number;
+}
+
+export interface LoopDevice {
+  path: string;
+  /** Lets go of the device; it goes away by itself (autoclear) once nothing has it open or mounted. */
+  close(): void;
+}
+
+/** A fresh loop device on the file behind `fileFd`; the caller may close `fileFd` at once, and must `close` the device. */
+export function attachLoop(
+  fileFd: number,
+  { readOnly = true, directIo = false, blockSizeBytes = 0 }: LoopOptions = {},
+): LoopDevice {
+  const config = Buffer.alloc(CONFIG_SIZE);
+  config.writeUInt32LE(fileFd, 0);
+  config.writeUInt32LE(blockSizeBytes, 4);
+  const flags =
+    (readOnly ? LO_FLAGS_READ_ONLY : 0) | (directIo ? LO_FLAGS_DIRECT_IO : 0) | LO_FLAGS_AUTOCLEAR;
+  config.writeUInt32LE(flags, FLAGS_OFFSET);
+  config.write("dutboot", FILE_NAME_OFFSET, "latin1");
+
+  const controlFd = openSync("/dev/loop-control", constants.O_RDWR | O_CLOEXEC);
+  try {
+    for (let tries = 1; ; tries++) {
+      const path = `/dev/loop${ioctl(controlFd, LOOP_CTL_GET_FREE)}`;
+      const deviceFd = openSync(path, (readOnly ? constants.O_RDONLY : constants.O_RDWR) | O_CLOEXEC);
+      try {
+        ioctl(deviceFd, LOOP_CONFIGURE, config);
+        return { path, close: () => closeSync(deviceFd) };
+      } catch (error) {
+        closeSync(deviceFd);
+        if (!isKernelError(error, "EBUSY") || tries >= CLAIM_TRIES) throw error;
+      }
+    }
+  } finally {
+    closeSync(controlFd);
+  }
+}
+
+/** Detaches the file from a device that somebody else left behind. */
+export function detachLoop(path: string): void {
+  const deviceFd = openSync(path, constants.O_RDONLY | O_CLOEXEC);
+  try {
+    ioctl(deviceFd, LOOP_CLR_FD);
+  } finally {
+    closeSync(deviceFd);
+  }
+}

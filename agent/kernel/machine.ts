@@ -1,0 +1,61 @@
+/**
+ * Calls that act on the whole machine: clock, modules, disks, power, serial lines.
+ * Numbers from the kernel's include/uapi; each has one user in agent/sys.
+ */
+import { call, callAsync, type Word } from "./door.ts";
+import { writeTimespec } from "./files.ts";
+
+const CLOCK_REALTIME = 0;
+
+/** `epochMs` may have a fraction; the clock is set to the nanosecond we can express. */
+export function setClock(epochMs: number): void {
+  const time = Buffer.alloc(16);
+  const sec = Math.floor(epochMs / 1000);
+  writeTimespec(time, 0, { sec, nsec: Math.floor((epochMs - sec * 1000) * 1e6) });
+  call("clock_settime", [CLOCK_REALTIME, time]);
+}
+
+const MODULE_INIT_COMPRESSED_FILE = 4;
+
+/** Loads the module behind the descriptor; `compressed` leaves xz, zstd or gzip to a kernel that can (CONFIG_MODULE_DECOMPRESS). */
+export async function finitModule(fd: number, parameters = "", { compressed = false } = {}): Promise<void> {
+  await callAsync("finit_module", [fd, parameters, compressed ? MODULE_INIT_COMPRESSED_FILE : 0]);
+}
+
+/** Writes back every disk; returns when it is done. */
+export async function syncAll(): Promise<void> {
+  await callAsync("sync", []);
+}
+
+/** Writes back the file system `fd` lives on, and reports what failed since it was opened. */
+export async function syncfs(fd: number): Promise<void> {
+  await callAsync("syncfs", [fd]);
+}
+
+const REBOOT_MAGIC = [0xfee1dead, 0x28121969] as const;
+const REBOOT_COMMANDS = { poweroff: 0x4321fedc, restart: 0x01234567, halt: 0xcdef0123 } as const;
+
+/** Ends the machine at once, without syncing; does not return, except in a container's own PID namespace. */
+export function reboot(command: keyof typeof REBOOT_COMMANDS): void {
+  call("reboot", [...REBOOT_MAGIC, REBOOT_COMMANDS[command], null]);
+}
+
+export function setHostname(name: string): void {
+  call("sethostname", [name, Buffer.byteLength(name)], name);
+}
+
+/** `argument` is a number or the memory the request reads or writes. Returns the kernel's result. */
+export function ioctl(fd: number, request: number, argument: Word = 0): number {
+  return call("ioctl", [fd, request, argument]);
+}
+
+export async function ioctlAsync(fd: number, request: number, argument: Word = 0): Promise<number> {
+  return callAsync("ioctl", [fd, request, argument]);
+}
+
+const TCSBRK = 0x5409;
+
+/** Waits until the terminal has sent everything (tcdrain(3)); may block for as long as the line is held. */
+export async function drainTerminal(fd: number): Promise<void> {
+  await ioctlAsync(fd, TCSBRK, 1);
+}

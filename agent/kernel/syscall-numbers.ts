@@ -1,0 +1,52 @@
+/**
+ * The numbers of the system calls we make, per architecture.
+ * From the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
+ */
+
+/** `[x86_64, arm64]`; from 424 on every architecture shares one number. */
+const NUMBERS = {
+  ioctl: [16, 29],
+  sync: [162, 81],
+  syncfs: [306, 267],
+  mount: [165, 40],
+  umount2: [166, 39],
+  reboot: [169, 142],
+  clock_settime: [227, 112],
+  finit_module: [313, 273],
+  sethostname: [170, 161],
+  mkdirat: [258, 34],
+  mknodat: [259, 33],
+  symlinkat: [266, 36],
+  linkat: [265, 37],
+  unlinkat: [263, 35],
+  renameat2: [316, 276],
+  readlinkat: [267, 78],
+  fchownat: [260, 54],
+  fchmod: [91, 52],
+  fchmodat: [268, 53],
+  utimensat: [280, 88],
+  statx: [332, 291],
+  lsetxattr: [189, 6],
+  fsetxattr: [190, 7],
+  lgetxattr: [192, 9],
+  fgetxattr: [193, 10],
+  llistxattr: [195, 12],
+  flistxattr: [196, 13],
+  lremovexattr: [198, 15],
+  fremovexattr: [199, 16],
+  open_tree: [428, 428],
+  move_mount: [429, 429],
+  fsopen: [430, 430],
+  fsconfig: [431, 431],
+  fsmount: [432, 432],
+  openat2: [437, 437],
+} as const satisfies Record<string, readonly [number, number]>;
+
+export type SyscallName = keyof typeof NUMBERS;
+
+/** The number on this machine; throws where we do not know the architecture. */
+export function getSyscallNumber(name: SyscallName, architecture: string = process.arch): number {
+  if (architecture === "x64") return NUMBERS[name][0];
+  if (architecture === "arm64") return NUMBERS[name][1];
+  throw new TypeError(`Cannot make system calls on "${architecture}": only x64 and arm64 are known`);
+}

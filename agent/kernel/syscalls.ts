@@ -1,0 +1,12 @@
+/**
+ * Every typed system call by one import; the files beside this one hold them by subject.
+ * This folder is the only place that knows numbers, flags and struct layouts.
+ */
+export type { Path } from "./door.ts";
+export { isKernelError, KernelError, nameErrno } from "./errno.ts";
+export * from "./files.ts";
+export * from "./loop.ts";
+export * from "./machine.ts";
+export * from "./mount.ts";
+export * from "./verity.ts";
+export * from "./xattrs.ts";
