@@ -1,0 +1,187 @@
+/**
+ * The programs the host side needs in the versions of Debian trixie, from one unpacked root in the cache, whatever Debian
+ * runs here: bookworm's QEMU crashes Linux 6.12. A program runs by chroot in a mount namespace of its own (`enter`).
+ */
+import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { appendFile, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ensureCacheEntry } from "./cache-entry.ts";
+import { locateDebianArchive } from "./debian-archive.ts";
+import { startOwnedProcess } from "./owned-process.ts";
+import { formatShellCommand } from "./qemu-command.ts";
+
+const RELEASE = "trixie";
+
+const PACKAGES = [
+  // the virtual DUT
+  ...["qemu-system-x86", "qemu-utils"],
+  // the virtual farm
+  ...["docker-registry", "apache2-utils", "openssl"],
+  ...["swift-proxy", "swift-account", "swift-container", "swift-object"],
+  ...["dnsmasq-base", "chrony", "nfs-ganesha", "nfs-ganesha-vfs", "iproute2"],
+  // images: made, moved, looked into
+  ...["skopeo", "podman", "crun", "erofs-utils", "e2fsprogs", "fsverity", "mmdebstrap", "busybox-static"],
+  ...["zstd", "xz-utils", "gzip", "tar"],
+  // what a shell expects to find; nothing is essential to an unpacked root
+  ...[
+    "base-files",
+    "base-passwd",
+    "bash",
+    "dash",
+    "coreutils",
+    "util-linux",
+    "mount",
+    "sed",
+    "grep",
+    "findutils",
+  ],
+];
+
+/** Raised when what is done after unpacking changes. */
+const RECIPE_VERSION = 1;
+
+export interface ToolOptions extends SpawnOptions {
+  /** Host folders or files shown at another place inside: `{ "/etc/swift": "/run/directory/swift" }`. */
+  bind?: Readonly<Record<string, string>>;
+}
+
+export interface ToolsRoot {
+  /** The unpacked root; read only to the programs that run in it. */
+  path: string;
+  /** The words that run the program inside; the process they become is the program itself. */
+  commandWords(command: string, args: readonly string[], options?: Pick<ToolOptions, "bind">): string[];
+  /** Starts it as the leader of a process group; it dies with this process. */
+  spawn(command: string, args: readonly string[], options?: ToolOptions): ChildProcess;
+  /** Runs it to its end and gives what it printed; rejects with its last words unless it exits with 0. */
+  run(command: string, args: readonly string[], options?: ToolRunOptions): Promise<string>;
+  /** The same as a line for a shell. */
+  describeCommand(command: string, args: readonly string[], options?: Pick<ToolOptions, "bind">): string;
+}
+
+export interface ToolRunOptions {
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  bind?: Readonly<Record<string, string>>;
+  signal?: AbortSignal;
+}
+
+export interface EnsureToolsOptions {
+  log: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+/** Gives the tools root, unpacked now if it is missing (some 30 s and 700 MB). Needs root, apt and mmdebstrap. */
+export async function ensureToolsRoot({ log, signal }: EnsureToolsOptions): Promise<ToolsRoot> {
+  const startedMs = performance.now();
+  const enter = await readFile(join(import.meta.dirname, "enter-tools-root.sh"), "utf8");
+  const { path, isNew } = await ensureCacheEntry(
+    {
+      name: "tools",
+      recipe: [RELEASE, process.arch, PACKAGES, RECIPE_VERSION, enter],
+      fill: async (folder) => {
+        log("tools root: unpacking Debian packages (once)");
+        await unpackPackages(join(folder, "root"), signal);
+        await settleRoot(join(folder, "root"));
+        await writeFile(join(folder, "enter"), enter, { mode: 0o755 });
+      },
+    },
+    signal ? { signal } : {},
+  );
+  const root = join(path, "root");
+  if (isNew) {
+    const packages = (await readdir(join(root, "usr/share/doc"))).length;
+    log(
+      `tools root: ${packages} packages unpacked in ${Math.round((performance.now() - startedMs) / 1000)} s`,
+    );
+  } else log("tools root: reused");
+  return createToolsRoot(path, root);
+}
+
+function createToolsRoot(path: string, root: string): ToolsRoot {
+  const commandWords: ToolsRoot["commandWords"] = (command, args, { bind = {} } = {}) => [
+    join(path, "enter"),
+    ...Object.entries(bind).flatMap(([inside, host]) => ["--bind", host, inside]),
+    ...["--", command, ...args],
+  ];
+  return {
+    path: root,
+    commandWords,
+    spawn: (command, args, { bind, ...options } = {}) => {
+      const words = commandWords(command, args, bind ? { bind } : {});
+      return spawn("setpriv", ["--pdeathsig", "KILL", "--", ...words], { ...options, detached: true });
+    },
+    run: async (command, args, { bind, signal, ...options } = {}) =>
+      runToEnd(commandWords(command, args, bind ? { bind } : {}), command, options, signal),
+    describeCommand: (command, args, options) => formatShellCommand(commandWords(command, args, options)),
+  };
+}
+
+/** Unpacks without running a maintainer script: nothing here is configured, every server gets its settings from us. */
+async function unpackPackages(root: string, signal?: AbortSignal): Promise<void> {
+  const archive = await locateDebianArchive();
+  const words = [
+    ...["mmdebstrap", "--variant=extract", "--mode=root", `--include=${PACKAGES.join(",")}`],
+    ...archive.aptOptions.map((option) => `--aptopt=${option}`),
+    ...[RELEASE, root, `deb ${archive.uri} ${RELEASE} main`],
+  ];
+  await runToEnd(words, "mmdebstrap", {}, signal);
+}
+
+/** Does by hand the few things that maintainer scripts would have done and our programs need. */
+async function settleRoot(root: string): Promise<void> {
+  await copyFile(join(root, "usr/share/base-passwd/passwd.master"), join(root, "etc/passwd"));
+  await copyFile(join(root, "usr/share/base-passwd/group.master"), join(root, "etc/group"));
+  await writeFile(
+    join(root, "etc/nsswitch.conf"),
+    "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n",
+  );
+  // Places for what `enter` binds.
+  for (const file of ["etc/resolv.conf", "etc/hosts"]) await appendFile(join(root, file), "");
+  for (const folder of ["etc/swift", "etc/ssl/certs", "var/tmp", "run", "tmp"]) {
+    await mkdir(join(root, folder), { recursive: true });
+  }
+  // Python finds its byte code instead of compiling Swift anew at each start; files that do not compile are not used.
+  const modules = join("/", "usr/lib/python3");
+  if (existsSync(join(root, modules))) {
+    await runToEnd(
+      [
+        "chroot",
+        root,
+        "sh",
+        "-c",
+        `ldconfig; python3 -m compileall -q -j 0 ${modules} >/dev/null 2>&1 || true`,
+      ],
+      "ldconfig",
+      {},
+    );
+  }
+}
+
+const LAST_WORDS_BYTES = 4096;
+
+async function runToEnd(
+  words: readonly string[],
+  name: string,
+  options: { cwd?: string; env?: NodeJS.ProcessEnv },
+  signal?: AbortSignal,
+): Promise<string> {
+  signal?.throwIfAborted();
+  const owned = startOwnedProcess(words, options);
+  const kill = () => owned.kill();
+  signal?.addEventListener("abort", kill);
+  const output: Buffer[] = [];
+  let lastWords = "";
+  owned.child.stdout!.on("data", (chunk: Buffer) => output.push(chunk));
+  owned.child.stderr!.on("data", (chunk: Buffer) => {
+    lastWords = (lastWords + chunk.toString()).slice(-LAST_WORDS_BYTES);
+  });
+  try {
+    const end = await owned.ended;
+    signal?.throwIfAborted();
+    if (end.exitCode === 0) return Buffer.concat(output).toString();
+    throw new Error(`Cannot run "${name}": it ended with ${end.signal ?? end.exitCode}: ${lastWords.trim()}`);
+  } finally {
+    signal?.removeEventListener("abort", kill);
+  }
+}
