@@ -66,6 +66,8 @@ export const RETRY_LIMITS: RetryLimits = {
 export const MAX_REDIRECTS = 5;
 /** Read of an error's body for its message; the rest is of no use to anyone. */
 export const ERROR_BODY_MAX_BYTES = 64 * KiB;
+/** Signed redirects to object stores carry some KiB of token in one header. */
+export const RESPONSE_HEADERS_MAX_BYTES = 64 * KiB;
 /** Buffered of a response before the socket is paused; larger chunks cost less for each byte. */
 export const RESPONSE_BUFFER_BYTES = MiB;
 /** One piece of an upload: the unit in which its progress is seen. */
@@ -74,6 +76,10 @@ export const UPLOAD_CHUNK_BYTES = 256 * KiB;
 export const TOKEN_MAX_BYTES = 256 * KiB;
 /** Of an image's config: environment, labels, history. Real ones are below 100 KiB. */
 export const IMAGE_CONFIG_MAX_BYTES = 8 * MiB;
+/** Where a token server names no lifetime, the specification says 60 s. */
+export const TOKEN_LIFETIME_MS = 60_000;
+/** A token this near its end is renewed first. */
+export const TOKEN_LEEWAY_MS = 10_000;
 /** overlayfs takes 500 lower layers at most; Docker itself stops at 127. */
 export const IMAGE_MAX_LAYERS = 500;
 
@@ -85,3 +91,16 @@ export const S3_MAX_PARTS = 10_000;
 export const S3_MAX_KEY_BYTES = 1024;
 /** A page of a listing holds 1,000 keys of at most 1 KiB, escaped. */
 export const S3_XML_MAX_BYTES = 16 * MiB;
+
+// Trees and composefs images
+/** mkcomposefs's bounds (lcfs-writer.h): what it would refuse has no digest to compare with. */
+export const FILE_NAME_MAX_BYTES = 255;
+export const SYMLINK_MAX_BYTES = 4095;
+export const INLINE_CONTENT_MAX_BYTES = 5000;
+export const XATTR_NAME_MAX_BYTES = 255;
+export const XATTRS_MAX_BYTES = 32_767;
+export const DUMP_XATTRS_MAX_BYTES = 65_535;
+/** A path of 4,096 bytes has no more parts; the walks over a tree recurse this deep. */
+export const TREE_MAX_DEPTH = 2048;
+/** Of a dump held in memory as one text; a dump of 100,000 files is about 30 MiB. */
+export const DUMP_MAX_BYTES = 256 * MiB;

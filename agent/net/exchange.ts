@@ -1,0 +1,129 @@
+/**
+ * One attempt: request, redirects, a renewed authorization, up to the response's headers.
+ * Credentials go to the first origin only; a redirect that leaves it gets the harmless headers and nothing else.
+ */
+import { Readable } from "node:stream";
+import type { Dispatcher } from "undici";
+import { ERROR_BODY_MAX_BYTES, MAX_REDIRECTS, RESPONSE_BUFFER_BYTES, UPLOAD_CHUNK_BYTES } from "../limits.ts";
+import { AttemptError } from "./failure.ts";
+import type { HostRules } from "./host-rules.ts";
+import { planRedirect } from "./host-rules.ts";
+import type { Authorize, Headers } from "./http-message.ts";
+import type { PaceWatch } from "./pace-watch.ts";
+
+export interface ExchangeRequest {
+  method: string;
+  url: URL;
+  headers: Headers;
+  authorize?: Authorize;
+  body?: Buffer;
+  signal: AbortSignal;
+  pace: PaceWatch;
+}
+
+export interface RawResponse {
+  status: number;
+  headers: Headers;
+  /** Where redirects led to. */
+  url: URL;
+  body: Dispatcher.ResponseData["body"];
+}
+
+/** Headers that another origin may see. Everything else may be a secret: tokens have many names. */
+const PORTABLE_HEADERS = new Set(["accept", "accept-encoding", "if-range", "range", "user-agent"]);
+const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+
+export async function exchange(
+  dispatcher: Dispatcher,
+  rules: HostRules,
+  request: ExchangeRequest,
+): Promise<RawResponse> {
+  const visited = new Set<string>();
+  let url = request.url;
+  let isHome = true;
+  let proof = await request.authorize?.({ method: request.method, url });
+  let wasChallenged = false;
+  for (;;) {
+    visited.add(url.href);
+    const response = await send(dispatcher, request, url, isHome ? proof : undefined, isHome);
+    const location = response.headers.location;
+    if (REDIRECTS.has(response.status) && location && request.body === undefined) {
+      await response.body.dump({ limit: ERROR_BODY_MAX_BYTES, signal: request.signal });
+      if (visited.size > MAX_REDIRECTS) {
+        throw new AttemptError({
+          code: "FETCH_REDIRECT_REFUSED",
+          cameBack: `more than ${MAX_REDIRECTS} redirects`,
+          isTransient: false,
+        });
+      }
+      const next = planRedirect({ from: url, location, visited }, rules);
+      if (!(next instanceof URL)) throw new AttemptError(next);
+      isHome &&= next.origin === url.origin;
+      url = next;
+    } else if (response.status === 401 && isHome && request.authorize && !wasChallenged) {
+      wasChallenged = true;
+      const renewed = await request.authorize({
+        method: request.method,
+        url,
+        challenge: { status: response.status, headers: response.headers },
+      });
+      if (!renewed) return response;
+      await response.body.dump({ limit: ERROR_BODY_MAX_BYTES, signal: request.signal });
+      proof = renewed;
+    } else {
+      return response;
+    }
+  }
+}
+
+async function send(
+  dispatcher: Dispatcher,
+  request: ExchangeRequest,
+  url: URL,
+  proof: Headers | undefined,
+  isHome: boolean,
+): Promise<RawResponse> {
+  const own = Object.entries(request.headers).filter(
+    ([name]) => isHome || PORTABLE_HEADERS.has(name.toLowerCase()),
+  );
+  request.pace.startWaiting();
+  try {
+    const { statusCode, headers, body } = await dispatcher.request({
+      origin: url.origin,
+      path: url.pathname + url.search,
+      method: request.method as Dispatcher.HttpMethod,
+      headers: {
+        ...Object.fromEntries(own),
+        ...proof,
+        ...(request.body && { "content-length": String(request.body.length) }),
+      },
+      body: request.body
+        ? Readable.from(cutToPieces(request.body, request.pace), { objectMode: false })
+        : null,
+      signal: request.signal,
+      highWaterMark: RESPONSE_BUFFER_BYTES,
+    });
+    // An error of a body that nobody reads any more must not end the process.
+    body.on("error", () => {});
+    return { status: statusCode, headers: flattenHeaders(headers), url, body };
+  } finally {
+    request.pace.stopWaiting();
+  }
+}
+
+/** In pieces, so that the pace watch sees a slow upload move. */
+function* cutToPieces(body: Buffer, pace: PaceWatch): Generator<Buffer> {
+  for (let at = 0; at < body.length; at += UPLOAD_CHUNK_BYTES) {
+    const piece = body.subarray(at, at + UPLOAD_CHUNK_BYTES);
+    yield piece;
+    pace.noteBytes(piece.length);
+  }
+}
+
+function flattenHeaders(headers: Record<string, string | string[] | undefined>): Headers {
+  const flat: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(", ") : value;
+  }
+  return flat;
+}
