@@ -1,0 +1,87 @@
+/**
+ * Folders that are filled once and named by the hash of everything that went into them.
+ * Filled under a lock in a folder of its own and renamed into place, so side-by-side builds share the work and nobody sees half of it.
+ */
+import { createHash, randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+
+const LOCK_POLL_MS = 200;
+const HASH_CHARACTERS = 24;
+
+export function cacheFolder(): string {
+  const { DUTBOOT_CACHE, XDG_CACHE_HOME } = process.env;
+  return DUTBOOT_CACHE || join(XDG_CACHE_HOME || join(homedir(), ".cache"), "dutboot");
+}
+
+export interface CacheEntry {
+  /** What it is, for people who look into the cache. */
+  kind: string;
+  /** Everything the content depends on; contents go in as their hashes. */
+  key: unknown;
+}
+
+export interface CachedFolder {
+  path: string;
+  reused: boolean;
+}
+
+/** The folder of `entry`, filled by `fill` if no one has done so before. */
+export async function fillCached(
+  { kind, key }: CacheEntry,
+  fill: (folder: string) => Promise<void>,
+): Promise<CachedFolder> {
+  const hash = hashOf(JSON.stringify(key)).slice(0, HASH_CHARACTERS);
+  const path = join(cacheFolder(), `${kind}-${hash}`);
+  if (existsSync(path)) return { path, reused: true };
+  return withLock(`${path}.lock`, async () => {
+    if (existsSync(path)) return { path, reused: true };
+    const draft = `${path}.draft-${randomBytes(4).toString("hex")}`;
+    await mkdir(draft, { recursive: true });
+    try {
+      await fill(draft);
+      await rename(draft, path);
+    } finally {
+      await rm(draft, { recursive: true, force: true });
+    }
+    return { path, reused: false };
+  });
+}
+
+export function hashOf(content: string | Buffer): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+/** Runs `work` while no other living process of this machine holds the lock file. */
+export async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
+  await mkdir(join(lock, ".."), { recursive: true });
+  for (;;) {
+    try {
+      await writeFile(lock, String(process.pid), { flag: "wx" });
+      break;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      if (await isAbandoned(lock)) await rm(lock, { force: true });
+      else await sleep(LOCK_POLL_MS);
+    }
+  }
+  try {
+    return await work();
+  } finally {
+    await rm(lock, { force: true });
+  }
+}
+
+async function isAbandoned(lock: string): Promise<boolean> {
+  const pid = Number(await readFile(lock, "utf8").catch(() => ""));
+  if (!pid) return false; // being written, or just gone
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "ESRCH";
+  }
+}

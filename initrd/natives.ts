@@ -1,0 +1,105 @@
+/**
+ * Compiles the two native modules, for the host and by cross compiler for the DUT: zstd-napi and our door to the kernel.
+ * Both are cached by the hash of their sources and tools, and carry no path of the machine that made them.
+ */
+import { readFileSync } from "node:fs";
+import { copyFile, cp, mkdir, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { type Architecture, hostArchitecture, toolFor } from "./architecture.ts";
+import { type CachedFolder, fillCached, hashOf } from "./build-cache.ts";
+import { fetchNodePackage } from "./node-runtime.ts";
+import { NODE_MODULES, PROJECT_ROOT, readPin } from "./project.ts";
+import { runCommand } from "./run-command.ts";
+
+/** arm64 tools align segments to 64 KiB by default; 4 KiB saves most of a small file. */
+const LINK_FLAGS = ["-s", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096"];
+const DOOR_FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden"];
+const ZSTD_JOBS = "2";
+/** Bump when a recipe below changes. */
+const RECIPE = 1;
+
+export interface NativeModule extends CachedFolder {
+  name: string;
+  /** The compiled .node file. */
+  file: string;
+}
+
+/** Everything native the agent loads, except serialport, which brings its own. */
+export async function compileNatives(
+  target: Architecture,
+): Promise<{ door: NativeModule; zstd: NativeModule }> {
+  const door = await compileDoor(target);
+  const zstd = await compileZstd(target);
+  return { door, zstd };
+}
+
+async function compileDoor(target: Architecture): Promise<NativeModule> {
+  const source = join(PROJECT_ROOT, "agent/kernel/sys.c");
+  const compiler = toolFor(target, "gcc");
+  const key = {
+    ...(await describeToolchain(target)),
+    source: hashOf(readFileSync(source)),
+    flags: [...DOOR_FLAGS, ...LINK_FLAGS],
+  };
+  const cached = await fillCached({ kind: "sys-node", key }, async (folder) => {
+    const headers = join(await fetchNodePackage(target), "include/node");
+    const flags = [...DOOR_FLAGS, ...LINK_FLAGS, `-ffile-prefix-map=${dirname(source)}=.`];
+    await runCommand(compiler, [...flags, "-I", headers, "-o", join(folder, "sys.node"), source]);
+  });
+  return { ...cached, name: "sys.node", file: join(cached.path, "sys.node") };
+}
+
+async function compileZstd(target: Architecture): Promise<NativeModule> {
+  const key = { ...(await describeToolchain(target)), pin: readPin("zstd-napi") };
+  const cached = await fillCached({ kind: "zstd-napi", key }, async (folder) => {
+    // npm's copy stays as npm made it: gyp leaves its build tree beside the sources.
+    const copy = join(folder, "source");
+    await cp(join(NODE_MODULES, "zstd-napi"), copy, { recursive: true });
+    await rm(join(copy, "build"), { recursive: true, force: true });
+    const map = `-ffile-prefix-map=${copy}=.`;
+    await runCommand(
+      process.execPath,
+      [
+        join(NODE_MODULES, "node-gyp/bin/node-gyp.js"),
+        ...["rebuild", "--release", `--arch=${target.node}`, "--jobs", ZSTD_JOBS],
+        `--nodedir=${await fetchNodePackage(target)}`,
+      ],
+      {
+        cwd: copy,
+        env: {
+          CC: toolFor(target, "gcc"),
+          CXX: toolFor(target, "g++"),
+          AR: toolFor(target, "ar"),
+          LINK: toolFor(target, "g++"),
+          CFLAGS: map,
+          CXXFLAGS: map,
+          LDFLAGS: LINK_FLAGS.join(" "),
+        },
+      },
+    );
+    await rename(join(copy, "build/Release/binding.node"), join(folder, "binding.node"));
+    await rm(copy, { recursive: true });
+  });
+  return { ...cached, name: "zstd-napi", file: join(cached.path, "binding.node") };
+}
+
+async function describeToolchain(target: Architecture) {
+  const compiler = (await runCommand(toolFor(target, "g++"), ["--version"])).split("\n")[0];
+  return { compiler, node: readPin(target.nodePackage).version, target: target.name, recipe: RECIPE };
+}
+
+/** Puts the host's natives where the source tree and node_modules look for them. */
+export async function installHostNatives(): Promise<NativeModule[]> {
+  const { door, zstd } = await compileNatives(hostArchitecture());
+  await replaceFile(door.file, join(PROJECT_ROOT, "agent/kernel/sys.node"));
+  await replaceFile(zstd.file, join(NODE_MODULES, "zstd-napi/build/Release/binding.node"));
+  return [door, zstd];
+}
+
+/** By rename: a process that has the old file mapped keeps it. */
+async function replaceFile(from: string, to: string): Promise<void> {
+  await mkdir(dirname(to), { recursive: true });
+  const draft = `${to}.${process.pid}`;
+  await copyFile(from, draft);
+  await rename(draft, to);
+}
