@@ -36,6 +36,12 @@ export const ERRORS = defineErrors({
     hint: "Close the quote; the command line may also have been cut by the boot loader",
   },
 
+  // the store
+  STORE_LOCKED: {
+    blame: "infra",
+    hint: "Give every DUT a cache device of its own, or wait for the other agent to end",
+  },
+
   // the machine and its initrd
   INITRD_DAMAGED: {
     blame: "infra",

@@ -86,6 +86,10 @@ export const IMAGE_MAX_LAYERS = 500;
 // S3
 /** Objects above this go up in parts; it is also what one upload holds in memory. */
 export const S3_PART_BYTES = 8 * MiB;
+/** Two hide the round trip between parts; more only hold memory. */
+export const S3_PARTS_AT_A_TIME = 2;
+/** Putting the parts together takes some services minutes. */
+export const S3_COMPLETE_SILENCE_MS = 5 * 60_000;
 /** The protocol's bound; parts grow where it would be passed. */
 export const S3_MAX_PARTS = 10_000;
 export const S3_MAX_KEY_BYTES = 1024;
@@ -104,3 +108,8 @@ export const DUMP_XATTRS_MAX_BYTES = 65_535;
 export const TREE_MAX_DEPTH = 2048;
 /** Of a dump held in memory as one text; a dump of 100,000 files is about 30 MiB. */
 export const DUMP_MAX_BYTES = 256 * MiB;
+
+// The store
+export const READ_CHUNK_BYTES = MiB;
+/** Sealing waits for the disk: a few at a time keep it busy. */
+export const SEALS_AT_A_TIME = 4;

@@ -4,6 +4,7 @@
  */
 import { constants } from "node:fs";
 import { call, type Path, pathWord } from "./door.ts";
+import { isKernelError } from "./errno.ts";
 
 /** The directory descriptor that means the current directory; absolute paths ignore it. */
 export const AT_FDCWD = -100;
@@ -147,4 +148,18 @@ export function writeTimespec(into: Buffer, offset: number, { sec, nsec }: FileT
 export function readlinkat(dirFd: number, path: Path): Buffer {
   const target = Buffer.alloc(4096); // PATH_MAX: no file system of ours stores a longer one
   return target.subarray(0, call("readlinkat", [dirFd, pathWord(path), target, target.length], path));
+}
+
+const LOCK_EX = 2;
+const LOCK_NB = 4;
+
+/** Takes the file's exclusive lock, which the kernel drops with the descriptor, so that a dead owner keeps nothing; false when taken. */
+export function tryLock(fd: number): boolean {
+  try {
+    call("flock", [fd, LOCK_EX | LOCK_NB]);
+    return true;
+  } catch (error) {
+    if (isKernelError(error, "EAGAIN")) return false;
+    throw error;
+  }
 }

@@ -4,7 +4,7 @@
  */
 import type { AgentError, Blame, ErrorCode } from "../errors.ts";
 
-export const VERDICT_VERSION = 1;
+export const VERDICT_VERSION = 1 as const;
 
 export interface PhaseRecord {
   name: string;
@@ -28,7 +28,7 @@ export function createVerdict(
   exitCode: number | null,
   failure?: { phase: string; error: AgentError },
 ): Verdict {
-  const base = { version: VERDICT_VERSION, exitCode, phases: [...phases] } as const;
+  const base = { version: VERDICT_VERSION, exitCode, phases: [...phases] } satisfies Partial<Verdict>;
   if (failure) {
     const { code, blame, message, hint } = failure.error;
     return { ...base, verdict: "error", error: { code, blame, phase: failure.phase, message, hint } };

@@ -1,0 +1,160 @@
+/**
+ * The object store: every file's content once, named by its fs-verity digest, put so that a power cut loses nothing
+ * that was promised. What the objects mean (trees, images) is kept as records beside them.
+ */
+import { createHash } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import { computeFsVerityDigest } from "../composefs/fsverity.ts";
+import { syncfs } from "../kernel/syscalls.ts";
+import { openDigestIndex } from "./digest-index.ts";
+import { putRecord, readRecordIfExists } from "./records.ts";
+import { canSeal, sealAll } from "./seal.ts";
+import { pathOfObject, type StorePlace } from "./store-place.ts";
+import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
+
+/** An object on its way in: written in the staging folder, hashed, not yet under its name. */
+export interface StagedObject {
+  path: string;
+  verity: string;
+  sha256: string;
+  sizeBytes: number;
+}
+
+export interface CheckResult {
+  checked: number;
+  sealed: number;
+  /** Digests of objects that were missing or wrong; the wrong ones are gone now. */
+  lost: string[];
+}
+
+export interface ObjectStore {
+  readonly place: StorePlace;
+  /** True when the file system seals objects with fs-verity. */
+  readonly seals: boolean;
+  hasObject(verity: string): boolean;
+  /** The fs-verity digest of the object with this content, if it is here. */
+  findBySha256(sha256: string): string | undefined;
+  /** A fresh folder for staged objects. */
+  createStaging(): string;
+  /** Puts a batch under its names: one flush for all data, one for all names, then the index. */
+  commit(staged: readonly StagedObject[]): Promise<void>;
+  /** Keeps a tree with the objects it names; both are whole or absent. */
+  putTree(id: string, content: Uint8Array, objects: readonly string[]): void;
+  readTreeIfExists(id: string): Buffer | undefined;
+  readTreeObjects(id: string): string[];
+  /** Keeps an EROFS image as an object and gives its path. */
+  putImage(content: Uint8Array): Promise<{ digest: string; path: string }>;
+  /** Checks objects before use and drops what is wrong. */
+  check(verities: Iterable<string>): Promise<CheckResult>;
+}
+
+const DIGEST_BYTES = 32;
+/** Between two pauses of a long check, so that signals and the console are served. */
+const CHECK_SLICE_MS = 50;
+
+export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
+  const index = openDigestIndex(place);
+  const seals = await canSeal(place.staging);
+  let stagings = 0;
+
+  const objectPath = (verity: string) => join(place.objects, pathOfObject(verity));
+  const flush = async () => {
+    const fd = openSync(place.path, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      await syncfs(fd);
+    } finally {
+      closeSync(fd);
+    }
+  };
+
+  const createStaging = () => {
+    const path = join(place.staging, `batch-${process.pid}-${stagings++}`);
+    mkdirSync(path);
+    return path;
+  };
+
+  const commit = async (staged: readonly StagedObject[]) => {
+    const fresh = new Map<string, StagedObject>();
+    for (const object of staged) {
+      if (fresh.has(object.verity) || existsSync(objectPath(object.verity)))
+        rmSync(object.path, { force: true });
+      else fresh.set(object.verity, object);
+    }
+    if (fresh.size > 0) {
+      const objects = [...fresh.values()];
+      if (seals) await sealAll(objects.map(({ path }) => path));
+      await flush();
+      for (const { path, verity } of objects) renameSync(path, objectPath(verity));
+      await flush();
+    }
+    index.add(staged);
+  };
+
+  return {
+    place,
+    seals,
+    hasObject: (verity) => existsSync(objectPath(verity)),
+    findBySha256(sha256) {
+      const verity = index.find(sha256);
+      return verity !== undefined && existsSync(objectPath(verity)) ? verity : undefined;
+    },
+    createStaging,
+    commit,
+    putTree(id, content, objects) {
+      // The list of objects goes first: a tree whose objects are not known would not be protected from collection.
+      putRecord(place, place.trees, `${id}.objects`, Buffer.from(objects.join(""), "hex"));
+      putRecord(place, place.trees, `${id}.tree`, content);
+    },
+    readTreeIfExists: (id) => readRecordIfExists(place.trees, `${id}.tree`),
+    readTreeObjects(id) {
+      const bytes = readRecordIfExists(place.trees, `${id}.objects`) ?? Buffer.alloc(0);
+      const digests: string[] = [];
+      for (let at = 0; at + DIGEST_BYTES <= bytes.length; at += DIGEST_BYTES) {
+        digests.push(bytes.toString("hex", at, at + DIGEST_BYTES));
+      }
+      return digests;
+    },
+    async putImage(content) {
+      const verity = computeFsVerityDigest(content).toString("hex");
+      const sha256 = createHash("sha256").update(content).digest("hex");
+      const folder = createStaging();
+      const staged = { path: join(folder, "image"), verity, sha256, sizeBytes: content.length };
+      writeFileSync(staged.path, content, { mode: 0o600 });
+      await commit([staged]);
+      rmSync(folder, { recursive: true, force: true });
+      const path = objectPath(verity);
+      const digest = verity;
+      const link = join(place.images, digest);
+      if (!existsSync(link)) symlinkSync(`../objects/${pathOfObject(digest)}`, link);
+      return { digest, path };
+    },
+    async check(verities) {
+      const result: CheckResult = { checked: 0, sealed: 0, lost: [] };
+      const buffer = createVerifyBuffer();
+      let sliceStart = performance.now();
+      for (const verity of verities) {
+        const state = verifyObject(objectPath(verity), verity, buffer);
+        result.checked++;
+        if (state === "sealed") result.sealed++;
+        if (state === "damaged") rmSync(objectPath(verity), { force: true });
+        if (state === "damaged" || state === "missing") result.lost.push(verity);
+        if (performance.now() - sliceStart > CHECK_SLICE_MS) {
+          await new Promise((resolve) => setImmediate(resolve));
+          sliceStart = performance.now();
+        }
+      }
+      return result;
+    },
+  };
+}

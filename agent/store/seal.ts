@@ -1,0 +1,40 @@
+/**
+ * Sealing objects with fs-verity, where the file system can: from then on the kernel checks every read of them.
+ */
+import { closeSync, constants, openSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { enableVerity, isKernelError } from "../kernel/syscalls.ts";
+import { SEALS_AT_A_TIME } from "../limits.ts";
+
+/** Tries it on a file: ext4 without the feature, tmpfs and kernels without fs-verity all say no. */
+export async function canSeal(folder: string): Promise<boolean> {
+  const path = join(folder, "seal-probe");
+  writeFileSync(path, "dutboot");
+  try {
+    await seal(path);
+    return true;
+  } catch (error) {
+    if (isKernelError(error, "ENOTTY", "ENOTSUP", "EINVAL")) return false;
+    throw error;
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+/** Each file is written and closed; the kernel hashes it once more while it seals. */
+export async function sealAll(paths: readonly string[]): Promise<void> {
+  const waiting = paths.values();
+  const sealNext = async () => {
+    for (const path of waiting) await seal(path);
+  };
+  await Promise.all(Array.from({ length: SEALS_AT_A_TIME }, sealNext));
+}
+
+async function seal(path: string): Promise<void> {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    await enableVerity(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * Is an object still what its name says? Asked before use: by the kernel's own fs-verity seal where there is one,
+ * by hashing the whole content where there is not.
+ */
+import { closeSync, constants, openSync, readSync } from "node:fs";
+import { FsVerityHasher } from "../composefs/fsverity.ts";
+import { isKernelError, measureVerity } from "../kernel/syscalls.ts";
+import { READ_CHUNK_BYTES } from "../limits.ts";
+
+export type ObjectState = "sealed" | "good" | "damaged" | "missing";
+
+/** `sealed`: the kernel checks every read from now on, nothing had to be read here. */
+export function verifyObject(path: string, verityDigest: string, buffer: Buffer): ObjectState {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "missing";
+    throw error;
+  }
+  try {
+    const seal = readSeal(fd);
+    if (seal !== undefined) return seal === verityDigest ? "sealed" : "damaged";
+    const hasher = new FsVerityHasher();
+    for (;;) {
+      const length = readSync(fd, buffer, 0, buffer.length, null);
+      if (length === 0) break;
+      hasher.update(buffer.subarray(0, length));
+    }
+    return hasher.digest().toString("hex") === verityDigest ? "good" : "damaged";
+  } catch (error) {
+    // A disk that cannot be read is as bad as one that gives wrong bytes: the object is fetched again.
+    if ((error as NodeJS.ErrnoException).code === "EIO") return "damaged";
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export function createVerifyBuffer(): Buffer {
+  return Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
+}
+
+function readSeal(fd: number): string | undefined {
+  try {
+    return measureVerity(fd).digest.toString("hex");
+  } catch (error) {
+    if (isKernelError(error, "ENODATA", "ENOTTY", "ENOTSUP")) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
+import { collect, putReference, readReferences } from "../../../agent/store/collect.ts";
+import { openDigestIndex } from "../../../agent/store/digest-index.ts";
+import { type ObjectStore, openObjectStore, type StagedObject } from "../../../agent/store/object-store.ts";
+import { openStorePlace, pathOfObject, type StorePlace } from "../../../agent/store/store-place.ts";
+
+let folder: string;
+let place: StorePlace;
+let store: ObjectStore;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), "store-"));
+  ({ place } = openStorePlace(folder));
+  store = await openObjectStore(place);
+});
+
+afterEach(() => {
+  place.close();
+  rmSync(folder, { recursive: true });
+});
+
+function stage(text: string, into = store.createStaging()): StagedObject {
+  const content = Buffer.from(text);
+  const staged = {
+    path: join(into, `${readdirSync(into).length}`),
+    verity: computeFsVerityDigest(content).toString("hex"),
+    sha256: createHash("sha256").update(content).digest("hex"),
+    sizeBytes: content.length,
+  };
+  writeFileSync(staged.path, content);
+  return staged;
+}
+
+async function reopen(): Promise<string[]> {
+  place.close();
+  const opened = openStorePlace(folder);
+  place = opened.place;
+  store = await openObjectStore(place);
+  return opened.dropped;
+}
+
+describe("object store", () => {
+  it("keeps a content once, under its digest, and finds it by sha256", async () => {
+    const [first, twin] = [stage("content"), stage("content")];
+    await store.commit([first, twin]);
+    expect(store.findBySha256(first.sha256)).toBe(first.verity);
+    expect(readFileSync(join(place.objects, pathOfObject(first.verity)), "utf8")).toBe("content");
+    expect(existsSync(twin.path)).toBe(false);
+  });
+
+  it("knows its objects again after it was closed", async () => {
+    const object = stage("again");
+    await store.commit([object]);
+    await reopen();
+    expect(store.findBySha256(object.sha256)).toBe(object.verity);
+  });
+
+  it("holds nothing but 00 to ff among its objects", async () => {
+    await store.commit([stage("x")]);
+    expect(readdirSync(place.objects)).toHaveLength(256);
+  });
+
+  it("drops what was half-written when it is opened", async () => {
+    const lost = stage("half");
+    expect(await reopen()).not.toEqual([]);
+    expect(existsSync(lost.path)).toBe(false);
+    expect(store.findBySha256(lost.sha256)).toBeUndefined();
+  });
+
+  it("finds and drops what rotted, and says what is missing", async () => {
+    const [good, rotten, gone] = [stage("good"), stage("rotten"), stage("gone")];
+    await store.commit([good, rotten, gone]);
+    writeFileSync(join(place.objects, pathOfObject(rotten.verity)), "rottem");
+    rmSync(join(place.objects, pathOfObject(gone.verity)));
+    const result = await store.check([good.verity, rotten.verity, gone.verity]);
+    expect(result.lost.sort()).toEqual([rotten.verity, gone.verity].sort());
+    expect(store.hasObject(good.verity)).toBe(true);
+    expect(store.hasObject(rotten.verity)).toBe(false);
+  });
+
+  it("keeps trees with the objects they name", () => {
+    const object = stage("leaf");
+    store.putTree("abc", Buffer.from("tree"), [object.verity]);
+    expect(store.readTreeIfExists("abc")?.toString()).toBe("tree");
+    expect(store.readTreeObjects("abc")).toEqual([object.verity]);
+    expect(store.readTreeIfExists("abd")).toBeUndefined();
+  });
+
+  it("keeps images as objects with a link beside them", async () => {
+    const { digest, path } = await store.putImage(Buffer.from("image"));
+    expect(readFileSync(join(place.images, digest), "utf8")).toBe("image");
+    expect(readFileSync(path, "utf8")).toBe("image");
+  });
+});
+
+describe("store place", () => {
+  it("lets one writer in at a time", () => {
+    expect(() => openStorePlace(folder)).toThrow(expect.objectContaining({ code: "STORE_LOCKED" }));
+  });
+
+  it("leaves another version's place alone", async () => {
+    const other = join(folder, "dutboot-store-999");
+    mkdirSync(other);
+    writeFileSync(join(other, "treasure"), "kept");
+    await reopen();
+    expect(readFileSync(join(other, "treasure"), "utf8")).toBe("kept");
+  });
+});
+
+describe("collection", () => {
+  const refer = async (id: string, text: string, usedAtMs: number) => {
+    const object = stage(text);
+    await store.commit([object]);
+    store.putTree(`tree-${id}`, Buffer.from(""), [object.verity]);
+    putReference(place, id, { kind: "image", name: id, trees: [`tree-${id}`], usedAtMs });
+    return object;
+  };
+
+  it("drops what was used longest ago until the quota holds, and never what is pinned", async () => {
+    const old = await refer("old", "a".repeat(100), 1);
+    const middle = await refer("middle", "b".repeat(100), 2);
+    const fresh = await refer("fresh", "c".repeat(100), 3);
+    const result = collect(place, openDigestIndex(place), { quotaBytes: 250, pinned: new Set(["old"]) });
+    expect(result.droppedReferences.map(({ id }) => id)).toEqual(["middle"]);
+    expect(result).toMatchObject({ droppedObjects: 1, freedBytes: 100, keptBytes: 200 });
+    expect([old, middle, fresh].map(({ verity }) => store.hasObject(verity))).toEqual([true, false, true]);
+    expect(readReferences(place).map(({ id }) => id)).toEqual(["fresh", "old"]);
+  });
+
+  it("collects objects that nobody names even below the quota", async () => {
+    const orphan = stage("orphan");
+    await store.commit([orphan]);
+    const result = collect(place, openDigestIndex(place), { quotaBytes: 1e9, pinned: new Set() });
+    expect(result).toMatchObject({ droppedObjects: 1, freedBytes: 6 });
+    await reopen();
+    expect(store.findBySha256(orphan.sha256)).toBeUndefined();
+  });
+
+  it("keeps an object that two images share until the last of them goes", async () => {
+    const shared = await refer("one", "shared", 1);
+    await refer("two", "shared", 2);
+    const once = collect(place, openDigestIndex(place), { quotaBytes: 0, pinned: new Set(["two"]) });
+    expect(once.droppedReferences.map(({ id }) => id)).toEqual(["one"]);
+    expect(store.hasObject(shared.verity)).toBe(true);
+    collect(place, openDigestIndex(place), { quotaBytes: 0, pinned: new Set() });
+    expect(store.hasObject(shared.verity)).toBe(false);
+  });
+});
