@@ -165,6 +165,7 @@ export const ERRORS = defineErrors({
   S3_BAD_RESPONSE: { blame: "infra", hint: "Check that dut.s3 names an S3 service" },
   S3_REJECTED: { blame: "infra", hint: "Look at the S3 service's log" },
   S3_SERVER_ERROR: { blame: "infra", hint: "Look at the S3 service's log" },
+  S3_UPLOAD_LOST: { blame: "infra", hint: "Look at the S3 service's log: it forgot an upload under way" },
   S3_FILE_CHANGED: { blame: "test", hint: "Do not write to results after the test has ended" },
 
   // composefs: trees, dumps and images
@@ -172,14 +173,23 @@ export const ERRORS = defineErrors({
     blame: "job",
     hint: "Correct the line: PATH SIZE MODE NLINK UID GID RDEV MTIME PAYLOAD CONTENT DIGEST [KEY=VALUE…]",
   },
-  COMPOSEFS_DUMP_ESCAPE: { blame: "job", hint: "Correct the escape: \\\\, \\n, \\r, \\t or \\x and two hex digits" },
+  COMPOSEFS_DUMP_ESCAPE: {
+    blame: "job",
+    hint: "Correct the escape: \\\\, \\n, \\r, \\t or \\x and two hex digits",
+  },
   COMPOSEFS_DUMP_PATH: {
     blame: "job",
     hint: "Start with the line of / and write each directory once, before what is in it",
   },
   COMPOSEFS_DUMP_HARDLINK: { blame: "job", hint: "Let the hard link name a file that the dump has" },
-  COMPOSEFS_DUMP_TOO_LARGE: { blame: "job", hint: "Leave files out: so large a dump is not read into memory" },
-  COMPOSEFS_TREE_UNFIT: { blame: "job", hint: "Change or leave out the file: no composefs image can hold it" },
+  COMPOSEFS_DUMP_TOO_LARGE: {
+    blame: "job",
+    hint: "Leave files out: so large a dump is not read into memory",
+  },
+  COMPOSEFS_TREE_UNFIT: {
+    blame: "job",
+    hint: "Change or leave out the file: no composefs image can hold it",
+  },
   LAYER_TREE_BROKEN: { blame: "job", hint: "Push the image again with a current tool" },
 });
 

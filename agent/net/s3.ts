@@ -1,0 +1,208 @@
+/**
+ * The S3 client: results go up, archives come down. Every body that goes up is signed with its hash, so that a byte
+ * that changed on its way is refused by the server.
+ */
+import { createHash } from "node:crypto";
+import { type FileHandle, open } from "node:fs/promises";
+import { AgentError } from "../errors.ts";
+import type { S3Endpoint } from "../job/job.ts";
+import { S3_PART_BYTES, S3_XML_MAX_BYTES } from "../limits.ts";
+import type { ByteRange, HttpClient, HttpRequest, HttpResponse } from "./http-message.ts";
+import { fetchWhole } from "./read-body.ts";
+import { putMultipart } from "./s3-multipart.ts";
+import {
+  createS3Authorize,
+  formatBucketUrl,
+  formatObjectUrl,
+  formatS3Name,
+  parseS3Endpoint,
+  type S3Credentials,
+  type S3Object,
+  type SendS3,
+} from "./s3-request.ts";
+import { explainS3Error, parseListPage, type S3ListedObject } from "./s3-xml.ts";
+
+export type { S3Credentials, S3Object } from "./s3-request.ts";
+export type { S3ListedObject } from "./s3-xml.ts";
+
+/** A file is read as `sizeBytes` long, whatever is appended to it meanwhile. */
+export type S3Body = Buffer | { path: string; sizeBytes: number };
+
+export interface S3Client {
+  putObject(
+    object: S3Object,
+    body: S3Body,
+    options?: { contentType?: string; signal?: AbortSignal },
+  ): Promise<void>;
+  /** `body` throws S3_*, HTTP_* and FETCH_* errors; `hasDigest` as in HttpRequest. */
+  getObject(
+    object: S3Object,
+    options?: { range?: ByteRange; hasDigest?: boolean; signal?: AbortSignal },
+  ): Promise<HttpResponse>;
+  /** All objects below the prefix, in the service's order, page after page. */
+  listObjects(
+    location: { bucket: string; prefix: string },
+    options?: { signal?: AbortSignal },
+  ): AsyncIterable<S3ListedObject>;
+  /** Deleting what is not there is no error. */
+  deleteObject(object: S3Object, options?: { signal?: AbortSignal }): Promise<void>;
+}
+
+export interface S3ClientOptions {
+  endpoint: S3Endpoint;
+  /** Without them requests are anonymous. */
+  credentials?: S3Credentials;
+  partBytes?: number;
+}
+
+export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Client {
+  const base = parseS3Endpoint(options.endpoint);
+  const partBytes = options.partBytes ?? S3_PART_BYTES;
+  let clockOffsetMs = 0;
+
+  const signedRequest = (request: Omit<HttpRequest, "method"> & { method: string }): HttpRequest => ({
+    ...(request as HttpRequest),
+    isIdempotent: true,
+    authorize: createS3Authorize({
+      region: options.endpoint.region,
+      credentials: options.credentials,
+      bodySha256: createHash("sha256")
+        .update(request.body ?? "")
+        .digest("hex"),
+      clockOffsetMs: () => clockOffsetMs,
+      ...(request.headers && { headers: request.headers }),
+    }),
+    explainError: (answer) => {
+      const failure = explainS3Error(answer);
+      if (failure.code === "S3_CLOCK_SKEW") {
+        // A board whose clock is wrong still gets its results out: the server's own date says by how much.
+        const serverMs = Date.parse(answer.headers.date ?? "");
+        const newOffsetMs = serverMs - Date.now();
+        if (Math.abs(newOffsetMs - clockOffsetMs) > 60_000) {
+          clockOffsetMs = newOffsetMs;
+          return { ...failure, isTransient: true };
+        }
+      }
+      return failure;
+    },
+  });
+
+  const send: SendS3 = async (url, { method, ...request }) => {
+    const { response, bytes } = await fetchWhole(http, url, {
+      ...signedRequest({ method, ...request }),
+      maxBytes: S3_XML_MAX_BYTES,
+    });
+    return { headers: response.headers, bytes };
+  };
+
+  async function putFile(
+    object: S3Object,
+    file: FileHandle,
+    sizeBytes: number,
+    { contentType, signal }: { contentType: string; signal: AbortSignal | undefined },
+  ): Promise<void> {
+    const readPart = (start: number, length: number) => readExactly(file, start, length, object);
+    const common = { contentType, ...(signal && { signal }) };
+    if (sizeBytes <= partBytes) return putBuffer(object, await readPart(0, sizeBytes), common);
+    return putMultipart(send, { base, object, sizeBytes, partBytes, readPart, ...common });
+  }
+
+  async function putBuffer(
+    object: S3Object,
+    body: Buffer,
+    { contentType, signal }: { contentType: string; signal?: AbortSignal },
+  ): Promise<void> {
+    await send(formatObjectUrl(base, object), {
+      method: "PUT",
+      subject: `upload ${formatS3Name(object)}`,
+      headers: { "content-type": contentType },
+      body,
+      ...(signal && { signal }),
+    });
+  }
+
+  return {
+    async putObject(object, body, { contentType = "application/octet-stream", signal } = {}) {
+      if (Buffer.isBuffer(body)) return putBuffer(object, body, { contentType, ...(signal && { signal }) });
+      const file = await open(body.path, "r");
+      try {
+        await putFile(object, file, body.sizeBytes, { contentType, signal });
+      } finally {
+        await file.close();
+      }
+    },
+
+    getObject(object, { range, hasDigest, signal } = {}) {
+      return http.fetch(
+        formatObjectUrl(base, object),
+        signedRequest({
+          method: "GET",
+          subject: `fetch ${formatS3Name(object)}`,
+          acceptsHtml: true,
+          ...(range && { range }),
+          ...(hasDigest !== undefined && { hasDigest }),
+          ...(signal && { signal }),
+        }),
+      );
+    },
+
+    async *listObjects({ bucket, prefix }, { signal } = {}) {
+      let token: string | undefined;
+      do {
+        const query = {
+          "list-type": "2",
+          "encoding-type": "url",
+          ...(prefix && { prefix }),
+          ...(token && { "continuation-token": token }),
+        };
+        const { bytes } = await send(formatBucketUrl(base, bucket, query), {
+          method: "GET",
+          subject: `list "s3://${bucket}/${prefix}"`,
+          ...(signal && { signal }),
+        });
+        const page = parseListPage(bytes);
+        yield* page.objects;
+        if (page.continuationToken !== undefined && page.continuationToken === token) {
+          throw new AgentError(
+            "S3_BAD_RESPONSE",
+            `Cannot list "s3://${bucket}/${prefix}": the same page came twice`,
+          );
+        }
+        token = page.continuationToken;
+      } while (token !== undefined);
+    },
+
+    async deleteObject(object, { signal } = {}) {
+      try {
+        await send(formatObjectUrl(base, object), {
+          method: "DELETE",
+          subject: `delete ${formatS3Name(object)}`,
+          ...(signal && { signal }),
+        });
+      } catch (error) {
+        if (!(error instanceof AgentError && error.code === "S3_NO_KEY")) throw error;
+      }
+    },
+  };
+}
+
+async function readExactly(
+  file: FileHandle,
+  start: number,
+  length: number,
+  object: S3Object,
+): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const { bytesRead } = await file.read(buffer, filled, length - filled, start + filled);
+    if (bytesRead === 0) {
+      throw new AgentError(
+        "S3_FILE_CHANGED",
+        `Cannot upload ${formatS3Name(object)}: the file is only ${start + filled} bytes long by now`,
+      );
+    }
+    filled += bytesRead;
+  }
+  return buffer;
+}
