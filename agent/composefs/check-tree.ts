@@ -1,0 +1,111 @@
+/**
+ * What a name or a node must be for an image to hold it, whoever built the tree.
+ * The bounds are mkcomposefs's own (composefs-dump(5), lcfs-writer.h), so that what we accept it would accept too.
+ */
+
+import { AgentError } from "../errors.ts";
+import {
+  FILE_NAME_MAX_BYTES,
+  INLINE_CONTENT_MAX_BYTES,
+  SYMLINK_MAX_BYTES,
+  XATTR_NAME_MAX_BYTES,
+  XATTRS_MAX_BYTES,
+} from "../limits.ts";
+import { BLOCK_BYTES, MAX_CHUNKS } from "./erofs-format.ts";
+import {
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  type TreeNode,
+} from "./file-tree.ts";
+
+const FILE_TYPES: ReadonlySet<number> = new Set([
+  S_IFSOCK,
+  S_IFLNK,
+  S_IFREG,
+  S_IFBLK,
+  S_IFDIR,
+  S_IFCHR,
+  S_IFIFO,
+]);
+/** Chunks grow with the file up to this size (log2), then their number does. */
+const MAX_CHUNK_BITS = 43;
+const MIN_CHUNK_BITS = Math.log2(BLOCK_BYTES);
+/** What mkcomposefs counts for an inode's xattrs: a header, and each entry in its worst alignment. */
+const XATTR_HEADER_COST = 12;
+const XATTR_ENTRY_COST = 7;
+
+export function hasKnownType(mode: number): boolean {
+  return FILE_TYPES.has(mode & S_IFMT);
+}
+
+/** log2 of the smallest power of two that a file of this size fits, between a block and 8 TiB. */
+export function chooseChunkBits(sizeBytes: number): number {
+  const last = sizeBytes - 1;
+  const bits = last > 0xffffffff ? 64 - Math.clz32(Math.floor(last / 0x1_0000_0000)) : 32 - Math.clz32(last);
+  return Math.min(Math.max(bits, MIN_CHUNK_BITS), MAX_CHUNK_BITS);
+}
+
+/** How many chunks an external file of this size has; more than MAX_CHUNKS do not fit an image. */
+export function countChunks(sizeBytes: number): number {
+  return Math.ceil(sizeBytes / 2 ** chooseChunkBits(sizeBytes));
+}
+
+/** Why a directory cannot have an entry of this name, or nothing. */
+export function findNameFault(name: string): string | undefined {
+  if (name.length === 0) return "an empty name";
+  if (name === "." || name === "..") return `the name "${name}"`;
+  if (name.length > FILE_NAME_MAX_BYTES) return `a name of ${name.length} bytes`;
+  if (name.includes("/") || name.includes("\0")) return "a slash or NUL in a name";
+  return undefined;
+}
+
+/** Why an image cannot hold this node, or nothing. */
+export function findNodeFault(node: TreeNode): string | undefined {
+  const type = node.mode & S_IFMT;
+  if (!FILE_TYPES.has(type)) return `a mode without a file type, ${node.mode.toString(8)}`;
+  if (type === S_IFLNK) {
+    const length = node.payload?.length ?? 0;
+    if (length === 0) return "a symlink without a target";
+    if (length > SYMLINK_MAX_BYTES) return `a symlink target of ${length} bytes`;
+    if (node.payload!.includes("\0")) return "a NUL in a symlink target";
+  } else if (type === S_IFREG) {
+    const fault = findContentFault(node);
+    if (fault !== undefined) return fault;
+  }
+  return node.xattrs === undefined ? undefined : findXattrFault(node.xattrs);
+}
+
+function findContentFault({ content, sizeBytes }: TreeNode): string | undefined {
+  if (content === undefined) {
+    const isWhole = Number.isInteger(sizeBytes) && sizeBytes >= 0;
+    if (!isWhole || (sizeBytes > 0 && countChunks(sizeBytes) > MAX_CHUNKS))
+      return `a file of ${sizeBytes} bytes`;
+    return undefined;
+  }
+  if (content.length > INLINE_CONTENT_MAX_BYTES) return `inline content of ${content.length} bytes`;
+  if (content.length !== sizeBytes)
+    return `${content.length} bytes of content in a file of ${sizeBytes} bytes`;
+  return undefined;
+}
+
+function findXattrFault(xattrs: ReadonlyMap<string, Buffer>): string | undefined {
+  let cost = XATTR_HEADER_COST;
+  for (const [name, value] of xattrs) {
+    if (name.length === 0 || name.includes("\0")) return "an empty xattr name or a NUL in one";
+    if (name.length > XATTR_NAME_MAX_BYTES) return `an xattr name of ${name.length} bytes`;
+    cost += XATTR_ENTRY_COST + name.length + value.length;
+  }
+  return cost > XATTRS_MAX_BYTES ? `${cost} bytes of xattrs` : undefined;
+}
+
+export function treeUnfit(path: string, fault: string): AgentError {
+  return new AgentError("COMPOSEFS_TREE_UNFIT", `Cannot put "${path}" into a composefs image: ${fault}`, {
+    context: { path },
+  });
+}

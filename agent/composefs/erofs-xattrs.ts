@@ -1,0 +1,201 @@
+/**
+ * Extended attributes of an EROFS image: which pairs are shared by inodes, how large an inode's area is, its bytes.
+ * Follows the EROFS on-disk format (xattr ibody, shared xattrs, name filter) in the form mkcomposefs writes it.
+ */
+
+import { type ErofsImageBuffer, XATTR_ENTRY_HEADER_BYTES, XATTR_IBODY_HEADER_BYTES } from "./erofs-format.ts";
+import { FSVERITY_SHA256 } from "./fsverity.ts";
+import { computeXxh32 } from "./xxh32.ts";
+
+/** mkcomposefs shares at most this many xattrs of one inode; the count on disk is one byte. */
+const MAX_SHARED_PER_INODE = 128;
+const NAME_FILTER_SEED = 0x25bbe08f;
+const NOT_SHARED = -1;
+
+/** A plain string prefix becomes an index byte; what has none of these keeps its whole name, with index 0. */
+const PREFIXES: readonly (readonly [prefix: string, index: number])[] = [
+  ["user.", 1],
+  ["system.posix_acl_access", 2],
+  ["system.posix_acl_default", 3],
+  ["trusted.", 4],
+  ["security.", 6],
+];
+
+/**
+ * How the bytes of a value come from the string we hold, so that the digest and the path of 100,000 objects need not be
+ * copied: `raw` as it is, `verity` a struct ovl_metacopy from a hex digest (none from ""), `path` with a slash in front.
+ * Within each form the strings sort as the bytes do.
+ */
+export type ValueForm = "raw" | "verity" | "path";
+
+/** struct ovl_metacopy: version 0, the length of the whole, flags 0, the digest's algorithm. */
+const METACOPY_BYTES = 4 + 32;
+const METACOPY_HEADER = String.fromCharCode(0, METACOPY_BYTES, 0, FSVERITY_SHA256);
+
+export interface XattrName {
+  readonly key: string;
+  readonly suffix: string;
+  readonly prefixIndex: number;
+  readonly filterBit: number;
+  readonly form: ValueForm;
+  /** While pairs are counted, how often each value is used; afterwards, the offset of the shared ones in their table. */
+  uses: Map<string, number>;
+}
+
+/** The xattrs of one inode in key order; one object serves for all inodes, one after the other, without garbage. */
+export class XattrList {
+  readonly names: XattrName[] = [];
+  readonly values: string[] = [];
+  /** The arrays may be longer. */
+  length = 0;
+
+  clear(): void {
+    this.length = 0;
+  }
+
+  /** Inserts in key order; a value already there is replaced. */
+  set(name: XattrName, value: string): void {
+    let index = this.length;
+    while (index > 0 && this.names[index - 1]!.key > name.key) index--;
+    if (index > 0 && this.names[index - 1] === name) {
+      this.values[index - 1] = value;
+      return;
+    }
+    for (let moved = this.length; moved > index; moved--) {
+      this.names[moved] = this.names[moved - 1]!;
+      this.values[moved] = this.values[moved - 1]!;
+    }
+    this.names[index] = name;
+    this.values[index] = value;
+    this.length++;
+  }
+}
+
+export class XattrTable {
+  readonly #names = new Map<string, XattrName>();
+  readonly #shared: { name: XattrName; value: string }[] = [];
+  sharedBytes = 0;
+
+  findName(key: string, form: ValueForm = "raw"): XattrName {
+    let name = this.#names.get(key);
+    if (name === undefined) {
+      name = describeName(key, form);
+      this.#names.set(key, name);
+    }
+    return name;
+  }
+
+  count(list: XattrList): void {
+    for (let index = 0; index < list.length; index++) {
+      const { uses } = list.names[index]!;
+      const value = list.values[index]!;
+      uses.set(value, (uses.get(value) ?? 0) + 1);
+    }
+  }
+
+  /** Lays the pairs counted more than once into the shared table, in descending order of key, value length, value. */
+  placeShared(): void {
+    for (const name of this.#names.values()) {
+      const used = name.uses;
+      name.uses = new Map();
+      for (const [value, count] of used) if (count > 1) this.#shared.push({ name, value });
+    }
+    this.#shared.sort((left, right) => {
+      if (left.name !== right.name) return left.name.key < right.name.key ? 1 : -1;
+      if (left.value.length !== right.value.length) return right.value.length - left.value.length;
+      return left.value < right.value ? 1 : -1;
+    });
+    for (const { name, value } of this.#shared) {
+      name.uses.set(value, this.sharedBytes);
+      this.sharedBytes += measureEntry(name, value);
+    }
+  }
+
+  writeShared(image: ErofsImageBuffer, position: number): void {
+    for (const { name, value } of this.#shared) position = writeEntry(image, position, name, value);
+  }
+}
+
+function describeName(key: string, form: ValueForm): XattrName {
+  const known = PREFIXES.find(([prefix]) => key.startsWith(prefix));
+  const suffix = known === undefined ? key : key.slice(known[0].length);
+  const prefixIndex = known?.[1] ?? 0;
+  const filterBit = computeXxh32(suffix, NAME_FILTER_SEED + prefixIndex) & 31;
+  return { key, suffix, prefixIndex, filterBit, form, uses: new Map() };
+}
+
+/** Size of an inode's xattr area, 0 when it has none. */
+export function measureXattrArea(list: XattrList): number {
+  if (list.length === 0) return 0;
+  let sharedCount = 0;
+  let inlineBytes = 0;
+  for (let index = 0; index < list.length; index++) {
+    const name = list.names[index]!;
+    const value = list.values[index]!;
+    if (sharedCount < MAX_SHARED_PER_INODE && name.uses.has(value)) sharedCount++;
+    else inlineBytes += measureEntry(name, value);
+  }
+  return XATTR_IBODY_HEADER_BYTES + 4 * sharedCount + inlineBytes;
+}
+
+/** Writes an inode's xattr area; `sharedBase` is the shared table's offset inside its first block. */
+export function writeXattrArea(
+  image: ErofsImageBuffer,
+  position: number,
+  list: XattrList,
+  sharedBase: number,
+): void {
+  const { names, values } = list;
+  let filter = 0;
+  let sharedCount = 0;
+  let at = position + XATTR_IBODY_HEADER_BYTES;
+  for (let index = 0; index < list.length; index++) {
+    filter |= 1 << names[index]!.filterBit;
+    const offset = names[index]!.uses.get(values[index]!) ?? NOT_SHARED;
+    if (offset === NOT_SHARED || sharedCount === MAX_SHARED_PER_INODE) continue;
+    image.view.setUint32(at, (sharedBase + offset) / 4, true);
+    at += 4;
+    sharedCount++;
+  }
+  image.view.setUint32(position, ~filter >>> 0, true);
+  image.view.setUint8(position + 4, sharedCount);
+  let sharedLeft = sharedCount;
+  for (let index = 0; index < list.length; index++) {
+    if (sharedLeft > 0 && names[index]!.uses.has(values[index]!)) sharedLeft--;
+    else at = writeEntry(image, at, names[index]!, values[index]!);
+  }
+}
+
+function measureValue(form: ValueForm, value: string): number {
+  if (form === "raw") return value.length;
+  if (form === "path") return value.length + 1;
+  return value === "" ? 0 : METACOPY_BYTES;
+}
+
+function measureEntry(name: XattrName, value: string): number {
+  return (XATTR_ENTRY_HEADER_BYTES + name.suffix.length + measureValue(name.form, value) + 3) & ~3;
+}
+
+function writeEntry(image: ErofsImageBuffer, position: number, name: XattrName, value: string): number {
+  const { view } = image;
+  const { suffix, form } = name;
+  view.setUint8(position, suffix.length);
+  view.setUint8(position + 1, name.prefixIndex);
+  view.setUint16(position + 2, measureValue(form, value), true);
+  const at = position + XATTR_ENTRY_HEADER_BYTES;
+  image.writeBytes(at, suffix);
+  writeValue(image, at + suffix.length, form, value);
+  return position + measureEntry(name, value);
+}
+
+function writeValue(image: ErofsImageBuffer, position: number, form: ValueForm, value: string): void {
+  if (form === "raw") {
+    image.writeBytes(position, value);
+  } else if (form === "path") {
+    image.writeBytes(position, "/");
+    image.writeBytes(position + 1, value);
+  } else if (value !== "") {
+    image.writeBytes(position, METACOPY_HEADER);
+    image.bytes.write(value, position + METACOPY_HEADER.length, "hex");
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * One look over a file tree before something is made of it: how many inodes it has, which of them are hard links,
+ * whether whiteouts are among them. A hard link's inode has one home among its names, where it is listed.
+ */
+
+import { TREE_MAX_DEPTH } from "../limits.ts";
+import { treeUnfit } from "./check-tree.ts";
+import { isWhiteout, type TreeHome, type TreeNode } from "./file-tree.ts";
+
+export interface HardLink {
+  nameCount: number;
+  home: TreeHome;
+}
+
+export interface TreeSurvey {
+  inodeCount: number;
+  hasWhiteout: boolean;
+  /** Non-directories with more than one name. */
+  hardLinks: Map<TreeNode, HardLink>;
+}
+
+/** Throws COMPOSEFS_TREE_UNFIT for a tree that is too deep. */
+export function surveyTree(root: TreeNode): TreeSurvey {
+  const survey: TreeSurvey = { inodeCount: 1, hasWhiteout: false, hardLinks: new Map() };
+  const nameCounts = new Map<TreeNode, number>();
+  const leaves = new Set<TreeNode>();
+  countBelow(root, 0);
+  if (nameCounts.size > 0) findHomes(root, nameCounts, survey.hardLinks);
+  return survey;
+
+  function countBelow(directory: TreeNode, depth: number): void {
+    if (depth > TREE_MAX_DEPTH) throw treeUnfit("/…", `it is more than ${TREE_MAX_DEPTH} directories deep`);
+    for (const child of directory.children!.values()) {
+      if (child.children === undefined && leaves.has(child)) {
+        nameCounts.set(child, (nameCounts.get(child) ?? 1) + 1);
+        continue;
+      }
+      survey.inodeCount++;
+      if (child.children !== undefined) countBelow(child, depth + 1);
+      else {
+        leaves.add(child);
+        survey.hasWhiteout ||= isWhiteout(child);
+      }
+    }
+  }
+}
+
+/** A stated home that is no longer in the tree does not count. */
+function findHomes(
+  directory: TreeNode,
+  nameCounts: ReadonlyMap<TreeNode, number>,
+  hardLinks: Map<TreeNode, HardLink>,
+): void {
+  for (const name of [...directory.children!.keys()].sort()) {
+    const child = directory.children!.get(name)!;
+    if (child.children !== undefined) {
+      findHomes(child, nameCounts, hardLinks);
+      continue;
+    }
+    const nameCount = nameCounts.get(child);
+    if (nameCount === undefined) continue;
+    const isStated = child.home?.directory === directory && child.home.name === name;
+    if (isStated || !hardLinks.has(child)) hardLinks.set(child, { nameCount, home: { directory, name } });
+  }
+}
