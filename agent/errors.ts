@@ -37,6 +37,15 @@ export const ERRORS = defineErrors({
   },
 
   // the store
+  STORE_NO_DEVICE: {
+    blame: "config",
+    hint: "Attach or label the cache device, or run the job with dut.cache=none",
+  },
+  STORE_DEVICE_FOREIGN: {
+    blame: "job",
+    hint: "Say dut.cache_format=yes beside dut.cache to let the agent format this very device; all its data would be lost",
+  },
+  STORE_FORMAT_FAILED: { blame: "infra", hint: "Look at the disk: its own message stands above" },
   STORE_LOCKED: {
     blame: "infra",
     hint: "Give every DUT a cache device of its own, or wait for the other agent to end",
@@ -191,6 +200,69 @@ export const ERRORS = defineErrors({
     hint: "Change or leave out the file: no composefs image can hold it",
   },
   LAYER_TREE_BROKEN: { blame: "job", hint: "Push the image again with a current tool" },
+
+  // machine: modules, network, credentials
+  NETWORK_BAD_PARAMETER: {
+    blame: "job",
+    hint: "Write ip= as the kernel's nfsroot.txt says: CLIENT:SERVER:GATEWAY:MASK:HOST:DEVICE:AUTOCONF:DNS:DNS:NTP, or ip=dhcp",
+  },
+  NETWORK_NO_INTERFACE: {
+    blame: "infra",
+    hint: "Plug in a wired adapter, or add its driver and firmware to the modules archive",
+  },
+  NETWORK_NO_CARRIER: { blame: "infra", hint: "Check cable, switch port and the adapter's firmware" },
+  NETWORK_NO_LEASE: { blame: "infra", hint: "Check the DHCP server, and that the port is in its VLAN" },
+  NETWORK_FAILED: { blame: "infra", hint: "Look at the lines of the interface above" },
+  CREDENTIAL_BAD: { blame: "config", hint: "Write the credential again, as docs/credentials.md says" },
+
+  // run: the container
+  IMAGE_UNKNOWN_USER: { blame: "job", hint: "Correct USER in the image, or add the user to it" },
+  RUN_NO_COMMAND: { blame: "job", hint: "Give dut.run, or an image with an entrypoint" },
+  RUN_COMMAND_NOT_FOUND: {
+    blame: "job",
+    hint: "Check dut.run and the image: the program must be in it and be executable",
+  },
+  RUN_CONTAINER_FAILED: { blame: "infra", hint: "Look at the runtime's message; the kernel may lack a feature" },
+  RUN_CONTAINER_STUCK: {
+    blame: "infra",
+    hint: "Look at the kernel's log: a process that cannot be killed waits for a driver or a server",
+  },
+
+  // archives and what is unpacked from them
+  ARCHIVE_UNKNOWN_FORMAT: { blame: "job", hint: "Make it a tar archive: plain, gzip, xz or zstd" },
+  ARCHIVE_CORRUPT: { blame: "job", hint: "Make and upload the archive again: its bytes are damaged" },
+  ARCHIVE_TRUNCATED: { blame: "job", hint: "Make and upload the archive again: its end is missing" },
+  ARCHIVE_UNSUPPORTED_MEMBER: {
+    blame: "job",
+    hint: "Make the archive again without `--sparse` and without members of special formats",
+  },
+  ARCHIVE_UNSAFE_MEMBER: { blame: "job", hint: "Do not trust this archive: it reaches out of its place" },
+  ARCHIVE_BAD_MEMBER: { blame: "job", hint: "Make the archive again: members must not contradict each other" },
+  ARCHIVE_LIMIT_EXCEEDED: { blame: "job", hint: "Check what made the archive; real ones stay far below the limit" },
+  ARTIFACT_DIGEST_MISMATCH: {
+    blame: "job",
+    hint: "Compare sha256= of the artifact with the file on the server; what was unpacked of it is not used",
+  },
+  ARTIFACT_SIZE_MISMATCH: { blame: "infra", hint: "Check the server's storage and any caching proxy before it" },
+  LAYER_DIGEST_MISMATCH: {
+    blame: "infra",
+    hint: "Check the registry's storage and any caching proxy before it",
+  },
+  LAYER_SIZE_MISMATCH: {
+    blame: "infra",
+    hint: "Check the registry's storage and any caching proxy before it",
+  },
+  LAYER_DIFFID_MISMATCH: { blame: "job", hint: "Push the image again: its config and its layers do not belong together" },
+
+  // the root
+  ROOT_NO_SPACE: {
+    blame: "job",
+    hint: "Give the machine more memory or a cache device, or make the image smaller",
+  },
+  ROOT_WRITE_FAILED: { blame: "infra", hint: "Look at the kernel log for the state of the disk" },
+  ROOT_TOOL_FAILED: { blame: "bug", hint: "Report this with the full log: a program of the initrd did not do its work" },
+  ROOT_MOUNT_FAILED: { blame: "infra", hint: "Look at the kernel log: it says which option overlayfs refused" },
+  ROOT_UNMOUNT_FAILED: { blame: "test", hint: "Look for processes that the test left behind" },
 });
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -113,3 +113,34 @@ export const DUMP_MAX_BYTES = 256 * MiB;
 export const READ_CHUNK_BYTES = MiB;
 /** Sealing waits for the disk: a few at a time keep it busy. */
 export const SEALS_AT_A_TIME = 4;
+/** A USB disk or an NVMe drive behind a bridge takes a few seconds to appear. */
+export const CACHE_DEVICE_WAIT_MS = 10_000;
+
+// Archives and their unpacking
+/** A Debian root has 10,000, the largest images known some 500,000; each costs the kernel about 1 KiB. */
+export const ARCHIVE_MAX_ENTRIES = 2_000_000;
+/** PATH_MAX without its NUL: what the kernel takes in one call. */
+export const ARCHIVE_PATH_MAX_BYTES = 4095;
+/** All that stands before one member (pax records, long names): 64 KiB a value, and real files have a few of those. */
+export const TAR_HEADER_MAX_BYTES = MiB;
+/** pax, long name, long link, a global header: nobody needs more of them before one member. */
+export const TAR_HEADERS_PER_ENTRY = 16;
+/** deflate reaches 1,032:1 at best; zstd goes beyond only for nothing but zeros. */
+export const ARCHIVE_MAX_RATIO = 1100;
+/** An archive may hold this much without a word about its ratio: one file of zeros is no bomb. */
+export const ARCHIVE_RATIO_FREE_BYTES = 1024 * MiB;
+/** 128 MiB, the most that `zstd` itself takes without being told and `zstd --ultra -22` needs. */
+export const ZSTD_WINDOW_LOG_MAX = 27;
+/** gzip at the default of 16 KiB is 40 % slower; beyond 1 MiB nothing is gained. */
+export const DECOMPRESS_CHUNK_BYTES = MiB;
+/** Of xz, which wants 65 MB for `xz -9`. */
+export const XZ_MAX_MEMORY_BYTES = 256 * MiB;
+/** One buffer on its way to a worker thread, and how many of them a stream has: its whole memory on the way. */
+export const UNPACK_BUFFER_BYTES = MiB;
+export const UNPACK_BUFFERS = 4;
+/** More workers than cores gain nothing; each holds about 15 MB and a decompression window. */
+export const UNPACK_WORKERS_MAX = 3;
+/** An idle worker holds memory that the test may need. */
+export const UNPACK_WORKER_IDLE_MS = 2_000;
+/** Directories kept open while unpacking: members of one directory mostly follow each other. */
+export const OPEN_DIRECTORIES_MAX = 64;

@@ -44,6 +44,15 @@ export interface S3Location {
   prefix: string;
 }
 
+/** Where the store lies: in RAM, on the device labelled for us, or on one that the job names. */
+export type CacheChoice =
+  | "none"
+  | "auto"
+  | "reset"
+  | { label: string }
+  | { uuid: string }
+  | { device: string };
+
 export type OnExit = "poweroff" | "reboot" | "halt";
 
 export interface Job {
