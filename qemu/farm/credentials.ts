@@ -1,0 +1,20 @@
+/**
+ * What a DUT must be given to use the farm: the files of /etc/dutboot/credentials, by name.
+ * Formats: AWS's shared credentials file, containers-auth.json(5), PEM.
+ */
+import type { Farm } from "./farm.ts";
+
+/** Contents by file name: `s3`, `registry.json` and `ca.pem`. */
+export function formatFarmCredentials({
+  registry,
+  s3,
+}: Pick<Farm, "registry" | "s3">): Record<string, string> {
+  const auth = Buffer.from(`${registry.username}:${registry.password}`).toString("base64");
+  return {
+    s3: `[default]\naws_access_key_id=${s3.accessKey}\naws_secret_access_key=${s3.secretKey}\n`,
+    "registry.json": JSON.stringify({
+      auths: { [registry.guestAddress]: { auth }, [registry.hostAddress]: { auth } },
+    }),
+    "ca.pem": registry.caPem,
+  };
+}

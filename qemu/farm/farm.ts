@@ -1,0 +1,102 @@
+/**
+ * The virtual farm: real servers on free ports of loopback, with all their state in one run directory.
+ * Any number of farms stand side by side; each ends as a whole, by `stop`, by its signal or with this process.
+ */
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { ensureToolsRoot, type ToolsRoot } from "../tools-root.ts";
+import { type FileServer, startFileServer } from "./file-server.ts";
+import { ensureFarmIdentity, type FarmIdentity } from "./identity.ts";
+import { type ObjectStore, startObjectStore } from "./object-store.ts";
+import { startRegistry } from "./registry.ts";
+
+/** Where a guest on QEMU's user network finds the host's loopback. */
+const GUEST_HOST = "10.0.2.2";
+const HOST = "127.0.0.1";
+
+export interface Farm {
+  tools: ToolsRoot;
+  /** The farm's folder in the run directory: logs and state of each server. */
+  path: string;
+  registry: {
+    /** `host:port`, over TLS with a certificate of the farm's CA. */
+    hostAddress: string;
+    guestAddress: string;
+    username: string;
+    password: string;
+    caPem: string;
+    /** The CA as `ca.pem` in a folder of its own is for tools that want a file. */
+    caPath: string;
+  };
+  s3: ObjectStore & { guestUrl: string };
+  http: Pick<FileServer, "root" | "publish"> & { hostUrl: string; guestUrl: string };
+  /** The same files over TLS. */
+  https: { hostUrl: string; guestUrl: string };
+  /** Ends every server; resolves when all are gone. Harmless the second time. */
+  stop(): Promise<void>;
+}
+
+export interface FarmOptions {
+  runDir: string;
+  log: (line: string) => void;
+  signal?: AbortSignal;
+}
+
+/** Starts all servers at once and resolves when each one answers; when one cannot start, none is left. */
+export async function startFarm({ runDir, log, signal }: FarmOptions): Promise<Farm> {
+  const tools = await ensureToolsRoot({ log, ...(signal ? { signal } : {}) });
+  const identity = await ensureFarmIdentity(tools, signal);
+  const startedMs = performance.now();
+  const path = join(runDir, "farm");
+  await mkdir(path, { recursive: true });
+  const onDeath = (message: string) => log(`farm: ${message}`);
+  const starts = [
+    startRegistry({ tools, identity, folder: join(path, "registry"), onDeath }),
+    startObjectStore({ tools, folder: join(path, "swift"), onDeath }),
+    startFileServer({ root: join(path, "http"), identity }),
+  ] as const;
+  const stop = async () => {
+    const started = await Promise.allSettled<{ stop(): Promise<void> }>(starts);
+    await Promise.all(
+      started.map((server) => (server.status === "fulfilled" ? server.value.stop() : undefined)),
+    );
+  };
+  const onAbort = () => void stop();
+  signal?.addEventListener("abort", onAbort, { once: true });
+  try {
+    const [registry, objectStore, fileServer] = await Promise.all(starts);
+    signal?.throwIfAborted();
+    log(`farm: registry, S3 and HTTP servers up in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+    return {
+      tools,
+      path,
+      registry: describeRegistry(registry.port, identity),
+      s3: { ...objectStore, guestUrl: `http://${GUEST_HOST}:${objectStore.port}` },
+      http: { ...urls("http", fileServer.port), root: fileServer.root, publish: fileServer.publish },
+      https: urls("https", fileServer.tlsPort),
+      stop: async () => {
+        signal?.removeEventListener("abort", onAbort);
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function describeRegistry(port: number, identity: FarmIdentity): Farm["registry"] {
+  return {
+    hostAddress: `${HOST}:${port}`,
+    guestAddress: `${GUEST_HOST}:${port}`,
+    username: identity.registryUsername,
+    password: identity.registryPassword,
+    caPem: identity.caPem,
+    caPath: identity.caPath,
+  };
+}
+
+const urls = (scheme: string, port: number) => ({
+  hostUrl: `${scheme}://${HOST}:${port}`,
+  guestUrl: `${scheme}://${GUEST_HOST}:${port}`,
+});

@@ -1,0 +1,79 @@
+/**
+ * One server of the farm as a process: its output goes to a log file in the run directory, and the line that says where it
+ * listens makes it ready. Servers bind port 0 themselves, so no two farms can want the same port.
+ */
+import { createWriteStream } from "node:fs";
+import { createInterface } from "node:readline";
+import { startOwnedProcess } from "../owned-process.ts";
+
+export interface ServerProcess {
+  /** Resolves when the process and its group are gone. */
+  stop(): Promise<void>;
+}
+
+export interface ServerStart {
+  name: string;
+  words: readonly string[];
+  logPath: string;
+  /** Tried on each line of output; its first group is the port. */
+  readyPattern: RegExp;
+  env?: NodeJS.ProcessEnv;
+  /** Called when it ends without having been stopped. */
+  onDeath: (message: string) => void;
+}
+
+const READY_TIMEOUT_MS = 60_000;
+const LAST_LINES = 10;
+
+/** Starts the server and resolves with the port it listens on. */
+export async function startServer(start: ServerStart): Promise<ServerProcess & { port: number }> {
+  const owned = startOwnedProcess(start.words, start.env ? { env: start.env } : {});
+  const log = createWriteStream(start.logPath, { flags: "a" });
+  const lastLines: string[] = [];
+  let stopping = false;
+  let isReady = false;
+  const port = await new Promise<number>((resolve, reject) => {
+    const fail = (how: string) =>
+      reject(
+        new Error(`Cannot start ${start.name}: ${how}; its last lines: ${lastLines.join(" | ") || "none"}`),
+      );
+    const timer = setTimeout(() => {
+      fail(`it was not ready within ${READY_TIMEOUT_MS / 1000} s`);
+      owned.kill();
+    }, READY_TIMEOUT_MS);
+    for (const stream of [owned.child.stdout!, owned.child.stderr!]) {
+      createInterface({ input: stream }).on("line", (line) => {
+        log.write(`${line}\n`);
+        lastLines.push(line);
+        if (lastLines.length > LAST_LINES) lastLines.shift();
+        const found = start.readyPattern.exec(line)?.[1];
+        if (found === undefined || isReady) return;
+        isReady = true;
+        clearTimeout(timer);
+        resolve(Number(found));
+      });
+    }
+    owned.ended.then(
+      ({ exitCode, signal }) => {
+        clearTimeout(timer);
+        log.end();
+        const how = `it ended with ${signal ?? exitCode}`;
+        if (!isReady) fail(how);
+        else if (!stopping) start.onDeath(`${start.name}: ${how}; its last lines: ${lastLines.join(" | ")}`);
+      },
+      (error: Error) => {
+        clearTimeout(timer);
+        log.end();
+        fail(error.message);
+      },
+    );
+  });
+  return {
+    port,
+    stop: async () => {
+      stopping = true;
+      owned.kill();
+      await owned.ended;
+    },
+  };
+}
