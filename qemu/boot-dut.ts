@@ -89,7 +89,7 @@ const JOINED_INITRD = "initrd.img";
 const EVENT_POLL_MS = 50;
 const STDERR_MAX_BYTES = 16 * 1024;
 /** What a shell says after Ctrl-C: 128 + SIGINT. */
-const EXIT_CODE_STOPPED = 130;
+export const EXIT_CODE_STOPPED = 130;
 
 /** Starts QEMU, follows it to its end and always leaves no process behind. Rejects only when a file cannot be written. */
 export async function bootDut(options: BootOptions): Promise<BootResult> {

@@ -7,7 +7,7 @@ import { finished } from "node:stream/promises";
 
 export interface ConsoleRecorder {
   write(chunk: Buffer): void;
-  /** The text after "Kernel panic - not syncing: ", once one was seen. */
+  /** The text after "Kernel panic - not syncing: ", of the last one that was seen. */
   readonly panic: string | undefined;
   /** The last line that was not empty, for messages. */
   readonly lastLine: string;
@@ -17,7 +17,8 @@ export interface ConsoleRecorder {
 
 /** Longer lines are watched in pieces; the file gets them as they are. */
 const WATCHED_LINE_MAX_BYTES = 4096;
-const PANIC = /Kernel panic - not syncing(?:: )?(.*)/;
+/** The kernel's own "---[ end Kernel panic" line only repeats it. */
+const PANIC = /(?<!end )Kernel panic - not syncing(?:: )?(.*)/;
 
 /** Records to `path`, which must not exist. */
 export function createConsoleRecorder(path: string, onChunk?: (chunk: Buffer) => void): ConsoleRecorder {
@@ -31,7 +32,8 @@ export function createConsoleRecorder(path: string, onChunk?: (chunk: Buffer) =>
   const watchLine = (line: string) => {
     const text = line.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f]/g, "").trim();
     if (text) lastLine = text;
-    panic ??= PANIC.exec(text)?.[1];
+    // The last one counts: after the kernel's there is no other, before it a test may have printed any.
+    panic = PANIC.exec(text)?.[1] ?? panic;
   };
   return {
     write(chunk) {

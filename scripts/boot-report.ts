@@ -1,0 +1,58 @@
+/**
+ * What people read after a boot: the phases with their times, where the files are, and the verdict last.
+ * Pure text from a BootResult; nothing is printed here.
+ */
+import { formatVerdictLine, type PhaseRecord } from "../agent/wire/verdict.ts";
+import type { BootResult } from "../qemu/boot-dut.ts";
+
+const MIB = 1024 * 1024;
+
+/** Lines without line ends; paths are shown as given. */
+export function formatBootReport(result: BootResult, runPath: string): string[] {
+  const times = [
+    ...(result.upMs === undefined ? [] : [`agent up after ${formatSeconds(result.upMs)}`]),
+    `off after ${formatSeconds(result.wallMs)}`,
+    ...(result.peakRssBytes ? [`agent's peak memory ${Math.round(result.peakRssBytes / MIB)} MiB`] : []),
+  ];
+  return [
+    "",
+    ...formatPhaseTable(result.verdict?.phases ?? []),
+    `times: ${times.join(", ")}`,
+    `run: ${runPath}`,
+    result.verdict ? formatVerdictLine(result.verdict) : `dutboot: no verdict: ${result.message}`,
+    ...(result.verdict?.error ? [`hint: ${result.verdict.error.hint}`] : []),
+  ];
+}
+
+export function formatPhaseTable(phases: readonly PhaseRecord[]): string[] {
+  if (phases.length === 0) return [];
+  const width = Math.max(...phases.map(({ name }) => name.length), "phase".length);
+  const row = (name: string, seconds: string, outcome: string) =>
+    `  ${name.padEnd(width)}  ${seconds.padStart(8)}  ${outcome}`;
+  const totalMs = phases.reduce((sum, { durationMs }) => sum + durationMs, 0);
+  return [
+    row("phase", "time", "outcome"),
+    ...phases.map(({ name, durationMs, outcome }) => row(name, formatSeconds(durationMs), outcome)),
+    row("all", formatSeconds(totalMs), ""),
+  ].map((line) => line.trimEnd());
+}
+
+/** How a series of boots went: one line for each outcome, then the times. */
+export function formatSeries(results: readonly BootResult[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { outcome, exitCode } of results) {
+    const name = outcome === "ended" ? `exit code ${exitCode}` : outcome;
+    counts.set(name, (counts.get(name) ?? 0) + 1);
+  }
+  const upTimes = results.flatMap(({ upMs }) => upMs ?? []).sort((a, b) => a - b);
+  const at = (share: number) => formatSeconds(upTimes[Math.floor((upTimes.length - 1) * share)]!);
+  return [
+    `boots: ${results.length}`,
+    ...[...counts].map(([name, count]) => `  ${name}: ${count}`),
+    ...(upTimes.length > 0 ? [`  agent up: ${at(0)} to ${at(1)}, median ${at(0.5)}`] : []),
+  ];
+}
+
+export function formatSeconds(durationMs: number): string {
+  return `${(durationMs / 1000).toFixed(1)} s`;
+}

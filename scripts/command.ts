@@ -1,0 +1,92 @@
+/**
+ * What a subcommand of `dutboot` is: one record from which its parser, its --help and its place in the list come.
+ * Options follow util.parseArgs; everything after `--` is a positional.
+ */
+import { parseArgs } from "node:util";
+
+export interface CommandOption {
+  type: "string" | "boolean";
+  multiple?: boolean;
+  /** What stands for the value in --help: `FILE`. */
+  value?: string;
+  help: string;
+}
+
+export interface Command {
+  name: string;
+  /** One line for the list of commands. */
+  summary: string;
+  /** What follows the options: `-- 'COMMAND LINE'`. */
+  operands?: string;
+  options: Readonly<Record<string, CommandOption>>;
+  /** Whole lines that work when pasted. */
+  examples: readonly string[];
+  /** Returns the exit code. */
+  run(input: CommandInput): Promise<number>;
+}
+
+export interface CommandInput {
+  /** The value of an option given at most once. */
+  text(name: string): string | undefined;
+  texts(name: string): readonly string[];
+  flag(name: string): boolean;
+  operands: readonly string[];
+}
+
+/** The user asked for something that cannot be: shown without a stack, exit code 2. */
+export class UsageError extends Error {}
+
+/** Help asked for, or what was given; throws UsageError for anything the command does not know. */
+export function parseCommandInput(command: Command, words: readonly string[]): CommandInput | "help" {
+  const options = { ...command.options, help: { type: "boolean" as const, help: "Show this" } };
+  const config = Object.fromEntries(
+    Object.entries(options).map(([name, { type, multiple = false }]: [string, CommandOption]) => [
+      name,
+      { type, multiple },
+    ]),
+  );
+  let parsed: ReturnType<typeof parseArgs>;
+  try {
+    parsed = parseArgs({ args: [...words], options: config, allowPositionals: true });
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
+  const { values, positionals } = parsed;
+  if (values.help) return "help";
+  if (positionals.length > 0 && !command.operands)
+    throw new UsageError(`Cannot use "${positionals[0]}": no operand expected`);
+  const texts = (name: string) => [values[name] ?? []].flat().map(String);
+  return {
+    text: (name) => texts(name).at(-1),
+    texts,
+    flag: (name) => values[name] === true,
+    operands: positionals,
+  };
+}
+
+export function formatCommandHelp(command: Command): string {
+  const rows = Object.entries(command.options).map(([name, { value, help, multiple }]) => [
+    `--${name}${value ? ` ${value}` : ""}`,
+    multiple ? `${help} (repeatable)` : help,
+  ]);
+  const width = Math.max(0, ...rows.map(([left]) => left!.length));
+  return [
+    `Usage: dutboot ${command.name} [OPTION…]${command.operands ? ` ${command.operands}` : ""}`,
+    "",
+    command.summary,
+    ...(rows.length > 0
+      ? ["", "Options:", ...rows.map(([left, right]) => `  ${left!.padEnd(width)}  ${right}`)]
+      : []),
+    ...(command.examples.length > 0 ? ["", "Examples:", ...command.examples.map((line) => `  ${line}`)] : []),
+    "",
+  ].join("\n");
+}
+
+/** A whole number of at least 1, or UsageError. */
+export function parseCount(name: string, text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) {
+    throw new UsageError(`Cannot use --${name} "${text}": a whole number of at least 1 is expected`);
+  }
+  return count;
+}

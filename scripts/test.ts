@@ -1,0 +1,128 @@
+/**
+ * `npm test`: the fast check, then every vitest suite in order, each with its set-up done before its clock starts.
+ * Ends with one plain line of totals and a code that is not 0 when anything failed or did not run.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { formatSeconds } from "./boot-report.ts";
+import { runChecks } from "./check.ts";
+import { prepareFarm, prepareTools } from "./prepare.ts";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+interface Suite {
+  name: string;
+  /** What its tests expect to be there; made here so that it counts for no test's time limit. */
+  prepare?: () => Promise<unknown>;
+}
+
+/** In order of cost: what is wrong shows early. */
+const SUITES: readonly Suite[] = [
+  { name: "unit" },
+  { name: "regress" },
+  { name: "fuzz" },
+  { name: "integration", prepare: prepareTools },
+  { name: "privileged", prepare: prepareTools },
+  { name: "boot", prepare: prepareFarm },
+];
+
+interface Count {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+async function runSuite(suite: Suite, filters: readonly string[]): Promise<Count> {
+  await suite.prepare?.();
+  const folder = await mkdtemp(join(tmpdir(), "dutboot-test-"));
+  const report = join(folder, "report.json");
+  try {
+    const words = [
+      "run",
+      "--project",
+      suite.name,
+      "--passWithNoTests",
+      "--reporter=default",
+      "--reporter=json",
+    ];
+    const child = spawn("vitest", [...words, `--outputFile.json=${report}`, ...filters], {
+      cwd: ROOT,
+      // What vitest starts by name has to be the pinned Node.
+      env: { ...process.env, PATH: `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}` },
+      stdio: ["ignore", "inherit", "inherit"],
+    });
+    const [exitCode] = (await once(child, "close")) as [number | null];
+    return await readCount(report, exitCode);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/** The counts of vitest's JSON report. A run that failed without a failed test (a file that does not load) is a failure too. */
+async function readCount(report: string, exitCode: number | null): Promise<Count> {
+  let count: Count = { passed: 0, failed: 0, skipped: 0 };
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests, numTodoTests } = JSON.parse(
+      await readFile(report, "utf8"),
+    );
+    count = {
+      passed: numPassedTests,
+      failed: numFailedTests,
+      skipped: numPendingTests + (numTodoTests ?? 0),
+    };
+  } catch (error) {
+    console.error(`test: vitest left no report: ${(error as Error).message}`);
+    count.failed = 1;
+  }
+  if (exitCode !== 0 && count.failed === 0) count.failed = 1;
+  return count;
+}
+
+async function timed<T>(work: () => Promise<T>): Promise<{ value: T; ms: number }> {
+  const startedMs = performance.now();
+  const value = await work();
+  return { value, ms: performance.now() - startedMs };
+}
+
+/** Words are suites to run (default: all) and, after them, filters on file names for vitest. */
+async function main(words: readonly string[]): Promise<number> {
+  const names = words.filter((word) => SUITES.some(({ name }) => name === word));
+  const filters = words.filter((word) => !names.includes(word));
+  const suites = names.length > 0 ? SUITES.filter(({ name }) => names.includes(name)) : SUITES;
+  const total: Count = { passed: 0, failed: 0, skipped: 0 };
+  const lines: string[] = [];
+  const add = (name: string, { passed, failed, skipped }: Count, ms: number) => {
+    total.passed += passed;
+    total.failed += failed;
+    total.skipped += skipped;
+    lines.push(
+      `  ${name.padEnd(12)} ${formatSeconds(ms).padStart(9)}  ${formatCount({ passed, failed, skipped })}`,
+    );
+  };
+  if (names.length === 0 && filters.length === 0) {
+    const { value: good, ms } = await timed(async () => runChecks());
+    add("check", { passed: good ? 1 : 0, failed: good ? 0 : 1, skipped: 0 }, ms);
+  }
+  for (const suite of suites) {
+    const { value: count, ms } = await timed(() =>
+      runSuite(suite, filters).catch((error: unknown) => {
+        console.error(`test: cannot run the suite "${suite.name}":`, error);
+        return { passed: 0, failed: 1, skipped: 0 };
+      }),
+    );
+    add(suite.name, count, ms);
+  }
+  console.log(["", "time and result of each suite:", ...lines, "", formatCount(total)].join("\n"));
+  // Nothing ran is no success: a filter may be misspelt.
+  return total.failed === 0 && total.passed > 0 ? 0 : 1;
+}
+
+function formatCount({ passed, failed, skipped }: Count): string {
+  return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`;
+}
+
+process.exitCode = await main(process.argv.slice(2));
