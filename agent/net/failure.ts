@@ -68,7 +68,7 @@ const BROKEN_OFF = new Set([
 /** What an error thrown by the transport means; undefined for what no network can cause, which is a bug of ours. */
 export function describeTransportError(thrown: unknown): Failure | undefined {
   if (!(thrown instanceof Error)) return undefined;
-  const code = readCode(thrown);
+  const code = thrown.name === "HTTPParserError" ? "HPE" : readCode(thrown);
   if (code === undefined) return undefined;
   const failure = (errorCode: ErrorCode, cameBack: string, isTransient: boolean): Failure => ({
     code: errorCode,
@@ -89,7 +89,7 @@ export function describeTransportError(thrown: unknown): Failure | undefined {
     return failure("FETCH_TLS_FAILED", `no TLS connection came about (${code})`, false);
   }
   // A proxy that dies within a chunk looks like this as well, so it is tried again.
-  if (/^HPE_/.test(code)) return failure("FETCH_BAD_RESPONSE", `the answer is not HTTP (${code})`, true);
+  if (code === "HPE") return failure("FETCH_BAD_RESPONSE", "the answer is not HTTP", true);
   if (/^UND_ERR_(HEADERS_OVERFLOW|RESPONSE|INFO)/.test(code)) {
     return failure("FETCH_BAD_RESPONSE", `the answer breaks the rules of HTTP (${code})`, false);
   }
