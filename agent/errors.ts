@@ -213,7 +213,7 @@ export const ERRORS = defineErrors({
   NETWORK_NO_CARRIER: { blame: "infra", hint: "Check cable, switch port and the adapter's firmware" },
   NETWORK_NO_LEASE: { blame: "infra", hint: "Check the DHCP server, and that the port is in its VLAN" },
   NETWORK_FAILED: { blame: "infra", hint: "Look at the lines of the interface above" },
-  CREDENTIAL_BAD: { blame: "config", hint: "Write the credential again, as docs/credentials.md says" },
+  CREDENTIAL_BAD_FILE: { blame: "config", hint: "Write the credential again, as docs/credentials.md says" },
 
   // run: the container
   IMAGE_UNKNOWN_USER: { blame: "job", hint: "Correct USER in the image, or add the user to it" },

@@ -144,3 +144,38 @@ export const UNPACK_WORKERS_MAX = 3;
 export const UNPACK_WORKER_IDLE_MS = 2_000;
 /** Directories kept open while unpacking: members of one directory mostly follow each other. */
 export const OPEN_DIRECTORIES_MAX = 64;
+
+// Machine: modules, network, clock
+/** Three passes find what hangs below a bus driver; more means devices that come and go. */
+export const MODULE_PASSES_MAX = 8;
+/** From power-on to a lease: a USB adapter that appears late, a switch port in spanning tree (30 s), a slow server. */
+export const NETWORK_WAIT_MS = 120_000;
+/** Other interfaces with a link get this long after the first lease; they go on in the background. */
+export const NETWORK_OTHERS_WAIT_MS = 1_500;
+export const NETWORK_POLL_MS = 200;
+/** Rare enough for a slow console, frequent enough that nobody takes the wait for a hang. */
+export const NETWORK_PROGRESS_MS = 5_000;
+/** A walk over all devices costs some 10 ms. */
+export const NETWORK_RESCAN_MS = 1_000;
+/** An `ip` command only talks to the kernel. */
+export const NETWORK_COMMAND_MS = 10_000;
+/** A server in the same building answers within milliseconds; the boot waits this long for all of them together. */
+export const NTP_WAIT_MS = 5_000;
+export const NTP_RETRY_MS = 1_000;
+export const NTP_SERVERS_MAX = 4;
+/** Of a credential: a CA bundle of a whole distribution is 220 KiB. */
+export const CREDENTIAL_MAX_BYTES = MiB;
+
+// Container and the machine's end
+/** What a test gets between SIGTERM and the kill, to write its last words. */
+export const CONTAINER_GRACE_MS = 5_000;
+/** A killed process is gone in milliseconds, unless it waits in the kernel. */
+export const CONTAINER_KILL_WAIT_MS = 5_000;
+/** Output still in the pipe once the test is gone; whoever holds the pipe open longer is a stray. */
+export const CONTAINER_DRAIN_MS = 2_000;
+/** Memory the test cannot take: the agent (50 MB at rest), its buffers, the kernel's own needs. */
+export const MEMORY_RESERVE_BYTES = 128 * MiB;
+/** A full pipe (64 KiB) and a megabyte of queue at 115,200 baud are gone after 95 s. */
+export const UART_DRAIN_MS = 10_000;
+/** A disk of some hundred MB/s writes back a cache of gigabytes; a dead NFS server never answers. */
+export const SYNC_WAIT_MS = 60_000;

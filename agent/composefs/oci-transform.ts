@@ -1,0 +1,41 @@
+/**
+ * What composefs-rs does to an image's merged tree before it takes the digest (its transform_for_oci).
+ * It evens out what differs between an image's archives and the same image mounted: root's metadata, /run, labels.
+ */
+
+import { AgentError } from "../errors.ts";
+import { isDirectory, type TreeNode } from "./file-tree.ts";
+
+export interface OciTransformOptions {
+  /** Keeps `user.*` xattrs too; by default only `security.capability` stays. */
+  keepUserXattrs?: boolean;
+}
+
+/** Changes the tree. Throws LAYER_TREE_BROKEN when it has no directory /usr. */
+export function transformForOci(root: TreeNode, options: OciTransformOptions = {}): void {
+  const usr = root.children!.get("usr");
+  if (usr === undefined || !isDirectory(usr)) {
+    throw new AgentError(
+      "LAYER_TREE_BROKEN",
+      'Cannot take the metadata of / from "/usr": it is no directory',
+    );
+  }
+  const { mode, uid, gid, mtimeSec, mtimeNsec, xattrs } = usr;
+  Object.assign(root, { mode, uid, gid, mtimeSec, mtimeNsec, xattrs });
+  const run = root.children!.get("run");
+  if (run !== undefined && isDirectory(run)) {
+    run.children!.clear();
+    Object.assign(run, { mtimeSec, mtimeNsec });
+  }
+  filterXattrs(root, options.keepUserXattrs ?? false);
+}
+
+function filterXattrs(node: TreeNode, keepUser: boolean): void {
+  if (node.xattrs !== undefined) {
+    const kept = [...node.xattrs].filter(
+      ([key]) => key === "security.capability" || (keepUser && key.startsWith("user.")),
+    );
+    node.xattrs = kept.length === 0 ? undefined : new Map(kept);
+  }
+  for (const child of node.children?.values() ?? []) filterXattrs(child, keepUser);
+}
