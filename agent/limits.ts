@@ -148,6 +148,8 @@ export const OPEN_DIRECTORIES_MAX = 64;
 // Machine: modules, network, clock
 /** Three passes find what hangs below a bus driver; more means devices that come and go. */
 export const MODULE_PASSES_MAX = 8;
+/** Between two passes: virtio and PCI probe within a call, USB hubs in some 100 ms. */
+export const MODULE_SETTLE_MS = 100;
 /** From power-on to a lease: a USB adapter that appears late, a switch port in spanning tree (30 s), a slow server. */
 export const NETWORK_WAIT_MS = 120_000;
 /** Other interfaces with a link get this long after the first lease; they go on in the background. */
@@ -179,3 +181,5 @@ export const MEMORY_RESERVE_BYTES = 128 * MiB;
 export const UART_DRAIN_MS = 10_000;
 /** A disk of some hundred MB/s writes back a cache of gigabytes; a dead NFS server never answers. */
 export const SYNC_WAIT_MS = 60_000;
+/** Of an image's passwd or group file: thousands of users still fit. */
+export const USER_FILE_MAX_BYTES = MiB;

@@ -6,6 +6,7 @@
 /** `[x86_64, arm64]`; from 424 on every architecture shares one number. */
 const NUMBERS = {
   ioctl: [16, 29],
+  pipe2: [293, 59],
   flock: [73, 32],
   sync: [162, 81],
   syncfs: [306, 267],

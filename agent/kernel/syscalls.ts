@@ -8,5 +8,6 @@ export * from "./files.ts";
 export * from "./loop.ts";
 export * from "./machine.ts";
 export * from "./mount.ts";
+export * from "./pipes.ts";
 export * from "./verity.ts";
 export * from "./xattrs.ts";

@@ -1,0 +1,12 @@
+/**
+ * Pipes with both ends in our hands: Node gives its children socket pairs, which nobody can reopen by /dev/stdout.
+ */
+import { call } from "./door.ts";
+import { O_CLOEXEC } from "./files.ts";
+
+/** Both close on exec; a child gets one by naming it in `stdio`. */
+export function createPipe(): { readFd: number; writeFd: number } {
+  const fds = Buffer.alloc(8);
+  call("pipe2", [fds, O_CLOEXEC]);
+  return { readFd: fds.readInt32LE(0), writeFd: fds.readInt32LE(4) };
+}

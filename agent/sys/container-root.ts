@@ -1,0 +1,72 @@
+/**
+ * What the runtime needs to know about a mounted root and this machine before a container starts.
+ * The root's content is the image's, so its files are opened inside it and never by a plain path.
+ */
+import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
+import { isKernelError } from "../kernel/errno.ts";
+import { O_DIRECTORY, O_PATH, openInRoot } from "../kernel/files.ts";
+import { USER_FILE_MAX_BYTES } from "../limits.ts";
+import type { UserFiles } from "../oci/passwd.ts";
+
+/** The image's passwd and group files, where it has them. */
+export function readUserFiles(rootPath: string): UserFiles {
+  const rootFd = openSync(rootPath, O_PATH | O_DIRECTORY);
+  try {
+    const passwd = readInRoot(rootFd, "etc/passwd");
+    const group = readInRoot(rootFd, "etc/group");
+    return { ...(passwd !== undefined && { passwd }), ...(group !== undefined && { group }) };
+  } finally {
+    closeSync(rootFd);
+  }
+}
+
+function readInRoot(rootFd: number, path: string): string | undefined {
+  let fd: number;
+  try {
+    // Not to wait for a writer, should the image have a FIFO in its place.
+    fd = openInRoot(rootFd, path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (isKernelError(error, "ENOENT", "ENOTDIR", "ELOOP", "ENXIO")) return undefined;
+    throw error;
+  }
+  try {
+    const status = fstatSync(fd);
+    return status.isFile() && status.size <= USER_FILE_MAX_BYTES ? readFileSync(fd, "utf8") : undefined;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+export interface KernelFacts {
+  lastCapability: number;
+  fileSystems: ReadonlySet<string>;
+}
+
+export function readKernelFacts(): KernelFacts {
+  const names = readFileSync("/proc/filesystems", "utf8").split("\n");
+  return {
+    lastCapability: Number(readFileSync("/proc/sys/kernel/cap_last_cap", "utf8")),
+    fileSystems: new Set(names.map((line) => line.split("\t").at(-1)!).filter((name) => name !== "")),
+  };
+}
+
+/** devtmpfs has only devices; these four links every userland expects, and the runtime makes none in a bound /dev. */
+export function ensureStandardLinks(devPath: string): void {
+  for (const [name, target] of [
+    ["fd", "/proc/self/fd"],
+    ["stdin", "/proc/self/fd/0"],
+    ["stdout", "/proc/self/fd/1"],
+    ["stderr", "/proc/self/fd/2"],
+  ] as const) {
+    if (!existsSync(`${devPath}/${name}`)) symlinkIfMissing(target, `${devPath}/${name}`);
+  }
+}
+
+// existsSync follows links, and /proc/self/fd/0 may be gone while the link is there.
+function symlinkIfMissing(target: string, path: string): void {
+  try {
+    symlinkSync(target, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * DHCP on one interface by busybox's udhcpc, which stays and renews for as long as the machine runs.
+ * Its script only ever adds: an address or route that is lost cuts off whatever runs over the network (systemd#21967).
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type Lease, parseLease } from "./lease.ts";
+
+// `mask` is a prefix length in udhcpc's environment, `subnet` the dotted form. Routes: option 121 outweighs 3 (RFC 3442).
+const SCRIPT = `#!/bin/sh
+# Written by the dutboot agent; udhcpc calls it with what it learned in the environment.
+ip() { busybox ip "$@"; }
+route() { # NET GATEWAY
+  case "$2" in
+    0.0.0.0) ip route replace "$1" dev "$interface" metric "$DUTBOOT_METRIC" ;;
+    *) ip route replace "$1" via "$2" dev "$interface" metric "$DUTBOOT_METRIC" 2>/dev/null ||
+       { ip route replace "$2/32" dev "$interface" metric "$DUTBOOT_METRIC"
+         ip route replace "$1" via "$2" dev "$interface" metric "$DUTBOOT_METRIC"; } ;;
+  esac
+}
+case "$1" in
+  deconfig) ip link set "$interface" up ;;
+  bound|renew)
+    ip addr show dev "$interface" | busybox grep -qF " $ip/$mask " ||
+      ip addr add "$ip/$mask" \${broadcast:+broadcast "$broadcast"} dev "$interface"
+    [ "\${mtu:-0}" -ge 576 ] && ip link set "$interface" mtu "$mtu"
+    if [ -n "$staticroutes" ]; then
+      set -- $staticroutes
+      while [ $# -ge 2 ]; do route "$1" "$2"; shift 2; done
+    else
+      for gateway in $router; do route default "$gateway"; break; done
+    fi
+    for key in ip mask router dns ntpsrv search domain serverid lease; do
+      eval "echo \\"$key=\\$$key\\""
+    done >"$DUTBOOT_LEASE.new"
+    busybox mv "$DUTBOOT_LEASE.new" "$DUTBOOT_LEASE" ;;
+  leasefail) echo "no answer to discover" ;;
+  nak) echo "refused by the server: $message" ;;
+esac
+`;
+
+export interface DhcpOptions {
+  /** Where script, leases and udhcpc's own output live. */
+  stateDir: string;
+  metric: number;
+  hostname?: string;
+  busybox?: string;
+}
+
+export interface DhcpClient {
+  /** What was last learned; undefined before the first answer. */
+  readLease(): Lease | undefined;
+  /** The last line the client said, for a message. */
+  readLastLine(): string;
+  /** Ends the client; the address stays. */
+  stop(): void;
+}
+
+export function startDhcpClient(interfaceName: string, options: DhcpOptions): DhcpClient {
+  const { stateDir, metric, hostname, busybox = "busybox" } = options;
+  mkdirSync(stateDir, { recursive: true });
+  const scriptPath = join(stateDir, "udhcpc-script");
+  if (!existsSync(scriptPath)) writeFileSync(scriptPath, SCRIPT, { mode: 0o755 });
+  const leasePath = join(stateDir, `${interfaceName}.lease`);
+  const outputPath = join(stateDir, `${interfaceName}.log`);
+  rmSync(leasePath, { force: true });
+
+  const words = ["udhcpc", "-f", "-i", interfaceName, "-s", scriptPath];
+  // Five quick tries, then again after a short pause, for ever: servers come back.
+  words.push("-t", "5", "-T", "2", "-A", "5");
+  for (const option of ["ntpsrv", "search", "staticroutes", "mtu"]) words.push("-O", option);
+  if (hostname) words.push("-x", `hostname:${hostname}`);
+  const outputFd = openSync(outputPath, "w");
+  let child: ChildProcess;
+  try {
+    child = spawn(busybox, words, {
+      // Of its own session: what ends the agent must not end the lease.
+      detached: true,
+      stdio: ["ignore", outputFd, outputFd],
+      env: { ...process.env, DUTBOOT_LEASE: leasePath, DUTBOOT_METRIC: String(metric) },
+    });
+  } finally {
+    closeSync(outputFd);
+  }
+  let failure = "";
+  child.on("error", (error) => {
+    failure = error.message;
+  });
+  child.unref();
+
+  return {
+    readLease: () => (existsSync(leasePath) ? parseLease(readFileSync(leasePath, "utf8")) : undefined),
+    readLastLine: () => failure || (readFileSync(outputPath, "utf8").trim().split("\n").at(-1) ?? ""),
+    stop: () => {
+      child.kill("SIGKILL");
+    },
+  };
+}

@@ -1,0 +1,32 @@
+/**
+ * Runs one short program of the initrd's userland (busybox, ip) and gives its output.
+ * For set-up that is not on the test's path; everything hot goes through agent/kernel.
+ */
+import { execFile } from "node:child_process";
+import { NETWORK_COMMAND_MS } from "../limits.ts";
+
+export class ToolError extends Error {
+  readonly argv: readonly string[];
+
+  constructor(argv: readonly string[], answer: string) {
+    super(`${argv.join(" ")}: ${answer}`);
+    this.name = "ToolError";
+    this.argv = argv;
+  }
+}
+
+/** Standard output; throws ToolError with what the program said when its exit code is not 0. */
+export function runTool(
+  argv: readonly [string, ...string[]],
+  { timeoutMs = NETWORK_COMMAND_MS } = {},
+): Promise<string> {
+  const [program, ...words] = argv;
+  return new Promise((resolve, reject) => {
+    execFile(program, words, { timeout: timeoutMs, killSignal: "SIGKILL" }, (error, stdout, stderr) => {
+      if (!error) return resolve(stdout);
+      const answer =
+        stderr.trim().split("\n").at(-1) || (error.killed ? `no end after ${timeoutMs} ms` : error.message);
+      reject(new ToolError(argv, answer));
+    });
+  });
+}

@@ -1,0 +1,121 @@
+/**
+ * The cgroup that every process of the test is in: bounded in memory so that the agent survives, killed as a whole.
+ * Kernel Documentation/admin-guide/cgroup-v2.rst. A kernel without the memory controller still runs the test, unbounded.
+ */
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { MEMORY_RESERVE_BYTES } from "../limits.ts";
+import type { SysLog } from "./sys-log.ts";
+
+export interface TestCgroup {
+  /** For the runtime, relative to the mount: a child of ours, so that our counters outlive it. */
+  containerPath: string;
+  /** Sends a signal to every process in it; returns how many there were. */
+  signalAll(signal: NodeJS.Signals): number;
+  /** Kills everything in it at once, forks in flight included. */
+  kill(): void;
+  isEmpty(): boolean;
+  /** Processes the kernel killed because the limit was reached. */
+  readOomKills(): number;
+  remove(): void;
+}
+
+export function createTestCgroup(
+  name: string,
+  { log, mountPath = "/sys/fs/cgroup" }: { log: SysLog; mountPath?: string },
+): TestCgroup {
+  const path = join(mountPath, name);
+  mkdirSync(path, { recursive: true });
+  limitMemory(mountPath, path, log);
+
+  const listPids = (directory: string): number[] => [
+    ...readLines(join(directory, "cgroup.procs")).map(Number),
+    ...listChildren(directory).flatMap((child) => listPids(child)),
+  ];
+  const signalAll = (signal: NodeJS.Signals) => {
+    // 0 is a process that our PID namespace does not see: kill(0) would be ourselves.
+    const pids = listPids(path).filter((pid) => pid > 0);
+    for (const pid of pids) sendSignal(pid, signal);
+    return pids.length;
+  };
+  return {
+    containerPath: `/${name}/container`,
+    signalAll,
+    kill() {
+      const killFile = join(path, "cgroup.kill"); // Linux 5.14
+      if (existsSync(killFile)) writeFileSync(killFile, "1");
+      else signalAll("SIGKILL");
+    },
+    isEmpty: () => listPids(path).length === 0,
+    readOomKills() {
+      const count = readLines(join(path, "memory.events")).find((line) => line.startsWith("oom_kill "));
+      return Number(count?.split(" ")[1] ?? 0);
+    },
+    remove: () => removeTree(path, log),
+  };
+}
+
+function limitMemory(mountPath: string, path: string, log: SysLog): void {
+  const limitBytes = planMemoryLimit(readAvailableBytes());
+  try {
+    writeFileSync(join(mountPath, "cgroup.subtree_control"), "+memory");
+    writeFileSync(join(path, "memory.max"), String(limitBytes));
+    log.info(`run: the test may take ${(limitBytes / 1e6).toFixed(0)} MB of memory`);
+  } catch (error) {
+    log.warn(
+      `run: the test's memory is not bounded, this kernel has no memory controller: ${(error as Error).message}`,
+    );
+  }
+}
+
+/** Of what is available, all but the agent's reserve, but never less than half: a small board's test must run too. */
+export function planMemoryLimit(availableBytes: number): number {
+  return Math.floor(Math.max(availableBytes - MEMORY_RESERVE_BYTES, availableBytes / 2));
+}
+
+function readAvailableBytes(): number {
+  const kibibytes = /^MemAvailable:\s+(\d+) kB$/m.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
+  return Number(kibibytes ?? 0) * 1024;
+}
+
+/** The agent is the last process the kernel should pick when memory runs out; children inherit this. */
+export function protectFromOomKiller(): void {
+  writeFileSync("/proc/self/oom_score_adj", "-900");
+}
+
+function listChildren(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(directory, entry.name));
+}
+
+function removeTree(directory: string, log: SysLog): void {
+  for (const child of listChildren(directory)) removeTree(child, log);
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ENOENT") log.warn(`run: cgroup "${directory}" stays: ${code}`);
+  }
+}
+
+function readLines(path: string): string[] {
+  try {
+    return readFileSync(path, "utf8")
+      .split("\n")
+      .filter((line) => line !== "");
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENODEV") return []; // a cgroup that has just gone
+    throw error;
+  }
+}
+
+function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
