@@ -8,8 +8,8 @@ import { appendFile, copyFile, mkdir, readdir, readFile, writeFile } from "node:
 import { join } from "node:path";
 import { ensureCacheEntry } from "./cache-entry.ts";
 import { locateDebianArchive } from "./debian-archive.ts";
-import { startOwnedProcess } from "./owned-process.ts";
 import { formatShellCommand } from "./qemu-command.ts";
+import { type RunOptions, runProcess } from "./run-process.ts";
 
 const RELEASE = "trixie";
 
@@ -59,12 +59,7 @@ export interface ToolsRoot {
   describeCommand(command: string, args: readonly string[], options?: Pick<ToolOptions, "bind">): string;
 }
 
-export interface ToolRunOptions {
-  cwd?: string;
-  env?: NodeJS.ProcessEnv;
-  bind?: Readonly<Record<string, string>>;
-  signal?: AbortSignal;
-}
+export type ToolRunOptions = Omit<RunOptions, "name"> & Pick<ToolOptions, "bind">;
 
 export interface EnsureToolsOptions {
   log: (line: string) => void;
@@ -111,8 +106,8 @@ function createToolsRoot(path: string, root: string): ToolsRoot {
       const words = commandWords(command, args, bind ? { bind } : {});
       return spawn("setpriv", ["--pdeathsig", "KILL", "--", ...words], { ...options, detached: true });
     },
-    run: async (command, args, { bind, signal, ...options } = {}) =>
-      runToEnd(commandWords(command, args, bind ? { bind } : {}), command, options, signal),
+    run: (command, args, { bind, ...options } = {}) =>
+      runProcess(commandWords(command, args, bind ? { bind } : {}), { name: command, ...options }),
     describeCommand: (command, args, options) => formatShellCommand(commandWords(command, args, options)),
   };
 }
@@ -125,7 +120,7 @@ async function unpackPackages(root: string, signal?: AbortSignal): Promise<void>
     ...archive.aptOptions.map((option) => `--aptopt=${option}`),
     ...[RELEASE, root, `deb ${archive.uri} ${RELEASE} main`],
   ];
-  await runToEnd(words, "mmdebstrap", {}, signal);
+  await runProcess(words, signal ? { signal } : {});
 }
 
 /** Does by hand the few things that maintainer scripts would have done and our programs need. */
@@ -144,44 +139,7 @@ async function settleRoot(root: string): Promise<void> {
   // Python finds its byte code instead of compiling Swift anew at each start; files that do not compile are not used.
   const modules = join("/", "usr/lib/python3");
   if (existsSync(join(root, modules))) {
-    await runToEnd(
-      [
-        "chroot",
-        root,
-        "sh",
-        "-c",
-        `ldconfig; python3 -m compileall -q -j 0 ${modules} >/dev/null 2>&1 || true`,
-      ],
-      "ldconfig",
-      {},
-    );
-  }
-}
-
-const LAST_WORDS_BYTES = 4096;
-
-async function runToEnd(
-  words: readonly string[],
-  name: string,
-  options: { cwd?: string; env?: NodeJS.ProcessEnv },
-  signal?: AbortSignal,
-): Promise<string> {
-  signal?.throwIfAborted();
-  const owned = startOwnedProcess(words, options);
-  const kill = () => owned.kill();
-  signal?.addEventListener("abort", kill);
-  const output: Buffer[] = [];
-  let lastWords = "";
-  owned.child.stdout!.on("data", (chunk: Buffer) => output.push(chunk));
-  owned.child.stderr!.on("data", (chunk: Buffer) => {
-    lastWords = (lastWords + chunk.toString()).slice(-LAST_WORDS_BYTES);
-  });
-  try {
-    const end = await owned.ended;
-    signal?.throwIfAborted();
-    if (end.exitCode === 0) return Buffer.concat(output).toString();
-    throw new Error(`Cannot run "${name}": it ended with ${end.signal ?? end.exitCode}: ${lastWords.trim()}`);
-  } finally {
-    signal?.removeEventListener("abort", kill);
+    const settle = `ldconfig; python3 -m compileall -q -j 0 ${modules} >/dev/null 2>&1 || true`;
+    await runProcess(["chroot", root, "sh", "-c", settle]);
   }
 }

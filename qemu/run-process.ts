@@ -1,0 +1,40 @@
+/**
+ * Runs a program to its end: its output is the result, anything but exit code 0 is an error with its last words.
+ * It dies with this process, and with the signal.
+ */
+import { startOwnedProcess } from "./owned-process.ts";
+
+export interface RunOptions {
+  /** In messages; default: the first word. */
+  name?: string;
+  cwd?: string;
+  env?: NodeJS.ProcessEnv;
+  signal?: AbortSignal;
+}
+
+const LAST_WORDS_BYTES = 4096;
+
+/** Gives what it wrote to stdout. */
+export async function runProcess(
+  words: readonly string[],
+  { name = words[0] ?? "", signal, ...options }: RunOptions = {},
+): Promise<string> {
+  signal?.throwIfAborted();
+  const owned = startOwnedProcess(words, options);
+  const kill = () => owned.kill();
+  signal?.addEventListener("abort", kill);
+  const output: Buffer[] = [];
+  let lastWords = "";
+  owned.child.stdout!.on("data", (chunk: Buffer) => output.push(chunk));
+  owned.child.stderr!.on("data", (chunk: Buffer) => {
+    lastWords = (lastWords + chunk.toString()).slice(-LAST_WORDS_BYTES);
+  });
+  try {
+    const end = await owned.ended;
+    signal?.throwIfAborted();
+    if (end.exitCode === 0) return Buffer.concat(output).toString();
+    throw new Error(`Cannot run "${name}": it ended with ${end.signal ?? end.exitCode}: ${lastWords.trim()}`);
+  } finally {
+    signal?.removeEventListener("abort", kill);
+  }
+}
