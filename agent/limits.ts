@@ -181,5 +181,9 @@ export const MEMORY_RESERVE_BYTES = 128 * MiB;
 export const UART_DRAIN_MS = 10_000;
 /** A disk of some hundred MB/s writes back a cache of gigabytes; a dead NFS server never answers. */
 export const SYNC_WAIT_MS = 60_000;
+/** A record of crun holds one path and one reason. */
+export const RUNTIME_RECORD_MAX_BYTES = 8 * KiB;
+/** podman's default for containers. */
+export const CONTAINER_OPEN_FILES = 1_048_576;
 /** Of an image's passwd or group file: thousands of users still fit. */
 export const USER_FILE_MAX_BYTES = MiB;

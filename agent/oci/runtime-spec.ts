@@ -22,8 +22,10 @@ export interface RuntimeSpecOptions {
   cgroupPath: string;
   /** Where the DUT's own device nodes are. */
   devPath?: string;
-  /** Of the running kernel (/proc/sys/kernel/cap_last_cap): capabilities it does not know must not be asked for. */
-  lastCapability?: number;
+  /** The agent's own, as a bit mask (CapEff in /proc/self/status): nobody can give more than he has. */
+  capabilityMask: bigint;
+  /** Files a process may have open, soft and hard: what this machine can give (/proc/sys/fs/nr_open). */
+  openFileLimit: number;
   /** The kernel's file systems (/proc/filesystems), for the mounts that not every kernel has. */
   fileSystems?: ReadonlySet<string>;
 }
@@ -62,9 +64,6 @@ export interface RuntimeSpec {
 /** Docker's and podman's default for images without a PATH. */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** podman's default; the kernel's own 1,024 is too few for parallel test runners. */
-const OPEN_FILES = 1_048_576;
-
 /** Throws RUN_NO_COMMAND when neither job nor image says what to run, IMAGE_UNKNOWN_USER for a user it has not. */
 export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
   const { config } = options;
@@ -73,7 +72,7 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
     throw new AgentError("RUN_NO_COMMAND", "Cannot run the image: it has no entrypoint and no command");
   }
   const user = resolveUser(config.user, options.userFiles ?? {});
-  const capabilities = CAPABILITIES.slice(0, (options.lastCapability ?? CAPABILITIES.length - 1) + 1);
+  const capabilities = CAPABILITIES.filter((_name, bit) => (options.capabilityMask >> BigInt(bit)) & 1n);
   return {
     ociVersion: "1.0.2",
     process: {
@@ -93,7 +92,7 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
         inheritable: capabilities,
         permitted: capabilities,
       },
-      rlimits: [{ type: "RLIMIT_NOFILE", soft: OPEN_FILES, hard: OPEN_FILES }],
+      rlimits: [{ type: "RLIMIT_NOFILE", soft: options.openFileLimit, hard: options.openFileLimit }],
       noNewPrivileges: false,
       // The agent protects itself with a negative score, which its children would inherit.
       oomScoreAdj: 0,

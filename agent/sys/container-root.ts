@@ -5,7 +5,7 @@
 import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
 import { isKernelError } from "../kernel/errno.ts";
 import { O_DIRECTORY, O_PATH, openInRoot } from "../kernel/files.ts";
-import { USER_FILE_MAX_BYTES } from "../limits.ts";
+import { CONTAINER_OPEN_FILES, USER_FILE_MAX_BYTES } from "../limits.ts";
 import type { UserFiles } from "../oci/passwd.ts";
 
 /** The image's passwd and group files, where it has them. */
@@ -37,17 +37,33 @@ function readInRoot(rootFd: number, path: string): string | undefined {
   }
 }
 
-export interface KernelFacts {
-  lastCapability: number;
+export interface ProcessFacts {
+  capabilityMask: bigint;
+  openFileLimit: number;
   fileSystems: ReadonlySet<string>;
 }
 
-export function readKernelFacts(): KernelFacts {
+/** What this process may do and this kernel has: a container gets no more. */
+export function readProcessFacts(): ProcessFacts {
   const names = readFileSync("/proc/filesystems", "utf8").split("\n");
+  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  const capabilityMask = BigInt(`0x${mask ?? "0"}`);
   return {
-    lastCapability: Number(readFileSync("/proc/sys/kernel/cap_last_cap", "utf8")),
+    capabilityMask,
+    openFileLimit: readOpenFileLimit(capabilityMask),
     fileSystems: new Set(names.map((line) => line.split("\t").at(-1)!).filter((name) => name !== "")),
   };
+}
+
+const CAP_SYS_RESOURCE = 24n;
+
+/** PID 1's children start with 1,024 and 4,096, too few for parallel test runners; raising them takes a capability. */
+function readOpenFileLimit(capabilityMask: bigint): number {
+  if ((capabilityMask >> CAP_SYS_RESOURCE) & 1n) {
+    return Math.min(CONTAINER_OPEN_FILES, Number(readFileSync("/proc/sys/fs/nr_open", "utf8")));
+  }
+  const own = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+  return Math.min(CONTAINER_OPEN_FILES, Number(own ?? 1024));
 }
 
 /** devtmpfs has only devices; these four links every userland expects, and the runtime makes none in a bound /dev. */

@@ -10,10 +10,15 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../errors.ts";
 import { createPipe } from "../kernel/pipes.ts";
-import { CONTAINER_DRAIN_MS, CONTAINER_GRACE_MS, CONTAINER_KILL_WAIT_MS } from "../limits.ts";
+import {
+  CONTAINER_DRAIN_MS,
+  CONTAINER_GRACE_MS,
+  CONTAINER_KILL_WAIT_MS,
+  RUNTIME_RECORD_MAX_BYTES,
+} from "../limits.ts";
 import type { ImageConfig } from "../oci/image.ts";
 import { planRuntimeSpec } from "../oci/runtime-spec.ts";
-import { ensureStandardLinks, readKernelFacts, readUserFiles } from "./container-root.ts";
+import { ensureStandardLinks, readProcessFacts, readUserFiles } from "./container-root.ts";
 import type { SysLog } from "./sys-log.ts";
 import { createTestCgroup, type TestCgroup } from "./test-cgroup.ts";
 
@@ -71,10 +76,16 @@ export async function runContainer(step: StepContainer, options: ContainerOption
     writeFileSync(join(bundleDir, "config.json"), JSON.stringify(planSpec(step, options, cgroup)));
     const argv = ["--root", join(bundleDir, "state"), "--cgroup-manager", "cgroupfs"];
     argv.push("--log", messagesPath, "--log-format", "json", "run", "--bundle", bundleDir, id);
-    const exitCode = await runToItsEnd([runtime, ...argv], step, options, cgroup);
+    const opening = createOpening();
+    const onOutput = (chunk: Buffer) => {
+      opening.add(chunk);
+      step.onOutput(chunk);
+    };
+    const exitCode = await runToItsEnd([runtime, ...argv], { ...step, onOutput }, options, cgroup);
     const oomKilled = cgroup.readOomKills() > 0;
     step.signal?.throwIfAborted();
-    if (exitCode !== 0) throwRuntimeFailure(messagesPath, step);
+    const failure = exitCode === 0 ? undefined : (readRuntimeError(messagesPath) ?? opening.readError());
+    if (failure !== undefined) throw describeRuntimeFailure(failure, step);
     return { exitCode, oomKilled };
   } finally {
     cgroup.remove();
@@ -82,9 +93,12 @@ export async function runContainer(step: StepContainer, options: ContainerOption
   }
 }
 
+/** What the kernel says until somebody names the machine. */
+const NO_HOSTNAME = "(none)";
+
 function planSpec(step: StepContainer, options: ContainerOptions, cgroup: TestCgroup) {
   const { bundleDir, resolvConfPath = "/etc/resolv.conf", devPath } = options;
-  const name = hostname();
+  const name = hostname() === NO_HOSTNAME ? "dut" : hostname();
   const hostsPath = join(bundleDir, "hosts");
   writeFileSync(
     hostsPath,
@@ -104,7 +118,7 @@ function planSpec(step: StepContainer, options: ContainerOptions, cgroup: TestCg
     userFiles: readUserFiles(step.rootPath),
     cgroupPath: cgroup.containerPath,
     ...(devPath && { devPath }),
-    ...readKernelFacts(),
+    ...readProcessFacts(),
   });
 }
 
@@ -183,21 +197,19 @@ async function settlesWithin(work: Promise<unknown>, limitMs: number): Promise<b
   return result;
 }
 
-/** The runtime writes to its log only when it fails itself; a test's own exit code leaves it empty. */
-function throwRuntimeFailure(messagesPath: string, step: StepContainer): void {
-  const message = readRuntimeError(messagesPath);
-  if (message === undefined) return;
-  if (
-    /executable file .* not found|No such file or directory.*exec|exec.*(No such file|Permission denied)/i.test(
-      message,
-    )
-  ) {
-    const program = step.argv?.[0] ?? step.config.entrypoint[0] ?? step.config.cmd[0] ?? "";
-    throw new AgentError("RUN_COMMAND_NOT_FOUND", `Cannot run "${program}" in the image: ${message}`);
+/** crun's words, 1.8 to 1.21, for a program that is missing, not executable, or of another architecture. */
+const NOT_RUNNABLE =
+  /^executable file|not executable|not a regular file|^open executable|^exec\b|exec format error/i;
+
+function describeRuntimeFailure(message: string, step: StepContainer): AgentError {
+  if (!NOT_RUNNABLE.test(message)) {
+    return new AgentError("RUN_CONTAINER_FAILED", `Cannot start the container: ${message}`);
   }
-  throw new AgentError("RUN_CONTAINER_FAILED", `Cannot start the container: ${message}`);
+  const program = step.argv?.[0] ?? step.config.entrypoint[0] ?? step.config.cmd[0] ?? "";
+  return new AgentError("RUN_COMMAND_NOT_FOUND", `Cannot run "${program}" in the image: ${message}`);
 }
 
+/** The runtime writes to its log only when it fails itself; a test's own exit code leaves it empty. */
 function readRuntimeError(path: string): string | undefined {
   let text: string;
   try {
@@ -205,10 +217,36 @@ function readRuntimeError(path: string): string | undefined {
   } catch {
     return undefined; // nothing was said
   }
-  for (const line of text.split("\n").reverse()) {
-    if (line === "") continue;
+  return text
+    .split("\n")
+    .map(parseRuntimeError)
+    .findLast((message) => message !== undefined);
+}
+
+/**
+ * When execve itself is refused, crun has no log any more and says it on the container's standard error. Only where that
+ * record is all the output there is was it crun: a test that ran has had the chance to say anything.
+ */
+function createOpening() {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  return {
+    add(chunk: Buffer) {
+      sizeBytes += chunk.length;
+      if (sizeBytes <= RUNTIME_RECORD_MAX_BYTES) chunks.push(chunk);
+    },
+    readError: () =>
+      sizeBytes <= RUNTIME_RECORD_MAX_BYTES
+        ? parseRuntimeError(Buffer.concat(chunks).toString().trim())
+        : undefined,
+  };
+}
+
+function parseRuntimeError(line: string): string | undefined {
+  try {
     const record = JSON.parse(line) as { level?: string; msg?: string };
-    if (record.level === "error") return record.msg ?? line;
+    return record.level === "error" ? (record.msg ?? line) : undefined;
+  } catch {
+    return undefined;
   }
-  return undefined;
 }
