@@ -1,0 +1,67 @@
+/**
+ * Decompresses zstd: any number of frames, skippable ones between them, in bounded memory (RFC 8878).
+ * Node's own zstd stops after the first frame without an error (nodejs/node#64741), so zstd-napi's context is driven by hand.
+ */
+import zstd from "zstd-napi/binding.js";
+import { AgentError } from "../errors.ts";
+import { DECOMPRESS_CHUNK_BYTES, ZSTD_WINDOW_LOG_MAX } from "../limits.ts";
+
+export interface ZstdOptions {
+  /** Frames that want a larger window (2 to this power) are refused. */
+  windowLogMax?: number;
+  chunkBytes?: number;
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/**
+ * One output buffer is used again and again: a consumer keeps nothing of it after it asks for the next.
+ * Throws ARCHIVE_CORRUPT, also for anything but frames after a frame, and ARCHIVE_TRUNCATED.
+ */
+export async function* decompressZstd(
+  chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
+  { windowLogMax = ZSTD_WINDOW_LOG_MAX, chunkBytes = DECOMPRESS_CHUNK_BYTES }: ZstdOptions = {},
+): AsyncGenerator<Buffer> {
+  const context = new zstd.DCtx();
+  context.setParameter(zstd.DParameter.windowLogMax, windowLogMax);
+  const output = Buffer.allocUnsafeSlow(chunkBytes);
+  let filledBytes = 0;
+  let inFrame = false;
+
+  for await (const chunk of chunks) {
+    let rest: Uint8Array = chunk;
+    while (rest.length > 0) {
+      const [hint, producedBytes, consumedBytes] = decode(context, output.subarray(filledBytes), rest);
+      rest = rest.subarray(consumedBytes);
+      filledBytes += producedBytes;
+      inFrame = hint !== 0;
+      if (filledBytes < output.length) continue;
+      // Full: there may be more inside the context that no input asks for any more.
+      do {
+        yield output.subarray(0, filledBytes);
+        filledBytes = 0;
+        if (rest.length > 0 || !inFrame) break;
+        const [moreHint, moreBytes] = decode(context, output, NOTHING);
+        inFrame = moreHint !== 0;
+        filledBytes = moreBytes;
+      } while (filledBytes === output.length);
+    }
+  }
+  if (filledBytes > 0) yield output.subarray(0, filledBytes);
+  if (inFrame) {
+    throw new AgentError(
+      "ARCHIVE_TRUNCATED",
+      "Cannot decompress zstd data: it ends in the middle of a frame",
+    );
+  }
+}
+
+function decode(context: InstanceType<typeof zstd.DCtx>, output: Uint8Array, input: Uint8Array) {
+  try {
+    return context.decompressStream(output, input);
+  } catch (error) {
+    throw new AgentError("ARCHIVE_CORRUPT", `Cannot decompress zstd data: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
