@@ -36,6 +36,8 @@ export interface CommandInput {
 /** The user asked for something that cannot be: shown without a stack, exit code 2. */
 export class UsageError extends Error {}
 
+export const EXIT_CODE_USAGE = 2;
+
 /** Help asked for, or what was given; throws UsageError for anything the command does not know. */
 export function parseCommandInput(command: Command, words: readonly string[]): CommandInput | "help" {
   const options = { ...command.options, help: { type: "boolean" as const, help: "Show this" } };
@@ -64,6 +66,20 @@ export function parseCommandInput(command: Command, words: readonly string[]): C
   };
 }
 
+/** Parses, shows help or runs; a wrong call is told on stderr and gives EXIT_CODE_USAGE. */
+export async function runCommand(command: Command, words: readonly string[]): Promise<number> {
+  try {
+    const input = parseCommandInput(command, words);
+    if (input !== "help") return await command.run(input);
+    process.stdout.write(formatCommandHelp(command));
+    return 0;
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(`dutboot: ${error.message}`);
+    return EXIT_CODE_USAGE;
+  }
+}
+
 export function formatCommandHelp(command: Command): string {
   const rows = Object.entries(command.options).map(([name, { value, help, multiple }]) => [
     `--${name}${value ? ` ${value}` : ""}`,
@@ -89,4 +105,15 @@ export function parseCount(name: string, text: string): number {
     throw new UsageError(`Cannot use --${name} "${text}": a whole number of at least 1 is expected`);
   }
   return count;
+}
+
+const MS_BY_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+/** `90s`, `15m` or `2h` in milliseconds, or UsageError. */
+export function parseDuration(name: string, text: string): number {
+  const [, count, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? [];
+  const durationMs = Number(count) * MS_BY_UNIT[unit ?? ""]!;
+  if (!(durationMs > 0))
+    throw new UsageError(`Cannot use --${name} "${text}": a duration such as 90s or 15m is expected`);
+  return durationMs;
 }

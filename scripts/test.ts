@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatSeconds } from "./boot-report.ts";
 import { runChecks } from "./check.ts";
-import { prepareFarm, prepareTools } from "./prepare.ts";
+import { prepareBootTests, prepareToolsRoot } from "./prepare.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -25,9 +25,9 @@ const SUITES: readonly Suite[] = [
   { name: "unit" },
   { name: "regress" },
   { name: "fuzz" },
-  { name: "integration", prepare: prepareTools },
-  { name: "privileged", prepare: prepareTools },
-  { name: "boot", prepare: prepareFarm },
+  { name: "integration", prepare: () => prepareToolsRoot() },
+  { name: "privileged", prepare: () => prepareToolsRoot() },
+  { name: "boot", prepare: prepareBootTests },
 ];
 
 interface Count {

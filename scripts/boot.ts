@@ -1,0 +1,56 @@
+/**
+ * `dutboot boot`: any kernel, initrds and command line in a virtual DUT, its console in the terminal, its verdict as exit code.
+ * What is not named is ours: the kernel of the virtual DUT and the agent's initrd, built when they are not there.
+ */
+import { resolve } from "node:path";
+import type { Command, CommandInput } from "./command.ts";
+import { UsageError } from "./command.ts";
+import { catchInterrupts } from "./interrupt.ts";
+import { prepareBootFiles, prepareToolsRoot } from "./prepare.ts";
+import { claimRun, MACHINE_OPTIONS, repeatBoots, runDut } from "./run-dut.ts";
+
+export const bootCommand: Command = {
+  name: "boot",
+  summary: "Boot a virtual DUT in QEMU and exit with its verdict",
+  operands: "[-- 'COMMAND LINE']",
+  options: {
+    kernel: { type: "string", value: "FILE", help: "Kernel (default: Debian trixie's, with its modules)" },
+    initrd: { type: "string", multiple: true, value: "FILE", help: "Initrd archive (default: the agent's)" },
+    ...MACHINE_OPTIONS,
+  },
+  examples: [
+    `npx dutboot boot -- 'dut.image=10.0.2.2:5000/test:1 dut.insecure=10.0.2.2:5000 dut.run="echo hello"'`,
+    "npx dutboot boot --kernel bzImage --initrd rootfs.cpio.gz --memory 512 --silence 30s -- 'quiet'",
+    "npx dutboot boot --extra-file /etc/dutboot/credentials/s3=./aws.ini --disk cache.qcow2,qcow2 -- 'dut.image=…'",
+    "npx dutboot boot --times 50",
+  ],
+  run: bootAsAsked,
+};
+
+async function bootAsAsked(input: CommandInput): Promise<number> {
+  if (input.operands.length > 1) {
+    throw new UsageError("Cannot tell the command line: quote it as one word after `--`");
+  }
+  const signal = catchInterrupts();
+  const toolsRoot = await prepareToolsRoot(signal);
+  const { kernel, initrds } = await chooseBootFiles(input);
+  return repeatBoots(input, signal, async () => {
+    const runDirectory = await claimRun();
+    return runDut(
+      { toolsRoot, kernel, initrds, commandLine: input.operands[0] ?? "", runDirectory, signal },
+      input,
+    );
+  });
+}
+
+/** Modules go with our kernel alone: a kernel of the caller's own gets the agent without them. */
+async function chooseBootFiles(input: CommandInput): Promise<{ kernel: string; initrds: string[] }> {
+  const kernel = input.text("kernel");
+  const initrds = input.texts("initrd").map((path) => resolve(path));
+  if (kernel !== undefined && initrds.length > 0) return { kernel: resolve(kernel), initrds };
+  const ours = await prepareBootFiles();
+  if (initrds.length > 0) return { kernel: ours.kernel, initrds };
+  if (kernel === undefined) return { kernel: ours.kernel, initrds: [ours.initrd, ours.modules] };
+  console.log("boot: the kernel is yours, so no modules are added; give --initrd with them if it needs any");
+  return { kernel: resolve(kernel), initrds: [ours.initrd] };
+}

@@ -1,0 +1,51 @@
+/**
+ * Files of this host as one more initrd archive: the way credentials and other files of a run reach the DUT.
+ * Parents are made on the way; the archive is readable by its owner alone.
+ */
+import { readFile, writeFile } from "node:fs/promises";
+import { type CpioEntry, formatCpio } from "../agent/archive/cpio-writer.ts";
+import { UsageError } from "./command.ts";
+
+export interface ExtraFile {
+  /** Path on the DUT; a slash in front is allowed. */
+  path: string;
+  content: Buffer;
+}
+
+/** Splits `GUESTPATH=FILE` at the first `=` and reads the file. */
+export async function readExtraFile(text: string): Promise<ExtraFile> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new UsageError(`Cannot use --extra-file "${text}": GUESTPATH=FILE is expected`);
+  const file = text.slice(at + 1);
+  try {
+    return { path: text.slice(0, at), content: await readFile(file) };
+  } catch (error) {
+    throw new UsageError(`Cannot read "${file}" for --extra-file: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+/** The archive's bytes. A later file of the same path wins; files are 0600, since most of them are secrets. */
+export function formatExtraArchive(files: readonly ExtraFile[]): Buffer {
+  const contents = new Map(files.map(({ path, content }) => [path.replace(/^\/+/, ""), content]));
+  const entries: CpioEntry[] = [...foldersAbove([...contents.keys()])].map((path) => ({
+    path,
+    type: "directory",
+  }));
+  for (const [path, content] of contents) entries.push({ path, type: "file", mode: 0o600, content });
+  return formatCpio(entries);
+}
+
+export async function writeExtraArchive(path: string, files: readonly ExtraFile[]): Promise<void> {
+  await writeFile(path, formatExtraArchive(files), { mode: 0o600, flag: "wx" });
+}
+
+function foldersAbove(paths: readonly string[]): Set<string> {
+  const folders = new Set<string>();
+  for (const path of paths) {
+    const parts = path.split("/");
+    for (let depth = 1; depth < parts.length; depth += 1) folders.add(parts.slice(0, depth).join("/"));
+  }
+  return folders;
+}

@@ -1,0 +1,140 @@
+/**
+ * One or more boots of a virtual DUT for a person: machine options, the live console, the report, the exit code.
+ * Shared by `dutboot boot`, which boots anything, and `npm start`, which boots a job on the virtual farm.
+ */
+import { join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type BootResult, bootDut } from "../qemu/boot-dut.ts";
+import { type Disk, USER_NIC } from "../qemu/qemu-command.ts";
+import { claimRunDirectory, type RunDirectory } from "../qemu/run-directory.ts";
+import type { ToolsRoot } from "../qemu/tools-root.ts";
+import { formatBootReport, formatSeries } from "./boot-report.ts";
+import { type CommandInput, type CommandOption, parseCount, parseDuration, UsageError } from "./command.ts";
+import { type ExtraFile, readExtraFile, writeExtraArchive } from "./extra-archive.ts";
+
+const PROJECT_ROOT = fileURLToPath(new URL("..", import.meta.url));
+const RUNS = join(PROJECT_ROOT, "out/runs");
+
+export const MACHINE_OPTIONS = {
+  memory: { type: "string", value: "MIB", help: "Memory of the DUT (default: 2048)" },
+  cpus: { type: "string", value: "N", help: "CPUs of the DUT (default: 2)" },
+  disk: { type: "string", multiple: true, value: "FILE[,raw|qcow2]", help: "A virtio disk" },
+  nic: {
+    type: "string",
+    multiple: true,
+    value: "NIC",
+    help: `Network card in QEMU's -nic syntax (default: ${USER_NIC})`,
+  },
+  "extra-file": {
+    type: "string",
+    multiple: true,
+    value: "GUESTPATH=FILE",
+    help: "A file on top of the initrd",
+  },
+  "fw-cfg": { type: "string", multiple: true, value: "NAME=TEXT", help: "A fw_cfg value below opt/" },
+  smbios: { type: "string", multiple: true, value: "TEXT", help: "An SMBIOS type 11 string" },
+  "qemu-argument": { type: "string", multiple: true, value: "WORD", help: "One more word for QEMU" },
+  timeout: { type: "string", value: "DURATION", help: "Deadline of the whole boot (default: 15m)" },
+  silence: { type: "string", value: "DURATION", help: "Longest silence of the console (default: 3m)" },
+  times: { type: "string", value: "N", help: "Boot N times in a row and count how they end" },
+} as const satisfies Record<string, CommandOption>;
+
+const DEFAULT_MEMORY_MIB = 2048;
+
+export interface DutRun {
+  toolsRoot: ToolsRoot;
+  kernel: string;
+  initrds: readonly string[];
+  commandLine: string;
+  /** On top of what --extra-file names, which wins. */
+  extraFiles?: readonly ExtraFile[];
+  runDirectory: RunDirectory;
+  signal: AbortSignal;
+}
+
+export const claimRun = () => claimRunDirectory(RUNS);
+
+/** Paths below the project are shown as the reader would type them. */
+export function showPath(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith("..") ? path : short;
+}
+
+/** Boots as the options ask, with the console on stdout; `onEnd` runs before the report, so that the verdict stays last. */
+export async function runDut(
+  run: DutRun,
+  input: CommandInput,
+  onEnd?: (result: BootResult) => Promise<void>,
+): Promise<BootResult> {
+  const { path } = run.runDirectory;
+  const asked = await Promise.all(input.texts("extra-file").map(readExtraFile));
+  const extraFiles = [...(run.extraFiles ?? []), ...asked];
+  const extraArchive = join(path, "extra-files.cpio");
+  if (extraFiles.length > 0) await writeExtraArchive(extraArchive, extraFiles);
+  const result = await bootDut({
+    toolsRoot: run.toolsRoot,
+    runDirectory: run.runDirectory,
+    kernel: run.kernel,
+    initrds: extraFiles.length > 0 ? [...run.initrds, extraArchive] : run.initrds,
+    commandLine: run.commandLine,
+    signal: run.signal,
+    ...readMachine(input),
+    onCommand: (command) => console.log(`QEMU command, to paste:\n${command}\n`),
+    onConsole: (chunk) => process.stdout.write(chunk),
+  });
+  await onEnd?.(result);
+  console.log(formatBootReport(result, showPath(path)).join("\n"));
+  return result;
+}
+
+function readMachine(input: CommandInput) {
+  const number = (name: string) => {
+    const text = input.text(name);
+    return text === undefined ? undefined : parseCount(name, text);
+  };
+  const duration = (name: string) => {
+    const text = input.text(name);
+    return text === undefined ? undefined : parseDuration(name, text);
+  };
+  const cpus = number("cpus");
+  const timeoutMs = duration("timeout");
+  const silenceMs = duration("silence");
+  const nics = input.texts("nic");
+  return {
+    memoryMiB: number("memory") ?? DEFAULT_MEMORY_MIB,
+    ...(cpus === undefined ? {} : { cpus }),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...(silenceMs === undefined ? {} : { silenceMs }),
+    ...(nics.length === 0 ? {} : { nics: nics.filter((nic) => nic !== "none") }),
+    disks: input.texts("disk").map(parseDisk),
+    fwCfg: Object.fromEntries(input.texts("fw-cfg").map(splitAssignment)),
+    smbiosStrings: input.texts("smbios"),
+    extraArguments: input.texts("qemu-argument"),
+  };
+}
+
+/** `FILE` or `FILE,FORMAT`; a comma in the file's own name is not a format. */
+export function parseDisk(text: string): Disk {
+  const [, path = "", format] = /^(.+),(raw|qcow2)$/.exec(text) ?? [undefined, text, "raw"];
+  if (!path) throw new UsageError(`Cannot use --disk "${text}": FILE[,raw|qcow2] is expected`);
+  return { path, format: format as Disk["format"] };
+}
+
+function splitAssignment(text: string): [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new UsageError(`Cannot use --fw-cfg "${text}": NAME=TEXT is expected`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Repeats `boot` as --times asks, until the first stop; the exit code is that of the first boot that was no success. */
+export async function repeatBoots(
+  input: CommandInput,
+  signal: AbortSignal,
+  boot: (count: number) => Promise<BootResult>,
+): Promise<number> {
+  const times = parseCount("times", input.text("times") ?? "1");
+  const results: BootResult[] = [];
+  while (results.length < times && !signal.aborted) results.push(await boot(results.length + 1));
+  if (times > 1) console.log(formatSeries(results).join("\n"));
+  return results.find(({ exitCode }) => exitCode !== 0)?.exitCode ?? 0;
+}
