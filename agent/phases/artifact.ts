@@ -3,7 +3,6 @@
  */
 
 import type { Artifact } from "../job/job.ts";
-import { withoutSecrets } from "../job/redact.ts";
 import type { HttpClient } from "../net/http-client.ts";
 import { formatMegabytes, type startProgress } from "../report/progress.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
@@ -22,7 +21,7 @@ export async function unpackArtifacts(
 ): Promise<void> {
   // One after the other: a later artifact may mean to replace files of an earlier one.
   for (const artifact of artifacts) {
-    const name = withoutSecrets(artifact.url);
+    const name = artifact.url.split("/").at(-1);
     const response = await http.fetch(artifact.url, { signal, hasDigest: artifact.sha256 !== undefined });
     const progress = startProgress({
       title: "artifact",

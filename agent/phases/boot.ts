@@ -57,7 +57,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   const uploader = adapters?.s3 && { ...adapters, s3: adapters.s3 };
   if (!to || !uploader) runner.skip("upload");
   else {
-    const upload = runner.run("upload", (context) => uploadResults(to, context, uploader), {
+    const upload = runner.run("upload", (context) => uploadResults(to, exitCode, context, uploader), {
       ownLimitMs: UPLOAD_LIMIT_MS,
     });
     await settle(runner, upload);

@@ -7,7 +7,8 @@ import type { NetworkState } from "../sys/network.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 
 export interface MachineAdapters {
-  loadModulesForDevices(log: PhaseContext["log"]): Promise<void>;
+  /** For the devices that are there, and what no device asks for. */
+  loadModules(): Promise<void>;
   attachEventPort(): boolean;
   /** Throws for a command line that is no job. */
   readJob(): Job;
@@ -16,7 +17,7 @@ export interface MachineAdapters {
 }
 
 export async function prepareMachine(context: PhaseContext, adapters: MachineAdapters): Promise<Job> {
-  await adapters.loadModulesForDevices(context.log);
+  await adapters.loadModules();
   adapters.attachEventPort();
   const job = adapters.readJob();
   const network = await adapters.bringUpNetwork(job, context);

@@ -13,12 +13,13 @@ export interface UploadAdapters {
   s3: S3Client;
   listResults(): ResultList;
   /** Written among the results when all else is uploaded. */
-  writeVerdictFile(): ResultFile;
+  writeVerdictFile(exitCode: number | null): ResultFile;
   startProgress: typeof startProgress;
 }
 
 export async function uploadResults(
   to: S3Location,
+  exitCode: number | null,
   { log, signal }: PhaseContext,
   adapters: UploadAdapters,
 ): Promise<void> {
@@ -41,7 +42,7 @@ export async function uploadResults(
       for (const file of waiting) await put(file);
     };
     await Promise.all(Array.from({ length: UPLOADS_AT_A_TIME }, putNext));
-    await put(adapters.writeVerdictFile());
+    await put(adapters.writeVerdictFile(exitCode));
   } finally {
     progress.stop();
   }
