@@ -9,12 +9,17 @@ export function formatFarmCredentials({
   registry,
   s3,
 }: Pick<Farm, "registry" | "s3">): Record<string, string> {
-  const auth = Buffer.from(`${registry.username}:${registry.password}`).toString("base64");
   return {
     s3: `[default]\naws_access_key_id=${s3.accessKey}\naws_secret_access_key=${s3.secretKey}\n`,
-    "registry.json": JSON.stringify({
-      auths: { [registry.guestAddress]: { auth }, [registry.hostAddress]: { auth } },
-    }),
+    "registry.json": formatRegistryAuth(registry),
     "ca.pem": registry.caPem,
   };
+}
+
+type RegistryAccess = Pick<Farm["registry"], "username" | "password" | "guestAddress" | "hostAddress">;
+
+/** For the registry under both its addresses. */
+export function formatRegistryAuth(registry: RegistryAccess): string {
+  const auth = Buffer.from(`${registry.username}:${registry.password}`).toString("base64");
+  return JSON.stringify({ auths: { [registry.guestAddress]: { auth }, [registry.hostAddress]: { auth } } });
 }

@@ -2,9 +2,10 @@
  * The virtual farm: real servers on free ports of loopback, with all their state in one run directory.
  * Any number of farms stand side by side; each ends as a whole, by `stop`, by its signal or with this process.
  */
-import { mkdir } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureToolsRoot, type ToolsRoot } from "../tools-root.ts";
+import { formatRegistryAuth } from "./credentials.ts";
 import { type FileServer, startFileServer } from "./file-server.ts";
 import { ensureFarmIdentity, type FarmIdentity } from "./identity.ts";
 import { type ObjectStore, startObjectStore } from "./object-store.ts";
@@ -25,8 +26,10 @@ export interface Farm {
     username: string;
     password: string;
     caPem: string;
-    /** The CA as `ca.pem` in a folder of its own is for tools that want a file. */
+    /** The CA as a file `ca.crt` in a folder of its own, which is what skopeo and podman want. */
     caPath: string;
+    /** Username and password as containers-auth.json(5). */
+    authFilePath: string;
   };
   s3: ObjectStore & { guestUrl: string };
   http: Pick<FileServer, "root" | "publish"> & { hostUrl: string; guestUrl: string };
@@ -67,10 +70,12 @@ export async function startFarm({ runDir, log, signal }: FarmOptions): Promise<F
     const [registry, objectStore, fileServer] = await Promise.all(starts);
     signal?.throwIfAborted();
     log(`farm: registry, S3 and HTTP servers up in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+    const described = describeRegistry(registry.port, identity, join(path, "auth.json"));
+    await writeFile(described.authFilePath, formatRegistryAuth(described), { mode: 0o600 });
     return {
       tools,
       path,
-      registry: describeRegistry(registry.port, identity),
+      registry: described,
       s3: { ...objectStore, guestUrl: `http://${GUEST_HOST}:${objectStore.port}` },
       http: { ...urls("http", fileServer.port), root: fileServer.root, publish: fileServer.publish },
       https: urls("https", fileServer.tlsPort),
@@ -85,7 +90,7 @@ export async function startFarm({ runDir, log, signal }: FarmOptions): Promise<F
   }
 }
 
-function describeRegistry(port: number, identity: FarmIdentity): Farm["registry"] {
+function describeRegistry(port: number, identity: FarmIdentity, authFilePath: string): Farm["registry"] {
   return {
     hostAddress: `${HOST}:${port}`,
     guestAddress: `${GUEST_HOST}:${port}`,
@@ -93,6 +98,7 @@ function describeRegistry(port: number, identity: FarmIdentity): Farm["registry"
     password: identity.registryPassword,
     caPem: identity.caPem,
     caPath: identity.caPath,
+    authFilePath,
   };
 }
 

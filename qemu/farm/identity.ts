@@ -36,6 +36,8 @@ openssl req -x509 -new -key ca.key -subj "/CN=dutboot virtual farm CA" $validity
 new_key server.key
 openssl req -x509 -new -key server.key -subj "/CN=dutboot virtual farm" $validity -CA ca.pem -CAkey ca.key \
   -addext basicConstraints=critical,CA:FALSE -addext extendedKeyUsage=serverAuth -addext ${SUBJECT_ALT_NAME} -out server.pem
+mkdir ca
+cp ca.pem ca/ca.crt
 htpasswd -niB -C 4 ${REGISTRY_USERNAME} < registry-password > htpasswd
 `;
 
@@ -55,7 +57,7 @@ export async function ensureFarmIdentity(tools: ToolsRoot, signal?: AbortSignal)
   );
   return {
     caPem: await readFile(join(path, "ca.pem"), "utf8"),
-    caPath: join(path, "ca.pem"),
+    caPath: join(path, "ca", "ca.crt"),
     certificatePath: join(path, "server.pem"),
     keyPath: join(path, "server.key"),
     registryUsername: REGISTRY_USERNAME,

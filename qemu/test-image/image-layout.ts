@@ -76,7 +76,10 @@ export async function writeImageLayout(folder: string, image: ImageInput): Promi
     layers,
   });
   const indexType = "application/vnd.oci.image.index.v1+json";
-  const index = { schemaVersion: 2, mediaType: indexType, manifests: [{ ...manifest, platform }] };
+  // containers/image marks what has zstd layers, and would rewrite an index without the mark: another digest.
+  const hasZstd = image.layers.some(({ compression }) => compression === "zstd");
+  const marks = hasZstd ? { annotations: { "io.github.containers.compression.zstd": "true" } } : {};
+  const index = { schemaVersion: 2, mediaType: indexType, manifests: [{ ...manifest, ...marks, platform }] };
   const pushed = await writeJsonBlob(folder, indexType, index);
   const entry = { ...pushed, annotations: { "org.opencontainers.image.ref.name": "latest" } };
   await writeFile(join(folder, "index.json"), JSON.stringify({ ...index, manifests: [entry] }));

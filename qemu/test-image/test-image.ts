@@ -40,7 +40,10 @@ const EXCLUDED_PATHS = [
     "powervr_mesa",
     "radeon",
     "virtio",
-  ].flatMap((driver) => [`/usr/lib/*/libvulkan_${driver}.so`, `/usr/share/vulkan/icd.d/${driver}_icd*.json`]),
+  ].flatMap((driver) => [
+    `/usr/lib/*/libvulkan_${driver}.so`,
+    `/usr/share/vulkan/icd.d/${driver}*_icd*.json`,
+  ]),
 ];
 
 const CONFIG = {
