@@ -91,7 +91,10 @@ const CHANGES: readonly Entry[] = [
 
 function packEntries(entries: readonly Entry[]): Promise<Buffer> {
   const archive = pack();
-  for (const { content, ...header } of entries) archive.entry({ mtime: CREATED, ...header }, content);
+  for (const { content, ...header } of entries) {
+    if (content === undefined) archive.entry({ mtime: CREATED, ...header });
+    else archive.entry({ mtime: CREATED, ...header }, content);
+  }
   archive.finalize();
   return buffer(archive);
 }
