@@ -34,7 +34,7 @@ export interface BootOptions {
   /** QEMU `-nic` values; default: one user network, the host's loopback being 10.0.2.2. */
   nics?: readonly string[];
   /** Contents of `opt/NAME` in fw_cfg. */
-  fwCfg?: Readonly<Record<string, string>>;
+  fwCfg?: Readonly<Record<string, string | Buffer>>;
   /** SMBIOS type 11 strings. */
   smbiosStrings?: readonly string[];
   extraArguments?: readonly string[];
@@ -241,7 +241,7 @@ async function prepareCommand(options: BootOptions, eventsFile: string) {
   const joinCommand =
     options.initrds.length > 1 ? formatJoinCommand(await joinInitrds(options.initrds, joined), joined) : "";
   const initrd = joinCommand ? joined : options.initrds[0];
-  const writeSecret = async (name: string, content: string) => {
+  const writeSecret = async (name: string, content: string | Buffer) => {
     const path = join(runPath, name);
     await writeFile(path, content, { mode: 0o600, flag: "wx" });
     return path;

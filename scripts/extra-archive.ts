@@ -12,15 +12,15 @@ export interface ExtraFile {
   content: Buffer;
 }
 
-/** Splits `GUESTPATH=FILE` at the first `=` and reads the file. */
-export async function readExtraFile(text: string): Promise<ExtraFile> {
+/** Splits `NAME=FILE` at the first `=` and reads the file; `option` is for the message. */
+export async function readNamedFile(option: string, text: string): Promise<ExtraFile> {
   const at = text.indexOf("=");
-  if (at < 1) throw new UsageError(`Cannot use --extra-file "${text}": GUESTPATH=FILE is expected`);
+  if (at < 1) throw new UsageError(`Cannot use --${option} "${text}": a name, "=" and a file are expected`);
   const file = text.slice(at + 1);
   try {
     return { path: text.slice(0, at), content: await readFile(file) };
   } catch (error) {
-    throw new UsageError(`Cannot read "${file}" for --extra-file: ${(error as Error).message}`, {
+    throw new UsageError(`Cannot read "${file}" for --${option}: ${(error as Error).message}`, {
       cause: error,
     });
   }

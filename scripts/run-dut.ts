@@ -10,7 +10,7 @@ import { claimRunDirectory, type RunDirectory } from "../qemu/run-directory.ts";
 import type { ToolsRoot } from "../qemu/tools-root.ts";
 import { formatBootReport, formatSeries } from "./boot-report.ts";
 import { type CommandInput, type CommandOption, parseCount, parseDuration, UsageError } from "./command.ts";
-import { type ExtraFile, readExtraFile, writeExtraArchive } from "./extra-archive.ts";
+import { type ExtraFile, readNamedFile, writeExtraArchive } from "./extra-archive.ts";
 
 const PROJECT_ROOT = fileURLToPath(new URL("..", import.meta.url));
 const RUNS = join(PROJECT_ROOT, "out/runs");
@@ -31,7 +31,7 @@ export const MACHINE_OPTIONS = {
     value: "GUESTPATH=FILE",
     help: "A file on top of the initrd",
   },
-  "fw-cfg": { type: "string", multiple: true, value: "NAME=TEXT", help: "A fw_cfg value below opt/" },
+  "fw-cfg": { type: "string", multiple: true, value: "NAME=FILE", help: "A fw_cfg value below opt/" },
   smbios: { type: "string", multiple: true, value: "TEXT", help: "An SMBIOS type 11 string" },
   "qemu-argument": { type: "string", multiple: true, value: "WORD", help: "One more word for QEMU" },
   timeout: { type: "string", value: "DURATION", help: "Deadline of the whole boot (default: 15m)" },
@@ -67,7 +67,7 @@ export async function runDut(
   onEnd?: (result: BootResult) => Promise<void>,
 ): Promise<BootResult> {
   const { path } = run.runDirectory;
-  const asked = await Promise.all(input.texts("extra-file").map(readExtraFile));
+  const asked = await Promise.all(input.texts("extra-file").map((text) => readNamedFile("extra-file", text)));
   const extraFiles = [...(run.extraFiles ?? []), ...asked];
   const extraArchive = join(path, "extra-files.cpio");
   if (extraFiles.length > 0) await writeExtraArchive(extraArchive, extraFiles);
@@ -78,7 +78,7 @@ export async function runDut(
     initrds: extraFiles.length > 0 ? [...run.initrds, extraArchive] : run.initrds,
     commandLine: run.commandLine,
     signal: run.signal,
-    ...readMachine(input),
+    ...(await readMachine(input)),
     onCommand: (command) => console.log(`QEMU command, to paste:\n${command}\n`),
     onConsole: (chunk) => process.stdout.write(chunk),
   });
@@ -87,7 +87,7 @@ export async function runDut(
   return result;
 }
 
-function readMachine(input: CommandInput) {
+async function readMachine(input: CommandInput) {
   const number = (name: string) => {
     const text = input.text(name);
     return text === undefined ? undefined : parseCount(name, text);
@@ -100,6 +100,7 @@ function readMachine(input: CommandInput) {
   const timeoutMs = duration("timeout");
   const silenceMs = duration("silence");
   const nics = input.texts("nic");
+  const fwCfg = await Promise.all(input.texts("fw-cfg").map((text) => readNamedFile("fw-cfg", text)));
   return {
     memoryMiB: number("memory") ?? DEFAULT_MEMORY_MIB,
     ...(cpus === undefined ? {} : { cpus }),
@@ -107,7 +108,7 @@ function readMachine(input: CommandInput) {
     ...(silenceMs === undefined ? {} : { silenceMs }),
     ...(nics.length === 0 ? {} : { nics: nics.filter((nic) => nic !== "none") }),
     disks: input.texts("disk").map(parseDisk),
-    fwCfg: Object.fromEntries(input.texts("fw-cfg").map(splitAssignment)),
+    fwCfg: Object.fromEntries(fwCfg.map(({ path, content }) => [path, content])),
     smbiosStrings: input.texts("smbios"),
     extraArguments: input.texts("qemu-argument"),
   };
@@ -118,12 +119,6 @@ export function parseDisk(text: string): Disk {
   const [, path = "", format] = /^(.+),(raw|qcow2)$/.exec(text) ?? [undefined, text, "raw"];
   if (!path) throw new UsageError(`Cannot use --disk "${text}": FILE[,raw|qcow2] is expected`);
   return { path, format: format as Disk["format"] };
-}
-
-function splitAssignment(text: string): [string, string] {
-  const at = text.indexOf("=");
-  if (at < 1) throw new UsageError(`Cannot use --fw-cfg "${text}": NAME=TEXT is expected`);
-  return [text.slice(0, at), text.slice(at + 1)];
 }
 
 /** Repeats `boot` as --times asks, until the first stop; the exit code is that of the first boot that was no success. */

@@ -20,7 +20,7 @@ export function parseVerdict(value: unknown): Verdict | undefined {
   const isCode = typeof exitCode === "number" && Number.isInteger(exitCode) && exitCode >= 0;
   if (verdict.verdict === "pass") return exitCode === 0 && !error ? (verdict as Verdict) : undefined;
   if (verdict.verdict === "fail") return isCode && exitCode > 0 && !error ? (verdict as Verdict) : undefined;
-  if (verdict.verdict !== "error" || typeof error !== "object") return undefined;
+  if (verdict.verdict !== "error" || typeof error !== "object" || error === null) return undefined;
   return BLAMES.includes(error.blame) && typeof error.code === "string" ? (verdict as Verdict) : undefined;
 }
 
