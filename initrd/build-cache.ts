@@ -2,7 +2,7 @@
  * Folders that are filled once and named by the hash of everything that went into them.
  * Filled under a lock in a folder of its own and renamed into place, so side-by-side builds share the work and nobody sees half of it.
  */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
@@ -39,7 +39,9 @@ export async function fillCached(
   if (existsSync(path)) return { path, reused: true };
   return withLock(`${path}.lock`, async () => {
     if (existsSync(path)) return { path, reused: true };
-    const draft = `${path}.draft-${randomBytes(4).toString("hex")}`;
+    // Under the lock, a draft that is there was left by a build that was killed.
+    const draft = `${path}.draft`;
+    await rm(draft, { recursive: true, force: true });
     await mkdir(draft, { recursive: true });
     try {
       await fill(draft);

@@ -1,0 +1,55 @@
+/**
+ * One entry of the image before it becomes bytes: where it goes, what it holds and which package it came from.
+ * A part is a group of entries that is compressed on its own and cached by its content.
+ */
+import { readFileSync } from "node:fs";
+import type { CpioEntry } from "../agent/archive/cpio-writer.ts";
+
+export interface ImageFile {
+  /** Relative to the image's root. */
+  path: string;
+  /** Name and version of the package it was taken from, or "dutboot". */
+  origin: string;
+  mode?: number;
+  content:
+    | { kind: "bytes"; bytes: Buffer }
+    | { kind: "symlink"; target: string }
+    | { kind: "char"; major: number; minor: number };
+}
+
+export interface ImagePart {
+  name: string;
+  files: ImageFile[];
+}
+
+export function fileFromHost(path: string, hostPath: string, origin: string, mode = 0o644): ImageFile {
+  return { path, origin, mode, content: { kind: "bytes", bytes: readFileSync(hostPath) } };
+}
+
+export function fileFromText(path: string, text: string, origin: string, mode = 0o644): ImageFile {
+  return { path, origin, mode, content: { kind: "bytes", bytes: Buffer.from(text) } };
+}
+
+export function linkTo(path: string, target: string, origin: string): ImageFile {
+  return { path, origin, content: { kind: "symlink", target } };
+}
+
+/** Sorted entries, each after the directories it needs; `extraFolders` are made even when nothing lies in them. */
+export function toCpioEntries(
+  files: readonly ImageFile[],
+  extraFolders: readonly string[] = [],
+): CpioEntry[] {
+  const folders = new Set(extraFolders);
+  for (const path of [...files.map(({ path }) => path), ...extraFolders]) {
+    for (let at = path.lastIndexOf("/"); at > 0; at = path.lastIndexOf("/", at - 1))
+      folders.add(path.slice(0, at));
+  }
+  const entries: CpioEntry[] = [...folders].map((path) => ({ path, type: "directory" }));
+  for (const { path, mode, content } of files) {
+    const base = { path, ...(mode !== undefined && { mode }) };
+    if (content.kind === "bytes") entries.push({ ...base, type: "file", content: content.bytes });
+    else if (content.kind === "symlink") entries.push({ ...base, type: "symlink", linkPath: content.target });
+    else entries.push({ ...base, type: "char", device: { major: content.major, minor: content.minor } });
+  }
+  return entries.sort((a, b) => (a.path < b.path ? -1 : 1));
+}

@@ -1,0 +1,50 @@
+/**
+ * A part of the image as bytes: a cpio archive of its own, compressed and padded, cached by what is in it.
+ * The kernel unpacks concatenated archives, so an edit of the agent compresses 2 MB, not Node's 109.
+ */
+import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import { type CpioEntry, formatCpio } from "../agent/archive/cpio-writer.ts";
+import { fillCached } from "./build-cache.ts";
+import { readPin } from "./project.ts";
+
+/** Bump when the settings in compress-worker.ts change. */
+const RECIPE = 1;
+/** Archives start at a multiple of four bytes (buffer-format.rst). */
+const ALIGNMENT_BYTES = 4;
+
+export interface Segment {
+  name: string;
+  bytes: Buffer;
+  /** Of the files, before compression. */
+  rawBytes: number;
+  reused: boolean;
+}
+
+export async function compressSegment(name: string, entries: readonly CpioEntry[]): Promise<Segment> {
+  const archive = formatCpio(entries);
+  const hash = createHash("sha256").update(archive).digest("hex");
+  const key = { hash, compressor: readPin("zstd-napi"), recipe: RECIPE };
+  const { path, reused } = await fillCached({ kind: `segment-${name}`, key }, async (folder) => {
+    await writeFile(join(folder, "cpio.zst"), padToAlignment(await compress(archive)));
+  });
+  return { name, bytes: await readFile(join(path, "cpio.zst")), rawBytes: archive.length, reused };
+}
+
+function padToAlignment(bytes: Uint8Array): Buffer {
+  const rest = (ALIGNMENT_BYTES - (bytes.length % ALIGNMENT_BYTES)) % ALIGNMENT_BYTES;
+  return Buffer.concat([bytes, Buffer.alloc(rest)]);
+}
+
+function compress(source: Buffer): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(new URL("./compress-worker.ts", import.meta.url), { workerData: source });
+    worker.once("message", resolve);
+    worker.once("error", reject);
+    worker.once("exit", () =>
+      reject(new Error("Cannot compress a part of the image: the worker ended early")),
+    );
+  });
+}

@@ -1,0 +1,114 @@
+/**
+ * The programs of the image, all from Debian packages: which are taken, and where they go.
+ * Packages are unpacked and read; nothing of the target architecture is ever run.
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { BuildError } from "./build-error.ts";
+import type { DebianArchive, DebianPackage } from "./debian-archive.ts";
+import { fileFromHost, fileFromText, type ImageFile, linkTo } from "./image-file.ts";
+
+interface Wanted {
+  package: string;
+  programs: readonly string[];
+  /** Further names: link, and what it points to. */
+  links?: Readonly<Record<string, string>>;
+}
+
+const BUSYBOX: Wanted = { package: "busybox-static", programs: ["usr/bin/busybox"] };
+
+const TOOLS: readonly Wanted[] = [
+  { package: "crun", programs: ["usr/bin/crun"] },
+  {
+    package: "e2fsprogs",
+    programs: ["usr/sbin/mke2fs", "usr/sbin/e2fsck"],
+    links: { "usr/sbin/mkfs.ext4": "mke2fs", "usr/sbin/fsck.ext4": "e2fsck" },
+  },
+  { package: "xz-utils", programs: ["usr/bin/xz"] },
+];
+
+/** Where the libraries of Node and its natives come from; those of the tools come as their dependencies. */
+const LIBRARY_PACKAGES = ["libc6", "libstdc++6", "libgcc-s1"];
+const CERTIFICATES = "ca-certificates";
+const CERTIFICATE_BUNDLE = "etc/ssl/certs/ca-certificates.crt";
+
+export interface Userland {
+  packages: DebianPackage[];
+  /** Needs no library: what /init runs on. */
+  busybox: ImageFile[];
+  tools: ImageFile[];
+  certificates: ImageFile[];
+  reused: boolean;
+}
+
+export async function readUserland(archive: DebianArchive): Promise<Userland> {
+  const wanted = [BUSYBOX.package, ...TOOLS.map((tool) => tool.package), ...LIBRARY_PACKAGES];
+  const names = await archive.resolveWithDependencies(wanted);
+  // Without its dependencies: openssl and debconf only serve the script that we replace by reading the files.
+  const { packages, reused } = await archive.fetch([...names, CERTIFICATES]);
+  const taken = new Set(TOOLS.flatMap(({ programs, links }) => [...programs, ...Object.keys(links ?? {})]));
+  return {
+    packages,
+    reused,
+    busybox: [...takePrograms(BUSYBOX, packages), ...linkApplets(packages, taken)],
+    tools: TOOLS.flatMap((tool) => takePrograms(tool, packages)),
+    certificates: [bundleCertificates(packages)],
+  };
+}
+
+function findPackage(name: string, packages: readonly DebianPackage[]): DebianPackage {
+  const found = packages.find((candidate) => candidate.name === name);
+  if (!found) throw new BuildError(`Cannot find the Debian package "${name}" among those fetched`);
+  return found;
+}
+
+function takePrograms({ package: name, programs, links = {} }: Wanted, packages: readonly DebianPackage[]) {
+  const { root, version } = findPackage(name, packages);
+  const origin = `${name} ${version}`;
+  return [
+    ...programs.map((path) => {
+      if (!existsSync(join(root, path))) throw new BuildError(`Cannot find "${path}" in ${origin}`);
+      return fileFromHost(path, join(root, path), origin, 0o755);
+    }),
+    ...Object.entries(links).map(([path, target]) => linkTo(path, target, origin)),
+  ];
+}
+
+/** A link per busybox applet, save where the image has the real program. */
+function linkApplets(packages: readonly DebianPackage[], taken: ReadonlySet<string>): ImageFile[] {
+  const { root, version } = findPackage(BUSYBOX.package, packages);
+  const real = new Set([...taken].map((path) => path.split("/").at(-1)));
+  return readAppletNames(readFileSync(join(root, BUSYBOX.programs[0]!)))
+    .filter((name) => name !== "busybox" && !real.has(name))
+    .map((name) => linkTo(`usr/bin/${name}`, "busybox", `${BUSYBOX.package} ${version}`));
+}
+
+/**
+ * The applets of a busybox binary, without running it: the sorted table of NUL-terminated names it looks them up in
+ * (busybox, include/applet_tables.h).
+ */
+export function readAppletNames(binary: Buffer): string[] {
+  const names: string[] = [];
+  let at = binary.indexOf("[\0[[\0acpid\0", 0, "latin1");
+  while (at >= 0) {
+    const end = binary.indexOf(0, at);
+    const name = binary.toString("latin1", at, end);
+    if (!/^[!-~]+$/.test(name)) break;
+    names.push(name);
+    at = end + 1;
+  }
+  const missing = ["init", "mount", "sh", "sha256sum"].filter((name) => !names.includes(name));
+  if (missing.length > 0) throw new BuildError(`Cannot find the applets "${missing.join(", ")}" in busybox`);
+  return names;
+}
+
+/** What update-ca-certificates would write on a machine with its defaults: every certificate, by name, one after another. */
+function bundleCertificates(packages: readonly DebianPackage[]): ImageFile {
+  const { root, version } = findPackage(CERTIFICATES, packages);
+  const folder = join(root, "usr/share/ca-certificates/mozilla");
+  const names = readdirSync(folder)
+    .filter((name) => name.endsWith(".crt"))
+    .sort();
+  const text = names.map((name) => `${readFileSync(join(folder, name), "utf8").trim()}\n`).join("");
+  return fileFromText(CERTIFICATE_BUNDLE, text, `${CERTIFICATES} ${version}`);
+}
