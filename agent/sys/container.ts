@@ -3,22 +3,18 @@
  * of it is killed. Output comes as it is written, standard output and error in one stream.
  */
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { constants, hostname } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../errors.ts";
 import { createPipe } from "../kernel/pipes.ts";
-import {
-  CONTAINER_DRAIN_MS,
-  CONTAINER_GRACE_MS,
-  CONTAINER_KILL_WAIT_MS,
-  RUNTIME_RECORD_MAX_BYTES,
-} from "../limits.ts";
+import { CONTAINER_DRAIN_MS, CONTAINER_GRACE_MS, CONTAINER_KILL_WAIT_MS } from "../limits.ts";
 import type { ImageConfig } from "../oci/image.ts";
 import { planRuntimeSpec } from "../oci/runtime-spec.ts";
 import { ensureStandardLinks, readProcessFacts, readUserFiles } from "./container-root.ts";
+import { createOpening, describeRuntimeFailure, readRuntimeError } from "./runtime-failure.ts";
 import type { SysLog } from "./sys-log.ts";
 import { createTestCgroup, type TestCgroup } from "./test-cgroup.ts";
 
@@ -85,7 +81,8 @@ export async function runContainer(step: StepContainer, options: ContainerOption
     const oomKilled = cgroup.readOomKills() > 0;
     step.signal?.throwIfAborted();
     const failure = exitCode === 0 ? undefined : (readRuntimeError(messagesPath) ?? opening.readError());
-    if (failure !== undefined) throw describeRuntimeFailure(failure, step);
+    if (failure !== undefined)
+      throw describeRuntimeFailure(failure, step.argv ?? [...step.config.entrypoint, ...step.config.cmd]);
     return { exitCode, oomKilled };
   } finally {
     cgroup.remove();
@@ -195,58 +192,4 @@ async function settlesWithin(work: Promise<unknown>, limitMs: number): Promise<b
   const result = await Promise.race([settled, expired]);
   timeout.abort();
   return result;
-}
-
-/** crun's words, 1.8 to 1.21, for a program that is missing, not executable, or of another architecture. */
-const NOT_RUNNABLE =
-  /^executable file|not executable|not a regular file|^open executable|^exec\b|exec format error/i;
-
-function describeRuntimeFailure(message: string, step: StepContainer): AgentError {
-  if (!NOT_RUNNABLE.test(message)) {
-    return new AgentError("RUN_CONTAINER_FAILED", `Cannot start the container: ${message}`);
-  }
-  const program = step.argv?.[0] ?? step.config.entrypoint[0] ?? step.config.cmd[0] ?? "";
-  return new AgentError("RUN_COMMAND_NOT_FOUND", `Cannot run "${program}" in the image: ${message}`);
-}
-
-/** The runtime writes to its log only when it fails itself; a test's own exit code leaves it empty. */
-function readRuntimeError(path: string): string | undefined {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch {
-    return undefined; // nothing was said
-  }
-  return text
-    .split("\n")
-    .map(parseRuntimeError)
-    .findLast((message) => message !== undefined);
-}
-
-/**
- * When execve itself is refused, crun has no log any more and says it on the container's standard error. Only where that
- * record is all the output there is was it crun: a test that ran has had the chance to say anything.
- */
-function createOpening() {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  return {
-    add(chunk: Buffer) {
-      sizeBytes += chunk.length;
-      if (sizeBytes <= RUNTIME_RECORD_MAX_BYTES) chunks.push(chunk);
-    },
-    readError: () =>
-      sizeBytes <= RUNTIME_RECORD_MAX_BYTES
-        ? parseRuntimeError(Buffer.concat(chunks).toString().trim())
-        : undefined,
-  };
-}
-
-function parseRuntimeError(line: string): string | undefined {
-  try {
-    const record = JSON.parse(line) as { level?: string; msg?: string };
-    return record.level === "error" ? (record.msg ?? line) : undefined;
-  } catch {
-    return undefined;
-  }
 }

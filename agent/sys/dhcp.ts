@@ -67,6 +67,8 @@ export function startDhcpClient(interfaceName: string, options: DhcpOptions): Dh
   rmSync(leasePath, { force: true });
 
   const words = ["udhcpc", "-f", "-i", interfaceName, "-s", scriptPath];
+  // SIGUSR1 to this process renews at once: for people at a broken farm, and for tests.
+  words.push("-p", join(stateDir, `${interfaceName}.pid`));
   // Five quick tries, then again after a short pause, for ever: servers come back.
   words.push("-t", "5", "-T", "2", "-A", "5");
   for (const option of ["ntpsrv", "search", "staticroutes", "mtu"]) words.push("-O", option);

@@ -1,0 +1,26 @@
+/**
+ * Stands for the agent in a network namespace: brings the network up as told by its one argument (JSON), says what
+ * came of it as JSON lines, and stays until its standard input ends.
+ */
+import { once } from "node:events";
+import { AgentError } from "../../../agent/errors.ts";
+import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../../../agent/sys/network.ts";
+import { queryTime } from "../../../agent/sys/ntp-query.ts";
+
+const say = (record: object) => process.stdout.write(`${JSON.stringify(record)}\n`);
+const text = (line: string) => say({ log: line });
+const { askTime, ...options } = JSON.parse(process.argv[2]!) as Omit<NetworkOptions, "log"> & {
+  askTime?: boolean;
+};
+let state: NetworkState | undefined;
+try {
+  state = await bringUpNetwork({ ...options, log: { debug: text, info: text, warn: text } });
+  const { stop: _, ...plain } = state;
+  say({ state: plain });
+  if (askTime) say({ time: await queryTime(state.ntpServers) });
+} catch (error) {
+  say({ error: error instanceof AgentError ? error.code : String(error) });
+}
+process.stdin.resume();
+await once(process.stdin, "end");
+state?.stop();
