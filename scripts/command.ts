@@ -3,6 +3,7 @@
  * Options follow util.parseArgs; everything after `--` is a positional.
  */
 import { parseArgs } from "node:util";
+import { explainValueError, parseDuration } from "../agent/job/option-values.ts";
 
 export interface CommandOption {
   type: "string" | "boolean";
@@ -107,13 +108,11 @@ export function parseCount(name: string, text: string): number {
   return count;
 }
 
-const MS_BY_UNIT: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-/** `90s`, `15m` or `2h` in milliseconds, or UsageError. */
-export function parseDuration(name: string, text: string): number {
-  const [, count, unit] = /^(\d+)(ms|s|m|h)$/.exec(text) ?? [];
-  const durationMs = Number(count) * MS_BY_UNIT[unit ?? ""]!;
-  if (!(durationMs > 0))
-    throw new UsageError(`Cannot use --${name} "${text}": a duration such as 90s or 15m is expected`);
-  return durationMs;
+/** `90s`, `15m` or `1h30m` in milliseconds, as in `dut.timeout`, or UsageError. */
+export function parseDurationOption(name: string, text: string): number {
+  try {
+    return parseDuration(text);
+  } catch (error) {
+    throw new UsageError(`Cannot use --${name} "${text}": ${explainValueError(error)}`, { cause: error });
+  }
 }

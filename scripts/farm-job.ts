@@ -3,6 +3,8 @@
  * Pure: the farm's addresses come in, a command line and a list of what was added go out.
  */
 
+import { parseCommandLine } from "../agent/job/command-line.ts";
+
 export interface FarmFacts {
   image: string;
   artifact: { url: string; sha256: string };
@@ -27,12 +29,10 @@ const TEST_JOB = (farm: FarmFacts): string[] => [
   "dut.timeout=10m",
 ];
 
-/** Completes `line`; `given` are the names of the options it has. Without a line the test job is taken. */
-export function completeFarmJob(
-  line: string | undefined,
-  given: ReadonlySet<string>,
-  farm: FarmFacts,
-): FarmJob {
+/** Completes `line`; without one the test job is taken. */
+export function completeFarmJob(line: string | undefined, farm: FarmFacts): FarmJob {
+  const job = line ?? TEST_JOB(farm).join(" ");
+  const given = new Set(parseCommandLine(job).parameters.map(({ name }) => name));
   const ofFarm: Record<string, string> = {
     "dut.image": farm.image,
     "dut.s3": `${farm.s3Url},region=${farm.s3Region}`,
@@ -43,6 +43,6 @@ export function completeFarmJob(
     // An S3 service of the caller's own: where its results go is the caller's to say.
     .filter(([name]) => !given.has(name) && !(name === "dut.results" && given.has("dut.s3")))
     .map(([name, value]) => `${name}=${value}`);
-  const words = line === undefined ? TEST_JOB(farm) : [line];
-  return { commandLine: [...words, ...added].join(" "), added };
+  // In front: what follows a ` -- ` in the line is not for us.
+  return { commandLine: [...added, job].join(" "), added };
 }

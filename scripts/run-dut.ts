@@ -9,7 +9,13 @@ import { type Disk, USER_NIC } from "../qemu/qemu-command.ts";
 import { claimRunDirectory, type RunDirectory } from "../qemu/run-directory.ts";
 import type { ToolsRoot } from "../qemu/tools-root.ts";
 import { formatBootReport, formatSeries } from "./boot-report.ts";
-import { type CommandInput, type CommandOption, parseCount, parseDuration, UsageError } from "./command.ts";
+import {
+  type CommandInput,
+  type CommandOption,
+  parseCount,
+  parseDurationOption,
+  UsageError,
+} from "./command.ts";
 import { type ExtraFile, readNamedFile, writeExtraArchive } from "./extra-archive.ts";
 
 const PROJECT_ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -94,7 +100,7 @@ async function readMachine(input: CommandInput) {
   };
   const duration = (name: string) => {
     const text = input.text(name);
-    return text === undefined ? undefined : parseDuration(name, text);
+    return text === undefined ? undefined : parseDurationOption(name, text);
   };
   const cpus = number("cpus");
   const timeoutMs = duration("timeout");

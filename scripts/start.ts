@@ -86,7 +86,7 @@ interface FarmBoot {
 async function bootOnFarm({ farm, goods, facts, input, signal, claim }: FarmBoot): Promise<BootResult> {
   const runDirectory = await claim();
   const line = input.operands[0];
-  const job = completeFarmJob(line, new Set(), { ...facts, resultsPrefix: runDirectory.id });
+  const job = completeFarmJob(line, { ...facts, resultsPrefix: runDirectory.id });
   if (line !== undefined) for (const word of job.added) say(`job: from the farm: ${word}`);
   say(`job: ${job.commandLine}`);
   const credentials = Object.entries(formatFarmCredentials(farm));

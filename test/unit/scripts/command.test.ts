@@ -4,7 +4,7 @@ import {
   formatCommandHelp,
   parseCommandInput,
   parseCount,
-  parseDuration,
+  parseDurationOption,
   UsageError,
 } from "../../../scripts/command.ts";
 
@@ -52,11 +52,11 @@ describe("values", () => {
     ["2h", 7_200_000],
     ["250ms", 250],
   ] as const)("reads %s", ([text, durationMs]) => {
-    expect(parseDuration("timeout", text)).toBe(durationMs);
+    expect(parseDurationOption("timeout", text)).toBe(durationMs);
   });
 
-  it.for(["", "15", "0s", "-1s", "1.5h", "1d"])("refuses the duration %j", (text) => {
-    expect(() => parseDuration("timeout", text)).toThrow(UsageError);
+  it.for(["", "15", "0s", "-1s", "1.5h", "1w"])("refuses the duration %j", (text) => {
+    expect(() => parseDurationOption("timeout", text)).toThrow(UsageError);
   });
 
   it.for(["", "0", "1.5", "-2", "two"])("refuses the count %j", (text) => {

@@ -11,24 +11,28 @@ const FARM: FarmFacts = {
   plainHosts: ["10.0.2.2:3"],
 };
 
+const OF_FARM =
+  "dut.image=10.0.2.2:1/t@sha256:0 dut.s3=http://10.0.2.2:3,region=r dut.results=s3://results/run-1 dut.insecure=10.0.2.2:3";
+
 describe("completeFarmJob", () => {
   it("gives the test job where no line is given", () => {
-    const { commandLine } = completeFarmJob(undefined, new Set(), FARM);
-    expect(commandLine).toBe(
-      'dut.artifact=https://10.0.2.2:2/install.tar.zst,sha256=ab dut.run="/install/run-vulkaninfo.sh" dut.timeout=10m ' +
-        "dut.image=10.0.2.2:1/t@sha256:0 dut.s3=http://10.0.2.2:3,region=r dut.results=s3://results/run-1 dut.insecure=10.0.2.2:3",
+    expect(completeFarmJob(undefined, FARM).commandLine).toBe(
+      `${OF_FARM} dut.artifact=https://10.0.2.2:2/install.tar.zst,sha256=ab dut.run="/install/run-vulkaninfo.sh" dut.timeout=10m`,
     );
   });
 
   it("adds only what a line does not have", () => {
-    const given = new Set(["dut.image", "dut.insecure"]);
-    const { commandLine, added } = completeFarmJob("dut.image=x dut.insecure=y", given, FARM);
+    const { commandLine, added } = completeFarmJob("dut.image=x dut.insecure=y", FARM);
     expect(added).toEqual(["dut.s3=http://10.0.2.2:3,region=r", "dut.results=s3://results/run-1"]);
-    expect(commandLine).toBe(`dut.image=x dut.insecure=y ${added.join(" ")}`);
+    expect(commandLine).toBe(`${added.join(" ")} dut.image=x dut.insecure=y`);
   });
 
   it("leaves results alone when the S3 service is not the farm's", () => {
-    const { added } = completeFarmJob("dut.image=x dut.s3=y", new Set(["dut.image", "dut.s3"]), FARM);
-    expect(added).toEqual(["dut.insecure=10.0.2.2:3"]);
+    expect(completeFarmJob("dut.image=x dut.s3=y", FARM).added).toEqual(["dut.insecure=10.0.2.2:3"]);
+  });
+
+  it("reads the line as the kernel does", () => {
+    const line = `dut.run="echo dut.image=x" -- dut.s3=y`;
+    expect(completeFarmJob(line, FARM).commandLine).toBe(`${OF_FARM} ${line}`);
   });
 });
