@@ -187,3 +187,5 @@ export const RUNTIME_RECORD_MAX_BYTES = 8 * KiB;
 export const CONTAINER_OPEN_FILES = 1_048_576;
 /** Of an image's passwd or group file: thousands of users still fit. */
 export const USER_FILE_MAX_BYTES = MiB;
+/** From here on a line is worth a warning: the boot loader, the kernel and its built-in words add theirs. */
+export const CMDLINE_WARN_BYTES = 1800;

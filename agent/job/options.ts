@@ -1,0 +1,150 @@
+/**
+ * The table of `dut.*` options: one entry an option. Reading the command line, `--help` and docs/options.md all come from here.
+ */
+import { AgentError } from "../errors.ts";
+import type { Job } from "./job.ts";
+import {
+  explainValueError,
+  parseArtifact,
+  parseChoice,
+  parseDuration,
+  parseEnvironment,
+  parseHosts,
+  parseImage,
+  parseS3Endpoint,
+  parseS3Location,
+  parseText,
+} from "./option-values.ts";
+
+/** The job while it is being read: everything may still be missing. */
+export interface JobDraft extends Omit<Job, "root"> {
+  root: Partial<Job["root"]>;
+  /** `dut.run`'s text. */
+  command?: string;
+}
+
+export interface Option {
+  /** With the prefix: `dut.image`. */
+  name: string;
+  /** The value's form, as help shows it. */
+  form: string;
+  help: string;
+  /** A whole word of a command line. */
+  example: string;
+  isRepeatable?: boolean;
+  /** Reads the value into the draft; throws ValueError or an AgentError of the value's own reader. */
+  read(value: string, draft: JobDraft): void;
+}
+
+export const OPTIONS: readonly Option[] = [
+  {
+    name: "dut.image",
+    form: "REF",
+    help: "The OCI image that is the root: host[:port]/name[:tag][@digest], docker:// may stand in front",
+    example: "dut.image=registry.farm:5000/mesa/test-vk:2026-11@sha256:…",
+    read: (value, draft) => {
+      draft.root.image = parseImage(value);
+    },
+  },
+  {
+    name: "dut.artifact",
+    form: "URL[,to=/path][,sha256=HEX]",
+    help: "An archive unpacked into the root before the test: tar, plain or as gz, xz or zst",
+    example: "dut.artifact=https://artifacts.farm/install.tar.zst,to=/opt",
+    isRepeatable: true,
+    read: (value, draft) => {
+      draft.artifacts.push(parseArtifact(value));
+    },
+  },
+  {
+    name: "dut.run",
+    form: '"COMMAND"',
+    help: "What to run, by /bin/sh -c; without it the image's entrypoint and command",
+    example: 'dut.run="/install/run-vulkaninfo.sh --summary"',
+    read: (value, draft) => {
+      draft.command = parseText(value);
+    },
+  },
+  {
+    name: "dut.env",
+    form: "NAME=VALUE",
+    help: "A variable of the test's environment",
+    example: "dut.env=DEQP_FRACTION=50",
+    isRepeatable: true,
+    read: (value, draft) => {
+      draft.steps[0]!.env.push(parseEnvironment(value));
+    },
+  },
+  {
+    name: "dut.results",
+    form: "s3://BUCKET/PREFIX",
+    help: "Where /results of the container goes, with the full log and the verdict",
+    example: "dut.results=s3://results/job-42",
+    read: (value, draft) => {
+      draft.results = { s3: parseS3Location(value) };
+    },
+  },
+  {
+    name: "dut.s3",
+    form: "ENDPOINT[,region=R]",
+    help: "The S3 service; its credentials come from a file, fw_cfg or SMBIOS (docs/credentials.md)",
+    example: "dut.s3=https://s3.farm:9000,region=eu-west-1",
+    read: (value, draft) => {
+      draft.s3 = parseS3Endpoint(value);
+    },
+  },
+  {
+    name: "dut.insecure",
+    form: "HOST[,HOST]",
+    help: "Servers, as HOST or HOST:PORT, that may be reached over plain HTTP or with an unknown certificate",
+    example: "dut.insecure=10.42.0.1:8002,cache.farm",
+    isRepeatable: true,
+    read: (value, draft) => {
+      draft.insecureHosts.push(...parseHosts(value));
+    },
+  },
+  {
+    name: "dut.timeout",
+    form: "DURATION",
+    help: "The whole job's deadline, counted from the start of the agent: 90s, 15m, 2h, 1h30m",
+    example: "dut.timeout=15m",
+    read: (value, draft) => {
+      draft.limits.timeoutMs = parseDuration(value);
+    },
+  },
+  {
+    name: "dut.on_exit",
+    form: "poweroff|reboot|halt",
+    help: "How the machine ends; poweroff without it",
+    example: "dut.on_exit=reboot",
+    read: (value, draft) => {
+      draft.onExit = parseChoice(["poweroff", "reboot", "halt"] as const)(value);
+    },
+  },
+];
+
+export function findOption(name: string): Option | undefined {
+  return OPTIONS.find((option) => option.name === name);
+}
+
+/** Throws CMDLINE_BAD_VALUE. */
+export function readOption(option: Option, value: string | undefined, draft: JobDraft): void {
+  const hint = `Write it as ${option.example}`;
+  if (value === undefined) {
+    throw new AgentError("CMDLINE_BAD_VALUE", `Cannot read "${option.name}": it has no value`, { hint });
+  }
+  try {
+    option.read(value, draft);
+  } catch (error) {
+    const why = explainValueError(error);
+    throw new AgentError("CMDLINE_BAD_VALUE", `Cannot read "${option.name}=${value}": ${why}`, { hint });
+  }
+}
+
+/** The options as `--help` lists them. */
+export function formatOptionHelp(): string {
+  return OPTIONS.map(({ name, form, help, example, isRepeatable }) => {
+    const repeat = isRepeatable ? " (repeatable)" : "";
+    return `  ${name}=${form}${repeat}\n      ${help}\n      ${example}`;
+  }).join("\n");
+}
