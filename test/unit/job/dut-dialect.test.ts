@@ -1,0 +1,128 @@
+import { describe, expect, it } from "vitest";
+import { readDutDialect } from "../../../agent/job/dut-dialect.ts";
+import { OPTIONS } from "../../../agent/job/options.ts";
+import { planPhases } from "../../../agent/job/plan.ts";
+
+const IMAGE = "dut.image=registry.farm:5000/mesa/vk:1";
+const HEX = "ab".repeat(32);
+
+describe("a job", () => {
+  it("is read whole", () => {
+    const line = [
+      "console=ttyS0 quiet ip=dhcp b2c.run=x",
+      `dut.image=docker://registry.farm:5000/mesa/vk:1@sha256:${HEX}`,
+      `dut.artifact=https://a.farm/x,y.tar.zst,sha256=${HEX.toUpperCase()},to=/opt`,
+      "dut.artifact=http://a.farm/b.tar",
+      'dut.run="cd /opt; ./go --fast"',
+      "dut.env=A=1 dut.env=B=x=y",
+      "dut.results=s3://results/job/42/",
+      "dut.s3=https://s3.farm:9000,region=eu",
+      "dut.insecure=a.farm,10.0.0.1:80 dut.insecure=b.farm",
+      "dut.timeout=1h30m dut.on_exit=reboot",
+    ].join(" ");
+    const { job, errors, warnings } = readDutDialect(line);
+    expect(errors).toEqual([]);
+    expect(warnings).toEqual([]);
+    expect(job).toEqual({
+      dialect: "dut",
+      root: {
+        image: { registry: "registry.farm:5000", repository: "mesa/vk", tag: "1", digest: `sha256:${HEX}` },
+      },
+      artifacts: [
+        { url: "https://a.farm/x,y.tar.zst", to: "/opt", sha256: HEX },
+        { url: "http://a.farm/b.tar", to: "/" },
+      ],
+      steps: [{ kind: "main", env: ["A=1", "B=x=y"], argv: ["/bin/sh", "-c", "cd /opt; ./go --fast"] }],
+      results: { s3: { bucket: "results", prefix: "job/42" } },
+      s3: { url: "https://s3.farm:9000", region: "eu" },
+      insecureHosts: ["a.farm", "10.0.0.1:80", "b.farm"],
+      limits: { timeoutMs: 5_400_000 },
+      onExit: "reboot",
+      ip: "dhcp",
+    });
+  });
+
+  it("needs no more than an image", () => {
+    const { job } = readDutDialect(IMAGE);
+    expect(job).toMatchObject({ steps: [{ kind: "main", env: [] }], onExit: "poweroff", limits: {} });
+    expect(job!.steps[0]).not.toHaveProperty("argv");
+  });
+});
+
+describe("complaints", () => {
+  it.each([
+    ["quiet", ["CMDLINE_MISSING_OPTION"], /"dut.image"/],
+    [`${IMAGE} dut.iamge=x`, ["CMDLINE_UNKNOWN_OPTION"], /nearest known one is "dut.image"/],
+    [`${IMAGE} dut.timout=5s`, ["CMDLINE_UNKNOWN_OPTION"], /"dut.timeout"/],
+    [`${IMAGE} dut.zzzzzzzzzzzzzzzz=1`, ["CMDLINE_UNKNOWN_OPTION"], /no such option$/],
+    [`${IMAGE} dut.timeout`, ["CMDLINE_BAD_VALUE"], /has no value/],
+    [`${IMAGE} dut.timeout=15`, ["CMDLINE_BAD_VALUE"], /90s/],
+    [`${IMAGE} dut.timeout=0s`, ["CMDLINE_BAD_VALUE"], /between/],
+    [`${IMAGE} dut.timeout=99d`, ["CMDLINE_BAD_VALUE"], /between/],
+    [`${IMAGE} dut.on_exit=suspend`, ["CMDLINE_BAD_VALUE"], /poweroff, reboot, halt/],
+    ["dut.image=debian", ["CMDLINE_BAD_VALUE"], /registry host/],
+    [`${IMAGE} dut.artifact=ftp://a/b.tar`, ["CMDLINE_BAD_VALUE"], /https:\/\//],
+    [`${IMAGE} dut.artifact=https://a/b.tar,to=opt`, ["CMDLINE_BAD_VALUE"], /absolute/],
+    [`${IMAGE} dut.artifact=https://a/b.tar,sha256=12`, ["CMDLINE_BAD_VALUE"], /64 hex/],
+    [`${IMAGE} dut.env==x`, ["CMDLINE_BAD_VALUE"], /NAME=VALUE/],
+    [`${IMAGE} dut.results=results/x dut.s3=https://s`, ["CMDLINE_BAD_VALUE"], /s3:\/\/BUCKET/],
+    [`${IMAGE} dut.results=s3://results/x`, ["CMDLINE_MISSING_OPTION"], /dut.s3/],
+    [`${IMAGE} dut.s3=https://key:secret@s3.farm`, ["CMDLINE_BAD_VALUE"], /credentials/],
+    [`${IMAGE} dut.insecure=,`, ["CMDLINE_BAD_VALUE"], /no host/],
+    [`${IMAGE} dut.insecure=http://x/`, ["CMDLINE_BAD_VALUE"], /HOST/],
+    [`${IMAGE} dut.run=""`, ["CMDLINE_BAD_VALUE"], /empty/],
+    [`${IMAGE} dut.run="never closed`, ["CMDLINE_UNTERMINATED_QUOTE"], /never closed/],
+    [
+      `dut.timeout=x dut.nonsense=1`,
+      ["CMDLINE_BAD_VALUE", "CMDLINE_UNKNOWN_OPTION", "CMDLINE_MISSING_OPTION"],
+      /./,
+    ],
+  ])("%s", (line, codes, words) => {
+    const { job, errors } = readDutDialect(line);
+    expect(errors.map(({ code }) => code)).toEqual(codes);
+    expect(errors[0]!.message).toMatch(words);
+    expect(job).toBeUndefined();
+  });
+
+  it("has the examples of the table without any", () => {
+    const digest = `sha256:${HEX}`;
+    for (const { name, example } of OPTIONS) {
+      const word = example.replace("sha256:…", digest);
+      const others = name === "dut.image" ? "dut.s3=https://s" : `${IMAGE} dut.s3=https://s`;
+      expect(readDutDialect(`${others} ${word}`).errors).toEqual([]);
+    }
+  });
+});
+
+describe("warnings", () => {
+  it.each([
+    [`${IMAGE} dut.timeout=1s dut.timeout=2s`, /more than once/],
+    [`${IMAGE} dut.artifact=https://u:hunter2@a/b.tar`, /user name or password/],
+    [`${IMAGE} dut.artifact=https://a/b.tar?X-Amz-Signature=hunter2`, /signature/],
+    [`${IMAGE} ${"x".repeat(1900)}`, /cut it at 2048/],
+  ])("%s", (line, words) => {
+    const { warnings, errors } = readDutDialect(line);
+    expect(errors).toEqual([]);
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(words);
+    expect(warnings[0]).not.toContain("hunter2");
+  });
+});
+
+describe("the plan", () => {
+  it("lists every phase in order and says what has nothing to do", () => {
+    const { job } = readDutDialect(`${IMAGE} dut.artifact=https://u:p@a/b.tar`);
+    const plan = planPhases(job!);
+    expect(plan.map(({ name }) => name)).toEqual([
+      "machine",
+      "fetch",
+      "assemble",
+      "artifact",
+      "run",
+      "upload",
+      "end",
+    ]);
+    expect(plan[3]!.does).toEqual(["unpack https://[hidden]@a/b.tar at /"]);
+    expect(plan[5]!.does).toEqual([]);
+  });
+});
