@@ -113,7 +113,7 @@ async function connect(job: Job, tools: BootTools): Promise<JobAdapters> {
         return found;
       },
     }),
-    rootDriver: createOverlayDriver({ storeDir: `${store.path}/layers` }),
+    rootDriver: createOverlayDriver({ storeDir: store.path }),
     rootOptions: { target: PATHS.root, upperDir: `${store.path}/upper`, workDir: `${store.path}/work` },
     platform: { os: "linux", architecture: process.arch === "x64" ? "amd64" : process.arch },
     startProgress,

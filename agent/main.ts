@@ -98,5 +98,6 @@ function readOnExit(): "poweroff" | "reboot" | "halt" {
 if (process.argv.includes("--version")) {
   process.stdout.write(`dutboot agent on Node ${process.versions.node}\n`);
 } else {
-  await main();
+  // A rejection reaches the handlers that main has set first of all, or ends the process and init speaks.
+  void main();
 }
