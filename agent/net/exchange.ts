@@ -48,7 +48,7 @@ export async function exchange(
     const response = await send(dispatcher, request, url, isHome ? proof : undefined, isHome);
     const location = response.headers.location;
     if (REDIRECTS.has(response.status) && location && request.body === undefined) {
-      await response.body.dump({ limit: ERROR_BODY_MAX_BYTES, signal: request.signal });
+      await drain(response, request);
       if (visited.size > MAX_REDIRECTS) {
         throw new AttemptError({
           code: "FETCH_REDIRECT_REFUSED",
@@ -68,12 +68,19 @@ export async function exchange(
         challenge: { status: response.status, headers: response.headers },
       });
       if (!renewed) return response;
-      await response.body.dump({ limit: ERROR_BODY_MAX_BYTES, signal: request.signal });
+      await drain(response, request);
       proof = renewed;
     } else {
       return response;
     }
   }
+}
+
+/** Reads a body that nobody wants, so that its connection can be used again. */
+async function drain({ body }: RawResponse, { pace, signal }: ExchangeRequest): Promise<void> {
+  pace.startWaiting();
+  await body.dump({ limit: ERROR_BODY_MAX_BYTES, signal });
+  pace.stopWaiting();
 }
 
 async function send(

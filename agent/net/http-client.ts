@@ -25,6 +25,7 @@ import { formatPublicUrl } from "./public-url.ts";
 import {
   createDownload,
   formatRangeHeaders,
+  formatRanges,
   judgeResponse,
   missingBytes,
   nextByte,
@@ -85,6 +86,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     if (!url || fault) throw toFetchError(subject, fault!, {});
 
     const download = createDownload(request.range, request.hasDigest ?? false);
+    const isResumable = method === "GET" && !request.ranges;
     const clock = createRetryClock(limits);
     // Of what the reader has had, to compare with when only a restart is possible. A digest makes it superfluous.
     const deliveredHash = request.hasDigest ? undefined : createHash("sha256");
@@ -138,7 +140,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
           // Bodies are wanted as they are stored: digests and ranges count those bytes.
           "accept-encoding": "identity",
           ...request.headers,
-          ...formatRangeHeaders(download),
+          ...(request.ranges ? { range: formatRanges(request.ranges) } : formatRangeHeaders(download)),
         };
         const response = await exchange(dispatcher, rules, {
           method,
@@ -152,8 +154,9 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         answeredOrigins.add(url!.origin);
         const isSuccess = response.status >= 200 && response.status < 300;
         if (!isSuccess) throw new AttemptError(await readFailure(response, request, pace));
-        const slice =
-          method === "GET" ? judgeResponse(download, response) : { bodyStart: 0, bodyBytes: undefined };
+        const slice = isResumable
+          ? judgeResponse(download, response)
+          : { bodyStart: 0, bodyBytes: undefined };
         if ("code" in slice) throw new AttemptError(slice);
         const size = wantedBytes(download);
         if (request.maxBytes !== undefined && size !== undefined && size > request.maxBytes) {
@@ -187,11 +190,11 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
       }
     }
 
-    /** Our own reason first, then the caller's, then the transport's. */
+    /** The caller's reason first, then what was judged already, then our limits, then the transport's. */
     function toAttemptError(error: unknown, ownFailure: Failure | undefined): unknown {
       signal?.throwIfAborted();
-      if (ownFailure) return new AttemptError(ownFailure);
       if (error instanceof AttemptError || error instanceof AgentError) return error;
+      if (ownFailure) return new AttemptError(ownFailure);
       const failure = describeTransportError(error);
       return failure ? new AttemptError(failure) : error;
     }
@@ -207,7 +210,9 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
             current.abandon();
             const error = toAttemptError(thrown, current.ownFailure());
             if (!(error instanceof AttemptError)) throw error;
-            await recover(error.failure);
+            // Of several ranges only the reader knows which are still missing.
+            const isLost = request.ranges !== undefined && download.deliveredBytes > 0;
+            await recover(isLost ? { ...error.failure, isTransient: false } : error.failure);
           }
           current = await openAttempt();
         }
@@ -258,7 +263,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
         yield chunk;
       }
       const missing = missingBytes(download, position);
-      if (method === "GET" && missing > 0) {
+      if (isResumable && missing > 0) {
         throw new AttemptError({
           code: "FETCH_BROKEN_OFF",
           cameBack: `the body ended ${missing} bytes early`,
@@ -279,12 +284,13 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     }
 
     const opened = await openAttempt();
-    const size = method === "GET" ? wantedBytes(download) : undefined;
+    const size = isResumable ? wantedBytes(download) : undefined;
     const body = readBody(opened);
     return {
       status: opened.response.status,
       headers: opened.response.headers,
       ...(size !== undefined && { sizeBytes: size }),
+      ...(download.totalBytes !== undefined && { totalBytes: download.totalBytes }),
       body,
       discard: opened.abandon,
     };
@@ -306,10 +312,14 @@ async function readFailure(response: RawResponse, request: HttpRequest, pace: Pa
   pace.startWaiting();
   const chunks: Buffer[] = [];
   let size = 0;
-  for await (const chunk of response.body as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    size += chunk.length;
-    if (size > ERROR_BODY_MAX_BYTES) break;
+  try {
+    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+      chunks.push(chunk);
+      size += chunk.length;
+      if (size > ERROR_BODY_MAX_BYTES) break;
+    }
+  } catch {
+    // The status counts; an explanation that breaks off is read as far as it came.
   }
   return { ...general, ...request.explainError({ status, headers, body: Buffer.concat(chunks) }) };
 }

@@ -36,6 +36,11 @@ export interface HttpRequest {
   authorize?: Authorize;
   body?: Buffer;
   range?: ByteRange;
+  /**
+   * Several ranges in one request. The answer comes as it is (200, 206, multipart/byteranges): it is tried again up to
+   * its first byte, and what is missing after a break is the reader's to ask for.
+   */
+  ranges?: readonly ByteRange[];
   signal?: AbortSignal;
   /** The reader checks a digest of all it gets, so a broken download may go on without a validator. */
   hasDigest?: boolean;
@@ -60,6 +65,8 @@ export interface HttpResponse {
   headers: Headers;
   /** What `body` will yield in all, as far as known. */
   sizeBytes?: number;
+  /** Of the whole file, where a range was asked for and the server told. */
+  totalBytes?: number;
   /** Can be read once. Goes on over broken connections; throws AgentError when it cannot. */
   body: AsyncIterable<Buffer>;
   /** Gives up a body that nobody will read. */

@@ -21,7 +21,7 @@ import { MANIFEST_ACCEPT, parseMediaType } from "../oci/media-types.ts";
 import { fitsPlatform, formatPlatform, type Platform, selectPlatform } from "../oci/platform.ts";
 import { formatImageReference, registryApiHost } from "../oci/reference.ts";
 import type { Failure } from "./failure.ts";
-import type { ByteRange, ErrorAnswer, HttpClient } from "./http-message.ts";
+import type { ByteRange, ErrorAnswer, Headers, HttpClient } from "./http-message.ts";
 import { fetchWhole } from "./read-body.ts";
 import { createRegistryAuth, type RegistryAuth } from "./registry-auth.ts";
 
@@ -66,10 +66,10 @@ export function createRegistryClient(http: HttpClient, options: RegistryClientOp
   ): Promise<{ document: ImageIndex | ImageManifest; digest: string }> {
     const name = formatImageReference(reference);
     const { base, authorize } = await locate(reference, signal);
-    return twice("IMAGE_DIGEST_MISMATCH", async () => {
+    return twice(async (headers) => {
       const { response, bytes } = await fetchWhole(http, `${base}/manifests/${target.digest ?? target.tag}`, {
         authorize,
-        headers: { accept: MANIFEST_ACCEPT },
+        headers: { accept: MANIFEST_ACCEPT, ...headers },
         maxBytes: MANIFEST_MAX_BYTES,
         subject: `fetch the manifest of image "${name}"`,
         explainError: (answer) => explainRegistryError(answer, "IMAGE_NOT_FOUND"),
@@ -94,9 +94,10 @@ export function createRegistryClient(http: HttpClient, options: RegistryClientOp
     const name = formatImageReference(reference);
     const what = `config of image "${name}"`;
     const { base, authorize } = await locate(reference, signal);
-    return twice("IMAGE_DIGEST_MISMATCH", async () => {
+    return twice(async (headers) => {
       const { bytes } = await fetchWhole(http, `${base}/blobs/${digest}`, {
         authorize,
+        headers,
         hasDigest: true,
         maxBytes: IMAGE_CONFIG_MAX_BYTES,
         subject: `fetch the ${what}`,
@@ -158,13 +159,13 @@ export function createRegistryClient(http: HttpClient, options: RegistryClientOp
   };
 }
 
-/** A second look for what a caching proxy may have damaged on its way; the second answer counts. */
-async function twice<Result>(code: string, act: () => Promise<Result>): Promise<Result> {
+/** A second look, past the caching proxy that may have damaged the first; the second answer counts. */
+async function twice<Result>(act: (headers: Headers) => Promise<Result>): Promise<Result> {
   try {
-    return await act();
+    return await act({});
   } catch (error) {
-    if (!(error instanceof AgentError) || error.code !== code) throw error;
-    return act();
+    if (!(error instanceof AgentError) || error.code !== "IMAGE_DIGEST_MISMATCH") throw error;
+    return act({ "cache-control": "no-cache" });
   }
 }
 

@@ -78,6 +78,10 @@ export function formatRangeHeaders(download: Download): Record<string, string> {
   };
 }
 
+export function formatRanges(ranges: readonly ByteRange[]): string {
+  return `bytes=${ranges.map(({ start, end }) => `${start}-${end ?? ""}`).join(",")}`;
+}
+
 /**
  * Takes a 200 or 206 into the download's state, or says why it does not continue it.
  * Failures that another request can mend leave `isRangeDistrusted` set, so that the next one starts from the beginning.

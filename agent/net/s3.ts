@@ -42,7 +42,7 @@ export interface S3Client {
   /** All objects below the prefix, in the service's order, page after page. */
   listObjects(
     location: { bucket: string; prefix: string },
-    options?: { signal?: AbortSignal },
+    options?: { pageKeys?: number; signal?: AbortSignal },
   ): AsyncIterable<S3ListedObject>;
   /** Deleting what is not there is no error. */
   deleteObject(object: S3Object, options?: { signal?: AbortSignal }): Promise<void>;
@@ -146,12 +146,13 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
       );
     },
 
-    async *listObjects({ bucket, prefix }, { signal } = {}) {
+    async *listObjects({ bucket, prefix }, { pageKeys, signal } = {}) {
       let token: string | undefined;
       do {
         const query = {
           "list-type": "2",
           "encoding-type": "url",
+          ...(pageKeys && { "max-keys": String(pageKeys) }),
           ...(prefix && { prefix }),
           ...(token && { "continuation-token": token }),
         };

@@ -645,6 +645,45 @@ describe("time", () => {
     expect(hash(server.requests[2]?.body)).toBe(hash(body));
   });
 
+  test("several ranges come as the server sends them, with retries before the first byte only", async () => {
+    const multipart = answer(206, { "content-type": "multipart/byteranges; boundary=x" }, "--x\r\n");
+    const server = await serve([answer(503), multipart]);
+    const ranges = [{ start: 0, end: 9 }, { start: 90 }];
+    const outcome = await download(`${server.origin}/file`, { ranges });
+    expect(outcome.bytes?.toString()).toBe("--x\r\n");
+    expect(server.requests.map(({ headers }) => headers.range)).toEqual(["bytes=0-9,90-", "bytes=0-9,90-"]);
+    const breaking = await serve(serveFile(CONTENT, { ignoresRange: true, after: 1000, fault: "reset" }));
+    expect((await download(`${breaking.origin}/file`, { ranges })).code).toBe("FETCH_BROKEN_OFF");
+    expect(breaking.requests).toHaveLength(1);
+  });
+
+  test("the whole file's size is told with a range", async () => {
+    const server = await serve(serveFile(CONTENT));
+    const { http } = createClient();
+    const response = await http.fetch(`${server.origin}/file`, { range: { start: 0, end: 0 } });
+    expect(response).toMatchObject({ status: 206, sizeBytes: 1, totalBytes: CONTENT.length });
+    response.discard();
+  });
+
+  const unending =
+    (status: number, headers: Record<string, string> = {}): Behaviour =>
+    (_request, response) => {
+      response.writeHead(status, { "content-length": "100", ...headers }).write("some");
+    };
+
+  test("a redirect whose body never ends is silence", async () => {
+    const server = await serve(unending(302, { location: "/other" }));
+    expect((await download(`${server.origin}/file`)).code).toBe("FETCH_STALLED");
+  });
+
+  test("an error whose body never ends still has its status", async () => {
+    const server = await serve(unending(404));
+    const explainError = ({ body }: { body: Buffer }) => ({ cameBack: `"${body}"` });
+    const { code, error } = await download(`${server.origin}/file`, { explainError });
+    expect(code).toBe("HTTP_NOT_FOUND");
+    expect(error?.message).toContain('"some"');
+  });
+
   test("a discarded response frees its connection", async () => {
     const server = await serve(serveFile(CONTENT));
     const { http } = createClient();
