@@ -1,0 +1,84 @@
+/**
+ * The bytes of a layer or artifact on their way in: counted, hashed, and held against what was promised of them.
+ * It outlives a decompressor that gives up, so that a damaged download can be told from a bad archive.
+ */
+import { AgentError } from "../errors.ts";
+import { createDigestHash, parseDigest } from "../oci/digest.ts";
+import type { UnpackJob } from "./unpack-job.ts";
+
+/** For messages: a layer by its digest, an artifact by its place. */
+export function nameOfJob({ kind, digest, to }: UnpackJob): string {
+  if (kind === "layer") return `layer ${digest ? `"${digest}"` : "without a digest"}`;
+  return `the artifact for "${to}"`;
+}
+
+export interface CheckedSource extends AsyncIterable<Buffer> {
+  readonly bytesIn: number;
+  /** Reads what is left. */
+  drain(): Promise<void>;
+  /** To be called after the last byte. Throws …_SIZE_MISMATCH and …_DIGEST_MISMATCH. */
+  verify(): void;
+}
+
+export function createCheckedSource(job: UnpackJob, chunks: AsyncIterable<Buffer>): CheckedSource {
+  const expected = job.digest === undefined ? undefined : readDigest(job.digest);
+  const hash = expected && createDigestHash(expected);
+  const codes =
+    job.kind === "layer"
+      ? ({ size: "LAYER_SIZE_MISMATCH", digest: "LAYER_DIGEST_MISMATCH" } as const)
+      : ({ size: "ARTIFACT_SIZE_MISMATCH", digest: "ARTIFACT_DIGEST_MISMATCH" } as const);
+  const iterator = chunks[Symbol.asyncIterator]();
+  let bytesIn = 0;
+
+  const refuseSize = (how: string) =>
+    new AgentError(codes.size, `Cannot take ${nameOfJob(job)}: ${how} than ${job.sizeBytes} bytes came`);
+
+  const pull = async (): Promise<IteratorResult<Buffer, undefined>> => {
+    const next = await iterator.next();
+    if (next.done) return { done: true, value: undefined };
+    bytesIn += next.value.length;
+    // At once: what is too long may be endless.
+    if (job.sizeBytes !== undefined && bytesIn > job.sizeBytes) throw refuseSize("more");
+    hash?.update(next.value);
+    return next;
+  };
+
+  // One after the other, whoever asks: a decompressor that has given up may still wait for its next chunk.
+  let last: Promise<unknown> = Promise.resolve();
+  const next = () => {
+    const result = last.then(pull);
+    last = result.catch(() => {});
+    return result;
+  };
+
+  return {
+    get bytesIn() {
+      return bytesIn;
+    },
+    // No `return`: leaving a loop over it must not end it.
+    [Symbol.asyncIterator]: () => ({ next }),
+    async drain() {
+      while (!(await next()).done);
+    },
+    verify() {
+      if (job.sizeBytes !== undefined && bytesIn !== job.sizeBytes)
+        throw refuseSize(`${bytesIn} and not more`);
+      const got = expected && `${expected.algorithm}:${hash!.digest("hex")}`;
+      if (got === job.digest) return;
+      throw new AgentError(
+        codes.digest,
+        `Cannot take ${nameOfJob(job)}: its bytes have the digest "${got}"`,
+        {
+          context: { expected: job.digest!, got: got!, bytesIn },
+        },
+      );
+    },
+  };
+}
+
+/** Digests were checked where they were read; another one here is a bug of ours. */
+export function readDigest(text: string) {
+  const digest = parseDigest(text);
+  if (!digest) throw new TypeError(`"${text}" is no digest`);
+  return digest;
+}

@@ -1,0 +1,78 @@
+/**
+ * The worker thread's side of unpacking: one archive at a time, fed by the main thread (unpack-pool.ts).
+ * An entry point of its own: bundled as unpack-worker.js beside main.js.
+ */
+import { parentPort } from "node:worker_threads";
+import { type UnpackCounts, unpackArchive } from "./unpack-archive.ts";
+import { type FromWorker, type ToWorker, toErrorRecord, type UnpackJob } from "./unpack-job.ts";
+
+const port = parentPort;
+if (!port) throw new Error("unpack-worker runs as a worker thread only");
+
+type Chunk = Extract<ToWorker, { type: "chunk" }>;
+
+/** The chunks of one archive as they arrive; asking for the next one gives the last one's buffer back. */
+class Inbox implements AsyncIterable<Buffer> {
+  readonly counts: UnpackCounts = { bytesOut: 0, files: 0 };
+  readonly #waiting: Chunk[] = [];
+  #inUse: Chunk | undefined;
+  #wake: (() => void) | undefined;
+  #state: "open" | "ended" | "cancelled" = "open";
+
+  accept(message: Exclude<ToWorker, { type: "start" }>): void {
+    if (message.type === "chunk") this.#waiting.push(message);
+    else this.#state = message.type === "end" ? "ended" : "cancelled";
+    this.#wake?.();
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return { next: () => this.#next() };
+  }
+
+  async #next(): Promise<IteratorResult<Buffer>> {
+    this.#giveBack();
+    while (this.#waiting.length === 0 && this.#state === "open") {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    if (this.#state === "cancelled") throw new Error("The main thread gave this archive up");
+    this.#inUse = this.#waiting.shift();
+    if (!this.#inUse) return { done: true, value: undefined };
+    const { bytes, length } = this.#inUse;
+    return { done: false, value: Buffer.from(bytes.buffer, 0, length) };
+  }
+
+  #giveBack(): void {
+    if (!this.#inUse) return;
+    const { bytes } = this.#inUse;
+    this.#inUse = undefined;
+    send({ type: "consumed", bytes, ...this.counts }, [bytes.buffer]);
+  }
+}
+
+function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
+  port!.postMessage(message, transfer);
+}
+
+let inbox = new Inbox();
+
+port.on("message", (message: ToWorker) => {
+  if (message.type !== "start") inbox.accept(message);
+  else {
+    inbox = new Inbox();
+    void unpack(message.job, inbox);
+  }
+});
+
+async function unpack(job: UnpackJob, chunks: Inbox): Promise<void> {
+  try {
+    const result = await unpackArchive(job, chunks, chunks.counts);
+    send({ type: "done", result, bytesOut: chunks.counts.bytesOut });
+  } catch (error) {
+    send({ type: "failed", error: toErrorRecord(error) });
+  } finally {
+    // A decompressor that was left in the middle may still wait for a chunk.
+    chunks.accept({ type: "cancel" });
+  }
+}
