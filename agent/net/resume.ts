@@ -14,6 +14,8 @@ export interface Download {
   readonly range: ByteRange | undefined;
   /** Whether the reader checks a digest at the end. */
   readonly hasDigest: boolean;
+  /** Whether more than one request may make up the body. */
+  readonly isResumable: boolean;
   deliveredBytes: number;
   etag: string | undefined;
   /** Of the whole file. */
@@ -30,15 +32,8 @@ export interface Slice {
   bodyBytes: number | undefined;
 }
 
-export function createDownload(range: ByteRange | undefined, hasDigest: boolean): Download {
-  return {
-    range,
-    hasDigest,
-    deliveredBytes: 0,
-    etag: undefined,
-    totalBytes: undefined,
-    isRangeDistrusted: false,
-  };
+export function createDownload(wanted: Pick<Download, "range" | "hasDigest" | "isResumable">): Download {
+  return { ...wanted, deliveredBytes: 0, etag: undefined, totalBytes: undefined, isRangeDistrusted: false };
 }
 
 /** The file offset of the next byte the reader wants. */
@@ -138,6 +133,8 @@ export function judgeResponse(
     const isOtherVersion = etag !== undefined && download.etag !== undefined && etag !== download.etag;
     if (status === 206 && isOtherVersion) return startOver("FETCH_CHANGED", "another version of the file");
     download.totalBytes ??= totalBytes;
+    // The bytes are compared, or the digest is; from here on this version's validator counts.
+    if (status === 200) download.etag = etag;
   } else {
     download.etag = etag;
     download.totalBytes = totalBytes;
