@@ -46,7 +46,7 @@ export function planQemuArguments(plan: QemuPlan): string[] {
   return [
     ...["-name", escapeComma(plan.name), "-nodefaults", "-no-user-config", "-no-reboot"],
     // TCG always: KVM opens in nested machines and then hangs, and a run must not depend on where it runs.
-    ...["-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max"],
+    ...["-machine", "q35,sata=off,smbus=off", "-accel", "tcg,thread=multi", "-cpu", "max"],
     ...["-smp", String(plan.cpus), "-m", `${plan.memoryMiB}M`],
     // What -nographic does, without the firmware's escape codes on the serial line: Ctrl-A X ends a pasted command.
     ...["-display", "none", "-vga", "none", "-serial", "mon:stdio"],

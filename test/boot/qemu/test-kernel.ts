@@ -1,1 +1,4 @@
-export const locateTestKernel = async () => "/tmp/harness-try/root/boot/vmlinuz-6.12.107+deb13-cloud-amd64";
+/** The kernel of the harness's own tests: the virtual DUT's. */
+import { prepareKernel } from "../../../scripts/prepare.ts";
+
+export const locateTestKernel = async () => (await prepareKernel()).kernel;
