@@ -54,8 +54,8 @@ export async function startFarm({ runDir, log, signal }: FarmOptions): Promise<F
   await mkdir(path, { recursive: true });
   const onDeath = (message: string) => log(`farm: ${message}`);
   const starts = [
-    startRegistry({ tools, identity, folder: join(path, "registry"), onDeath }),
-    startObjectStore({ tools, folder: join(path, "swift"), onDeath }),
+    startRegistry({ tools, identity, folder: join(path, "registry"), onDeath, ...(signal ? { signal } : {}) }),
+    startObjectStore({ tools, folder: join(path, "swift"), onDeath, ...(signal ? { signal } : {}) }),
     startFileServer({ root: join(path, "http"), identity }),
   ] as const;
   const stop = async () => {
@@ -86,6 +86,7 @@ export async function startFarm({ runDir, log, signal }: FarmOptions): Promise<F
     };
   } catch (error) {
     await stop();
+    signal?.throwIfAborted();
     throw error;
   }
 }

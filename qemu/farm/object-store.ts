@@ -33,13 +33,12 @@ export interface ObjectStoreStart {
   /** On a file system with user xattrs: Swift keeps its metadata in them. */
   folder: string;
   onDeath: (message: string) => void;
+  signal?: AbortSignal;
 }
 
 export async function startObjectStore({
   tools,
-  folder,
-  onDeath,
-}: ObjectStoreStart): Promise<ServerProcess & ObjectStore & { port: number }> {
+  folder, onDeath, signal }: ObjectStoreStart): Promise<ServerProcess & ObjectStore & { port: number }> {
   const accessKey = "dutboot:farm";
   const secretKey = randomBytes(18).toString("base64url");
   const etc = join(folder, "etc");
@@ -52,6 +51,7 @@ export async function startObjectStore({
     logPath: join(folder, "swift.log"),
     readyPattern: /^\{"port": (\d+)\}$/,
     onDeath,
+    ...(signal ? { signal } : {}),
   });
   return { ...server, ...createObjectStoreClient(`http://127.0.0.1:${server.port}`, accessKey, secretKey) };
 }

@@ -14,14 +14,13 @@ export interface RegistryStart {
   identity: FarmIdentity;
   folder: string;
   onDeath: (message: string) => void;
+  signal?: AbortSignal;
 }
 
 export async function startRegistry({
   tools,
   identity,
-  folder,
-  onDeath,
-}: RegistryStart): Promise<ServerProcess & { port: number }> {
+  folder, onDeath, signal }: RegistryStart): Promise<ServerProcess & { port: number }> {
   await mkdir(join(folder, "storage"), { recursive: true });
   const configPath = join(folder, "config.json");
   // JSON is YAML, and needs no quoting rules.
@@ -49,5 +48,6 @@ export async function startRegistry({
     // Its settings come from the file alone, whatever this environment says of another registry.
     env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("REGISTRY_"))),
     onDeath,
+    ...(signal ? { signal } : {}),
   });
 }

@@ -18,6 +18,8 @@ export interface ServerStart {
   /** Tried on each line of output; its first group is the port. */
   readyPattern: RegExp;
   env?: NodeJS.ProcessEnv;
+  /** Ends the wait for it, and the server. */
+  signal?: AbortSignal;
   /** Called when it ends without having been stopped. */
   onDeath: (message: string) => void;
 }
@@ -30,6 +32,9 @@ export async function startServer(start: ServerStart): Promise<ServerProcess & {
   const owned = startOwnedProcess(start.words, start.env ? { env: start.env } : {});
   const log = createWriteStream(start.logPath, { flags: "a" });
   const lastLines: string[] = [];
+  const kill = () => owned.kill();
+  start.signal?.addEventListener("abort", kill);
+  if (start.signal?.aborted) kill();
   let stopping = false;
   let isReady = false;
   const port = await new Promise<number>((resolve, reject) => {
@@ -56,10 +61,11 @@ export async function startServer(start: ServerStart): Promise<ServerProcess & {
     owned.ended.then(
       ({ exitCode, signal }) => {
         clearTimeout(timer);
+        start.signal?.removeEventListener("abort", kill);
         log.end();
         const how = `it ended with ${signal ?? exitCode}`;
         if (!isReady) fail(how);
-        else if (!stopping) start.onDeath(`${start.name}: ${how}; its last lines: ${lastLines.join(" | ")}`);
+        else if (!stopping && !start.signal?.aborted) start.onDeath(`${start.name}: ${how}; its last lines: ${lastLines.join(" | ")}`);
       },
       (error: Error) => {
         clearTimeout(timer);

@@ -32,9 +32,20 @@ import eventlet.wsgi  # noqa: E402
 from swift.common import utils, wsgi  # noqa: E402
 
 utils.monkey_patch()
-# Each server would choose the event hub anew and so lose the green threads of the one before.
-eventlet.hubs.use_hub(utils.get_hub())
-eventlet.hubs.use_hub = lambda *_: None
+# Each server chooses the event hub when it starts and would lose the green threads of those before it: a thread that has
+# its hub keeps it.
+choose_hub = eventlet.hubs.use_hub
+
+
+def use_hub_once(module=None):
+    if not hasattr(eventlet.hubs._threadlocal, "hub"):
+        choose_hub(module)
+
+
+choose_hub(utils.get_hub())
+eventlet.hubs.get_hub()
+eventlet.hubs.use_hub = use_hub_once
+
 
 from swift.common.ring import RingBuilder  # noqa: E402
 
@@ -63,6 +74,8 @@ BACKEND = """
 pipeline = {name}-server
 [app:{name}-server]
 use = egg:swift#{name}
+conn_timeout = 30
+node_timeout = 60
 """
 
 PROXY = f"""
@@ -71,6 +84,10 @@ pipeline = catch_errors gatekeeper healthcheck cache listing_formats bulk s3api 
 [app:proxy-server]
 use = egg:swift#proxy
 account_autocreate = true
+# One busy process serves all four: a server that answers late is not a server that is gone.
+conn_timeout = 30
+node_timeout = 60
+recoverable_node_timeout = 60
 [filter:catch_errors]
 use = egg:swift#catch_errors
 [filter:gatekeeper]
