@@ -222,7 +222,10 @@ export const ERRORS = defineErrors({
     blame: "job",
     hint: "Check dut.run and the image: the program must be in it and be executable",
   },
-  RUN_CONTAINER_FAILED: { blame: "infra", hint: "Look at the runtime's message; the kernel may lack a feature" },
+  RUN_CONTAINER_FAILED: {
+    blame: "infra",
+    hint: "Look at the runtime's message; the kernel may lack a feature",
+  },
   RUN_CONTAINER_STUCK: {
     blame: "infra",
     hint: "Look at the kernel's log: a process that cannot be killed waits for a driver or a server",
@@ -237,13 +240,22 @@ export const ERRORS = defineErrors({
     hint: "Make the archive again without `--sparse` and without members of special formats",
   },
   ARCHIVE_UNSAFE_MEMBER: { blame: "job", hint: "Do not trust this archive: it reaches out of its place" },
-  ARCHIVE_BAD_MEMBER: { blame: "job", hint: "Make the archive again: members must not contradict each other" },
-  ARCHIVE_LIMIT_EXCEEDED: { blame: "job", hint: "Check what made the archive; real ones stay far below the limit" },
+  ARCHIVE_BAD_MEMBER: {
+    blame: "job",
+    hint: "Make the archive again: members must not contradict each other",
+  },
+  ARCHIVE_LIMIT_EXCEEDED: {
+    blame: "job",
+    hint: "Check what made the archive; real ones stay far below the limit",
+  },
   ARTIFACT_DIGEST_MISMATCH: {
     blame: "job",
     hint: "Compare sha256= of the artifact with the file on the server; what was unpacked of it is not used",
   },
-  ARTIFACT_SIZE_MISMATCH: { blame: "infra", hint: "Check the server's storage and any caching proxy before it" },
+  ARTIFACT_SIZE_MISMATCH: {
+    blame: "infra",
+    hint: "Check the server's storage and any caching proxy before it",
+  },
   LAYER_DIGEST_MISMATCH: {
     blame: "infra",
     hint: "Check the registry's storage and any caching proxy before it",
@@ -252,7 +264,10 @@ export const ERRORS = defineErrors({
     blame: "infra",
     hint: "Check the registry's storage and any caching proxy before it",
   },
-  LAYER_DIFFID_MISMATCH: { blame: "job", hint: "Push the image again: its config and its layers do not belong together" },
+  LAYER_DIFFID_MISMATCH: {
+    blame: "job",
+    hint: "Push the image again: its config and its layers do not belong together",
+  },
 
   // the root
   ROOT_NO_SPACE: {
@@ -260,9 +275,23 @@ export const ERRORS = defineErrors({
     hint: "Give the machine more memory or a cache device, or make the image smaller",
   },
   ROOT_WRITE_FAILED: { blame: "infra", hint: "Look at the kernel log for the state of the disk" },
-  ROOT_TOOL_FAILED: { blame: "bug", hint: "Report this with the full log: a program of the initrd did not do its work" },
-  ROOT_MOUNT_FAILED: { blame: "infra", hint: "Look at the kernel log: it says which option overlayfs refused" },
+  ROOT_TOOL_FAILED: {
+    blame: "bug",
+    hint: "Report this with the full log: a program of the initrd did not do its work",
+  },
+  ROOT_MOUNT_FAILED: {
+    blame: "infra",
+    hint: "Look at the kernel log: it says which option overlayfs refused",
+  },
   ROOT_UNMOUNT_FAILED: { blame: "test", hint: "Look for processes that the test left behind" },
+
+  // zstd:chunked: layers and archives pulled in parts; a puller falls back to the whole
+  CHUNKED_BAD_ANNOTATION: { blame: "job", hint: "Push the image again with a current tool" },
+  CHUNKED_BAD_TOC: { blame: "job", hint: "Push the image, or pack the archive, again" },
+  CHUNKED_BAD_TAR_SPLIT: { blame: "job", hint: "Push the image, or pack the archive, again" },
+  CHUNKED_BAD_FRAME: { blame: "job", hint: "Push the image, or pack the archive, again" },
+  CHUNKED_TOO_LARGE: { blame: "job", hint: "Cut the layer in several: its table of contents is too large" },
+  MULTIPART_BROKEN: { blame: "infra", hint: "Look at the proxy between: it does not answer many ranges right" },
 });
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -189,3 +189,32 @@ export const CONTAINER_OPEN_FILES = 1_048_576;
 export const USER_FILE_MAX_BYTES = MiB;
 /** From here on a line is worth a warning: the boot loader, the kernel and its built-in words add theirs. */
 export const CMDLINE_WARN_BYTES = 1800;
+
+// zstd:chunked
+/** containers/storage's own bound on a table of contents; ours is read entry by entry, not held whole. */
+export const TOC_MAX_BYTES = 150 * MiB;
+/** The bound on an archive's members, and as many chunks again. */
+export const TOC_MAX_ENTRIES = 4_000_000;
+/** An entry has a path, perhaps 32 KiB of xattrs in base64, and digests. */
+export const TOC_ENTRY_MAX_BYTES = 256 * KiB;
+export const TAR_SPLIT_MAX_BYTES = 512 * MiB;
+/** Base64 of the largest header we take, and of the 1 MiB pieces that padding comes in. */
+export const TAR_SPLIT_LINE_MAX_BYTES = 4 * MiB;
+/** Of bytes behind an archive's end, as vbatts/tar-split cuts them. */
+export const TAR_SPLIT_SEGMENT_BYTES = 2 * MiB;
+/** A chunk is compressed whole in memory; the rolling sum makes them 64 KiB on average. */
+export const CHUNK_MAX_BYTES = 4 * MiB;
+/** Headers of members without content, gathered to one frame. */
+export const PACK_LITERAL_MAX_BYTES = MiB;
+export const ZSTD_OUTPUT_BYTES = 128 * KiB;
+/** nginx takes 8 KiB of a header line, some proxies 4: then many ranges are no error but slow. */
+export const RANGE_HEADER_MAX_BYTES = 3_500;
+/** A part of an answer brings about 150 bytes of its own; reading on over a small gap is as cheap. */
+export const RANGE_GAP_BYTES = 1024;
+export const RANGE_PART_COST_BYTES = 150;
+/** A round trip of 20 ms at 100 Mbit/s, with some in flight at once. */
+export const RANGE_REQUEST_COST_BYTES = 64 * KiB;
+/** Above this share of the whole, one stream without seams is faster. */
+export const PARTIAL_PULL_MAX_SHARE = 0.8;
+/** Between two parts of a multipart answer. */
+export const MULTIPART_HEADER_MAX_BYTES = 8 * KiB;

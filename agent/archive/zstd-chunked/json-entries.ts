@@ -1,0 +1,114 @@
+/**
+ * Reads `{"a":1,"entries":[{…},{…}],…}` piece by piece, one element of the list at a time.
+ * A table of contents of 100,000 files is 50 MB of JSON, which parsed at once would not fit an agent's memory.
+ */
+
+import { isUtf8 } from "node:buffer";
+import { AgentError } from "../../errors.ts";
+import { TOC_ENTRY_MAX_BYTES } from "../../limits.ts";
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const COMMA = 0x2c;
+
+/** How many brackets are open where an element of a list of the top object stands. */
+const ELEMENT_DEPTH = 2;
+
+export class JsonEntriesReader {
+  readonly #listStart: RegExp;
+  readonly #onElement: (element: unknown) => void;
+  #depth = 0;
+  #inString = false;
+  #isEscaped = false;
+  #inList = false;
+  #hadList = false;
+  /** The object around the list, or the element being collected. */
+  readonly #frame: Buffer[] = [];
+  #element: Buffer[] = [];
+  #collectedBytes = 0;
+
+  constructor(listKey: string, onElement: (element: unknown) => void) {
+    this.#listStart = new RegExp(`"${listKey}"\\s*:\\s*\\[$`);
+    this.#onElement = onElement;
+  }
+
+  /** Throws CHUNKED_BAD_TOC. */
+  push(chunk: Buffer): void {
+    let start = 0;
+    for (let index = 0; index < chunk.length; index++) {
+      const byte = chunk[index]!;
+      if (this.#inString) {
+        if (this.#isEscaped) this.#isEscaped = false;
+        else if (byte === BACKSLASH) this.#isEscaped = true;
+        else if (byte === QUOTE) this.#inString = false;
+      } else if (byte === QUOTE) {
+        this.#inString = true;
+      } else if (byte === OPEN_BRACE || byte === OPEN_BRACKET) {
+        this.#depth++;
+        if (this.#depth !== ELEMENT_DEPTH || this.#inList || byte === OPEN_BRACE) continue;
+        this.#collect(chunk.subarray(start, index + 1));
+        start = index + 1;
+        this.#enterList();
+      } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
+        this.#depth--;
+        if (!this.#inList || this.#depth >= ELEMENT_DEPTH) continue;
+        this.#collect(chunk.subarray(start, index));
+        start = index;
+        this.#endElement();
+        this.#inList = false;
+      } else if (byte === COMMA && this.#inList && this.#depth === ELEMENT_DEPTH) {
+        this.#collect(chunk.subarray(start, index));
+        start = index + 1;
+        this.#endElement();
+      }
+    }
+    this.#collect(chunk.subarray(start));
+  }
+
+  /** The object around the list, which stands empty in it. Throws CHUNKED_BAD_TOC. */
+  finish(): unknown {
+    if (this.#depth !== 0 || this.#inString) throw badJson("it is cut, or its brackets do not match");
+    return parseJson(this.#frame);
+  }
+
+  #enterList(): void {
+    if (!this.#listStart.test(Buffer.concat(this.#frame).toString("latin1"))) return;
+    if (this.#hadList) throw badJson("it has its list of entries twice");
+    this.#hadList = true;
+    this.#inList = true;
+    this.#collectedBytes = 0;
+  }
+
+  #collect(bytes: Buffer): void {
+    if (bytes.length === 0) return;
+    this.#collectedBytes += bytes.length;
+    if (this.#collectedBytes > TOC_ENTRY_MAX_BYTES)
+      throw badJson(`an entry has over ${TOC_ENTRY_MAX_BYTES} bytes`);
+    (this.#inList ? this.#element : this.#frame).push(Buffer.from(bytes));
+  }
+
+  #endElement(): void {
+    const parts = this.#element;
+    this.#element = [];
+    this.#collectedBytes = 0;
+    if (parts.length > 0) this.#onElement(parseJson(parts));
+  }
+}
+
+function parseJson(parts: readonly Buffer[]): unknown {
+  const bytes = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+  if (!isUtf8(bytes)) throw badJson("it is not UTF-8");
+  try {
+    return JSON.parse(bytes.toString("utf8"));
+  } catch (cause) {
+    throw badJson((cause as Error).message, cause);
+  }
+}
+
+function badJson(fault: string, cause?: unknown): AgentError {
+  return new AgentError("CHUNKED_BAD_TOC", `Cannot read the table of contents: ${fault}`, { cause });
+}

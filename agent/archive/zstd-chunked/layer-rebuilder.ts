@@ -1,0 +1,153 @@
+/**
+ * Puts a layer's tar together again from its headers and its files' contents, to take its DiffID and its entries.
+ * The entries come from the tar headers that the DiffID covers, so the table of contents is believed in nothing.
+ */
+
+import { createHash } from "node:crypto";
+import { AgentError } from "../../errors.ts";
+import type { TarEntry } from "../tar-entry.ts";
+import type { ByteRange } from "./plan-ranges.ts";
+import { filesByOffset, findHeaderRanges } from "./plan-ranges.ts";
+import { RawTarWalker } from "./raw-tar-walker.ts";
+import type { TarSplitItem } from "./tar-split.ts";
+import type { Toc } from "./toc.ts";
+import type { TocEntry } from "./toc-entry.ts";
+
+/** What comes next in the tar. */
+export type RebuildStep =
+  | { kind: "literal"; bytes: Buffer }
+  /** Frames of the blob whose plain bytes are literals. */
+  | { kind: "headers"; range: ByteRange }
+  | { kind: "content"; file: TocEntry };
+
+/**
+ * The steps that a tar-split gives. Contents are found in the table by name and, where a name comes
+ * again, by order. Throws CHUNKED_BAD_TAR_SPLIT where the two do not agree.
+ */
+export async function* planFromTarSplit(
+  toc: Toc,
+  items: AsyncIterable<TarSplitItem>,
+): AsyncGenerator<RebuildStep> {
+  const filesByName = new Map<string, TocEntry[]>();
+  for (const file of filesByOffset(toc)) {
+    const files = filesByName.get(file.name);
+    if (files === undefined) filesByName.set(file.name, [file]);
+    else files.push(file);
+  }
+  let left = filesByOffset(toc).length;
+  for await (const item of items) {
+    if (item.kind === "literal") {
+      yield item;
+    } else if (item.sizeBytes > 0) {
+      const file = filesByName.get(nameInToc(item.name))?.shift();
+      if (file === undefined) continue;
+      if (file.sizeBytes !== item.sizeBytes) throw disagreement(item.name);
+      left--;
+      yield { kind: "content", file };
+    }
+  }
+  if (left > 0) throw disagreement(`${left} files`);
+}
+
+/** The steps without a tar-split: what lies between the contents are the frames of headers. */
+export function* planFromHeaderFrames(toc: Toc, dataEnd: number): Generator<RebuildStep> {
+  const ranges = findHeaderRanges(toc, dataEnd);
+  let next = 0;
+  for (const file of filesByOffset(toc)) {
+    if (ranges[next] !== undefined && ranges[next]!.start < file.offset) {
+      yield { kind: "headers", range: ranges[next]! };
+      next++;
+    }
+    yield { kind: "content", file };
+  }
+  if (ranges[next] !== undefined) yield { kind: "headers", range: ranges[next]! };
+}
+
+export interface RebuiltEntry {
+  entry: TarEntry;
+  /** Of a file with content: its entry in the table, whose digest has been checked. */
+  file: TocEntry | undefined;
+}
+
+/** Feed it in the order of the steps. Throws ARCHIVE_CORRUPT and its like, and CHUNKED_BAD_TOC. */
+export class LayerRebuilder {
+  readonly #hash = createHash("sha256");
+  readonly #walker: RawTarWalker;
+  readonly #onEntry: (entry: RebuiltEntry) => void;
+  #pending: TarEntry | undefined;
+  #contentBytes = 0;
+  #file: TocEntry | undefined;
+  #tarBytes = 0;
+
+  constructor(onEntry: (entry: RebuiltEntry) => void) {
+    this.#onEntry = onEntry;
+    const refuse = () => {
+      throw new AgentError("CHUNKED_BAD_TOC", "Cannot rebuild the layer: a content stands among its headers");
+    };
+    this.#walker = new RawTarWalker({
+      onLiteral: () => {},
+      onMember: ({ entry }) => {
+        if (entry.sizeBytes > 0) this.#pending = entry;
+        else this.#onEntry({ entry, file: undefined });
+      },
+      onContent: refuse,
+      onMemberEnd: () => {},
+    });
+  }
+
+  addLiteral(bytes: Buffer): void {
+    this.#hash.update(bytes);
+    this.#tarBytes += bytes.length;
+    this.#walker.feed(bytes);
+  }
+
+  /** The content of the file whose header came last; then `addContent` its bytes, then `endContent`. */
+  startContent(file: TocEntry): void {
+    if (!this.#walker.awaitsContent || this.#pending?.sizeBytes !== file.sizeBytes) {
+      throw new AgentError(
+        "CHUNKED_BAD_TOC",
+        `Cannot rebuild the layer: "${file.name}" is not what its header says`,
+      );
+    }
+    this.#file = file;
+    this.#contentBytes = 0;
+  }
+
+  addContent(bytes: Uint8Array): void {
+    this.#hash.update(bytes);
+    this.#contentBytes += bytes.length;
+  }
+
+  endContent(): void {
+    const file = this.#file!;
+    if (this.#contentBytes !== file.sizeBytes) {
+      throw new AgentError(
+        "CHUNKED_BAD_TOC",
+        `Cannot rebuild the layer: "${file.name}" has ${this.#contentBytes} bytes`,
+      );
+    }
+    this.#tarBytes += this.#contentBytes;
+    const entry = this.#pending!;
+    this.#pending = undefined;
+    this.#onEntry({ entry, file });
+    this.#walker.skipContent();
+  }
+
+  /** `sha256:…` of the tar, to be compared with the image config's. */
+  finish(): { diffId: string; tarBytes: number } {
+    this.#walker.finish();
+    return { diffId: `sha256:${this.#hash.digest("hex")}`, tarBytes: this.#tarBytes };
+  }
+}
+
+/** The table has lost what is not UTF-8 in a name. */
+function nameInToc(name: string): string {
+  return Buffer.from(Buffer.from(name, "latin1").toString("utf8"), "utf8").toString("latin1");
+}
+
+function disagreement(what: string): AgentError {
+  return new AgentError(
+    "CHUNKED_BAD_TAR_SPLIT",
+    `Cannot rebuild the layer: table and tar-split disagree on ${what}`,
+  );
+}

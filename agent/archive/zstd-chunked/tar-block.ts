@@ -1,0 +1,192 @@
+/**
+ * Decodes a tar header block byte for byte: POSIX ustar and pax, GNU, star and V7 (the rules of Go's archive/tar).
+ * zstd:chunked needs the raw blocks beside what they say, which a tar library does not hand out.
+ */
+
+import { AgentError } from "../../errors.ts";
+import type { TarEntry, TarTime } from "../tar-entry.ts";
+import { type DecodedHeader, type PaxFields, readTarEntry } from "../tar-header.ts";
+
+export const TAR_BLOCK_BYTES = 512;
+
+export interface TarBlock {
+  typeFlag: string;
+  name: string;
+  linkName: string;
+  mode: number;
+  uid: number;
+  gid: number;
+  sizeBytes: number;
+  mtimeSec: number;
+  devMajor: number;
+  devMinor: number;
+  accessTimeSec: number | undefined;
+  changeTimeSec: number | undefined;
+}
+
+/** A member of an archive, and what a table of contents says of it beside the entry. */
+export interface TarMember {
+  entry: TarEntry;
+  /** The mode field whole; some writers put the file type in. */
+  rawMode: number;
+  /** The size field; a type without content may carry one all the same. */
+  statedSizeBytes: number;
+  /** Bytes that follow the header. */
+  contentBytes: number;
+  accessTime: TarTime | undefined;
+  changeTime: TarTime | undefined;
+}
+
+/** Times of access and change are of use to a table of contents alone. */
+export type MemberPax = PaxFields & { atime: TarTime | undefined; ctime: TarTime | undefined };
+
+const CHECKSUM_START = 148;
+const CHECKSUM_END = 156;
+const TYPE_NAMES: Readonly<Record<string, string>> = {
+  "0": "file",
+  "\0": "file",
+  "1": "link",
+  "2": "symlink",
+  "3": "character-device",
+  "4": "block-device",
+  "5": "directory",
+  "6": "fifo",
+  "7": "contiguous-file",
+};
+const TYPES_WITH_CONTENT: ReadonlySet<string> = new Set(["file", "contiguous-file"]);
+
+export function isZeroBlock(block: Buffer): boolean {
+  for (let index = 0; index < block.length; index++) if (block[index] !== 0) return false;
+  return true;
+}
+
+/** Throws ARCHIVE_CORRUPT. */
+export function parseTarBlock(block: Buffer): TarBlock {
+  checkSum(block);
+  const format = findFormat(block);
+  const readText = (start: number, length: number) =>
+    cutAtNul(block.toString("latin1", start, start + length));
+  const readNumber = (start: number, length: number) => parseNumber(block.subarray(start, start + length));
+  const times = format === "gnu" ? readGnuTimes(block) : format === "star" ? readStarTimes(block) : undefined;
+  const prefix =
+    format === "ustar" || (format === "gnu" && times === undefined)
+      ? readText(345, 155)
+      : format === "star"
+        ? readText(345, 131)
+        : "";
+  const name = readText(0, 100);
+  return {
+    typeFlag: block.toString("latin1", 156, 157),
+    name: prefix === "" ? name : `${prefix}/${name}`,
+    linkName: readText(157, 100),
+    mode: readNumber(100, 8),
+    uid: readNumber(108, 8),
+    gid: readNumber(116, 8),
+    sizeBytes: readNumber(124, 12),
+    mtimeSec: readNumber(136, 12),
+    devMajor: format === "v7" ? 0 : readNumber(329, 8),
+    devMinor: format === "v7" ? 0 : readNumber(337, 8),
+    accessTimeSec: times?.access,
+    changeTimeSec: times?.change,
+  };
+}
+
+/** The member that a block and the extended headers before it describe. Throws ARCHIVE_CORRUPT or ARCHIVE_UNSUPPORTED_MEMBER. */
+export function describeMember(
+  block: TarBlock,
+  pax: MemberPax | undefined,
+  longName: string | undefined,
+  longLinkName: string | undefined,
+): TarMember {
+  const name = longName ?? pax?.path ?? block.name;
+  const isOldDirectory = block.typeFlag === "\0" && name.endsWith("/");
+  const type = isOldDirectory ? "directory" : (TYPE_NAMES[block.typeFlag] ?? null);
+  const statedSizeBytes = pax?.size === undefined ? block.sizeBytes : Number(pax.size);
+  const hasContent = type !== null && TYPES_WITH_CONTENT.has(type);
+  const header: DecodedHeader = {
+    name,
+    type,
+    size: hasContent ? statedSizeBytes : 0,
+    mode: block.mode,
+    uid: block.uid,
+    gid: block.gid,
+    mtime: new Date(0),
+    linkname: longLinkName ?? pax?.linkpath ?? block.linkName,
+    devmajor: type === "character-device" || type === "block-device" ? block.devMajor : 0,
+    devminor: type === "character-device" || type === "block-device" ? block.devMinor : 0,
+    pax: null,
+  };
+  const mtime = pax?.mtime ?? { sec: block.mtimeSec, nsec: 0 };
+  const entry = readTarEntry(header, { xattrs: new Map(), isSparse: false, ...pax, mtime });
+  const seconds = (sec: number | undefined) => (sec === undefined ? undefined : { sec, nsec: 0 });
+  return {
+    entry,
+    rawMode: block.mode,
+    statedSizeBytes,
+    contentBytes: entry.sizeBytes,
+    accessTime: pax?.atime ?? seconds(block.accessTimeSec),
+    changeTime: pax?.ctime ?? seconds(block.changeTimeSec),
+  };
+}
+
+function checkSum(block: Buffer): void {
+  let unsigned = 0;
+  let signed = 0;
+  for (let index = 0; index < TAR_BLOCK_BYTES; index++) {
+    const byte = index >= CHECKSUM_START && index < CHECKSUM_END ? 0x20 : block[index]!;
+    unsigned += byte;
+    signed += byte > 127 ? byte - 256 : byte;
+  }
+  const stated = parseNumber(block.subarray(CHECKSUM_START, CHECKSUM_END));
+  if (stated !== unsigned && stated !== signed) throw corruptTar("a header block's checksum is wrong");
+}
+
+function findFormat(block: Buffer): "ustar" | "star" | "gnu" | "v7" {
+  const magic = block.toString("latin1", 257, 265);
+  if (magic.startsWith("ustar\0")) return block.toString("latin1", 508, 512) === "tar\0" ? "star" : "ustar";
+  return magic === "ustar  \0" ? "gnu" : "v7";
+}
+
+/** Old Go writers put a ustar prefix where GNU has times: then there are none (golang/go#12594). */
+function readGnuTimes(block: Buffer): { access: number | undefined; change: number | undefined } | undefined {
+  const read = (start: number) =>
+    block[start] === 0 ? undefined : parseNumber(block.subarray(start, start + 12));
+  try {
+    return { access: read(345), change: read(357) };
+  } catch {
+    return undefined;
+  }
+}
+
+function readStarTimes(block: Buffer): { access: number; change: number } {
+  return { access: parseNumber(block.subarray(476, 488)), change: parseNumber(block.subarray(488, 500)) };
+}
+
+/** Octal digits amid spaces and NULs, or GNU's base 256, two's complement. */
+function parseNumber(field: Buffer): number {
+  if ((field[0]! & 0x80) !== 0) return parseBase256(field);
+  const text = field.toString("latin1").replace(/^[ \0]+|[ \0]+$/g, "");
+  if (text === "") return 0;
+  const digits = cutAtNul(text);
+  if (!/^[0-7]+$/.test(digits)) throw corruptTar("a number in a header block is not octal");
+  return Number.parseInt(digits, 8);
+}
+
+function parseBase256(field: Buffer): number {
+  const isNegative = (field[0]! & 0x40) !== 0;
+  let value = BigInt(field[0]! & 0x3f);
+  for (const byte of field.subarray(1)) value = (value << 8n) | BigInt(byte);
+  if (isNegative) value -= 1n << BigInt(8 * field.length - 2);
+  const number = Number(value);
+  if (!Number.isSafeInteger(number)) throw corruptTar("a number in a header block is too large");
+  return number;
+}
+
+function cutAtNul(text: string): string {
+  const end = text.indexOf("\0");
+  return end < 0 ? text : text.slice(0, end);
+}
+
+export function corruptTar(why: string): AgentError {
+  return new AgentError("ARCHIVE_CORRUPT", `Cannot read a tar archive: ${why}`);
+}

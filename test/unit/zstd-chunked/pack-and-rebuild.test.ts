@@ -1,0 +1,295 @@
+/**
+ * A packed archive is the tar again for anyone with a zstd decoder, and can be put together again from its parts.
+ * Both ways to the DiffID are walked: by the tar-split, and by the frames between the contents.
+ */
+
+import { createHash } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { decompress as decompressFrames } from "zstd-napi";
+import type { TarEntry } from "../../../agent/archive/tar-entry.ts";
+import { createTarReader } from "../../../agent/archive/tar-reader.ts";
+import { parseChunkedAnnotations } from "../../../agent/archive/zstd-chunked/annotations.ts";
+import { type PackedArchive, packArchive } from "../../../agent/archive/zstd-chunked/archive-packer.ts";
+import { FOOTER_TAIL_BYTES, parseFooter } from "../../../agent/archive/zstd-chunked/footer.ts";
+import { walkFrames } from "../../../agent/archive/zstd-chunked/frame-walker.ts";
+import {
+  LayerRebuilder,
+  planFromHeaderFrames,
+  planFromTarSplit,
+  type RebuildStep,
+  type RebuiltEntry,
+} from "../../../agent/archive/zstd-chunked/layer-rebuilder.ts";
+import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
+import { parseToc, type Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
+import type { TocEntry } from "../../../agent/archive/zstd-chunked/toc-entry.ts";
+import { decompressZstd } from "../../../agent/archive/zstd-decompressor.ts";
+import { makeTar, type TarPart } from "./make-tar.ts";
+
+const noise = (bytes: number, seed: string) => {
+  const content = Buffer.alloc(bytes);
+  for (let at = 0; at < bytes; at += 32)
+    createHash("sha256").update(`${seed}:${at}`).digest().copy(content, at);
+  return content;
+};
+const zeros = (bytes: number) => Buffer.alloc(bytes);
+
+const PARTS: TarPart[] = [
+  { name: "./", typeFlag: "5", mode: 0o755, mtime: 1_700_000_000 },
+  { name: "./etc/", typeFlag: "5", mode: 0o755 },
+  { name: "./etc/empty" },
+  { name: "./etc/hello", content: "hello\n", uid: 1000, gid: 1000, mtime: 1_600_000_000 },
+  { name: "./etc/also-hello", content: "hello\n" },
+  { name: "./etc/link", typeFlag: "2", linkName: "hello" },
+  { name: "./etc/hard", typeFlag: "1", linkName: "./etc/hello" },
+  { name: "./dev/null", typeFlag: "3", devMajor: 1, devMinor: 3 },
+  { name: "./dev/sda", typeFlag: "4", devMajor: 8, devMinor: 300 },
+  { name: "./run/pipe", typeFlag: "6" },
+  { name: "./block", content: noise(512, "block") },
+  { name: "./large", content: noise(400_000, "large") },
+  { name: "./zeros", content: zeros(5_000_000) },
+  {
+    name: "./holes",
+    content: Buffer.concat([
+      noise(3000, "a"),
+      zeros(100_000),
+      noise(10, "b"),
+      zeros(1023),
+      noise(10, "c"),
+      zeros(1024),
+    ]),
+  },
+  { name: `./${"long/".repeat(60)}name`, content: "x", isGnuLongName: true },
+  {
+    name: "short",
+    content: "pax",
+    pax: {
+      path: "./päx/ünïcode",
+      mtime: "1234567890.123456789",
+      atime: "1.5",
+      uid: "3000000000",
+      "SCHILY.xattr.user.bin": Buffer.from([0, 10, 61, 255]),
+    },
+  },
+  { name: "./latin-\xff", content: "not UTF-8" },
+  { name: "./etc/.wh.gone" },
+];
+
+async function pack(tar: Buffer, chunkBytes = 65_536): Promise<{ blob: Buffer; packed: PackedArchive }> {
+  const chunks = function* () {
+    for (let at = 0; at < tar.length; at += chunkBytes) yield tar.subarray(at, at + chunkBytes);
+  };
+  const packing = packArchive(chunks());
+  const parts: Buffer[] = [];
+  for (;;) {
+    const step = await packing.next();
+    if (step.done) return { blob: Buffer.concat(parts), packed: step.value };
+    parts.push(step.value);
+  }
+}
+
+function readTables(blob: Buffer, packed: PackedArchive): { toc: Toc; tarSplit: Buffer } {
+  const { toc, tarSplit } = packed.positions;
+  const tocFrame = blob.subarray(toc.offset, toc.offset + toc.sizeBytes);
+  expect(`sha256:${createHash("sha256").update(tocFrame).digest("hex")}`).toBe(packed.positions.tocDigest);
+  const plain = decompressFrames(tocFrame);
+  expect(plain.length).toBe(toc.plainBytes);
+  const parsed = parseToc(plain, { dataEnd: toc.offset - 8 });
+  const tarSplitFrame = blob.subarray(tarSplit!.offset, tarSplit!.offset + tarSplit!.sizeBytes);
+  expect(createHash("sha256").update(tarSplitFrame).digest("hex")).toBe(parsed.tarSplitDigest);
+  return { toc: parsed, tarSplit: decompressFrames(tarSplitFrame) };
+}
+
+/** What a puller does for one file: its frames, each checked, zeros made up. */
+function readContent(blob: Buffer, file: TocEntry): Buffer {
+  const parts = file.chunks.map(({ offset, endOffset, sizeBytes, digest, isZeros }) => {
+    if (isZeros) return Buffer.alloc(sizeBytes);
+    const plain = decompressFrames(blob.subarray(offset, endOffset));
+    expect(plain.length).toBe(sizeBytes);
+    expect(createHash("sha256").update(plain).digest("hex")).toBe(digest);
+    return plain;
+  });
+  const content = Buffer.concat(parts);
+  expect(createHash("sha256").update(content).digest("hex")).toBe(file.digest);
+  return content;
+}
+
+async function rebuild(blob: Buffer, steps: AsyncIterable<RebuildStep> | Iterable<RebuildStep>) {
+  const entries: RebuiltEntry[] = [];
+  const rebuilder = new LayerRebuilder((entry) => entries.push(entry));
+  for await (const step of steps) {
+    if (step.kind === "literal") rebuilder.addLiteral(step.bytes);
+    else if (step.kind === "content") {
+      rebuilder.startContent(step.file);
+      rebuilder.addContent(readContent(blob, step.file));
+      rebuilder.endContent();
+    } else {
+      for await (const bytes of decompressZstd([blob.subarray(step.range.start, step.range.end)])) {
+        rebuilder.addLiteral(bytes);
+      }
+    }
+  }
+  return { ...rebuilder.finish(), entries };
+}
+
+function readWithTarReader(tar: Buffer): TarEntry[] {
+  const entries: TarEntry[] = [];
+  const reader = createTarReader({
+    onEntry: (entry) => entries.push(entry),
+    onContent: () => {},
+    onEntryEnd: () => {},
+  });
+  reader.write(tar);
+  reader.end();
+  return entries;
+}
+
+describe("a packed archive", () => {
+  const tar = makeTar(PARTS, Buffer.alloc(10_240));
+  const diffId = `sha256:${createHash("sha256").update(tar).digest("hex")}`;
+
+  test("decodes to the tar, byte for byte", async () => {
+    const { blob, packed } = await pack(tar);
+    expect(decompressFrames(blob).equals(tar)).toBe(true);
+    expect(packed).toMatchObject({ sizeBytes: blob.length, tarBytes: tar.length, diffId, files: 11 });
+    expect(packed.digest).toBe(`sha256:${createHash("sha256").update(blob).digest("hex")}`);
+  });
+
+  test("is the same however the tar comes", async () => {
+    const { blob } = await pack(tar);
+    for (const chunkBytes of [511, 4097, 10_000_000]) {
+      expect((await pack(tar, chunkBytes)).blob.equals(blob), `in chunks of ${chunkBytes}`).toBe(true);
+    }
+    const small = makeTar(PARTS.filter(({ content }) => (content?.length ?? 0) < 1000));
+    const whole = (await pack(small)).blob;
+    for (const chunkBytes of [1, 7]) {
+      expect((await pack(small, chunkBytes)).blob.equals(whole), `in chunks of ${chunkBytes}`).toBe(true);
+    }
+  });
+
+  test("tells by footer and by annotations where its tables are", async () => {
+    const { blob, packed } = await pack(tar);
+    const { tocDigest: _, ...positions } = packed.positions;
+    expect(parseFooter(blob.subarray(-FOOTER_TAIL_BYTES), blob.length)).toEqual({
+      ...positions,
+      tocDigest: undefined,
+    });
+    expect(parseChunkedAnnotations(packed.annotations)).toEqual(packed.positions);
+  });
+
+  test("has each content in frames of its own", async () => {
+    const { blob, packed } = await pack(tar);
+    const { toc } = readTables(blob, packed);
+    const starts = new Map([...walkFrames(blob)].map((frame) => [frame.offset, frame]));
+    for (const file of toc.entries) {
+      for (const chunk of file.chunks) {
+        const frame = starts.get(chunk.offset)!;
+        expect(frame.offset + frame.sizeBytes, file.name).toBe(chunk.endOffset);
+        expect(frame.plainBytes).toBe(chunk.sizeBytes);
+      }
+    }
+  });
+
+  test("knows holes, and splits large files", async () => {
+    const { blob, packed } = await pack(tar);
+    const { toc } = readTables(blob, packed);
+    const find = (name: string) => toc.entries.find((entry) => entry.name === name)!;
+    expect(find("./large").chunks.length).toBeGreaterThan(2);
+    expect(find("./holes").chunks.map(({ sizeBytes, isZeros }) => [sizeBytes, isZeros])).toEqual([
+      [3000, false],
+      [100_000, true],
+      [1043, false],
+      [1024, true],
+    ]);
+    expect(find("./zeros").chunks.every(({ isZeros }) => isZeros)).toBe(true);
+    expect(find("./etc/hello").chunks).toHaveLength(1);
+  });
+
+  test.each(["tar-split", "header frames"])("gives its DiffID and entries again by its %s", async (way) => {
+    const { blob, packed } = await pack(tar);
+    const { toc, tarSplit } = readTables(blob, packed);
+    const steps =
+      way === "tar-split"
+        ? planFromTarSplit(toc, readTarSplit([tarSplit]))
+        : planFromHeaderFrames(toc, packed.positions.toc.offset - 8);
+    const rebuilt = await rebuild(blob, steps);
+    expect(rebuilt.diffId).toBe(diffId);
+    expect(rebuilt.tarBytes).toBe(tar.length);
+    expect(rebuilt.entries.map(({ entry }) => entry)).toEqual(readWithTarReader(tar));
+  });
+
+  test("says in its table what the tar's headers say", async () => {
+    const { blob, packed } = await pack(tar);
+    const { toc } = readTables(blob, packed);
+    const expected = readWithTarReader(tar);
+    expect(toc.entries).toHaveLength(expected.length);
+    for (const [index, entry] of expected.entries()) {
+      if (entry.path.includes("\xff")) continue;
+      const { type, name, linkPath, mode, uid, gid, sizeBytes, mtime, devMajor, devMinor, xattrs } =
+        toc.entries[index]!;
+      expect({
+        path: name,
+        type,
+        linkPath,
+        mode,
+        uid,
+        gid,
+        sizeBytes,
+        mtime,
+        devMajor,
+        devMinor,
+        xattrs,
+      }).toEqual(entry);
+    }
+  });
+
+  test("may be of an empty tar, or one without an end", async () => {
+    for (const odd of [
+      makeTar([]),
+      makeTar([{ name: "a", content: "b" }], Buffer.alloc(0)),
+      Buffer.alloc(0),
+    ]) {
+      const { blob, packed } = await pack(odd);
+      const { toc, tarSplit } = readTables(blob, packed);
+      expect((await rebuild(blob, planFromTarSplit(toc, readTarSplit([tarSplit])))).tarBytes).toBe(
+        odd.length,
+      );
+      expect(packed.tarBytes).toBe(odd.length);
+    }
+  });
+});
+
+describe("what cannot be packed", () => {
+  const cases: [string, Buffer, string][] = [
+    [
+      "a tar cut in a content",
+      makeTar([{ name: "a", content: noise(2000, "cut") }]).subarray(0, 1200),
+      "ARCHIVE_TRUNCATED",
+    ],
+    ["a tar cut in a header", makeTar([{ name: "a" }]).subarray(0, 100), "ARCHIVE_TRUNCATED"],
+    ["no tar", noise(4096, "no tar"), "ARCHIVE_CORRUPT"],
+    ["a sparse file", makeTar([{ name: "s", typeFlag: "S" }]), "ARCHIVE_UNSUPPORTED_MEMBER"],
+    [
+      "a sparse file of pax",
+      makeTar([{ name: "s", content: "x", pax: { "GNU.sparse.major": "1" } }]),
+      "ARCHIVE_UNSUPPORTED_MEMBER",
+    ],
+    [
+      "an endless extended header",
+      makeTar([{ name: "x", typeFlag: "x", sizeField: 2 ** 30 }]),
+      "ARCHIVE_CORRUPT",
+    ],
+    [
+      "a header behind one block of zeros",
+      Buffer.concat([Buffer.alloc(512), makeTar([{ name: "a" }])]),
+      "ARCHIVE_CORRUPT",
+    ],
+    [
+      "an extended header at the end",
+      makeTar([{ name: "x", typeFlag: "x", content: "9 a=bcde\n" }]),
+      "ARCHIVE_CORRUPT",
+    ],
+  ];
+  test.each(cases)("%s", async (_, tar, code) => {
+    await expect(pack(tar)).rejects.toMatchObject({ code });
+  });
+});
