@@ -4,8 +4,10 @@
  */
 import { constants } from "node:os";
 
-/** Numbers that libuv, and so Node, has no name for, but file systems and modules do give. */
-const MORE_NAMES: readonly (readonly [string, number])[] = [
+/** Names that Node's table lacks, or has after another one for the same number; these are the kernel's. */
+const KERNEL_NAMES: readonly (readonly [string, number])[] = [
+  ["EAGAIN", 11],
+  ["EOPNOTSUPP", 95],
   ["ENOTBLK", 15],
   ["EUCLEAN", 117],
   ["EREMOTEIO", 121],
@@ -18,9 +20,8 @@ const MORE_NAMES: readonly (readonly [string, number])[] = [
   ["EKEYREJECTED", 129],
 ];
 
-// Of two names for one number (EAGAIN and EWOULDBLOCK) the first stays.
 const NAMES = new Map<number, string>();
-for (const [name, errno] of [...Object.entries(constants.errno), ...MORE_NAMES]) {
+for (const [name, errno] of [...KERNEL_NAMES, ...Object.entries(constants.errno)]) {
   if (!NAMES.has(errno)) NAMES.set(errno, name);
 }
 
