@@ -54,7 +54,13 @@ export async function startFarm({ runDir, log, signal }: FarmOptions): Promise<F
   await mkdir(path, { recursive: true });
   const onDeath = (message: string) => log(`farm: ${message}`);
   const starts = [
-    startRegistry({ tools, identity, folder: join(path, "registry"), onDeath, ...(signal ? { signal } : {}) }),
+    startRegistry({
+      tools,
+      identity,
+      folder: join(path, "registry"),
+      onDeath,
+      ...(signal ? { signal } : {}),
+    }),
     startObjectStore({ tools, folder: join(path, "swift"), onDeath, ...(signal ? { signal } : {}) }),
     startFileServer({ root: join(path, "http"), identity }),
   ] as const;

@@ -38,7 +38,10 @@ export interface ObjectStoreStart {
 
 export async function startObjectStore({
   tools,
-  folder, onDeath, signal }: ObjectStoreStart): Promise<ServerProcess & ObjectStore & { port: number }> {
+  folder,
+  onDeath,
+  signal,
+}: ObjectStoreStart): Promise<ServerProcess & ObjectStore & { port: number }> {
   const accessKey = "dutboot:farm";
   const secretKey = randomBytes(18).toString("base64url");
   const etc = join(folder, "etc");

@@ -20,7 +20,10 @@ export interface RegistryStart {
 export async function startRegistry({
   tools,
   identity,
-  folder, onDeath, signal }: RegistryStart): Promise<ServerProcess & { port: number }> {
+  folder,
+  onDeath,
+  signal,
+}: RegistryStart): Promise<ServerProcess & { port: number }> {
   await mkdir(join(folder, "storage"), { recursive: true });
   const configPath = join(folder, "config.json");
   // JSON is YAML, and needs no quoting rules.

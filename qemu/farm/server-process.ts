@@ -65,7 +65,8 @@ export async function startServer(start: ServerStart): Promise<ServerProcess & {
         log.end();
         const how = `it ended with ${signal ?? exitCode}`;
         if (!isReady) fail(how);
-        else if (!stopping && !start.signal?.aborted) start.onDeath(`${start.name}: ${how}; its last lines: ${lastLines.join(" | ")}`);
+        else if (!stopping && !start.signal?.aborted)
+          start.onDeath(`${start.name}: ${how}; its last lines: ${lastLines.join(" | ")}`);
       },
       (error: Error) => {
         clearTimeout(timer);
