@@ -5,13 +5,12 @@
 import { parentPort, workerData } from "node:worker_threads";
 import zstd from "zstd-napi/binding.js";
 
-const LEVEL = 22;
 /** 32 MiB: the kernel allows 128, but holds the window beside the archive and what it unpacks; 1 % larger than with 128. */
 const WINDOW_LOG = 25;
 
-const source = workerData as Uint8Array;
+const { source, level } = workerData as { source: Uint8Array; level: number };
 const context = new zstd.CCtx();
-context.setParameter(zstd.CParameter.compressionLevel, LEVEL);
+context.setParameter(zstd.CParameter.compressionLevel, level);
 context.setParameter(zstd.CParameter.windowLog, WINDOW_LOG);
 // With it, the kernel notices a damaged archive (and says so in its log).
 context.setParameter(zstd.CParameter.checksumFlag, 1);

@@ -10,7 +10,8 @@ import { cacheFolder, fillCached, withLock } from "./build-cache.ts";
 import { BuildError } from "./build-error.ts";
 import { runCommand } from "./run-command.ts";
 
-export type Suite = "trixie" | "bookworm";
+export const SUITES = ["trixie", "bookworm"] as const;
+export type Suite = (typeof SUITES)[number];
 
 export interface DebianPackage {
   name: string;
