@@ -4,10 +4,10 @@
  */
 import { constants } from "node:os";
 
-/** Names that Node's table lacks, or has after another one for the same number; these are the kernel's. */
+/** Names that Node's table lacks, or has after another one for the same number. Errors of Node's own say ENOTSUP for 95. */
 const KERNEL_NAMES: readonly (readonly [string, number])[] = [
   ["EAGAIN", 11],
-  ["EOPNOTSUPP", 95],
+  ["ENOTSUP", 95],
   ["ENOTBLK", 15],
   ["EUCLEAN", 117],
   ["EREMOTEIO", 121],
