@@ -8,6 +8,7 @@ import { type Command, EXIT_CODE_USAGE, runCommand } from "./command.ts";
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import("./start.ts")).startCommand,
   boot: async () => (await import("./boot.ts")).bootCommand,
+  build: async () => (await import("./build.ts")).buildCommand,
   composefs: async () => (await import("./composefs.ts")).composefsCommand,
 };
 
