@@ -12,7 +12,7 @@ import type { HttpClient } from "./http-message.ts";
 import { createOriginFinder } from "./origin-finder.ts";
 import { startTransfer, type TransferContext } from "./transfer.ts";
 
-export type { HttpClient, HttpRequest, HttpResponse } from "./http-message.ts";
+export type { HttpClient, HttpRequest } from "./http-message.ts";
 
 export interface HttpClientOptions {
   /** `host` or `host:port`: plain HTTP and unknown certificates are allowed there. */

@@ -56,7 +56,7 @@ export function missingBytes(download: Download, position: number): number {
 }
 
 /** First byte to ask for, or undefined for a request without Range. */
-export function planRangeStart(download: Download): number | undefined {
+function planRangeStart(download: Download): number | undefined {
   if (download.isRangeDistrusted) return undefined;
   if (download.deliveredBytes > 0 && (download.etag !== undefined || download.hasDigest))
     return nextByte(download);

@@ -22,11 +22,8 @@ import {
 } from "./s3-request.ts";
 import { explainS3Error, parseListPage, type S3ListedObject } from "./s3-xml.ts";
 
-export type { S3Credentials, S3Object } from "./s3-request.ts";
-export type { S3ListedObject } from "./s3-xml.ts";
-
 /** A file is read as `sizeBytes` long, whatever is appended to it meanwhile. */
-export type S3Body = Buffer | { path: string; sizeBytes: number };
+type S3Body = Buffer | { path: string; sizeBytes: number };
 
 export interface S3Client {
   putObject(

@@ -27,8 +27,3 @@ export function computeDigest(bytes: Uint8Array, algorithm: Digest["algorithm"] 
 export function createDigestHash(digest: Digest): Hash {
   return createHash(digest.algorithm);
 }
-
-/** `sha256:` and the first twelve digits: enough for a person to recognise it in a log. */
-export function shortenDigest(digest: string): string {
-  return digest.replace(/^(sha\d+:[0-9a-f]{12})[0-9a-f]+$/, "$1…");
-}

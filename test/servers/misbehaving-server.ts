@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 export type Behaviour = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 
-export interface SeenRequest {
+interface SeenRequest {
   method: string;
   path: string;
   headers: IncomingMessage["headers"];
