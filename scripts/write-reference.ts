@@ -7,27 +7,29 @@ import { BLAMES, ERRORS, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
 import { OPTIONS } from "../agent/job/options.ts";
 
 export function formatOptionReference(): string {
-  const rows = OPTIONS.map(({ name, form, help, isRepeatable }) => {
-    return `| \`${name}=${form.replaceAll("|", "\\|")}\` | ${help}${isRepeatable ? "; repeatable" : ""} |`;
-  });
-  const examples = OPTIONS.map(({ example }) => example);
+  const options = OPTIONS.map(
+    ({ name, form, help, example, isRepeatable }) => `## \`${name}=${form}\`
+
+${help}.${isRepeatable ? " Repeatable." : ""}
+
+\`\`\`
+${example}
+\`\`\`
+`,
+  );
   return `# Options of the kernel command line
 
 Made from \`agent/job/options.ts\` by \`npm run docs\`.
 
-| option | meaning |
-| --- | --- |
-${rows.join("\n")}
+- Words are split as the kernel splits them: white space between them, double quotes keep spaces, round a value
+  (\`dut.run="a b"\`) or round a whole word (\`"dut.run=a b"\`). There is no escape character.
+- Words behind \` -- \` are init's, and not read.
+- Of an option given more than once the last one counts, with a warning; those marked repeatable add up.
+- An unknown \`dut.\` option is an error that names the nearest known one. Parameters without that prefix are left alone,
+  except for the kernel's own \`ip=\` (Documentation/admin-guide/nfs/nfsroot.rst).
+- No secret belongs on a command line: the kernel prints it on the console.
 
-Quotes follow the kernel's rules: \`dut.run="a b"\` and \`"dut.run=a b"\` are the same, and there is no escape character.
-An unknown \`dut.\` option is an error; parameters without that prefix are left alone, except for the kernel's own \`ip=\`.
-
-## Examples
-
-\`\`\`
-${examples.join("\n")}
-\`\`\`
-`;
+${options.join("\n")}`;
 }
 
 export function formatErrorReference(): string {
@@ -49,11 +51,12 @@ ${rows.join("\n")}
 `;
 }
 
-const PAGES = [
-  { path: "../docs/options.md", text: formatOptionReference },
-  { path: "../docs/errors.md", text: formatErrorReference },
+/** Paths from the project's root. */
+export const PAGES = [
+  { path: "docs/options.md", text: formatOptionReference },
+  { path: "docs/errors.md", text: formatErrorReference },
 ];
 
 if (import.meta.main) {
-  for (const { path, text } of PAGES) writeFileSync(new URL(path, import.meta.url), text());
+  for (const { path, text } of PAGES) writeFileSync(new URL(`../${path}`, import.meta.url), text());
 }

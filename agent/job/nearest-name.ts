@@ -2,13 +2,23 @@
  * The known name that a misspelled one most likely meant, by Damerau-Levenshtein distance (restricted edits).
  */
 
-/** Undefined when no name is near enough to be worth a guess. */
-export function findNearestName(wrong: string, known: readonly string[]): string | undefined {
-  const ranked = known
-    .map((name) => ({ name, distance: measureDistance(wrong, name) }))
+/** Longer than any name of ours: more letters change nothing in the order, and the measure is quadratic. */
+const COMPARED_MAX_LENGTH = 64;
+
+/**
+ * Of several names as far away the first. Undefined without any known name, or when more than `maxShare` of the
+ * nearest one's letters would have to change.
+ */
+export function findNearestName(
+  wrong: string,
+  known: readonly string[],
+  { maxShare = Number.POSITIVE_INFINITY }: { maxShare?: number } = {},
+): string | undefined {
+  const [best] = known
+    .map((name) => ({ name, distance: measureDistance(wrong.slice(0, COMPARED_MAX_LENGTH), name) }))
     .sort((a, b) => a.distance - b.distance);
-  const [best] = ranked;
-  return best && best.distance <= Math.max(2, Math.floor(best.name.length / 2)) ? best.name : undefined;
+  if (!best) return undefined;
+  return best.distance <= Math.max(1, best.name.length * maxShare) ? best.name : undefined;
 }
 
 function measureDistance(a: string, b: string): number {

@@ -1,41 +1,55 @@
 /**
  * Readers of option values: text in, value out, or an error that says what was wrong with the text.
+ * They know nothing of options, so that every dialect and the host's commands read the same forms.
  */
-
 import { AgentError } from "../errors.ts";
-import { parseImageReference } from "../oci/reference.ts";
 import type { Artifact, CacheChoice, S3Endpoint, S3Location } from "./job.ts";
+import { findNearestName } from "./nearest-name.ts";
+import { showValue } from "./redact.ts";
 
 /** What is wrong with a value, as the end of "Cannot read …: it …". */
 export class ValueError extends Error {}
-
-export function parseImage(text: string) {
-  return parseImageReference(text);
-}
 
 /** `URL[,to=/path][,sha256=HEX]`: told from the end by their names, so that a URL may hold commas. */
 export function parseArtifact(text: string): Artifact {
   const { head, options } = splitSubOptions(text, ["to", "sha256"]);
   const to = options.get("to") ?? "/";
-  const sha256 = options.get("sha256")?.toLowerCase();
+  const sha256 = options.get("sha256");
   parseUrl(head);
-  if (!to.startsWith("/")) throw new ValueError(`has "to=${to}", which is not an absolute path`);
-  if (sha256 !== undefined && !/^[0-9a-f]{64}$/.test(sha256)) {
-    throw new ValueError(`has "sha256=${sha256}", which is not 64 hex digits`);
-  }
-  return { url: head, to, ...(sha256 !== undefined && { sha256 }) };
+  return {
+    url: head,
+    to: parseAbsolutePath(to, `has "to=${showValue(to)}"`),
+    ...(sha256 !== undefined && { sha256: parseSha256(sha256) }),
+  };
 }
 
 export function parseUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // URL drops white space and control characters without a word; in a job they are a mistake.
+  const url = /[\x00-\x20\x7f]/.test(text) ? null : URL.parse(text);
   if (!url || (url.protocol !== "https:" && url.protocol !== "http:")) {
     throw new ValueError("is not a URL that starts with https:// or http://");
+  }
+  if (url.username || url.password) {
+    throw new ValueError("holds a user name or password, which never go on the command line");
   }
   return url;
 }
 
+function parseSha256(text: string): string {
+  if (!/^[0-9a-fA-F]{64}$/.test(text)) {
+    throw new ValueError(`has "sha256=${showValue(text)}", which is not 64 hex digits`);
+  }
+  return text.toLowerCase();
+}
+
+function parseAbsolutePath(text: string, has: string): string {
+  if (!text.startsWith("/")) throw new ValueError(`${has}, which is not an absolute path`);
+  if (text.split("/").includes("..")) throw new ValueError(`${has}, which holds ".."`);
+  return text;
+}
+
 export function parseEnvironment(text: string): string {
-  if (!/^[^=\0]+=/.test(text)) throw new ValueError("is not NAME=VALUE");
+  if (!/^[^=\s\0]+=/.test(text)) throw new ValueError("is not NAME=VALUE");
   return text;
 }
 
@@ -49,22 +63,31 @@ export function parseS3Location(text: string): S3Location {
   return { bucket: match[1]!, prefix };
 }
 
+/** `[https://]HOST[:PORT][,region=R]`; a path stays for services that live below one. */
 export function parseS3Endpoint(text: string): S3Endpoint {
   const { head, options } = splitSubOptions(text, ["region"]);
-  const url = parseUrl(/^https?:\/\//.test(head) ? head : `https://${head}`);
-  if (url.username || url.password)
-    throw new ValueError("holds credentials, which never go on the command line");
-  return { url: url.href.replace(/\/$/, ""), region: options.get("region") || "us-east-1" };
+  const url = parseUrl(/^[a-z][a-z0-9+.-]*:\/\//i.test(head) ? head : `https://${head}`);
+  if (url.search || url.hash) throw new ValueError("has more than a host and a path");
+  const region = options.get("region") ?? "us-east-1";
+  if (!/^[\w-]+$/.test(region)) throw new ValueError(`has "region=${showValue(region)}", which is no region`);
+  return { url: url.href.replace(/\/+$/, ""), region };
 }
 
+/** `HOST[,HOST]`, in small letters as URLs have them. */
 export function parseHosts(text: string): string[] {
   const hosts = text.split(",").filter((host) => host !== "");
   if (hosts.length === 0) throw new ValueError("names no host");
-  for (const host of hosts) {
-    if (!/^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?$/.test(host))
-      throw new ValueError(`has "${host}", which is not HOST or HOST:PORT`);
-  }
-  return hosts;
+  return hosts.map(parseHost);
+}
+
+function parseHost(text: string): string {
+  const [, port] = /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?$/.exec(text) ?? refuseHost(text);
+  if (port !== undefined && (Number(port) < 1 || Number(port) > 65_535)) refuseHost(text);
+  return text.toLowerCase();
+}
+
+function refuseHost(text: string): never {
+  throw new ValueError(`has "${showValue(text)}", which is not HOST or HOST:PORT`);
 }
 
 const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -83,8 +106,10 @@ export function parseDuration(text: string): number {
 export function parseChoice<Choice extends string>(choices: readonly Choice[]): (text: string) => Choice {
   return (text) => {
     const found = choices.find((choice) => choice === text);
-    if (found === undefined) throw new ValueError(`is not one of ${choices.join(", ")}`);
-    return found;
+    if (found !== undefined) return found;
+    const near = findNearestName(text, choices, { maxShare: 1 / 2 });
+    const guess = near === undefined ? "" : `; the nearest is "${near}"`;
+    throw new ValueError(`is not one of ${choices.join(", ")}${guess}`);
   };
 }
 
@@ -112,19 +137,40 @@ export function parseQuota(text: string): { bytes: number } | { percent: number 
   return { bytes };
 }
 
-/** Known sub-options at the end of a value, `,name=value` each. */
-function splitSubOptions(
+/**
+ * Known sub-options at the end of a value, `,name=value` each.
+ * A tail that looks like a misspelled one is refused: taken as part of a URL it would only fail on the DUT.
+ */
+export function splitSubOptions(
   text: string,
   names: readonly string[],
 ): { head: string; options: Map<string, string> } {
   const options = new Map<string, string>();
   let head = text;
   for (;;) {
-    const match = new RegExp(`^(.*),(${names.join("|")})=([^,]*)$`).exec(head);
-    if (!match) return { head, options };
-    head = match[1]!;
-    if (!options.has(match[2]!)) options.set(match[2]!, match[3]!);
+    const [, before, name, value] = /^(.*),([\w-]+)=([^,]*)$/s.exec(head) ?? [];
+    if (before === undefined || !names.includes(name!)) {
+      refuseMisspelledTail(head, names);
+      return { head, options };
+    }
+    if (options.has(name!)) throw new ValueError(`has "${name}=" more than once`);
+    options.set(name!, value!);
+    head = before;
   }
+}
+
+function refuseMisspelledTail(head: string, names: readonly string[]): void {
+  const [, before, tail, assigned] = /^(.*),\s*([\w-]+)(=[^,]*)?$/s.exec(head) ?? [];
+  if (before === undefined) return;
+  const isMeant =
+    assigned === undefined ? names.includes(tail!) : !before.includes("?") || isNear(tail!, names);
+  if (!isMeant) return;
+  const known = names.map((name) => `${name}=`).join(" and ");
+  throw new ValueError(`ends in ",${tail}": known there are ${known}; a comma of a URL is written %2C`);
+}
+
+function isNear(wrong: string, names: readonly string[]): boolean {
+  return findNearestName(wrong, names, { maxShare: 1 / 3 }) !== undefined;
 }
 
 /** Turns what a reader threw into the words of "Cannot read …: it …". */

@@ -2,6 +2,7 @@
  * The table of `dut.*` options: one entry an option. Reading the command line, `--help` and docs/options.md all come from here.
  */
 import { AgentError } from "../errors.ts";
+import { parseImageReference } from "../oci/reference.ts";
 import type { Job } from "./job.ts";
 import {
   explainValueError,
@@ -10,11 +11,11 @@ import {
   parseDuration,
   parseEnvironment,
   parseHosts,
-  parseImage,
   parseS3Endpoint,
   parseS3Location,
   parseText,
 } from "./option-values.ts";
+import { showValue } from "./redact.ts";
 
 /** The job while it is being read: everything may still be missing. */
 export interface JobDraft extends Omit<Job, "root"> {
@@ -43,7 +44,7 @@ export const OPTIONS: readonly Option[] = [
     help: "The OCI image that is the root: host[:port]/name[:tag][@digest], docker:// may stand in front",
     example: "dut.image=registry.farm:5000/mesa/test-vk:2026-11@sha256:…",
     read: (value, draft) => {
-      draft.root.image = parseImage(value);
+      draft.root.image = parseImageReference(value);
     },
   },
   {
@@ -127,7 +128,7 @@ export function findOption(name: string): Option | undefined {
   return OPTIONS.find((option) => option.name === name);
 }
 
-/** Throws CMDLINE_BAD_VALUE. */
+/** Throws CMDLINE_BAD_VALUE; its hint is the option's example. */
 export function readOption(option: Option, value: string | undefined, draft: JobDraft): void {
   const hint = `Write it as ${option.example}`;
   if (value === undefined) {
@@ -137,7 +138,9 @@ export function readOption(option: Option, value: string | undefined, draft: Job
     option.read(value, draft);
   } catch (error) {
     const why = explainValueError(error);
-    throw new AgentError("CMDLINE_BAD_VALUE", `Cannot read "${option.name}=${value}": ${why}`, { hint });
+    throw new AgentError("CMDLINE_BAD_VALUE", `Cannot read "${option.name}=${showValue(value)}": ${why}`, {
+      hint,
+    });
   }
 }
 

@@ -1,24 +1,88 @@
 /**
- * Secrets that stand where they must not: in URLs of the command line, which the kernel has printed already.
+ * Secrets that stand where they must not: in a command line, which the kernel has printed already, and in what we print of it.
+ * They are told by where they stand (user-info, signing parameters, credentials in headers) or by the name in front of them.
  */
 
-const USER_INFO = /([a-z][a-z0-9+.-]*:\/\/)([^/@\s"]+)@/gi;
-const SIGNED_QUERY =
-  /([?&](?:X-Amz-Signature|X-Amz-Security-Token|token|sig|signature|password|secret)=)[^&\s",]+/gi;
+interface SecretKind {
+  /** Global; the group `keep` stays in front of what is replaced. */
+  pattern: RegExp;
+  /** What a warning calls it. */
+  says: string;
+}
 
-/** The same text with user-info and signing parameters of its URLs replaced. */
+const HIDDEN = "[hidden]";
+
+/** A reader recognises a value by its start; the line itself stands in the log. */
+const SHOWN_MAX_LENGTH = 200;
+
+/** A name that ends in a word for "secret": CI_JOB_TOKEN, s3.secret_key, password; not S3_JWT_FILE, which is a path. */
+const SECRET_NAME =
+  "[\\w.-]*(?:token|secret|passw(?:or)?d|passphrase|jwt|credentials?|(?:api|access|secret|private)_?key)";
+
+const NAMED_LIKE_SECRET = "a variable or option on the command line is named like a secret";
+
+const KINDS: readonly SecretKind[] = [
+  {
+    // Up to the last `@` before the path: a password may hold one.
+    pattern: /(?<keep>[a-z][a-z0-9+.-]*:\/\/)[^/\s"'?#]*@/gi,
+    says: "a URL on the command line holds a user name or password",
+  },
+  {
+    // A signature ends at the next parameter, at a sub-option behind the URL, or with the word.
+    pattern:
+      /(?<keep>[?&][\w.-]*(?:signature|sig|token|secret|password|passwd|credential|jwt|key)=)(?:(?!,\w+=)[^&\s"'])+/gi,
+    says: "a URL on the command line holds a signature or token",
+  },
+  {
+    pattern: /(?<keep>authorization:\s*(?:basic|bearer|token)\s+)[^\s"']+/gi,
+    says: "the command line holds an Authorization header",
+  },
+  {
+    // The one option whose whole value is a variable: its quotes say where the value ends.
+    pattern: new RegExp(`(?<keep>(?:dut\\.env="|"dut\\.env=)${SECRET_NAME}=)[^"]+`, "gi"),
+    says: NAMED_LIKE_SECRET,
+  },
+  {
+    pattern: new RegExp(`(?<keep>(?:^|[\\s"'=])${SECRET_NAME}=)(?:"[^"]*"|'[^']*'|[^\\s"']+)`, "gi"),
+    says: NAMED_LIKE_SECRET,
+  },
+  {
+    pattern: /(?<keep>,(?:fscrypt|encrypt)_key=)[^\s"',]+/g,
+    says: "a volume on the command line holds its key",
+  },
+  {
+    // ALIAS,URL,ACCESS_KEY,SECRET_KEY
+    pattern: /(?<keep>b2c\.minio="?[^,\s"]*,[^,\s"]*,)[^\s"]+/g,
+    says: "b2c.minio holds the keys of an S3 service",
+  },
+];
+
+/** The same text with every secret in it replaced; what is no secret stays readable. */
 export function hideSecrets(text: string): string {
-  return text.replace(USER_INFO, "$1[hidden]@").replace(SIGNED_QUERY, "$1[hidden]");
+  return KINDS.reduce(
+    (clean, { pattern }) =>
+      clean.replace(pattern, (found, ...groups) => {
+        const { keep } = groups.at(-1) as { keep: string };
+        return `${keep}${HIDDEN}${found.endsWith("@") ? "@" : ""}`;
+      }),
+    text,
+  );
 }
 
 /** A warning for each kind of secret in the line; never the secret. */
 export function findSecrets(line: string): string[] {
-  const warnings: string[] = [];
-  const where =
-    "the kernel has printed it on the console already; give it as a credential (docs/credentials.md)";
-  if (line.search(USER_INFO) !== -1)
-    warnings.push(`a URL on the command line holds a user name or password: ${where}`);
-  if (line.search(SIGNED_QUERY) !== -1)
-    warnings.push(`a URL on the command line holds a signature or token: ${where}`);
-  return warnings;
+  const found = KINDS.filter(({ pattern }) => line.search(pattern) !== -1).map(({ says }) => says);
+  return [...new Set(found)].map(
+    (says) =>
+      `${says}: the kernel has printed it on the console already; give it as a credential (docs/credentials.md)`,
+  );
+}
+
+/** For messages: without secrets, without control characters, at most some hundred characters. */
+export function showValue(text: string): string {
+  const clean = hideSecrets(text).replace(
+    /[\x00-\x1f\x7f]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+  return clean.length > SHOWN_MAX_LENGTH ? `${clean.slice(0, SHOWN_MAX_LENGTH)}…` : clean;
 }

@@ -9,7 +9,7 @@ const HEX = "ab".repeat(32);
 describe("a job", () => {
   it("is read whole", () => {
     const line = [
-      "console=ttyS0 quiet ip=dhcp b2c.run=x",
+      "console=ttyS0 quiet ip=dhcp b2c.run=x rdut.image=y dut=z",
       `dut.image=docker://registry.farm:5000/mesa/vk:1@sha256:${HEX}`,
       `dut.artifact=https://a.farm/x,y.tar.zst,sha256=${HEX.toUpperCase()},to=/opt`,
       "dut.artifact=http://a.farm/b.tar",
@@ -54,7 +54,11 @@ describe("complaints", () => {
     ["quiet", ["CMDLINE_MISSING_OPTION"], /"dut.image"/],
     [`${IMAGE} dut.iamge=x`, ["CMDLINE_UNKNOWN_OPTION"], /nearest known one is "dut.image"/],
     [`${IMAGE} dut.timout=5s`, ["CMDLINE_UNKNOWN_OPTION"], /"dut.timeout"/],
-    [`${IMAGE} dut.zzzzzzzzzzzzzzzz=1`, ["CMDLINE_UNKNOWN_OPTION"], /no such option$/],
+    [`${IMAGE} dut.zzzzzzzzzzzzzzzz=1`, ["CMDLINE_UNKNOWN_OPTION"], /nearest known one is "dut\./],
+    [`${IMAGE} dut.`, ["CMDLINE_UNKNOWN_OPTION"], /"dut\."/],
+    [`${IMAGE} dut.on-exit=halt`, ["CMDLINE_UNKNOWN_OPTION"], /"dut.on_exit"/],
+    [`${IMAGE} dut.Image=x/y`, ["CMDLINE_UNKNOWN_OPTION"], /"dut.image"/],
+    [`${IMAGE} dut.imagex`, ["CMDLINE_UNKNOWN_OPTION"], /"dut.image"/],
     [`${IMAGE} dut.timeout`, ["CMDLINE_BAD_VALUE"], /has no value/],
     [`${IMAGE} dut.timeout=15`, ["CMDLINE_BAD_VALUE"], /90s/],
     [`${IMAGE} dut.timeout=0s`, ["CMDLINE_BAD_VALUE"], /between/],
@@ -64,10 +68,34 @@ describe("complaints", () => {
     [`${IMAGE} dut.artifact=ftp://a/b.tar`, ["CMDLINE_BAD_VALUE"], /https:\/\//],
     [`${IMAGE} dut.artifact=https://a/b.tar,to=opt`, ["CMDLINE_BAD_VALUE"], /absolute/],
     [`${IMAGE} dut.artifact=https://a/b.tar,sha256=12`, ["CMDLINE_BAD_VALUE"], /64 hex/],
+    [`${IMAGE} dut.artifact=https://a/b.tar,too=/opt`, ["CMDLINE_BAD_VALUE"], /to= and sha256=/],
+    [`${IMAGE} dut.artifact=https://a/b.tar,sha265=12`, ["CMDLINE_BAD_VALUE"], /to= and sha256=/],
+    [`${IMAGE} dut.artifact=https://a/b.tar?x=1,too=/opt`, ["CMDLINE_BAD_VALUE"], /to= and sha256=/],
+    [`${IMAGE} dut.artifact=https://a/b.tar,to=/a,to=/b`, ["CMDLINE_BAD_VALUE"], /more than once/],
+    [`${IMAGE} dut.artifact=https://a/b.tar,to=/a/../../b`, ["CMDLINE_BAD_VALUE"], /"\.\."/],
+    [`${IMAGE} dut.artifact=https://a/b.tar,to=`, ["CMDLINE_BAD_VALUE"], /absolute/],
+    [`${IMAGE} dut.artifact=https://u:hunter2@a/b.tar`, ["CMDLINE_BAD_VALUE"], /password/],
+    [`${IMAGE} dut.artifact="https://a/b c.tar"`, ["CMDLINE_BAD_VALUE"], /not a URL/],
+    [`${IMAGE} dut.artifact=/b.tar`, ["CMDLINE_BAD_VALUE"], /https:\/\//],
+    [`${IMAGE} dut.env=NAME`, ["CMDLINE_BAD_VALUE"], /NAME=VALUE/],
+    [`${IMAGE} dut.env="A B=c"`, ["CMDLINE_BAD_VALUE"], /NAME=VALUE/],
     [`${IMAGE} dut.env==x`, ["CMDLINE_BAD_VALUE"], /NAME=VALUE/],
     [`${IMAGE} dut.results=results/x dut.s3=https://s`, ["CMDLINE_BAD_VALUE"], /s3:\/\/BUCKET/],
     [`${IMAGE} dut.results=s3://results/x`, ["CMDLINE_MISSING_OPTION"], /dut.s3/],
-    [`${IMAGE} dut.s3=https://key:secret@s3.farm`, ["CMDLINE_BAD_VALUE"], /credentials/],
+    [`${IMAGE} dut.s3=https://key:secret@s3.farm`, ["CMDLINE_BAD_VALUE"], /password/],
+    [`${IMAGE} dut.s3=https://s3.farm,regio=eu`, ["CMDLINE_BAD_VALUE"], /region=/],
+    [`${IMAGE} dut.s3=ftp://s3.farm`, ["CMDLINE_BAD_VALUE"], /https:\/\//],
+    [`${IMAGE} dut.s3=https://s3.farm?x`, ["CMDLINE_BAD_VALUE"], /more than a host/],
+    [`${IMAGE} dut.results=s3://Up_per/x dut.s3=https://s`, ["CMDLINE_BAD_VALUE"], /lower-case/],
+    [`${IMAGE} dut.results=bad`, ["CMDLINE_BAD_VALUE", "CMDLINE_MISSING_OPTION"], /s3:\/\/BUCKET/],
+    [`${IMAGE} dut.insecure=a:0`, ["CMDLINE_BAD_VALUE"], /HOST:PORT/],
+    [`${IMAGE} dut.insecure=a:70000`, ["CMDLINE_BAD_VALUE"], /HOST:PORT/],
+    [`${IMAGE} ip=10.0.0.256`, ["NETWORK_BAD_PARAMETER"], /10.0.0.256/],
+    [`${IMAGE} dut.timeout=1.5h`, ["CMDLINE_BAD_VALUE"], /1h30m/],
+    [`${IMAGE} dut.timeout=-5s`, ["CMDLINE_BAD_VALUE"], /90s/],
+    [`${IMAGE} dut.on_exit=powerof`, ["CMDLINE_BAD_VALUE"], /nearest is "poweroff"/],
+    [`dut.image`, ["CMDLINE_BAD_VALUE"], /has no value/],
+    [`dut.image=`, ["CMDLINE_BAD_VALUE"], /./],
     [`${IMAGE} dut.insecure=,`, ["CMDLINE_BAD_VALUE"], /no host/],
     [`${IMAGE} dut.insecure=http://x/`, ["CMDLINE_BAD_VALUE"], /HOST/],
     [`${IMAGE} dut.run=""`, ["CMDLINE_BAD_VALUE"], /empty/],
@@ -81,7 +109,15 @@ describe("complaints", () => {
     const { job, errors } = readDutDialect(line);
     expect(errors.map(({ code }) => code)).toEqual(codes);
     expect(errors[0]!.message).toMatch(words);
+    expect(errors[0]!.message).not.toContain("hunter2");
     expect(job).toBeUndefined();
+  });
+
+  it("shows an example of the option with every bad value", () => {
+    for (const { name, example } of OPTIONS) {
+      const [error] = readDutDialect(`${name}=`).errors;
+      expect(error).toMatchObject({ code: "CMDLINE_BAD_VALUE", hint: `Write it as ${example}` });
+    }
   });
 
   it("has the examples of the table without any", () => {
@@ -97,7 +133,10 @@ describe("complaints", () => {
 describe("warnings", () => {
   it.each([
     [`${IMAGE} dut.timeout=1s dut.timeout=2s`, /more than once/],
-    [`${IMAGE} dut.artifact=https://u:hunter2@a/b.tar`, /user name or password/],
+    [`${IMAGE} proxy=https://u:hunter2@a/b.tar`, /user name or password/],
+    [`${IMAGE} dut.env=CI_JOB_TOKEN=hunter2`, /named like a secret/],
+    [`${IMAGE} -- dut.run=ls`, /dut.run stands behind "--"/],
+    [`${IMAGE} ${"x".repeat(3000)}`, /drop the rest/],
     [`${IMAGE} dut.artifact=https://a/b.tar?X-Amz-Signature=hunter2`, /signature/],
     [`${IMAGE} ${"x".repeat(1900)}`, /cut it at 2048/],
   ])("%s", (line, words) => {
@@ -111,7 +150,7 @@ describe("warnings", () => {
 
 describe("the plan", () => {
   it("lists every phase in order and says what has nothing to do", () => {
-    const { job } = readDutDialect(`${IMAGE} dut.artifact=https://u:p@a/b.tar`);
+    const { job } = readDutDialect(`${IMAGE} dut.artifact=https://a/b.tar?sig=hunter2`);
     const plan = planPhases(job!);
     expect(plan.map(({ name }) => name)).toEqual([
       "machine",
@@ -122,7 +161,7 @@ describe("the plan", () => {
       "upload",
       "end",
     ]);
-    expect(plan[3]!.does).toEqual(["unpack https://[hidden]@a/b.tar at /"]);
+    expect(plan[3]!.does).toEqual(["unpack https://a/b.tar?sig=[hidden] at /"]);
     expect(plan[5]!.does).toEqual([]);
   });
 });

@@ -1,0 +1,23 @@
+/**
+ * What is suspicious about a command line as a text, whatever its dialect: secrets in it, and its length.
+ * x86 kernels cut at COMMAND_LINE_SIZE without a word (arch/x86/include/asm/setup.h); other architectures differ.
+ */
+import { CMDLINE_MAX_BYTES, CMDLINE_WARN_BYTES } from "../limits.ts";
+import { findSecrets } from "./redact.ts";
+
+export function findLineWarnings(line: string): string[] {
+  return [...findSecrets(line), ...warnOfLength(line.trimEnd())];
+}
+
+function warnOfLength(line: string): string[] {
+  const bytes = Buffer.byteLength(line);
+  if (bytes < CMDLINE_WARN_BYTES) return [];
+  // Its last byte is the NUL.
+  if (bytes >= CMDLINE_MAX_BYTES - 1)
+    return [
+      `the command line has ${bytes} bytes: x86 kernels keep ${CMDLINE_MAX_BYTES - 1} and drop the rest`,
+    ];
+  return [
+    `the command line has ${bytes} bytes: x86 kernels cut it at ${CMDLINE_MAX_BYTES}, many boot loaders earlier`,
+  ];
+}
