@@ -106,6 +106,8 @@ export function createTarReader(
   parser._applyLongHeaders = () => {
     applyLongHeaders();
     const header = parser._header!;
+    // Archives of old mark directories by the slash alone; tar-stream means to see that, but looks too late.
+    if (header.type === "file" && header.name.endsWith("/")) header.type = "directory";
     // As in Go's archive/tar and GNU tar: what is no file has no content, whatever its size field says.
     if (header.type !== "file" && header.type !== "contiguous-file") header.size = 0;
     if (zeroBlocks > 0) throw corrupt("a member follows an end mark");
@@ -170,6 +172,13 @@ function keepRest({ _buffer: buffer }: Parser): void {
 
 function describeFailure(error: Error, entries: number): AgentError {
   if (error instanceof AgentError) return error;
+  // tar-stream's own bound, 4 MiB, which it holds before ours is asked.
+  if (error.message === "Header exceeds max size") {
+    return new AgentError(
+      "ARCHIVE_LIMIT_EXCEEDED",
+      "Cannot read a tar archive: a header has more than 4 MiB",
+    );
+  }
   if (entries > 0) return corrupt(error.message, error);
   return new AgentError(
     "ARCHIVE_UNKNOWN_FORMAT",
