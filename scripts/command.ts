@@ -4,6 +4,9 @@
  */
 import { parseArgs } from "node:util";
 import { explainValueError, parseDuration } from "../agent/job/option-values.ts";
+import { EXIT_CODE_NO_VERDICT } from "../agent/wire/exit-code.ts";
+import { EXIT_CODE_STOPPED } from "../qemu/boot-dut.ts";
+import { InterruptError } from "./interrupt.ts";
 
 export interface CommandOption {
   type: "string" | "boolean";
@@ -67,7 +70,10 @@ export function parseCommandInput(command: Command, words: readonly string[]): C
   };
 }
 
-/** Parses, shows help or runs; a wrong call is told on stderr and gives EXIT_CODE_USAGE. */
+/**
+ * Parses, shows help or runs. A wrong call gives EXIT_CODE_USAGE; whatever else is thrown is told on stderr and gives the
+ * code of a failed farm, since no test can have had its say.
+ */
 export async function runCommand(command: Command, words: readonly string[]): Promise<number> {
   try {
     const input = parseCommandInput(command, words);
@@ -75,9 +81,16 @@ export async function runCommand(command: Command, words: readonly string[]): Pr
     process.stdout.write(formatCommandHelp(command));
     return 0;
   } catch (error) {
-    if (!(error instanceof UsageError)) throw error;
-    console.error(`dutboot: ${error.message}`);
-    return EXIT_CODE_USAGE;
+    if (error instanceof UsageError) {
+      console.error(`dutboot: ${error.message}`);
+      return EXIT_CODE_USAGE;
+    }
+    if (error instanceof InterruptError) {
+      console.error(`dutboot: ${error.message}`);
+      return EXIT_CODE_STOPPED;
+    }
+    console.error("dutboot:", error);
+    return EXIT_CODE_NO_VERDICT;
   }
 }
 

@@ -2,6 +2,7 @@
  * The `dutboot` command of the host: a table of subcommands, each in a file of its own.
  * Help comes from the same records as the parsers, so it cannot drift from them.
  */
+import { formatOptionHelp } from "../agent/job/options.ts";
 import { type Command, EXIT_CODE_USAGE, runCommand } from "./command.ts";
 
 /** Loaded when needed: one command's libraries do not slow down another. */
@@ -20,6 +21,9 @@ async function formatHelp(): Promise<string> {
     "",
     "Commands:",
     ...commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`),
+    "",
+    "Options of the kernel command line (docs/options.md):",
+    formatOptionHelp(),
     "",
     "`dutboot COMMAND --help` shows a command's options and examples.",
     "Exit codes: the test's own up to 200; 201 infra, 202 job, 203 test, 204 config, 205 bug; 2 for a wrong call.",

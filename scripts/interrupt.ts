@@ -4,7 +4,10 @@
  */
 import { EXIT_CODE_STOPPED } from "../qemu/boot-dut.ts";
 
-const STOP_MAX_MS = 20_000;
+const STOP_MAX_MS = 8_000;
+
+/** The reason of the signal that `catchInterrupts` gives. */
+export class InterruptError extends Error {}
 
 /** Aborts at the first of the signals; the process ends by itself once everything has stopped. */
 export function catchInterrupts(): AbortSignal {
@@ -13,7 +16,7 @@ export function catchInterrupts(): AbortSignal {
     // `on`, not `once`: npm passes on the Ctrl-C that the terminal has sent us already.
     process.on(name, () => {
       if (controller.signal.aborted) return;
-      controller.abort(new Error(`Stopped by ${name}`));
+      controller.abort(new InterruptError(`Stopped by ${name}`));
       setTimeout(() => process.exit(EXIT_CODE_STOPPED), STOP_MAX_MS).unref();
     });
   }

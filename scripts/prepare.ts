@@ -26,8 +26,6 @@ export interface BootFiles {
 }
 
 export interface FarmGoods {
-  toolsRoot: ToolsRoot;
-  bootFiles: BootFiles;
   /** OCI layout of the test job's image. */
   image: string;
   artifact: TestArtifact;
@@ -54,7 +52,8 @@ export async function prepareKernel(): Promise<Pick<BootFiles, "kernel" | "modul
 
 /** Kernel, modules and the agent's initrd. */
 export async function prepareBootFiles(): Promise<BootFiles> {
-  return { ...(await prepareKernel()), initrd: await prepareInitrd() };
+  const [kernel, initrd] = await Promise.all([prepareKernel(), prepareInitrd()]);
+  return { ...kernel, initrd };
 }
 
 async function prepareInitrd(): Promise<string> {
@@ -65,19 +64,17 @@ async function prepareInitrd(): Promise<string> {
   return image;
 }
 
-/** Everything the farm's test job needs, made side by side: most of it is waiting for the network. */
+/** What the farm offers to the test job, made side by side: most of it is waiting for the network. */
 export async function prepareFarmGoods(signal?: AbortSignal): Promise<FarmGoods> {
-  const [toolsRoot, bootFiles, image, artifact] = await Promise.all([
-    prepareToolsRoot(signal),
-    prepareBootFiles(),
+  const [image, artifact] = await Promise.all([
     ensureTestImage(logTo(signal)),
     ensureTestArtifact(signal ? { signal } : {}),
   ]);
-  return { toolsRoot, bootFiles, image, artifact };
+  return { image, artifact };
 }
 
 /** What the boot tests find ready. */
 export async function prepareBootTests(): Promise<void> {
-  const { toolsRoot } = await prepareFarmGoods();
+  const [toolsRoot] = await Promise.all([prepareToolsRoot(), prepareBootFiles(), prepareFarmGoods()]);
   await ensureBusyboxImage(toolsRoot, logTo());
 }

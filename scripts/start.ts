@@ -10,7 +10,7 @@ import { pushImage } from "../qemu/test-image/push-image.ts";
 import { type Command, type CommandInput, runCommand, UsageError } from "./command.ts";
 import { completeFarmJob, type FarmFacts } from "./farm-job.ts";
 import { catchInterrupts } from "./interrupt.ts";
-import { type FarmGoods, prepareFarmGoods, say } from "./prepare.ts";
+import { type BootFiles, prepareBootFiles, prepareFarmGoods, say } from "./prepare.ts";
 import { claimRun, MACHINE_OPTIONS, repeatBoots, runDut, showPath } from "./run-dut.ts";
 
 const BUCKET = "results";
@@ -34,57 +34,65 @@ export const startCommand: Command = {
 
 async function startOnFarm(input: CommandInput): Promise<number> {
   if (input.operands.length > 1) throw new UsageError("Cannot tell the command line: quote it as one word");
-  const signal = catchInterrupts();
+  const interrupt = catchInterrupts();
+  const failure = new AbortController();
+  const signal = AbortSignal.any([interrupt, failure.signal]);
   const runDirectory = await claimRun();
-  const goods = await prepareFarmGoods(signal);
-  const farm = await startFarm({ runDir: runDirectory.path, log: say, signal });
+  const farmUp = openFarm(runDirectory, signal);
   try {
-    const facts = await stockFarm(farm, goods, signal);
-    return await repeatBoots(input, signal, (count) =>
+    const [bootFiles, { farm, facts }] = await Promise.all([prepareBootFiles(), farmUp]);
+    return await repeatBoots(input, signal, async (count) => {
       // The farm's state stands in the first run's directory; each boot has one of its own.
-      bootOnFarm({
-        farm,
-        goods,
-        facts,
-        input,
-        signal,
-        claim: () => (count === 1 ? Promise.resolve(runDirectory) : claimRun()),
-      }),
-    );
+      const ownDirectory = count === 1 ? runDirectory : await claimRun();
+      return bootOnFarm({ farm, bootFiles, facts, input, signal, runDirectory: ownDirectory });
+    });
   } finally {
-    await farm.stop();
+    // A farm that is still on its way up stops at once.
+    failure.abort(new Error("The farm is not needed any more"));
+    const farm = await farmUp.then(
+      ({ farm }) => farm,
+      () => undefined,
+    );
+    await farm?.stop();
   }
 }
 
-/** Puts the image, the artifact and a place for results into the farm. */
-async function stockFarm(farm: Farm, { image, artifact }: FarmGoods, signal: AbortSignal) {
+interface StockedFarm {
+  farm: Farm;
+  facts: Omit<FarmFacts, "resultsPrefix">;
+}
+
+/** A farm with the image, the artifact and a place for results. */
+async function openFarm({ path }: RunDirectory, signal: AbortSignal): Promise<StockedFarm> {
+  const [farm, { image, artifact }] = await Promise.all([
+    startFarm({ runDir: path, log: say, signal }),
+    prepareFarmGoods(signal),
+  ]);
   const [digest] = await Promise.all([
     pushImage(farm, image, IMAGE_NAME, { signal }),
     farm.http.publish(artifact.path, ARTIFACT_NAME),
     farm.s3.createBucket(BUCKET),
   ]);
   say(`farm: stocked with ${IMAGE_NAME} and ${ARTIFACT_NAME}`);
-  return {
+  const facts = {
     image: `${farm.registry.guestAddress}/${IMAGE_NAME}@${digest}`,
     artifact: { url: `${farm.https.guestUrl}/${ARTIFACT_NAME}`, sha256: artifact.sha256 },
     s3Url: farm.s3.guestUrl,
     s3Region: farm.s3.region,
     resultsBucket: BUCKET,
     plainHosts: [farm.s3.guestUrl, farm.http.guestUrl].map((url) => new URL(url).host),
-  } satisfies Partial<FarmFacts>;
+  };
+  return { farm, facts };
 }
 
-interface FarmBoot {
-  farm: Farm;
-  goods: FarmGoods;
-  facts: Omit<FarmFacts, "resultsPrefix">;
+interface FarmBoot extends StockedFarm {
+  bootFiles: BootFiles;
   input: CommandInput;
   signal: AbortSignal;
-  claim: () => Promise<RunDirectory>;
+  runDirectory: RunDirectory;
 }
 
-async function bootOnFarm({ farm, goods, facts, input, signal, claim }: FarmBoot): Promise<BootResult> {
-  const runDirectory = await claim();
+function bootOnFarm({ farm, facts, bootFiles, input, signal, runDirectory }: FarmBoot): Promise<BootResult> {
   const line = input.operands[0];
   const job = completeFarmJob(line, { ...facts, resultsPrefix: runDirectory.id });
   if (line !== undefined) for (const word of job.added) say(`job: from the farm: ${word}`);
@@ -93,9 +101,9 @@ async function bootOnFarm({ farm, goods, facts, input, signal, claim }: FarmBoot
   say(`job: credentials by an extra initrd archive: ${credentials.map(([name]) => name).join(", ")}`);
   return runDut(
     {
-      toolsRoot: goods.toolsRoot,
-      kernel: goods.bootFiles.kernel,
-      initrds: [goods.bootFiles.initrd, goods.bootFiles.modules],
+      toolsRoot: farm.tools,
+      kernel: bootFiles.kernel,
+      initrds: [bootFiles.initrd, bootFiles.modules],
       commandLine: job.commandLine,
       extraFiles: credentials.map(([name, text]) => ({
         path: `${CREDENTIALS_FOLDER}/${name}`,
