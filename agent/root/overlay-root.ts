@@ -16,6 +16,8 @@ import { createUnpackPool, type UnpackPool } from "./unpack-pool.ts";
 export interface OverlayDriverOptions {
   /** On a file system with xattrs; layers go into `layers/` below it. */
   storeDir: string;
+  /** Workers to share with others; absent: own ones. */
+  pool?: UnpackPool;
   /** For tests: mounts as kernels before 6.8 must. */
   onlyClassicMount?: boolean;
 }
@@ -26,9 +28,9 @@ interface OverlayLayer {
   unpacked: UnpackResult;
 }
 
-export function createOverlayDriver({ storeDir, onlyClassicMount }: OverlayDriverOptions): RootDriver {
+export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
+  const { storeDir, pool = createUnpackPool(), onlyClassicMount = false } = options;
   const layersDir = join(storeDir, "layers");
-  const pool = createUnpackPool();
   const known = new WeakMap<RootLayer, OverlayLayer>();
   let nextNumber = 0;
 
@@ -77,7 +79,7 @@ export function createOverlayDriver({ storeDir, onlyClassicMount }: OverlayDrive
       );
       prepareUpper(seen, options);
       const paths = seen.map(({ path }) => path);
-      mountOverlay({ ...options, layersDir, layers: paths, onlyClassic: onlyClassicMount ?? false });
+      mountOverlay({ ...options, layersDir, layers: paths, onlyClassic: onlyClassicMount });
       return createMountedRoot(options.target, pool);
     },
   };

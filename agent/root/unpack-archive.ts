@@ -27,8 +27,9 @@ export async function unpackArchive(
   chunks: AsyncIterable<Buffer>,
   counts: UnpackCounts,
 ): Promise<UnpackResult> {
+  const to = splitMemberPath(job.to);
   const rootFd = openSync(job.rootPath, O_DIRECTORY);
-  const writer = new TreeWriter(rootFd, { kind: job.kind, to: splitMemberPath(job.to) });
+  const writer = new TreeWriter(rootFd, { kind: job.kind, to });
   try {
     const source = createCheckedSource(job, chunks);
     const diffId = await unpackStream(job, source, writer, counts).catch((error: unknown) =>

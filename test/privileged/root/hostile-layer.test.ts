@@ -1,0 +1,253 @@
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Member } from "../../unit/archive/tar-builder.ts";
+import { createScratch, type Scratch } from "./scratch.ts";
+import { listTree } from "./tree-listing.ts";
+
+let scratch: Scratch;
+let outside: string;
+beforeAll(() => {
+  scratch = createScratch();
+  outside = join(scratch.path, "outside");
+  mkdirSync(outside);
+  writeFileSync(join(outside, "victim"), "untouched");
+});
+afterAll(() => scratch.close());
+
+async function unpack(members: readonly Member[]): Promise<string[]> {
+  await scratch.addMembers(scratch.createDriver(), members);
+  return listTree(scratch.layerPath(0)).slice(1);
+}
+
+/** Nothing outside of the layer may ever change. */
+function expectUntouched(): void {
+  expect(listTree(outside)).toEqual(["/ dir 755 0:0", '/victim file 644 0:0 "untouched"']);
+}
+
+const dir = (path: string, more: Partial<Member> = {}): Member => ({ path, type: "directory", ...more });
+const link = (path: string, linkPath: string): Member => ({ path, type: "symlink", linkPath });
+const hardlink = (path: string, linkPath: string): Member => ({ path, type: "hardlink", linkPath });
+
+describe("refused", () => {
+  const cases: Record<string, [code: string, members: () => Member[]]> = {
+    "C01 a path upwards": ["ARCHIVE_UNSAFE_MEMBER", () => [{ path: "../victim", content: "x" }]],
+    "C01 a path upwards in the middle": [
+      "ARCHIVE_UNSAFE_MEMBER",
+      () => [{ path: "a/../../victim", content: "x" }],
+    ],
+    "C01 the root replaced by a link": ["ARCHIVE_UNSAFE_MEMBER", () => [link("./", outside)]],
+    "C01 the root replaced by a file": ["ARCHIVE_UNSAFE_MEMBER", () => [{ path: ".", content: "x" }]],
+    "C02 a way through a file": ["ARCHIVE_BAD_MEMBER", () => [{ path: "a" }, { path: "a/b" }]],
+    "C02 links in a circle": ["ARCHIVE_BAD_MEMBER", () => [link("a", "b"), link("b", "a"), { path: "a/x" }]],
+    "C04 a hard link upwards": ["ARCHIVE_UNSAFE_MEMBER", () => [hardlink("a", "../../outside/victim")]],
+    "C04 a hard link to a file of the host": [
+      "ARCHIVE_BAD_MEMBER",
+      () => [hardlink("a", join(outside, "victim"))],
+    ],
+    "C04 a hard link through a link to the host": [
+      "ARCHIVE_BAD_MEMBER",
+      () => [link("out", outside), hardlink("a", "out/victim")],
+    ],
+    "C04 a hard link to a directory": ["ARCHIVE_BAD_MEMBER", () => [dir("d"), hardlink("a", "d")]],
+    "C05 a hard link to nothing": ["ARCHIVE_BAD_MEMBER", () => [hardlink("a", "b")]],
+    "C05 a hard link to itself alone": ["ARCHIVE_BAD_MEMBER", () => [hardlink("a", "b"), hardlink("b", "a")]],
+    "C07 a whiteout of nothing": ["ARCHIVE_BAD_MEMBER", () => [{ path: "d/.wh." }]],
+    "C07 a whiteout of the directory itself": ["ARCHIVE_BAD_MEMBER", () => [{ path: "d/.wh.." }]],
+    "C07 a whiteout of the directory above": ["ARCHIVE_BAD_MEMBER", () => [{ path: "d/.wh..." }]],
+    "C11 a name too long": [
+      "ARCHIVE_LIMIT_EXCEEDED",
+      () => [{ path: "x", pax: [["path", "n".repeat(256)]] }],
+    ],
+    "C11 a path too deep": [
+      "ARCHIVE_LIMIT_EXCEEDED",
+      () => [{ path: "x", pax: [["path", "d/".repeat(2100)]] }],
+    ],
+  };
+
+  it.each(Object.entries(cases))("%s", async (_name, [code, members]) => {
+    const driver = scratch.createDriver();
+    await expect(scratch.addMembers(driver, members())).rejects.toMatchObject({ code });
+    expect(listTree(join(scratch.storeDir, "layers")).slice(1)).toEqual([]);
+    expectUntouched();
+  });
+});
+
+describe("kept inside", () => {
+  it("C01 absolute paths", async () => {
+    expect(await unpack([{ path: join(outside, "victim"), content: "evil" }])).toContain(
+      `${outside}/victim file 644 0:0 "evil"`,
+    );
+    expectUntouched();
+  });
+
+  it("C02 a file written through an absolute link", async () => {
+    const inside = outside.slice(1);
+    const members = [dir(`${inside}/`), link("out", outside), { path: "out/victim", content: "evil" }];
+    expect(await unpack(members)).toContain(`${outside}/victim file 644 0:0 "evil"`);
+    expectUntouched();
+  });
+
+  it("C02 a link that leads nowhere inside is no way to the host", async () => {
+    await expect(
+      unpack([link("out", outside), { path: "out/victim", content: "evil" }]),
+    ).rejects.toMatchObject({
+      code: "ARCHIVE_BAD_MEMBER",
+    });
+    expectUntouched();
+  });
+
+  it("C02 a link that climbs", async () => {
+    const climbing = [link("up", "../../../../../../.."), { path: "up/victim", content: "evil" }];
+    expect(await unpack(climbing)).toContain('/victim file 644 0:0 "evil"');
+    expectUntouched();
+  });
+
+  it("C02 a file written over a link replaces the link", async () => {
+    const members = [link("f", join(outside, "victim")), { path: "f", content: "evil" }];
+    expect(await unpack(members)).toEqual(['/f file 644 0:0 "evil"']);
+    expectUntouched();
+  });
+
+  it("C02 a file written over a FIFO, which would wait for ever if opened", async () => {
+    expect(
+      await unpack([
+        { path: "f", type: "fifo" },
+        { path: "f", content: "x" },
+      ]),
+    ).toEqual(['/f file 644 0:0 "x"']);
+  });
+
+  it("C02 a file written over a hard link leaves the other name alone", async () => {
+    const members = [{ path: "a", content: "one" }, hardlink("b", "a"), { path: "b", content: "two" }];
+    expect(await unpack(members)).toEqual(['/a file 644 0:0 "one"', '/b file 644 0:0 "two"']);
+  });
+
+  it("C03 a directory swapped for a link while it is in use", async () => {
+    const members = [
+      dir("d/"),
+      { path: "d/a", content: "1" },
+      link("d", outside),
+      dir("d/"),
+      { path: "d/b", content: "2" },
+    ];
+    expect(await unpack(members)).toEqual(["/d dir 755 0:0", '/d/b file 644 0:0 "2"']);
+    expectUntouched();
+  });
+
+  it("C03 a parent swapped for a link to another directory of the layer", async () => {
+    const members = [
+      dir("a/"),
+      dir("a/b/"),
+      { path: "a/b/x" },
+      dir("c/"),
+      dir("c/b/"),
+      link("a", "c"),
+      { path: "a/b/y" },
+    ];
+    expect(await unpack(members)).toEqual([
+      "/a -> c 0:0",
+      "/c dir 755 0:0",
+      "/c/b dir 755 0:0",
+      '/c/b/y file 644 0:0 ""',
+    ]);
+  });
+
+  it("C03 the times of a directory that was swapped are nobody else's", async () => {
+    const members = [dir("a/", { mtime: 1 }), dir("c/", { mtime: 2 }), link("a", "c")];
+    await unpack(members);
+    expect(statSync(join(scratch.layerPath(0), "c")).mtimeMs).toBe(2000);
+  });
+
+  it("C04 a hard link to a link is a name of the link itself", async () => {
+    const lines = await unpack([link("l", join(outside, "victim")), hardlink("h", "l")]);
+    expect(lines).toEqual(
+      [`/h -> ${outside}/victim 0:0 links=2`, `/l -> ${outside}/victim 0:0 links=2`].map((line) =>
+        line.replace(/ 0:0/, " 0:0"),
+      ),
+    );
+    expectUntouched();
+  });
+
+  it("C05 a hard link before its target", async () => {
+    const lines = await unpack([hardlink("a/link", "b/file"), dir("b/"), { path: "b/file", content: "x" }]);
+    expect(lines.filter((line) => line.includes("links=2"))).toHaveLength(2);
+  });
+
+  it("C05 a hard link before its target gives way to a later member of its name", async () => {
+    const lines = await unpack([
+      hardlink("a", "b"),
+      { path: "a", content: "own" },
+      { path: "b", content: "x" },
+    ]);
+    expect(lines).toEqual(['/a file 644 0:0 "own"', '/b file 644 0:0 "x"']);
+  });
+
+  it("C06 names that only look the same", async () => {
+    const members = [
+      { path: "caf\xc3\xa9", content: "1" },
+      { path: "cafe\xcc\x81", content: "2" },
+      { path: "CAF\xc3\xa9", content: "3" },
+    ];
+    expect(await unpack(members)).toHaveLength(3);
+  });
+
+  it("C08 overlayfs's attributes are not taken from an image", async () => {
+    const driver = scratch.createDriver();
+    const layer = await scratch.addMembers(driver, [
+      dir("d/", {
+        pax: [
+          ["SCHILY.xattr.trusted.overlay.opaque", "y"],
+          ["SCHILY.xattr.trusted.mine", "z"],
+        ],
+      }),
+      {
+        path: "f",
+        pax: [
+          ["SCHILY.xattr.trusted.overlay.redirect", "/etc/shadow"],
+          ["SCHILY.xattr.trusted.overlay.metacopy", ""],
+        ],
+      },
+    ]);
+    expect(listTree(scratch.layerPath(0)).slice(1)).toEqual([
+      "/d dir 755 0:0 trusted.mine=7a",
+      '/f file 644 0:0 ""',
+    ]);
+    expect(layer.warnings).toEqual(['3 × attribute "trusted.overlay.*" not kept: they are overlayfs\'s own']);
+  });
+
+  it("C08 devices and set-id bits are data", async () => {
+    const members: Member[] = [
+      { path: "null", type: "char", device: [1, 3], mode: 0o666 },
+      { path: "su", mode: 0o4755, uid: 0, content: "x" },
+      { path: "sg", mode: 0o2755, uid: 4, gid: 5, content: "x" },
+    ];
+    expect(await unpack(members)).toEqual([
+      "/null char 1:3 666 0:0",
+      '/sg file 2755 4:5 "x"',
+      '/su file 4755 0:0 "x"',
+    ]);
+  });
+
+  it("C14 absolute links stay as they are", async () => {
+    expect(await unpack([link("bin", "/usr/bin"), link("up", "../../x")])).toEqual([
+      "/bin -> /usr/bin 0:0",
+      "/up -> ../../x 0:0",
+    ]);
+  });
+
+  it("takes a directory that holds itself by a link, and removes it again", async () => {
+    const members = [
+      dir("a/"),
+      link("a/self", "."),
+      { path: "a/self/self/self/f", content: "x" },
+      { path: "a", content: "now a file" },
+    ];
+    expect(await unpack(members)).toEqual(['/a file 644 0:0 "now a file"']);
+  });
+});
+
+it("the host is as it was", () => {
+  expect(readFileSync(join(outside, "victim"), "utf8")).toBe("untouched");
+  expect(existsSync("/victim")).toBe(false);
+});

@@ -1,0 +1,17 @@
+/** tar-stream decodes pax values as UTF-8: cap_setuid's byte 0x80 came out as ef bf bd, and files lost their capability. */
+import { expect, it } from "vitest";
+import { createTarReader } from "../../../agent/archive/tar-reader.ts";
+import { buildTar } from "../../unit/archive/tar-builder.ts";
+
+it("keeps byte 0x80 of a capability", () => {
+  const capability = Buffer.from("0100000280000000000000000000000000000000", "hex");
+  const seen: (string | undefined)[] = [];
+  const reader = createTarReader({
+    onEntry: ({ xattrs }) => seen.push(xattrs.get("security.capability")?.toString("hex")),
+    onContent() {},
+    onEntryEnd() {},
+  });
+  reader.write(buildTar([{ path: "newuidmap", pax: [["SCHILY.xattr.security.capability", capability]] }]));
+  reader.end();
+  expect(seen).toEqual([capability.toString("hex")]);
+});
