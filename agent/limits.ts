@@ -157,7 +157,7 @@ export const NETWORK_OTHERS_WAIT_MS = 1_500;
 export const NETWORK_POLL_MS = 200;
 /** Rare enough for a slow console, frequent enough that nobody takes the wait for a hang. */
 export const NETWORK_PROGRESS_MS = 5_000;
-/** A walk over all devices costs some 10 ms. */
+/** A look at all devices costs some 10 ms. */
 export const NETWORK_RESCAN_MS = 1_000;
 /** An `ip` command only talks to the kernel. */
 export const NETWORK_COMMAND_MS = 10_000;

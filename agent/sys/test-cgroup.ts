@@ -78,11 +78,6 @@ function readAvailableBytes(): number {
   return Number(kibibytes ?? 0) * 1024;
 }
 
-/** The agent is the last process the kernel should pick when memory runs out; children inherit this. */
-export function protectFromOomKiller(): void {
-  writeFileSync("/proc/self/oom_score_adj", "-900");
-}
-
 function listChildren(directory: string): string[] {
   if (!existsSync(directory)) return [];
   return readdirSync(directory, { withFileTypes: true })

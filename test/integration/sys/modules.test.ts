@@ -1,0 +1,88 @@
+/**
+ * Which modules are tried, in which order, and that nothing about them is fatal: on a made-up machine whose modules no
+ * kernel takes. That they load for real is shown by every boot.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { createModuleLoader, type ModuleLoader } from "../../../agent/sys/modules.ts";
+
+let directory: string;
+let logs: string[];
+let loader: ModuleLoader;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "dutboot-modules-"));
+  logs = [];
+  const log = (line: string) => logs.push(line);
+  loader = createModuleLoader({
+    log: { debug: log, info: log, warn: log },
+    modulesPath: join(directory, "modules"),
+    sysfsPath: join(directory, "sys"),
+    settleMs: 1,
+  });
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(join(directory, path)), { recursive: true });
+  writeFileSync(join(directory, path), text);
+}
+
+function addDevice(bus: string, name: string, modalias: string): void {
+  write(`sys/bus/${bus}/devices/${name}/modalias`, `${modalias}\n`);
+}
+
+function addModules(): void {
+  write("modules/modules.alias", "alias pci:v00001AF4d* virtio_pci\nalias virtio:d00000001v* virtio_net\n");
+  write(
+    "modules/modules.dep",
+    "k/virtio_pci.ko: k/virtio_ring.ko k/virtio.ko\nk/virtio_ring.ko: k/virtio.ko\nk/virtio.ko:\nk/virtio_net.ko.xz:\nk/gone.ko:\n",
+  );
+  write("modules/modules.builtin", "k/ext4.ko\n");
+  for (const name of ["virtio_pci", "virtio_ring", "virtio", "virtio_net"])
+    write(`modules/k/${name}.ko`, "no module");
+}
+
+/** The modules that the kernel was asked to take, in order. */
+const tried = () => logs.flatMap((line) => /^modules: (\S+) cannot be loaded/.exec(line)?.[1] ?? []);
+
+test("what a device needs, dependencies first, each once", async () => {
+  addModules();
+  addDevice("pci", "0000:00:01.0", "pci:v00001AF4d00001041");
+  addDevice("pci", "0000:00:02.0", "pci:v00001AF4d00001042");
+  addDevice("platform", "x", "platform:unknown");
+  expect(await loader.loadForDevices()).toEqual([]);
+  expect(tried()).toEqual(["virtio", "virtio_ring", "virtio_pci"]);
+});
+
+test("a device that appears later is found by the next call, and nothing is tried twice", async () => {
+  addModules();
+  addDevice("pci", "0000:00:01.0", "pci:v00001AF4d00001041");
+  await loader.loadForDevices();
+  logs.length = 0;
+  addDevice("virtio", "virtio0", "virtio:d00000001v00001AF4");
+  await loader.loadForDevices();
+  // In the index with .xz, in the folder without.
+  expect(tried()).toEqual(["virtio_net"]);
+});
+
+test("by name: built in, unknown, missing its file", async () => {
+  addModules();
+  expect(await loader.load("ext4")).toBe(true);
+  expect(await loader.load("nosuch")).toBe(false);
+  expect(await loader.load("gone")).toBe(false);
+  expect(logs).toEqual([
+    "modules: nosuch is not in this kernel",
+    "modules: gone is in the index, but its file is missing",
+  ]);
+});
+
+test("a machine without modules says so once", async () => {
+  addDevice("pci", "0000:00:01.0", "pci:v00001AF4d00001041");
+  await loader.loadForDevices();
+  await loader.loadForDevices();
+  expect(logs).toEqual([expect.stringContaining("only built-in drivers are there")]);
+});
