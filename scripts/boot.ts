@@ -5,7 +5,7 @@
 import { resolve } from "node:path";
 import type { Command, CommandInput } from "./command.ts";
 import { UsageError } from "./command.ts";
-import { catchInterrupts } from "./interrupt.ts";
+import { catchInterrupts, unlessAborted } from "./interrupt.ts";
 import { prepareBootFiles, prepareToolsRoot } from "./prepare.ts";
 import { claimRun, MACHINE_OPTIONS, repeatBoots, runDut } from "./run-dut.ts";
 
@@ -33,7 +33,7 @@ async function bootAsAsked(input: CommandInput): Promise<number> {
   }
   const signal = catchInterrupts();
   const toolsRoot = await prepareToolsRoot(signal);
-  const { kernel, initrds } = await chooseBootFiles(input);
+  const { kernel, initrds } = await unlessAborted(chooseBootFiles(input), signal);
   return repeatBoots(input, signal, async () => {
     const runDirectory = await claimRun();
     return runDut(

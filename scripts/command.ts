@@ -87,7 +87,8 @@ export async function runCommand(command: Command, words: readonly string[]): Pr
     }
     if (error instanceof InterruptError) {
       console.error(`dutboot: ${error.message}`);
-      return EXIT_CODE_STOPPED;
+      // Everything that wants an end in order has had it; a build that still runs would keep us here.
+      process.exit(EXIT_CODE_STOPPED);
     }
     console.error("dutboot:", error);
     return EXIT_CODE_NO_VERDICT;

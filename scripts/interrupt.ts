@@ -22,3 +22,16 @@ export function catchInterrupts(): AbortSignal {
   }
   return controller.signal;
 }
+
+/** Rejects with the signal's reason as soon as it aborts, even if `work` cannot be stopped. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = () => aborted.reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  try {
+    return await Promise.race([work, aborted.promise]);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}

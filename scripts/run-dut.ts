@@ -88,8 +88,11 @@ export async function runDut(
     onCommand: (command) => console.log(`QEMU command, to paste:\n${command}\n`),
     onConsole: (chunk) => process.stdout.write(chunk),
   });
-  await onEnd?.(result);
-  console.log(formatBootReport(result, showPath(path)).join("\n"));
+  try {
+    if (!run.signal.aborted) await onEnd?.(result);
+  } finally {
+    console.log(formatBootReport(result, showPath(path)).join("\n"));
+  }
   return result;
 }
 
@@ -135,6 +138,8 @@ export async function repeatBoots(
 ): Promise<number> {
   const times = parseCount("times", input.text("times") ?? "1");
   const results: BootResult[] = [];
+  // A stop before the first boot is no success.
+  signal.throwIfAborted();
   while (results.length < times && !signal.aborted) results.push(await boot(results.length + 1));
   if (times > 1) console.log(formatSeries(results).join("\n"));
   return results.find(({ exitCode }) => exitCode !== 0)?.exitCode ?? 0;

@@ -9,7 +9,7 @@ import type { RunDirectory } from "../qemu/run-directory.ts";
 import { pushImage } from "../qemu/test-image/push-image.ts";
 import { type Command, type CommandInput, runCommand, UsageError } from "./command.ts";
 import { completeFarmJob, type FarmFacts } from "./farm-job.ts";
-import { catchInterrupts } from "./interrupt.ts";
+import { catchInterrupts, unlessAborted } from "./interrupt.ts";
 import { type BootFiles, prepareBootFiles, prepareFarmGoods, say } from "./prepare.ts";
 import { claimRun, MACHINE_OPTIONS, repeatBoots, runDut, showPath } from "./run-dut.ts";
 
@@ -40,7 +40,10 @@ async function startOnFarm(input: CommandInput): Promise<number> {
   const runDirectory = await claimRun();
   const farmUp = openFarm(runDirectory, signal);
   try {
-    const [bootFiles, { farm, facts }] = await Promise.all([prepareBootFiles(), farmUp]);
+    const [bootFiles, { farm, facts }] = await unlessAborted(
+      Promise.all([prepareBootFiles(), farmUp]),
+      signal,
+    );
     return await repeatBoots(input, signal, async (count) => {
       // The farm's state stands in the first run's directory; each boot has one of its own.
       const ownDirectory = count === 1 ? runDirectory : await claimRun();
