@@ -7,9 +7,14 @@ import { createDigestHash, parseDigest } from "../oci/digest.ts";
 import type { UnpackJob } from "./unpack-job.ts";
 
 /** For messages: a layer by its digest, an artifact by its place. */
-export function nameOfJob({ kind, digest, to }: UnpackJob): string {
-  if (kind === "layer") return `layer ${digest ? `"${digest}"` : "without a digest"}`;
+export function nameOfJob({ kind, digest, diffId, to }: UnpackJob): string {
+  if (isLayer({ kind, diffId })) return `layer ${digest ? `"${digest}"` : "without a digest"}`;
   return `the artifact for "${to}"`;
+}
+
+/** Of what ends as objects only layers come with a DiffID. */
+function isLayer({ kind, diffId }: { kind: UnpackJob["kind"]; diffId?: string | undefined }): boolean {
+  return kind === "layer" || (kind === "objects" && diffId !== undefined);
 }
 
 export interface CheckedSource extends AsyncIterable<Buffer> {
@@ -23,10 +28,9 @@ export interface CheckedSource extends AsyncIterable<Buffer> {
 export function createCheckedSource(job: UnpackJob, chunks: AsyncIterable<Buffer>): CheckedSource {
   const expected = job.digest === undefined ? undefined : readDigest(job.digest);
   const hash = expected && createDigestHash(expected);
-  const codes =
-    job.kind === "layer"
-      ? ({ size: "LAYER_SIZE_MISMATCH", digest: "LAYER_DIGEST_MISMATCH" } as const)
-      : ({ size: "ARTIFACT_SIZE_MISMATCH", digest: "ARTIFACT_DIGEST_MISMATCH" } as const);
+  const codes = isLayer(job)
+    ? ({ size: "LAYER_SIZE_MISMATCH", digest: "LAYER_DIGEST_MISMATCH" } as const)
+    : ({ size: "ARTIFACT_SIZE_MISMATCH", digest: "ARTIFACT_DIGEST_MISMATCH" } as const);
   const iterator = chunks[Symbol.asyncIterator]();
   let bytesIn = 0;
 

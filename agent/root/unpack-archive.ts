@@ -2,15 +2,16 @@
  * The whole way of an archive: checked, decompressed, checked again, read as tar and written below a directory, as it streams.
  * Memory is a few buffers, whatever the size. Runs in a worker thread (unpack-worker.ts), as every step is synchronous work.
  */
+import { createHash } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { checkRatio, decompress } from "../archive/decompress.ts";
 import { COMPRESSION_MAGIC_BYTES, detectCompression } from "../archive/detect-compression.ts";
-import { createTarReader } from "../archive/tar-reader.ts";
+import { createTarReader, type TarVisitor } from "../archive/tar-reader.ts";
 import { AgentError } from "../errors.ts";
 import { O_DIRECTORY } from "../kernel/syscalls.ts";
-import { createDigestHash } from "../oci/digest.ts";
 import { type CheckedSource, createCheckedSource, nameOfJob, readDigest } from "./checked-source.ts";
 import { splitMemberPath } from "./member-path.ts";
+import { ObjectCollector } from "./object-collector.ts";
 import { TreeWriter } from "./tree-writer.ts";
 import type { UnpackJob, UnpackResult } from "./unpack-job.ts";
 import { decompressXz } from "./xz-process.ts";
@@ -27,17 +28,20 @@ export async function unpackArchive(
   chunks: AsyncIterable<Buffer>,
   counts: UnpackCounts,
 ): Promise<UnpackResult> {
+  if (job.kind === "objects") {
+    const collector = new ObjectCollector(job.rootPath);
+    try {
+      const diffId = await readArchive(job, chunks, collector, counts);
+      return collector.finish(diffId!);
+    } finally {
+      collector.close();
+    }
+  }
   const to = splitMemberPath(job.to);
   const rootFd = openSync(job.rootPath, O_DIRECTORY);
   const writer = new TreeWriter(rootFd, { kind: job.kind, to });
   try {
-    const source = createCheckedSource(job, chunks);
-    const diffId = await unpackStream(job, source, writer, counts).catch((error: unknown) =>
-      blameDownloadFirst(error, source),
-    );
-    await source.drain();
-    source.verify();
-    verifyDiffId(job, diffId);
+    await readArchive(job, chunks, writer, counts);
     return writer.finish();
   } finally {
     writer.close();
@@ -45,25 +49,46 @@ export async function unpackArchive(
   }
 }
 
-/** Gives the digest of the uncompressed tar where one is expected. */
+/** What takes an archive's members and counts them. */
+type Taker = TarVisitor & { readonly files: number };
+
+/** Reads all of it and checks all that was promised; gives the digest of the tar where it was asked for. */
+async function readArchive(
+  job: UnpackJob,
+  chunks: AsyncIterable<Buffer>,
+  taker: Taker,
+  counts: UnpackCounts,
+): Promise<string | undefined> {
+  const source = createCheckedSource(job, chunks);
+  const diffId = await unpackStream(job, source, taker, counts).catch((error: unknown) =>
+    blameDownloadFirst(error, source),
+  );
+  await source.drain();
+  source.verify();
+  if (job.diffId !== undefined) verifyDiffId(job, diffId);
+  return diffId;
+}
+
+/** Gives the digest of the uncompressed tar where one is expected, and of objects, whose tree is named by it. */
 async function unpackStream(
   job: UnpackJob,
   source: CheckedSource,
-  writer: TreeWriter,
+  taker: Taker,
   counts: UnpackCounts,
 ): Promise<string | undefined> {
-  const expected = job.diffId === undefined ? undefined : readDigest(job.diffId);
-  const hash = expected && createDigestHash(expected);
-  const reader = createTarReader(writer);
+  const isWanted = job.diffId !== undefined || job.kind === "objects";
+  const algorithm = job.diffId === undefined ? "sha256" : readDigest(job.diffId).algorithm;
+  const hash = isWanted ? createHash(algorithm) : undefined;
+  const reader = createTarReader(taker);
   for await (const chunk of await openTar(source)) {
     hash?.update(chunk);
     counts.bytesOut += chunk.length;
     checkRatio(source.bytesIn, counts.bytesOut);
     reader.write(chunk);
-    counts.files = writer.files;
+    counts.files = taker.files;
   }
   reader.end();
-  return expected && `${expected.algorithm}:${hash!.digest("hex")}`;
+  return hash && `${algorithm}:${hash.digest("hex")}`;
 }
 
 async function openTar(source: CheckedSource): Promise<AsyncIterable<Buffer>> {

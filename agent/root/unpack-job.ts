@@ -3,11 +3,15 @@
  * Buffers travel by transfer and come back empty: whoever holds one may use it, and their number bounds the memory.
  */
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
+import type { StagedObject } from "./object-keeper.ts";
 
 export interface UnpackJob {
-  /** A layer obeys whiteouts and replaces what it meets; an artifact leaves directories of the root as they are. */
-  kind: "layer" | "artifact";
-  /** No path of the archive leads out of this directory. */
+  /**
+   * A layer obeys whiteouts and replaces what it meets; an artifact leaves directories of the root as they are;
+   * objects are what the archive's files hold, without its paths.
+   */
+  kind: "layer" | "artifact" | "objects";
+  /** No path of the archive leads out of this directory. For objects: the folder they are staged in. */
   rootPath: string;
   /** Where in the root the archive's own root is. */
   to: string;
@@ -26,6 +30,16 @@ export interface UnpackResult {
   /** Layer: directories that members lie in, but that are no members themselves; latin1 paths. */
   impliedDirectories: string[];
   warnings: string[];
+  /** Objects: what the archive was taken apart into. */
+  collected?: CollectedArchive;
+}
+
+export interface CollectedArchive {
+  /** Digest of the uncompressed tar. */
+  diffId: string;
+  /** As composefs/layer-tree.ts encodes it. */
+  tree: Uint8Array;
+  staged: StagedObject[];
 }
 
 export type ToWorker =
