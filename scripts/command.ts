@@ -23,6 +23,8 @@ export interface Command {
   /** What follows the options: `-- 'COMMAND LINE'`. */
   operands?: string;
   options: Readonly<Record<string, CommandOption>>;
+  /** Lines of text below the summary. */
+  notes?: readonly string[];
   /** Whole lines that work when pasted. */
   examples: readonly string[];
   /** Returns the exit code. */
@@ -105,6 +107,7 @@ export function formatCommandHelp(command: Command): string {
     `Usage: dutboot ${command.name} [OPTION…]${command.operands ? ` ${command.operands}` : ""}`,
     "",
     command.summary,
+    ...(command.notes ? ["", ...command.notes] : []),
     ...(rows.length > 0
       ? ["", "Options:", ...rows.map(([left, right]) => `  ${left!.padEnd(width)}  ${right}`)]
       : []),

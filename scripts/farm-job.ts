@@ -6,6 +6,8 @@
 import { parseCommandLine } from "../agent/job/command-line.ts";
 
 export interface FarmFacts {
+  /** What stands for a name in braces in a line: `{registry}`. */
+  addresses: Readonly<Record<string, string>>;
   image: string;
   artifact: { url: string; sha256: string };
   s3Url: string;
@@ -31,7 +33,7 @@ const TEST_JOB = (farm: FarmFacts): string[] => [
 
 /** Completes `line`; without one the test job is taken. */
 export function completeFarmJob(line: string | undefined, farm: FarmFacts): FarmJob {
-  const job = line ?? TEST_JOB(farm).join(" ");
+  const job = line === undefined ? TEST_JOB(farm).join(" ") : fillAddresses(line, farm.addresses);
   const given = new Set(parseCommandLine(job).parameters.map(({ name }) => name));
   const ofFarm: Record<string, string> = {
     "dut.image": farm.image,
@@ -45,4 +47,11 @@ export function completeFarmJob(line: string | undefined, farm: FarmFacts): Farm
     .map(([name, value]) => `${name}=${value}`);
   // In front: what follows a ` -- ` in the line is not for us.
   return { commandLine: [...added, job].join(" "), added };
+}
+
+/** A brace that names nothing of the farm is the job's own: a shell's `${NAME}`, JSON. */
+function fillAddresses(line: string, addresses: Readonly<Record<string, string>>): string {
+  return line.replaceAll(/(?<!\$)\{(\w+)\}/g, (text, name: string) =>
+    Object.hasOwn(addresses, name) ? addresses[name]! : text,
+  );
 }

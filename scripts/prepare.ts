@@ -28,6 +28,8 @@ export interface BootFiles {
 export interface FarmGoods {
   /** OCI layout of the test job's image. */
   image: string;
+  /** OCI layout of an image of one busybox. */
+  tinyImage: string;
   artifact: TestArtifact;
 }
 
@@ -64,17 +66,17 @@ async function prepareInitrd(): Promise<string> {
   return image;
 }
 
-/** What the farm offers to the test job, made side by side: most of it is waiting for the network. */
+/** What the farm offers to jobs, made side by side: most of it is waiting for the network. */
 export async function prepareFarmGoods(signal?: AbortSignal): Promise<FarmGoods> {
-  const [image, artifact] = await Promise.all([
+  const [image, tinyImage, artifact] = await Promise.all([
     ensureTestImage(logTo(signal)),
+    prepareToolsRoot(signal).then((toolsRoot) => ensureBusyboxImage(toolsRoot, logTo(signal))),
     ensureTestArtifact(signal ? { signal } : {}),
   ]);
-  return { image, artifact };
+  return { image, tinyImage, artifact };
 }
 
 /** What the boot tests find ready. */
 export async function prepareBootTests(): Promise<void> {
-  const [toolsRoot] = await Promise.all([prepareToolsRoot(), prepareBootFiles(), prepareFarmGoods()]);
-  await ensureBusyboxImage(toolsRoot, logTo());
+  await Promise.all([prepareBootFiles(), prepareFarmGoods()]);
 }

@@ -15,6 +15,7 @@ import { claimRun, MACHINE_OPTIONS, repeatBoots, runDut, showPath } from "./run-
 
 const BUCKET = "results";
 const IMAGE_NAME = "dutboot/vulkan:trixie";
+const TINY_IMAGE_NAME = "dutboot/busybox:1";
 const ARTIFACT_NAME = "install.tar.zst";
 const CREDENTIALS_FOLDER = "etc/dutboot/credentials";
 
@@ -26,8 +27,13 @@ export const startCommand: Command = {
   examples: [
     "npm start",
     `npm start -- 'dut.run="vulkaninfo --summary" dut.timeout=5m'`,
-    `npm start -- 'dut.image=HOST/NAME:TAG dut.run="echo hello > /results/hello"'`,
-    "npm start -- --times 50 --memory 1024",
+    `npm start -- 'dut.image={registry}/dutboot/busybox:1 dut.run="echo hello > /results/hello"'`,
+    `npm start -- 'dut.artifact={https}/install.tar.zst dut.run=/install/run-vulkaninfo.sh dut.env=A=1'`,
+    `npm start -- --times 50 --memory 1024 'dut.image={registry}/dutboot/busybox:1 dut.run=true'`,
+  ],
+  notes: [
+    "Without a line the test job runs. A line of one's own may name the farm's servers as {registry}, {http}, {https} and",
+    "{s3}; what it does not say of dut.image, dut.s3, dut.results and dut.insecure is the farm's.",
   ],
   run: startOnFarm,
 };
@@ -67,17 +73,24 @@ interface StockedFarm {
 
 /** A farm with the image, the artifact and a place for results. */
 async function openFarm({ path }: RunDirectory, signal: AbortSignal): Promise<StockedFarm> {
-  const [farm, { image, artifact }] = await Promise.all([
+  const [farm, { image, tinyImage, artifact }] = await Promise.all([
     startFarm({ runDir: path, log: say, signal }),
     prepareFarmGoods(signal),
   ]);
   const [digest] = await Promise.all([
     pushImage(farm, image, IMAGE_NAME, { signal }),
+    pushImage(farm, tinyImage, TINY_IMAGE_NAME, { signal }),
     farm.http.publish(artifact.path, ARTIFACT_NAME),
     farm.s3.createBucket(BUCKET),
   ]);
-  say(`farm: stocked with ${IMAGE_NAME} and ${ARTIFACT_NAME}`);
+  say(`farm: stocked with ${IMAGE_NAME}, ${TINY_IMAGE_NAME} and ${ARTIFACT_NAME}`);
   const facts = {
+    addresses: {
+      registry: farm.registry.guestAddress,
+      http: farm.http.guestUrl,
+      https: farm.https.guestUrl,
+      s3: farm.s3.guestUrl,
+    },
     image: `${farm.registry.guestAddress}/${IMAGE_NAME}@${digest}`,
     artifact: { url: `${farm.https.guestUrl}/${ARTIFACT_NAME}`, sha256: artifact.sha256 },
     s3Url: farm.s3.guestUrl,

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { completeFarmJob, type FarmFacts } from "../../../scripts/farm-job.ts";
 
 const FARM: FarmFacts = {
+  addresses: { registry: "10.0.2.2:1", https: "https://10.0.2.2:2" },
   image: "10.0.2.2:1/t@sha256:0",
   artifact: { url: "https://10.0.2.2:2/install.tar.zst", sha256: "ab" },
   s3Url: "http://10.0.2.2:3",
@@ -13,6 +14,9 @@ const FARM: FarmFacts = {
 
 const OF_FARM =
   "dut.image=10.0.2.2:1/t@sha256:0 dut.s3=http://10.0.2.2:3,region=r dut.results=s3://results/run-1 dut.insecure=10.0.2.2:3";
+
+/** Braces that are the job's own. */
+const SHELL_BRACES = `dut.run="echo $\{registry} {other} {}"`;
 
 describe("completeFarmJob", () => {
   it("gives the test job where no line is given", () => {
@@ -29,6 +33,14 @@ describe("completeFarmJob", () => {
 
   it("leaves results alone when the S3 service is not the farm's", () => {
     expect(completeFarmJob("dut.image=x dut.s3=y", FARM).added).toEqual(["dut.insecure=10.0.2.2:3"]);
+  });
+
+  it.for([
+    ["dut.image={registry}/a:1", "dut.image=10.0.2.2:1/a:1"],
+    ["dut.artifact={https}/a.tar,to=/{registry}", "dut.artifact=https://10.0.2.2:2/a.tar,to=/10.0.2.2:1"],
+    [SHELL_BRACES, SHELL_BRACES],
+  ])("fills the farm's addresses into %s", ([line, filled]) => {
+    expect(completeFarmJob(line!, FARM).commandLine.endsWith(filled!)).toBe(true);
   });
 
   it("reads the line as the kernel does", () => {
