@@ -218,3 +218,5 @@ export const RANGE_REQUEST_COST_BYTES = 64 * KiB;
 export const PARTIAL_PULL_MAX_SHARE = 0.8;
 /** Between two parts of a multipart answer. */
 export const MULTIPART_HEADER_MAX_BYTES = 8 * KiB;
+/** A frame decoded in one piece; the packers' are 64 KiB on average and 4 MiB at most. */
+export const FRAME_IN_MEMORY_MAX_BYTES = 8 * MiB;

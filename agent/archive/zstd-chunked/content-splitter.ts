@@ -35,18 +35,65 @@ export class ContentSplitter {
     this.#reset();
   }
 
+  /** The sums live in locals for the length of a run without zeros: the loop runs once for every byte packed. */
   push(bytes: Uint8Array): void {
-    for (let index = 0; index < bytes.length; index++) {
-      const byte = bytes[index]!;
-      if (byte === 0) {
-        this.#zeroBytes++;
-        if (this.#zeroBytes === HOLE_BYTES) this.#cut();
-        else if (this.#zeroBytes === CHUNK_MAX_BYTES) this.#endHole();
-        continue;
+    let index = 0;
+    while (index < bytes.length) {
+      if (bytes[index] === 0) {
+        index = this.#countZeros(bytes, index);
+      } else {
+        if (this.#zeroBytes > 0) this.#endZeros();
+        index = this.#addRun(bytes, index);
       }
-      if (this.#zeroBytes > 0) this.#endZeros();
-      this.#add(byte);
     }
+  }
+
+  #countZeros(bytes: Uint8Array, from: number): number {
+    let index = from;
+    while (index < bytes.length && bytes[index] === 0) {
+      index++;
+      this.#zeroBytes++;
+      if (this.#zeroBytes === HOLE_BYTES) this.#cut();
+      else if (this.#zeroBytes === CHUNK_MAX_BYTES) this.#endHole();
+    }
+    return index;
+  }
+
+  /** Adds bytes up to a border, to a long run of zeros, or to the end. */
+  #addRun(bytes: Uint8Array, from: number): number {
+    const chunk = this.#chunk;
+    const window = this.#window;
+    const end = Math.min(bytes.length, from + CHUNK_MAX_BYTES - this.#chunkBytes);
+    const chunkStart = this.#chunkBytes - from;
+    let windowAt = this.#windowAt;
+    let sum1 = this.#sum1;
+    let sum2 = this.#sum2;
+    let index = from;
+    /** Zeros before this are known to be no hole. */
+    let dataEnd = from;
+    let isBorder = false;
+    while (index < end && !isBorder) {
+      const byte = bytes[index]!;
+      if (byte === 0 && index >= dataEnd) {
+        dataEnd = endOfShortRun(bytes, index);
+        // It may become a hole: to be counted first.
+        if (dataEnd === index) break;
+      }
+      chunk[chunkStart + index] = byte;
+      const dropped = window[windowAt]!;
+      window[windowAt] = byte;
+      windowAt = (windowAt + 1) & (WINDOW_BYTES - 1);
+      sum1 = (sum1 + byte - dropped) | 0;
+      sum2 = (sum2 + sum1 - WINDOW_BYTES * (dropped + CHARACTER_OFFSET)) | 0;
+      isBorder = (sum2 & SPLIT_MASK) === SPLIT_MASK;
+      index++;
+    }
+    this.#windowAt = windowAt;
+    this.#sum1 = sum1;
+    this.#sum2 = sum2;
+    this.#chunkBytes = chunkStart + index;
+    if (isBorder || this.#chunkBytes === CHUNK_MAX_BYTES) this.#cut();
+    return index;
   }
 
   /** Ends the file; the splitter is ready for the next. */
@@ -102,4 +149,11 @@ export class ContentSplitter {
     this.#chunkBytes = 0;
     this.#onChunk({ bytes, isZeros: false });
   }
+}
+
+/** The end of a run of zeros too short for a hole, or its start when it is long or reaches the end of the bytes. */
+function endOfShortRun(bytes: Uint8Array, start: number): number {
+  const limit = Math.min(bytes.length, start + HOLE_BYTES);
+  for (let index = start + 1; index < limit; index++) if (bytes[index] !== 0) return index;
+  return start;
 }
