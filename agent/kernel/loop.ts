@@ -7,7 +7,6 @@ import { isKernelError } from "./errno.ts";
 import { O_CLOEXEC } from "./files.ts";
 import { ioctl } from "./machine.ts";
 
-const LOOP_CLR_FD = 0x4c01;
 const LOOP_CONFIGURE = 0x4c0a;
 const LOOP_CTL_GET_FREE = 0x4c82;
 
@@ -64,15 +63,5 @@ export function attachLoop(
     }
   } finally {
     closeSync(controlFd);
-  }
-}
-
-/** Detaches the file from a device that somebody else left behind. */
-export function detachLoop(path: string): void {
-  const deviceFd = openSync(path, constants.O_RDONLY | O_CLOEXEC);
-  try {
-    ioctl(deviceFd, LOOP_CLR_FD);
-  } finally {
-    closeSync(deviceFd);
   }
 }

@@ -6,18 +6,8 @@ import { closeSync } from "node:fs";
 import { call, callAsync, type Path, pathWord, type Word } from "./door.ts";
 import { AT_FDCWD } from "./files.ts";
 
+/** More of these are in include/uapi/linux/mount.h; those are here that somebody needs. */
 export const MS_RDONLY = 1;
-export const MS_NOSUID = 2;
-export const MS_NODEV = 4;
-export const MS_NOEXEC = 8;
-export const MS_REMOUNT = 32;
-export const MS_NOATIME = 1024;
-export const MS_BIND = 4096;
-export const MS_MOVE = 8192;
-export const MS_REC = 16384;
-export const MS_PRIVATE = 1 << 18;
-export const MS_SLAVE = 1 << 19;
-export const MS_SHARED = 1 << 20;
 
 export interface MountRequest {
   /** A device, a directory to bind, or any name for file systems that have no source. */
@@ -71,11 +61,6 @@ export function umount(target: Path, options: UmountOptions = {}): void {
   call("umount2", [pathWord(target), umountFlags(options)], target);
 }
 
-/** As `umount`, off the main thread: writing back a disk takes its time. */
-export async function umountAsync(target: Path, options: UmountOptions = {}): Promise<void> {
-  await callAsync("umount2", [pathWord(target), umountFlags(options)], target);
-}
-
 function umountFlags({ lazy = false, force = false }: UmountOptions): number {
   return UMOUNT_NOFOLLOW | (lazy ? MNT_DETACH : 0) | (force ? MNT_FORCE : 0);
 }
@@ -87,23 +72,14 @@ const FSCONFIG_SET_STRING = 1;
 const FSCONFIG_SET_FD = 5;
 const FSCONFIG_CMD_CREATE = 6;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
-const OPEN_TREE_CLONE = 1;
-const OPEN_TREE_CLOEXEC = 0o2000000;
-
-/** MOUNT_ATTR_… for `fsmount`. */
-export const MOUNT_ATTR_RDONLY = 1;
-export const MOUNT_ATTR_NOSUID = 2;
-export const MOUNT_ATTR_NODEV = 4;
-export const MOUNT_ATTR_NOEXEC = 8;
-export const MOUNT_ATTR_NOATIME = 0x10;
 
 /** A context for a new file system of `type`; the caller closes the descriptor. */
-export function fsopen(type: string): number {
+function fsopen(type: string): number {
   return call("fsopen", [type, FSOPEN_CLOEXEC], type);
 }
 
 /** Sets one option: `true` for a flag, a path or text for a string, `{ fd }` for a descriptor. */
-export function fsconfigSet(contextFd: number, key: string, value: true | Path | { fd: number }): void {
+function fsconfigSet(contextFd: number, key: string, value: true | Path | { fd: number }): void {
   if (value === true) call("fsconfig", [contextFd, FSCONFIG_SET_FLAG, key, null, 0], key);
   else if (typeof value === "string" || Buffer.isBuffer(value)) {
     call("fsconfig", [contextFd, FSCONFIG_SET_STRING, key, pathWord(value), 0], key);
@@ -111,23 +87,18 @@ export function fsconfigSet(contextFd: number, key: string, value: true | Path |
 }
 
 /** Makes the superblock from the options set so far. */
-export function fsconfigCreate(contextFd: number): void {
+function fsconfigCreate(contextFd: number): void {
   call("fsconfig", [contextFd, FSCONFIG_CMD_CREATE, null, null, 0]);
 }
 
 /** A detached mount of the context's superblock; the caller closes the descriptor after `moveMount`. */
-export function fsmount(contextFd: number, attributes = 0): number {
+function fsmount(contextFd: number, attributes = 0): number {
   return call("fsmount", [contextFd, FSMOUNT_CLOEXEC, attributes]);
 }
 
 /** Attaches a detached mount at `target`. */
-export function moveMount(mountFd: number, target: Path): void {
+function moveMount(mountFd: number, target: Path): void {
   call("move_mount", [mountFd, "", AT_FDCWD, pathWord(target), MOVE_MOUNT_F_EMPTY_PATH], target);
-}
-
-/** A detached copy of the mount at `path` (a bind without a place yet); the caller closes the descriptor. */
-export function openTreeClone(path: Path): number {
-  return call("open_tree", [AT_FDCWD, pathWord(path), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC], path);
 }
 
 export interface MountByOptions {

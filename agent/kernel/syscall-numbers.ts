@@ -36,7 +36,6 @@ const NUMBERS = {
   flistxattr: [196, 13],
   lremovexattr: [198, 15],
   fremovexattr: [199, 16],
-  open_tree: [428, 428],
   move_mount: [429, 429],
   fsopen: [430, 430],
   fsconfig: [431, 431],

@@ -6,6 +6,7 @@ import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../errors.ts";
 import { type IpParameter, parseIpParameter, type StaticAddress } from "../job/ip-parameter.ts";
+import { setHostname } from "../kernel/machine.ts";
 import {
   NETWORK_OTHERS_WAIT_MS,
   NETWORK_POLL_MS,
@@ -61,6 +62,7 @@ export async function bringUpNetwork(options: NetworkOptions): Promise<NetworkSt
     log.info("network: left alone, as ip= says");
     return { interfaces: [], nameservers: [], ntpServers: [], searchDomains: [], stop: () => {} };
   }
+  if (wish.hostname) nameMachine(wish.hostname, log);
   const effort = createEffort(wish, options);
   try {
     await effort.waitForFirst();
@@ -69,6 +71,14 @@ export async function bringUpNetwork(options: NetworkOptions): Promise<NetworkSt
   } catch (error) {
     effort.stop();
     throw error;
+  }
+}
+
+function nameMachine(hostname: string, log: SysLog): void {
+  try {
+    setHostname(hostname);
+  } catch (error) {
+    log.warn(`network: the machine cannot be called "${hostname}": ${(error as Error).message}`);
   }
 }
 

@@ -58,6 +58,7 @@ function startAgent(wishes: Wishes = {}) {
     ...pair.dut.enter,
     "unshare",
     "--mount",
+    "--uts",
     "sh",
     "-c",
     'mount -t sysfs sysfs /sys && exec "$@"',
@@ -190,7 +191,8 @@ describe("ip=", () => {
   test("a static address with everything", async () => {
     pair.farm.ip("link set farm0 up");
     const ip = "10.9.0.7::10.9.0.1:255.255.255.0:board:dut0:off:10.9.0.3:10.9.0.4:10.9.0.5";
-    expect((await startAgent({ ip }).next()).state).toEqual({
+    const agent = startAgent({ ip });
+    expect((await agent.next()).state).toEqual({
       interfaces: [{ name: "dut0", address: "10.9.0.7", prefixLength: 24, method: "static" }],
       nameservers: ["10.9.0.3", "10.9.0.4"],
       ntpServers: ["10.9.0.5"],
