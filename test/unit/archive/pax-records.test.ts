@@ -7,7 +7,11 @@ describe("records", () => {
     ["a name", "path", "usr/bin/x"],
     ["a value with a newline in it (composefs/tar-rs#428)", "SCHILY.xattr.user.x", "a\nb\n30 path=c\n"],
     ["a value that begins with NUL", "SCHILY.xattr.security.x", "\0\x01\0"],
-    ["a value of every byte", "SCHILY.xattr.user.all", Buffer.from([...Array(256).keys()]).toString("latin1")],
+    [
+      "a value of every byte",
+      "SCHILY.xattr.user.all",
+      Buffer.from([...Array(256).keys()]).toString("latin1"),
+    ],
     ["a value with an equals sign", "comment", "a=b=c"],
     ["an empty value", "path", ""],
     ["a name that is not UTF-8", "path", "caf\xe9/\xff"],
