@@ -40,6 +40,7 @@ export interface CheckResult {
 
 export interface ObjectStore {
   readonly place: StorePlace;
+  readonly objectsDir: string;
   /** True when the file system seals objects with fs-verity. */
   readonly seals: boolean;
   hasObject(verity: string): boolean;
@@ -103,6 +104,7 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
 
   return {
     place,
+    objectsDir: place.objects,
     seals,
     hasObject: (verity) => existsSync(objectPath(verity)),
     findBySha256(sha256) {

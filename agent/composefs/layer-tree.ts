@@ -1,0 +1,114 @@
+/**
+ * What the store keeps of an archive: its members in order, and for each file its content or the object that holds it.
+ * One JSON line a member, compressed with zstd, so that a tree of 100,000 members is a few megabytes and reads in one go.
+ */
+import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import type { TarEntry, TarTime } from "../archive/tar-entry.ts";
+import { createLayerEntry } from "./layer-entry.ts";
+import type { LayerEntry } from "./merge-layers.ts";
+
+/** A file's content: its bytes when they are few, else its object, by both of its digests in hex. */
+export type TreeContent = { inline: Buffer } | { verity: string; sha256: string };
+
+export interface LayerTreeMember {
+  entry: TarEntry;
+  /** For files that are not empty. */
+  content?: TreeContent;
+}
+
+export type LayerTree = LayerTreeMember[];
+
+/** Short keys: there is one line for every file of a system. */
+interface MemberRecord {
+  p: string;
+  t: TarEntry["type"];
+  m: number;
+  u?: number;
+  g?: number;
+  s?: number;
+  /** Seconds as text where a number would not hold them; then nanoseconds. */
+  d: [number | string, number];
+  l?: string;
+  r?: [number, number];
+  x?: [string, string][];
+  i?: string;
+  v?: string;
+  h?: string;
+}
+
+export function encodeLayerTree(tree: LayerTree): Buffer {
+  const lines = tree.map((member) => JSON.stringify(toRecord(member)));
+  return zstdCompressSync(Buffer.from(lines.join("\n")));
+}
+
+/** Reads what `encodeLayerTree` wrote: the store's own bytes, checked before. */
+export function decodeLayerTree(bytes: Buffer): LayerTree {
+  const text = zstdDecompressSync(bytes).toString();
+  return text === "" ? [] : text.split("\n").map((line) => fromRecord(JSON.parse(line) as MemberRecord));
+}
+
+/** The objects a tree names, each once, in its order. */
+export function listTreeObjects(tree: LayerTree): { verity: string; sha256: string }[] {
+  const objects = new Map<string, { verity: string; sha256: string }>();
+  for (const { content } of tree) {
+    if (content && "verity" in content) objects.set(content.verity, content);
+  }
+  return [...objects.values()];
+}
+
+/** What a merge of layers takes. */
+export function* listLayerEntries(tree: LayerTree): Generator<LayerEntry> {
+  for (const { entry, content } of tree) {
+    yield createLayerEntry(
+      entry,
+      content && ("inline" in content ? content : { verityDigest: content.verity }),
+    );
+  }
+}
+
+function toRecord({ entry, content }: LayerTreeMember): MemberRecord {
+  const { sec, nsec } = entry.mtime;
+  return {
+    p: entry.path,
+    t: entry.type,
+    m: entry.mode,
+    ...(entry.uid !== 0 && { u: entry.uid }),
+    ...(entry.gid !== 0 && { g: entry.gid }),
+    ...(entry.sizeBytes !== 0 && { s: entry.sizeBytes }),
+    d: [typeof sec === "bigint" ? String(sec) : sec, nsec],
+    ...(entry.linkPath !== "" && { l: entry.linkPath }),
+    ...((entry.devMajor !== 0 || entry.devMinor !== 0) && { r: [entry.devMajor, entry.devMinor] }),
+    ...(entry.xattrs.size > 0 && {
+      x: [...entry.xattrs].map(([name, value]): [string, string] => [name, value.toString("base64")]),
+    }),
+    ...(content &&
+      ("inline" in content
+        ? { i: content.inline.toString("base64") }
+        : { v: content.verity, h: content.sha256 })),
+  };
+}
+
+const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
+
+function fromRecord(record: MemberRecord): LayerTreeMember {
+  const [sec, nsec] = record.d;
+  const mtime: TarTime = { sec: typeof sec === "string" ? BigInt(sec) : sec, nsec };
+  const entry: TarEntry = {
+    path: record.p,
+    type: record.t,
+    mode: record.m,
+    uid: record.u ?? 0,
+    gid: record.g ?? 0,
+    sizeBytes: record.s ?? 0,
+    mtime,
+    linkPath: record.l ?? "",
+    devMajor: record.r?.[0] ?? 0,
+    devMinor: record.r?.[1] ?? 0,
+    xattrs: record.x
+      ? new Map(record.x.map(([name, value]) => [name, Buffer.from(value, "base64")]))
+      : NO_XATTRS,
+  };
+  if (record.i !== undefined) return { entry, content: { inline: Buffer.from(record.i, "base64") } };
+  if (record.v !== undefined) return { entry, content: { verity: record.v, sha256: record.h! } };
+  return { entry };
+}

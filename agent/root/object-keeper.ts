@@ -1,0 +1,29 @@
+/**
+ * What the composefs driver asks of a store of objects; agent/store/object-store.ts is one.
+ * Another layout (one file a layer, with EROFS mapping chunks of it) would fit behind the same calls.
+ */
+
+/** An object written in a staging folder, hashed, not yet kept. Digests in hex. */
+export interface StagedObject {
+  path: string;
+  verity: string;
+  sha256: string;
+  sizeBytes: number;
+}
+
+export interface ObjectKeeper {
+  /** Objects lie below it as `ab/cdef…`. */
+  readonly objectsDir: string;
+  /** The file system seals objects with fs-verity, so that the kernel checks every read. */
+  readonly seals: boolean;
+  hasObject(verity: string): boolean;
+  findBySha256(sha256: string): string | undefined;
+  createStaging(): string;
+  /** Everything staged is kept, or lost as if it had never been: a power cut never leaves half an object. */
+  commit(staged: readonly StagedObject[]): Promise<void>;
+  putTree(id: string, content: Uint8Array, objects: readonly string[]): void;
+  readTreeIfExists(id: string): Buffer | undefined;
+  putImage(content: Uint8Array): Promise<{ digest: string; path: string }>;
+  /** Checks objects against their names and drops what is wrong; gives those that are not there (any more). */
+  check(verities: Iterable<string>): Promise<{ lost: string[] }>;
+}
