@@ -13,7 +13,7 @@ import { readPin } from "./project.ts";
 /** Bump when the settings in compress-worker.ts change. */
 const RECIPE = 1;
 /** The image has a budget; it is made once and fetched at every boot. */
-const SMALLEST_LEVEL = 22;
+export const SMALLEST_LEVEL = 22;
 /** A sixth larger than the smallest, in a tenth of the time. */
 export const QUICK_LEVEL = 9;
 /** Archives start at a multiple of four bytes (buffer-format.rst). */
@@ -30,7 +30,7 @@ export interface Segment {
 export async function compressSegment(
   name: string,
   entries: readonly CpioEntry[],
-  level = SMALLEST_LEVEL,
+  level: number,
 ): Promise<Segment> {
   const archive = formatCpio(entries);
   const hash = createHash("sha256").update(archive).digest("hex");
