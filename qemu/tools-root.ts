@@ -55,6 +55,8 @@ export interface ToolsRoot {
   spawn(command: string, args: readonly string[], options?: ToolOptions): ChildProcess;
   /** Runs it to its end and gives what it printed; rejects with its last words unless it exits with 0. */
   run(command: string, args: readonly string[], options?: ToolRunOptions): Promise<string>;
+  /** The same tools, started by other words around theirs: in another namespace, say. */
+  wrap(around: (words: readonly string[]) => string[]): ToolsRoot;
   /** The same as a line for a shell. */
   describeCommand(command: string, args: readonly string[], options?: Pick<ToolOptions, "bind">): string;
 }
@@ -93,12 +95,17 @@ export async function ensureToolsRoot({ log, signal }: EnsureToolsOptions): Prom
   return createToolsRoot(path, root);
 }
 
-function createToolsRoot(path: string, root: string): ToolsRoot {
-  const commandWords: ToolsRoot["commandWords"] = (command, args, { bind = {} } = {}) => [
-    join(path, "enter"),
-    ...Object.entries(bind).flatMap(([inside, host]) => ["--bind", host, inside]),
-    ...["--", command, ...args],
-  ];
+function createToolsRoot(
+  path: string,
+  root: string,
+  around = (words: readonly string[]): string[] => [...words],
+): ToolsRoot {
+  const commandWords: ToolsRoot["commandWords"] = (command, args, { bind = {} } = {}) =>
+    around([
+      join(path, "enter"),
+      ...Object.entries(bind).flatMap(([inside, host]) => ["--bind", host, inside]),
+      ...["--", command, ...args],
+    ]);
   return {
     path: root,
     commandWords,
@@ -108,6 +115,7 @@ function createToolsRoot(path: string, root: string): ToolsRoot {
     },
     run: (command, args, { bind, ...options } = {}) =>
       runProcess(commandWords(command, args, bind ? { bind } : {}), { name: command, ...options }),
+    wrap: (outer) => createToolsRoot(path, root, (words) => outer(around(words))),
     describeCommand: (command, args, options) => formatShellCommand(commandWords(command, args, options)),
   };
 }

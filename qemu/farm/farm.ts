@@ -33,6 +33,8 @@ export interface Farm {
   };
   s3: ObjectStore & { guestUrl: string };
   http: Pick<FileServer, "root" | "publish"> & { hostUrl: string; guestUrl: string };
+  /** Of all its servers, on 127.0.0.1. */
+  ports: readonly number[];
   /** The same files over TLS. */
   https: { hostUrl: string; guestUrl: string };
   /** Ends every server; resolves when all are gone. Harmless the second time. */
@@ -84,6 +86,7 @@ export async function startFarm({ runDir, log, signal }: FarmOptions): Promise<F
       registry: described,
       s3: { ...objectStore, guestUrl: `http://${GUEST_HOST}:${objectStore.port}` },
       http: { ...urls("http", fileServer.port), root: fileServer.root, publish: fileServer.publish },
+      ports: [registry.port, objectStore.port, fileServer.port, fileServer.tlsPort],
       https: urls("https", fileServer.tlsPort),
       stop: async () => {
         signal?.removeEventListener("abort", onAbort);

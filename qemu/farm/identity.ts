@@ -20,7 +20,7 @@ export interface FarmIdentity {
 }
 
 const REGISTRY_USERNAME = "dut";
-const SUBJECT_ALT_NAME = "subjectAltName=IP:127.0.0.1,IP:10.0.2.2,DNS:localhost";
+const SUBJECT_ALT_NAME = "subjectAltName=IP:127.0.0.1,IP:10.0.2.2,DNS:localhost,DNS:farm.test";
 // A DUT whose clock stands at its initrd's build time must find the certificate already valid.
 const VALID_FROM = "20200101000000Z";
 const VALID_UNTIL = "20450101000000Z";
