@@ -30,6 +30,7 @@ export class JsonEntriesReader {
   readonly #frame: Buffer[] = [];
   #element: Buffer[] = [];
   #collectedBytes = 0;
+  #elementCount = 0;
 
   constructor(listKey: string, onElement: (element: unknown) => void) {
     this.#listStart = new RegExp(`"${listKey}"\\s*:\\s*\\[$`);
@@ -58,12 +59,12 @@ export class JsonEntriesReader {
         if (!this.#inList || this.#depth >= ELEMENT_DEPTH) continue;
         this.#collect(chunk.subarray(start, index));
         start = index;
-        this.#endElement();
+        this.#endElement(true);
         this.#inList = false;
       } else if (byte === COMMA && this.#inList && this.#depth === ELEMENT_DEPTH) {
         this.#collect(chunk.subarray(start, index));
         start = index + 1;
-        this.#endElement();
+        this.#endElement(false);
       }
     }
     this.#collect(chunk.subarray(start));
@@ -91,11 +92,14 @@ export class JsonEntriesReader {
     (this.#inList ? this.#element : this.#frame).push(Buffer.from(bytes));
   }
 
-  #endElement(): void {
-    const parts = this.#element;
+  #endElement(isLast: boolean): void {
+    const bytes = Buffer.concat(this.#element);
     this.#element = [];
     this.#collectedBytes = 0;
-    if (parts.length > 0) this.#onElement(parseJson(parts));
+    const isEmptyList = isLast && this.#elementCount === 0 && bytes.toString("latin1").trim() === "";
+    if (isEmptyList) return;
+    this.#elementCount++;
+    this.#onElement(parseJson([bytes]));
   }
 }
 
