@@ -2,11 +2,11 @@
  * Debian packages for any architecture, fetched by apt with a state folder of its own: apt checks the signatures, nothing is run.
  * Which site and proxy to use is what this machine's apt already knows; no host name stands in our code (apt-get(8), indextargets).
  */
-import { existsSync } from "node:fs";
-import { mkdir, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Architecture } from "./architecture.ts";
-import { cacheFolder, fillCached, withLock } from "./build-cache.ts";
+import { cacheFolder, fillCached, hashOf, withLock } from "./build-cache.ts";
 import { BuildError } from "./build-error.ts";
 import { runCommand } from "./run-command.ts";
 
@@ -43,14 +43,24 @@ export interface DebianArchive {
 
 export async function openDebianArchive(suite: Suite, architecture: Architecture): Promise<DebianArchive> {
   const folder = join(cacheFolder(), `apt-${suite}-${architecture.debian}`);
-  const options = await prepareApt(folder, suite, architecture);
+  const options = listAptOptions(folder, architecture);
   const apt = (program: string, args: readonly string[], cwd?: string) =>
     runCommand(program, [...options, ...args], cwd ? { cwd } : {});
-  const refresh = (maxAgeMs: number) => withLock(`${folder}.lock`, () => refreshLists(folder, apt, maxAgeMs));
+  const refresh = (maxAgeMs: number) =>
+    withLock(`${folder}.lock`, () => refreshLists(folder, suite, apt, maxAgeMs));
   await refresh(LISTS_MAX_AGE_MS);
 
+  /** apt takes a second for every answer; the same signed lists give the same one. */
+  const ask = async (program: string, args: readonly string[]) => {
+    const key = { lists: hashReleases(folder), program, args };
+    const { path } = await fillCached({ kind: "apt-answer", key }, async (target) => {
+      await writeFile(join(target, "answer"), await apt(program, args));
+    });
+    return readFile(join(path, "answer"), "utf8");
+  };
+
   const readRecords = async (names: readonly string[]) => {
-    const text = await apt("apt-cache", ["show", "--no-all-versions", ...names]);
+    const text = await ask("apt-cache", ["show", "--no-all-versions", ...names]);
     return parsePackageRecords(text).sort((a, b) => (a.name < b.name ? -1 : 1));
   };
 
@@ -69,7 +79,7 @@ export async function openDebianArchive(suite: Suite, architecture: Architecture
     suite,
     architecture,
     async resolveWithDependencies(names) {
-      const plan = await apt("apt-get", ["--simulate", "install", ...names]);
+      const plan = await ask("apt-get", ["--simulate", "install", ...names]);
       return [...plan.matchAll(/^Inst (\S+)/gm)].map(([, name]) => name!);
     },
     async resolveDependency(name, pattern) {
@@ -90,11 +100,7 @@ export async function openDebianArchive(suite: Suite, architecture: Architecture
 }
 
 /** Options that give apt a world of its own: its lists and cache, no installed packages, one architecture. */
-async function prepareApt(folder: string, suite: Suite, architecture: Architecture): Promise<string[]> {
-  await mkdir(join(folder, "lists/partial"), { recursive: true });
-  await mkdir(join(folder, "cache/archives/partial"), { recursive: true });
-  await writeFile(join(folder, "status"), "");
-  await writeFile(join(folder, "sources.list"), (await findSources(suite)).join(""));
+function listAptOptions(folder: string, architecture: Architecture): string[] {
   const settings = {
     "Dir::State": folder,
     "Dir::State::lists": join(folder, "lists"),
@@ -152,7 +158,7 @@ async function findSources(suite: Suite): Promise<string[]> {
 
 type Apt = (program: string, args: readonly string[]) => Promise<string>;
 
-async function refreshLists(folder: string, apt: Apt, maxAgeMs: number): Promise<void> {
+async function refreshLists(folder: string, suite: Suite, apt: Apt, maxAgeMs: number): Promise<void> {
   const stamp = join(folder, "fetched");
   const age = await stat(stamp).then(
     ({ mtimeMs }) => Date.now() - mtimeMs,
@@ -160,12 +166,25 @@ async function refreshLists(folder: string, apt: Apt, maxAgeMs: number): Promise
   );
   if (age < maxAgeMs) return;
   try {
+    await mkdir(join(folder, "lists/partial"), { recursive: true });
+    await mkdir(join(folder, "cache/archives/partial"), { recursive: true });
+    await writeFile(join(folder, "status"), "");
+    await writeFile(join(folder, "sources.list"), (await findSources(suite)).join(""));
     await apt("apt-get", ["-qq", "update", "-o", "APT::Update::Error-Mode=any"]);
     await writeFile(stamp, "");
   } catch (error) {
     // Old lists are better than no build; without any, the reason matters.
     if (age === Number.POSITIVE_INFINITY) throw error;
   }
+}
+
+/** The signed release files name the hash of every list, so they stand for all that apt knows. */
+function hashReleases(folder: string): string[] {
+  const lists = join(folder, "lists");
+  return readdirSync(lists)
+    .filter((name) => name.endsWith("Release"))
+    .sort()
+    .map((name) => hashOf(readFileSync(join(lists, name))));
 }
 
 async function unpackPackage(folder: string, file: string): Promise<void> {
