@@ -213,7 +213,10 @@ export const ERRORS = defineErrors({
   NETWORK_NO_CARRIER: { blame: "infra", hint: "Check cable, switch port and the adapter's firmware" },
   NETWORK_NO_LEASE: { blame: "infra", hint: "Check the DHCP server, and that the port is in its VLAN" },
   NETWORK_FAILED: { blame: "infra", hint: "Look at the lines of the interface above" },
-  CREDENTIAL_BAD_FILE: { blame: "config", hint: "Write the credential again, as docs/credentials.md says" },
+  CREDENTIAL_BAD_FILE: {
+    blame: "config",
+    hint: "Give the credential again: an intact file below 1 MiB, or base64 in an SMBIOS string",
+  },
 
   // run: the container
   IMAGE_UNKNOWN_USER: { blame: "job", hint: "Correct USER in the image, or add the user to it" },
@@ -291,7 +294,10 @@ export const ERRORS = defineErrors({
   CHUNKED_BAD_TAR_SPLIT: { blame: "job", hint: "Push the image, or pack the archive, again" },
   CHUNKED_BAD_FRAME: { blame: "job", hint: "Push the image, or pack the archive, again" },
   CHUNKED_TOO_LARGE: { blame: "job", hint: "Cut the layer in several: its table of contents is too large" },
-  MULTIPART_BROKEN: { blame: "infra", hint: "Look at the proxy between: it does not answer many ranges right" },
+  MULTIPART_BROKEN: {
+    blame: "infra",
+    hint: "Look at the proxy between: it does not answer many ranges right",
+  },
 });
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -10,7 +10,7 @@ import { type Lease, parseLease } from "./lease.ts";
 // `mask` is a prefix length in udhcpc's environment, `subnet` the dotted form. Routes: option 121 outweighs 3 (RFC 3442).
 const SCRIPT = `#!/bin/sh
 # Written by the dutboot agent; udhcpc calls it with what it learned in the environment.
-ip() { busybox ip "$@"; }
+ip() { "$DUTBOOT_BUSYBOX" ip "$@"; }
 route() { # NET GATEWAY
   case "$2" in
     0.0.0.0) ip route replace "$1" dev "$interface" metric "$DUTBOOT_METRIC" ;;
@@ -22,7 +22,7 @@ route() { # NET GATEWAY
 case "$1" in
   deconfig) ip link set "$interface" up ;;
   bound|renew)
-    ip addr show dev "$interface" | busybox grep -qF " $ip/$mask " ||
+    ip addr show dev "$interface" | "$DUTBOOT_BUSYBOX" grep -qF " $ip/$mask " ||
       ip addr add "$ip/$mask" \${broadcast:+broadcast "$broadcast"} dev "$interface"
     [ "\${mtu:-0}" -ge 576 ] && ip link set "$interface" mtu "$mtu"
     if [ -n "$staticroutes" ]; then
@@ -34,7 +34,7 @@ case "$1" in
     for key in ip mask router dns ntpsrv search domain serverid lease; do
       eval "echo \\"$key=\\$$key\\""
     done >"$DUTBOOT_LEASE.new"
-    busybox mv "$DUTBOOT_LEASE.new" "$DUTBOOT_LEASE" ;;
+    "$DUTBOOT_BUSYBOX" mv "$DUTBOOT_LEASE.new" "$DUTBOOT_LEASE" ;;
   leasefail) echo "no answer to discover" ;;
   nak) echo "refused by the server: $message" ;;
 esac
@@ -80,7 +80,12 @@ export function startDhcpClient(interfaceName: string, options: DhcpOptions): Dh
       // Of its own session: what ends the agent must not end the lease.
       detached: true,
       stdio: ["ignore", outputFd, outputFd],
-      env: { ...process.env, DUTBOOT_LEASE: leasePath, DUTBOOT_METRIC: String(metric) },
+      env: {
+        ...process.env,
+        DUTBOOT_BUSYBOX: busybox,
+        DUTBOOT_LEASE: leasePath,
+        DUTBOOT_METRIC: String(metric),
+      },
     });
   } finally {
     closeSync(outputFd);
