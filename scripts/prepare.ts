@@ -33,8 +33,12 @@ export interface FarmGoods {
   artifact: TestArtifact;
 }
 
-/** Prints a line with the time since this process began. */
+const said = new Set<string>();
+
+/** Prints a line with the time since this process began; steps that share a step say it once. */
 export function say(line: string): void {
+  if (said.has(line)) return;
+  said.add(line);
   console.log(`[${formatSeconds(performance.now()).padStart(7)}] ${line}`);
 }
 

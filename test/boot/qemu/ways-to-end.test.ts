@@ -1,6 +1,8 @@
 /** The harness proves that it can fail: every way a guest may end gives its own result, and only one of them is a pass. */
-import { readdir, readFile } from "node:fs/promises";
+import { execFile } from "node:child_process";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { BootOptions, Outcome } from "../../../qemu/boot-dut.ts";
 import { locateTestKernel } from "./test-kernel.ts";
@@ -156,5 +158,10 @@ describe.concurrent("the harness", () => {
     expect(await readFile(join(run, "qemu-command.sh"), "utf8")).toContain(result.qemuCommand);
     expect(result.qemuCommand).toContain("-append 'console=ttyS0 panic=-1 quiet'");
     expect(result.upMs).toBeGreaterThan(0);
+
+    await rm(result.eventsPath);
+    const { stdout } = await promisify(execFile)("sh", [join(run, "qemu-command.sh")]);
+    expect(stdout).toContain("Power down");
+    expect(await readFile(result.eventsPath, "utf8")).toContain('"verdict":"pass"');
   });
 });
