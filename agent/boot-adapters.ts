@@ -1,16 +1,19 @@
 /**
  * Builds the adapters of one boot: those the machine phase needs at once, and those that need a job and a network.
  */
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { AgentError } from "./errors.ts";
 import { parseAwsCredentials } from "./job/aws-credentials.ts";
 import { readDutDialect } from "./job/dut-dialect.ts";
 import type { Job, S3Endpoint } from "./job/job.ts";
+import { umount } from "./kernel/syscalls.ts";
 import { createHttpClient } from "./net/http-client.ts";
 import type { HttpClient } from "./net/http-message.ts";
 import { createRegistryClient } from "./net/registry.ts";
 import { createS3Client } from "./net/s3.ts";
 import { parseAuthFile } from "./oci/auth-file.ts";
+import { formatImageReference } from "./oci/reference.ts";
 import { PATHS } from "./paths.ts";
 import type { BootAdapters, JobAdapters } from "./phases/boot.ts";
 import type { PhaseRunner } from "./phases/phase-runner.ts";
@@ -21,8 +24,9 @@ import type { LogFile } from "./report/log-file.ts";
 import { startProgress } from "./report/progress.ts";
 import type { Redaction } from "./report/redaction.ts";
 import { listResults } from "./report/results.ts";
-import { createOverlayDriver } from "./root/overlay-root.ts";
-import { mountRamStore, readFreeBytes } from "./store/ram-store.ts";
+import { chooseRootDriver } from "./root/choose-driver.ts";
+import type { MountedRoot } from "./root/root-driver.ts";
+import { type OpenStore, openStore } from "./store/open-store.ts";
 import { setClockFloor, syncClock } from "./sys/clock.ts";
 import { runContainer } from "./sys/container.ts";
 import { type Credentials, createCredentials } from "./sys/credentials.ts";
@@ -45,6 +49,7 @@ const SOFTWARE_MODULES = ["overlay", "loop", "erofs", "ext4", "qemu_fw_cfg"];
 
 export function createBootAdapters(tools: BootTools): BootAdapters {
   const { log, runner, events, build } = tools;
+  let store: OpenStore | undefined;
   const modules = createModuleLoader({ log });
   return {
     async loadModules() {
@@ -69,9 +74,12 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       setClockFloor(build.buildTimeMs, { log });
       await syncClock(network.ntpServers, { log, buildTimeMs: build.buildTimeMs, signal });
     },
-    connect: (job) => connect(job, tools),
-    async release() {
-      // Everything of the store is in RAM: what is worth keeping has been uploaded, and power-off syncs the rest.
+    async connect(job, { signal }) {
+      store = await openStore(job.cache, { path: PATHS.store, log, signal });
+      return connect(job, store, tools);
+    },
+    async release(root) {
+      if (store) await releaseStore(store, root, log);
     },
   };
 }
@@ -90,7 +98,22 @@ function readJob(log: Log): Job {
   return job;
 }
 
-async function connect(job: Job, tools: BootTools): Promise<JobAdapters> {
+/** What lies in RAM goes with the machine; a cache device is left tidy, within its quota, and written back. */
+async function releaseStore(store: OpenStore, root: MountedRoot | undefined, log: Log): Promise<void> {
+  if (store.kind === "ram") return;
+  await root?.unmount();
+  rmSync(store.scratchDir, { recursive: true, force: true });
+  const { kept, keptBytes, droppedReferences, freedBytes } = store.collect();
+  for (const { name } of droppedReferences) log.info(`store: dropped ${name}: the quota has no room for it`);
+  for (const { name, usedAtMs } of kept)
+    log.info(`store: keeps ${name}, used ${new Date(usedAtMs).toISOString()}`);
+  const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0);
+  log.info(`store: ${megabytes(keptBytes)} MB kept, ${megabytes(freedBytes)} MB freed`);
+  store.close();
+  umount(store.path);
+}
+
+async function connect(job: Job, store: OpenStore, tools: BootTools): Promise<JobAdapters> {
   const { log, runner, redaction } = tools;
   const credentials = createCredentials({ log });
   const ca = await credentials.read("ca.pem");
@@ -101,8 +124,8 @@ async function connect(job: Job, tools: BootTools): Promise<JobAdapters> {
   });
   const authFile = await credentials.read("registry.json");
   const auths = authFile && parseAuthFile(authFile);
-  const store = mountRamStore(PATHS.store);
-  log.info(`store: in RAM, at most ${(store.sizeBytes / 1e6).toFixed(0)} MB`);
+  const imageName = formatImageReference(job.root.image);
+  const needsComposefs = job.root.composefsDigest !== undefined && job.root.driver === "auto";
 
   return {
     http,
@@ -113,11 +136,21 @@ async function connect(job: Job, tools: BootTools): Promise<JobAdapters> {
         return found;
       },
     }),
-    rootDriver: createOverlayDriver({ storeDir: store.path }),
-    rootOptions: { target: PATHS.root, upperDir: `${store.path}/upper`, workDir: `${store.path}/work` },
+    rootDriver: chooseRootDriver(needsComposefs ? "composefs" : job.root.driver, {
+      store: store.objects,
+      scratchDir: store.scratchDir,
+      log,
+      onUse: (used) => store.remember({ id: nameReference(imageName), name: imageName, ...used }),
+    }),
+    rootOptions: {
+      target: PATHS.root,
+      upperDir: `${store.scratchDir}/upper`,
+      workDir: `${store.scratchDir}/work`,
+      ...(job.root.composefsDigest !== undefined && { composefsDigest: job.root.composefsDigest }),
+    },
     platform: { os: "linux", architecture: process.arch === "x64" ? "amd64" : process.arch },
     startProgress,
-    readFreeBytes: () => readFreeBytes(store.path),
+    readFreeBytes: store.readFreeBytes,
     resultsPath: PATHS.results,
     onOutput(chunk) {
       tools.console.output(chunk);
@@ -135,6 +168,11 @@ async function connect(job: Job, tools: BootTools): Promise<JobAdapters> {
       return { name: "verdict.json", path, sizeBytes: statSync(path).size };
     },
   };
+}
+
+/** The same image asked for again is the same reference, whatever it is made of by then. */
+function nameReference(imageName: string): string {
+  return `image-${createHash("sha256").update(imageName).digest("hex").slice(0, 32)}`;
 }
 
 async function connectS3(

@@ -36,6 +36,20 @@ export const ERRORS = defineErrors({
     hint: "Close the quote; the command line may also have been cut by the boot loader",
   },
 
+  // composefs roots
+  ROOT_DIGEST_MISMATCH: {
+    blame: "job",
+    hint: "The image is not the one the digest was made of: correct the digest, or pull by the manifest's digest too",
+  },
+  ROOT_DIGEST_UNCHECKED: {
+    blame: "job",
+    hint: "Leave dut.root=overlay away, or boot a kernel with EROFS, loop devices and overlayfs",
+  },
+  ROOT_COMPOSEFS_UNAVAILABLE: {
+    blame: "config",
+    hint: "Boot a kernel with EROFS, loop devices and overlayfs, or let dut.root=auto choose",
+  },
+
   // the store
   STORE_NO_DEVICE: {
     blame: "config",

@@ -63,10 +63,14 @@ export function readDutDialect(line: string): ReadJob {
   return errors.length > 0 ? { errors, warnings } : { job: finishDraft(draft), errors, warnings };
 }
 
+/** Leaves room for what the file system itself needs, and for the image of the next job. */
+const DEFAULT_QUOTA_PERCENT = 80;
+
 function createDraft(): JobDraft {
   return {
     dialect: "dut",
-    root: {},
+    root: { driver: "auto" },
+    cache: { choice: "none", mayFormat: false, quota: { percent: DEFAULT_QUOTA_PERCENT } },
     artifacts: [],
     steps: [{ kind: "main", env: [] }],
     insecureHosts: [],
@@ -78,7 +82,7 @@ function createDraft(): JobDraft {
 function finishDraft({ root, command, ...draft }: JobDraft): Job {
   const [main] = draft.steps;
   const steps = command === undefined ? draft.steps : [{ ...main!, argv: ["/bin/sh", "-c", command] }];
-  return { ...draft, root: { image: root.image! }, steps };
+  return { ...draft, root: { ...root, image: root.image! }, steps };
 }
 
 /** Told by what stands in the line, whether its value could be read or not. */

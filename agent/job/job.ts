@@ -2,6 +2,9 @@
  * The Job: everything one boot is asked to do, whatever dialect asked for it.
  * Dialects produce it, the plan and the phases read it; nothing here touches the machine.
  */
+import type { MachineSettings } from "./machine-settings.ts";
+import type { Step } from "./step.ts";
+import type { FileSystem, S3Alias, Volume } from "./volume.ts";
 
 /** An OCI image reference, normalised: `host[:port]/name`, then a tag, a digest, or both. */
 export interface ImageReference {
@@ -21,15 +24,6 @@ export interface Artifact {
   to: string;
   /** Lower-case hex of the archive's bytes as served. */
   sha256?: string;
-}
-
-/** One command run in the root. */
-export interface Step {
-  kind: "main";
-  /** Words for execve; absent where the image's entrypoint and command decide. */
-  argv?: string[];
-  /** `NAME=VALUE`, in the order given; a later one wins. */
-  env: string[];
 }
 
 export interface S3Endpoint {
@@ -53,13 +47,56 @@ export type CacheChoice =
   | { uuid: string }
   | { device: string };
 
+/** How much the store may keep after a job. */
+export type CacheQuota = { bytes: number } | { percent: number };
+
+/** `auto` takes composefs where the kernel can, else directories stacked by overlayfs. */
+export type RootDriverChoice = "composefs" | "overlay" | "auto";
+
 export type OnExit = "poweroff" | "reboot" | "halt";
 
-export interface Job {
-  dialect: "dut";
-  root: { image: ImageReference };
+export type Dialect = "dut" | "b2c" | "nfsroot";
+
+/** The file tree that steps without an image of their own run in. */
+export type Root = ImageRoot | NfsRoot;
+
+export interface ImageRoot {
+  image: ImageReference;
+  driver: RootDriverChoice;
+  /** Hex; the fs-verity digest that the image's composefs form must have. */
+  composefsDigest?: string;
+}
+
+/** An export of an NFS server; what is absent, the DHCP answer says. */
+export interface NfsRoot {
+  nfs: {
+    server?: string;
+    /** Absolute; `%s` stands for the DUT's address. */
+    path?: string;
+    /** As in `vers=`: 3, 4, 4.2. */
+    version?: string;
+    /** Further mount options, as given. */
+    options: string[];
+    /** Mounted read-write; else read-only under an overlay. */
+    isWritable: boolean;
+  };
+}
+
+/** What the phases run today has an image as its root; `AnyJob` is what the dialects can say. */
+export interface Job<SomeRoot extends Root | undefined = ImageRoot> {
+  dialect: Dialect;
+  root: SomeRoot;
   artifacts: Artifact[];
+  /** In the order they start within their kind. */
   steps: Step[];
+  /** The first main step that fails is the last one. */
+  stopsAtFailure?: boolean;
+  volumes?: Volume[];
+  fileSystems?: FileSystem[];
+  s3Aliases?: S3Alias[];
+  cache: { choice: CacheChoice; mayFormat: boolean; quota: CacheQuota };
+  /** Name of the file system that the store lies on, in place of a device. */
+  cacheFileSystem?: string;
   results?: { s3: S3Location };
   s3?: S3Endpoint;
   /** `host` or `host:port` that may be reached over plain HTTP or with an unknown certificate. */
@@ -68,4 +105,7 @@ export interface Job {
   onExit: OnExit;
   /** The kernel's own `ip=` value, untouched; absent means DHCP on every wired interface. */
   ip?: string;
+  machine?: MachineSettings;
 }
+
+export type AnyJob = Job<Root | undefined>;

@@ -127,6 +127,13 @@ export function parseCache(text: string): CacheChoice {
   throw new ValueError("is not none, auto, reset, LABEL=…, UUID=… or /dev/…");
 }
 
+/** 64 hex digits, as `fsverity digest` prints them; composefs's own prefix may stand in front. */
+export function parseComposefsDigest(text: string): string {
+  const match = /^(?:v1-sha256-12:|sha256:)?([0-9a-f]{64})$/.exec(text);
+  if (!match) throw new ValueError("has a composefs digest that is not v1-sha256-12: and 64 hex digits");
+  return match[1]!;
+}
+
 /** `10G` in bytes, or `80%` of the file system. */
 export function parseQuota(text: string): { bytes: number } | { percent: number } {
   const percent = /^(\d{1,3})%$/.exec(text);

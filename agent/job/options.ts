@@ -7,19 +7,23 @@ import type { Job } from "./job.ts";
 import {
   explainValueError,
   parseArtifact,
+  parseCache,
   parseChoice,
+  parseComposefsDigest,
   parseDuration,
   parseEnvironment,
   parseHosts,
+  parseQuota,
   parseS3Endpoint,
   parseS3Location,
   parseText,
+  splitSubOptions,
 } from "./option-values.ts";
 import { showValue } from "./redact.ts";
 
 /** The job while it is being read: everything may still be missing. */
 export interface JobDraft extends Omit<Job, "root"> {
-  root: Partial<Job["root"]>;
+  root: Partial<Job["root"]> & Pick<Job["root"], "driver">;
   /** `dut.run`'s text. */
   command?: string;
 }
@@ -40,11 +44,14 @@ export interface Option {
 export const OPTIONS: readonly Option[] = [
   {
     name: "dut.image",
-    form: "REF",
-    help: "The OCI image that is the root: host[:port]/name[:tag][@digest], docker:// may stand in front",
+    form: "REF[,composefs=DIGEST]",
+    help: "The OCI image that is the root: host[:port]/name[:tag][@digest], docker:// may stand in front; with the fs-verity digest that its composefs form must have",
     example: "dut.image=registry.farm:5000/mesa/test-vk:2026-11@sha256:…",
     read: (value, draft) => {
-      draft.root.image = parseImageReference(value);
+      const { head, options } = splitSubOptions(value, ["composefs"]);
+      draft.root.image = parseImageReference(head);
+      const digest = options.get("composefs");
+      if (digest !== undefined) draft.root.composefsDigest = parseComposefsDigest(digest);
     },
   },
   {
@@ -92,6 +99,42 @@ export const OPTIONS: readonly Option[] = [
     example: "dut.s3=https://s3.farm:9000,region=eu-west-1",
     read: (value, draft) => {
       draft.s3 = parseS3Endpoint(value);
+    },
+  },
+  {
+    name: "dut.cache",
+    form: "none|auto|reset|LABEL=…|UUID=…|/dev/…",
+    help: "Where the store is: in RAM (none, the default), on the device labelled DUTBOOT_CACHE (auto; reset formats it anew), or on a device of your own",
+    example: "dut.cache=auto",
+    read: (value, draft) => {
+      draft.cache.choice = parseCache(value);
+    },
+  },
+  {
+    name: "dut.cache_format",
+    form: "yes|no",
+    help: "Whether the device that dut.cache names may be formatted when it holds no ext4; all its data is lost",
+    example: "dut.cache_format=yes",
+    read: (value, draft) => {
+      draft.cache.mayFormat = parseChoice(["yes", "no"] as const)(value) === "yes";
+    },
+  },
+  {
+    name: "dut.cache_quota",
+    form: "SIZE|SHARE",
+    help: "What the store may keep on its device, as 10G or 80%; the images used longest ago go first; 80% without it",
+    example: "dut.cache_quota=10G",
+    read: (value, draft) => {
+      draft.cache.quota = parseQuota(value);
+    },
+  },
+  {
+    name: "dut.root",
+    form: "composefs|overlay|auto",
+    help: "How the root is made: a composefs image over objects, a directory a layer, or the best that works (auto, the default)",
+    example: "dut.root=overlay",
+    read: (value, draft) => {
+      draft.root.driver = parseChoice(["composefs", "overlay", "auto"] as const)(value);
     },
   },
   {

@@ -44,6 +44,7 @@ export async function unpackArtifacts(
           },
         },
       );
+      for (const warning of unpacked.warnings) log.warn(`artifact: ${warning}`);
       log.info(
         `artifact: ${name} unpacked at ${artifact.to}: ${unpacked.files} files, ${formatMegabytes(unpacked.bytes)} MB`,
       );

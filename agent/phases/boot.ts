@@ -3,7 +3,7 @@
  */
 import type { Job } from "../job/job.ts";
 import { UPLOAD_LIMIT_MS } from "../limits.ts";
-import type { RootOptions } from "../root/root-driver.ts";
+import type { MountedRoot, RootOptions } from "../root/root-driver.ts";
 import { createVerdict, type Verdict } from "../wire/verdict.ts";
 import { type ArtifactAdapters, unpackArtifacts } from "./artifact.ts";
 import { type FetchAdapters, fetchImage } from "./fetch.ts";
@@ -26,12 +26,13 @@ export interface JobAdapters
 export interface BootAdapters extends MachineAdapters {
   connect(job: Job, context: PhaseContext): Promise<JobAdapters>;
   /** Unmounts, syncs and releases; must not throw away what a reader of the disks may want. */
-  release(context: PhaseContext): Promise<void>;
+  release(root: MountedRoot | undefined): Promise<void>;
 }
 
 export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<Verdict> {
   let job: Job | undefined;
   let adapters: JobAdapters | undefined;
+  let root: MountedRoot | undefined;
   let exitCode: number | null = null;
 
   const runJob = async () => {
@@ -44,12 +45,17 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
     const { image, layers } = await runner.run("fetch", (context) =>
       fetchImage(ready.job.root.image, context, tools),
     );
-    const root = await runner.run("assemble", () => tools.rootDriver.mount(layers, tools.rootOptions));
+    const mounted = await runner.run("assemble", () => tools.rootDriver.mount(layers, tools.rootOptions));
+    root = mounted;
     if (ready.job.artifacts.length === 0) runner.skip("artifact");
     else {
-      await runner.run("artifact", (context) => unpackArtifacts(ready.job.artifacts, root, context, tools));
+      await runner.run("artifact", (context) =>
+        unpackArtifacts(ready.job.artifacts, mounted, context, tools),
+      );
     }
-    exitCode = await runner.run("run", (context) => runTest(ready.job, image.config, root, context, tools));
+    exitCode = await runner.run("run", (context) =>
+      runTest(ready.job, image.config, mounted, context, tools),
+    );
   };
 
   await settle(runner, runJob());
@@ -64,7 +70,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   }
   await settle(
     runner,
-    runner.run("end", (context) => machine.release(context), { ownLimitMs: UPLOAD_LIMIT_MS }),
+    runner.run("end", () => machine.release(root), { ownLimitMs: UPLOAD_LIMIT_MS }),
   );
   return createVerdict(runner.records, exitCode, runner.firstFailure);
 }

@@ -37,7 +37,12 @@ export async function fetchImage(
   log.info(
     `fetch: ${name} is ${image.manifestDigest}, ${image.layers.length} layers, ${formatMegabytes(totalBytes)} MB`,
   );
-  requireRoom(name, totalBytes, adapters.readFreeBytes());
+  const missing = image.layers.filter(({ diffId }) => !adapters.rootDriver.hasLayer(diffId));
+  requireRoom(
+    name,
+    missing.reduce((sum, layer) => sum + layer.sizeBytes, 0),
+    adapters.readFreeBytes(),
+  );
 
   const progress = adapters.startProgress({ title: "fetch", totalBytes, onLine: (line) => log.info(line) });
   const layers: RootLayer[] = [];

@@ -6,13 +6,15 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeErofsImage } from "../composefs/erofs-image.ts";
 import type { TreeNode } from "../composefs/file-tree.ts";
+import { computeFsVerityDigest } from "../composefs/fsverity.ts";
 import {
   decodeLayerTree,
   type LayerTree,
   listLayerEntries,
   listTreeObjects,
 } from "../composefs/layer-tree.ts";
-import { mergeLayers } from "../composefs/merge-layers.ts";
+import { type MergeRules, mergeLayers } from "../composefs/merge-layers.ts";
+import { transformForOci } from "../composefs/oci-transform.ts";
 import { placeArchive } from "../composefs/place-archive.ts";
 import { AgentError } from "../errors.ts";
 import { isKernelError, umount } from "../kernel/syscalls.ts";
@@ -32,6 +34,8 @@ export interface ComposefsDriverOptions {
   store: ObjectKeeper;
   log: { info(line: string): void; warn(line: string): void };
   pool?: UnpackPool;
+  /** Told what the mounted root is made of, so that the store keeps it: ids of trees, digest of the image. */
+  onUse?: (used: { trees: readonly string[]; image: string }) => void;
 }
 
 /** A layer or archive that is in the store. */
@@ -100,22 +104,28 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
   return {
     name: "composefs",
 
+    hasLayer: (diffId) => store.readTreeIfExists(nameTree({ diffId })!) !== undefined,
+
     async addLayer(source, unpackOptions = {}) {
       return (await take(source, unpackOptions)).layer;
     },
 
     async mount(layers, rootOptions) {
-      const trees = layers.map((layer) => {
+      const stack = layers.map((layer) => {
         const stored = known.get(layer);
         if (!stored) throw new TypeError("A root is mounted of layers that the same driver took");
-        return stored.tree;
+        return stored;
       });
-      const merged = mergeLayers(
-        trees.map((tree) => listLayerEntries(tree)),
-        "mount",
-      );
-      await mountTree(merged, rootOptions, options);
-      return createMountedRoot(merged, rootOptions, options, take);
+      const merged = mergeTrees(stack, "mount");
+      if (rootOptions.composefsDigest !== undefined) checkDigest(stack, merged, rootOptions.composefsDigest);
+      const root: ComposedRoot = {
+        tree: merged,
+        ids: stack.map(({ id }) => id),
+        rootOptions,
+        driver: options,
+      };
+      await mountTree(root);
+      return createMountedRoot(root, take);
     },
   };
 }
@@ -136,11 +146,42 @@ function describe(source: LayerSource, tree: LayerTree, warnings: readonly strin
   };
 }
 
-async function mountTree(
-  tree: TreeNode,
-  rootOptions: RootOptions,
-  { store, log }: ComposefsDriverOptions,
-): Promise<void> {
+function mergeTrees(stack: readonly StoredTree[], rules: MergeRules): TreeNode {
+  return mergeLayers(
+    stack.map(({ tree }) => listLayerEntries(tree)),
+    rules,
+  );
+}
+
+/**
+ * The digest may be of the image as we mount it, or of the one that composefs's own tools make of an OCI image
+ * (docs/architecture.md, "composefs"). Throws ROOT_DIGEST_MISMATCH.
+ */
+function checkDigest(stack: readonly StoredTree[], merged: TreeNode, expected: string): void {
+  const digestOf = (tree: TreeNode) => computeFsVerityDigest(writeErofsImage(tree)).toString("hex");
+  const own = digestOf(merged);
+  if (own === expected) return;
+  const canonical = mergeTrees(stack, "composefs-rs");
+  transformForOci(canonical);
+  const digest = digestOf(canonical);
+  if (digest === expected) return;
+  throw new AgentError(
+    "ROOT_DIGEST_MISMATCH",
+    `Cannot use the image: its composefs digest is "${digest}" (as mounted "${own}"), the job says "${expected}"`,
+    { context: { expected, digest, own } },
+  );
+}
+
+/** A root, and what it takes to mount it anew. */
+interface ComposedRoot {
+  tree: TreeNode;
+  ids: string[];
+  rootOptions: RootOptions;
+  driver: ComposefsDriverOptions;
+}
+
+async function mountTree({ tree, ids, rootOptions, driver }: ComposedRoot): Promise<void> {
+  const { store, log } = driver;
   const content = writeErofsImage(tree);
   const image = await store.putImage(content);
   const form = mountComposefs({
@@ -151,6 +192,7 @@ async function mountTree(
     requireVerity: store.seals,
     metaDir: join(rootOptions.workDir, "..", "meta"),
   });
+  driver.onUse?.({ trees: ids, image: image.digest });
   log.info(`root: composefs image ${image.digest} (${(content.length / 1e6).toFixed(1)} MB), ${form}`);
 }
 
@@ -159,12 +201,10 @@ const HEADER_FLAGS_OFFSET = 8;
 const HAS_ACL_FLAG = 1;
 
 function createMountedRoot(
-  tree: TreeNode,
-  rootOptions: RootOptions,
-  driver: ComposefsDriverOptions,
+  root: ComposedRoot,
   take: (source: LayerSource, options: UnpackOptions) => Promise<StoredTree>,
 ): MountedRoot {
-  const path = rootOptions.target;
+  const path = root.rootOptions.target;
   const unmount = async () => {
     try {
       umount(path);
@@ -180,10 +220,11 @@ function createMountedRoot(
     unmount,
     /** The archive's content is kept as objects; the root is mounted anew with it in its image. */
     async unpackArchive(source, to, options = {}) {
-      const { tree: archive, layer } = await take(source, options);
-      placeArchive(tree, to, listLayerEntries(archive));
+      const { id, tree: archive, layer } = await take(source, options);
+      placeArchive(root.tree, to, listLayerEntries(archive));
+      root.ids.push(id);
       await unmount();
-      await mountTree(tree, rootOptions, driver);
+      await mountTree(root);
       return { files: layer.files, bytes: layer.bytes, warnings: layer.warnings };
     },
   };

@@ -36,6 +36,8 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
 
   return {
     name: "overlay",
+    // Directories live no longer than the boot.
+    hasLayer: () => false,
 
     async addLayer(source, options = {}) {
       const name = String(nextNumber++);
@@ -62,6 +64,12 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
     },
 
     async mount(layers, options) {
+      if (options.composefsDigest !== undefined) {
+        throw new AgentError(
+          "ROOT_DIGEST_UNCHECKED",
+          `Cannot check the composefs digest "${options.composefsDigest}": the root is made by overlay`,
+        );
+      }
       const stack = layers.map((layer) => {
         const own = known.get(layer);
         if (!own) throw new TypeError("A root is mounted of layers that the same driver took");

@@ -47,6 +47,8 @@ export interface RootOptions {
   /** Takes what the test writes; on one file system that has xattrs (a tmpfs, the cache), both made when not there. */
   upperDir: string;
   workDir: string;
+  /** fs-verity digest that the root's composefs image must have; a driver without images refuses it. */
+  composefsDigest?: string;
 }
 
 export interface UnpackedArchive {
@@ -70,6 +72,8 @@ export interface MountedRoot {
 
 export interface RootDriver {
   readonly name: "overlay" | "composefs";
+  /** True when the layer is kept already, so that it need not be fetched. */
+  hasLayer(diffId: string): boolean;
   /**
    * Takes the layer while it streams and verifies size, digest and DiffID; what fails leaves nothing behind.
    * Throws ARCHIVE_…, LAYER_…_MISMATCH, ROOT_NO_SPACE, and what the source throws.

@@ -10,7 +10,8 @@ describe("a job", () => {
   it("is read whole", () => {
     const line = [
       "console=ttyS0 quiet ip=dhcp b2c.run=x rdut.image=y dut=z",
-      `dut.image=docker://registry.farm:5000/mesa/vk:1@sha256:${HEX}`,
+      `dut.image=docker://registry.farm:5000/mesa/vk:1@sha256:${HEX},composefs=v1-sha256-12:${HEX}`,
+      "dut.cache=LABEL=MY_DISK dut.cache_format=yes dut.cache_quota=10G dut.root=composefs",
       `dut.artifact=https://a.farm/x,y.tar.zst,sha256=${HEX.toUpperCase()},to=/opt`,
       "dut.artifact=http://a.farm/b.tar",
       'dut.run="cd /opt; ./go --fast"',
@@ -27,7 +28,10 @@ describe("a job", () => {
       dialect: "dut",
       root: {
         image: { registry: "registry.farm:5000", repository: "mesa/vk", tag: "1", digest: `sha256:${HEX}` },
+        composefsDigest: HEX,
+        driver: "composefs",
       },
+      cache: { choice: { label: "MY_DISK" }, mayFormat: true, quota: { bytes: 10 * 1024 ** 3 } },
       artifacts: [
         { url: "https://a.farm/x,y.tar.zst", to: "/opt", sha256: HEX },
         { url: "http://a.farm/b.tar", to: "/" },
@@ -98,6 +102,13 @@ describe("complaints", () => {
     [`dut.image=`, ["CMDLINE_BAD_VALUE"], /./],
     [`${IMAGE} dut.insecure=,`, ["CMDLINE_BAD_VALUE"], /no host/],
     [`${IMAGE} dut.insecure=http://x/`, ["CMDLINE_BAD_VALUE"], /HOST/],
+    [`${IMAGE},composefs=12`, ["CMDLINE_BAD_VALUE"], /64 hex/],
+    [`${IMAGE} dut.cache=sda1`, ["CMDLINE_BAD_VALUE"], /LABEL/],
+    [`${IMAGE} dut.cache=LABEL=`, ["CMDLINE_BAD_VALUE"], /LABEL/],
+    [`${IMAGE} dut.cache_format=1`, ["CMDLINE_BAD_VALUE"], /yes, no/],
+    [`${IMAGE} dut.cache_quota=0`, ["CMDLINE_BAD_VALUE"], /10G/],
+    [`${IMAGE} dut.cache_quota=101%`, ["CMDLINE_BAD_VALUE"], /80%/],
+    [`${IMAGE} dut.root=squashfs`, ["CMDLINE_BAD_VALUE"], /composefs, overlay, auto/],
     [`${IMAGE} dut.run=""`, ["CMDLINE_BAD_VALUE"], /empty/],
     [`${IMAGE} dut.run="never closed`, ["CMDLINE_UNTERMINATED_QUOTE"], /never closed/],
     [
