@@ -2,13 +2,14 @@
  * Boots a virtual DUT once and says how it ended: the guest's own verdict, or what kept it from giving one.
  * No final record is never a pass, whatever stood on the console (peers: vmtest, virtme-ng#70).
  */
-import { rm, writeFile } from "node:fs/promises";
+import { realpath, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { EventLine } from "../agent/wire/event.ts";
 import { EXIT_CODE_NO_VERDICT, exitCodeOfVerdict } from "../agent/wire/exit-code.ts";
 import type { Verdict } from "../agent/wire/verdict.ts";
 import { type ConsoleRecorder, createConsoleRecorder } from "./console-recorder.ts";
 import { type EventFollower, followEvents } from "./event-follower.ts";
+import { planHostBinds } from "./host-binds.ts";
 import { formatJoinCommand, joinInitrds } from "./initrd-chain.ts";
 import { type OwnedProcess, type ProcessEnd, startOwnedProcess } from "./owned-process.ts";
 import {
@@ -240,7 +241,12 @@ async function prepareCommand(options: BootOptions, eventsFile: string) {
   const joined = join(runPath, JOINED_INITRD);
   const joinCommand =
     options.initrds.length > 1 ? formatJoinCommand(await joinInitrds(options.initrds, joined), joined) : "";
-  const initrd = joinCommand ? joined : options.initrds[0];
+  const firstInitrd = options.initrds[0];
+  const initrd = joinCommand ? joined : firstInitrd && (await realpath(firstInitrd));
+  const kernel = await realpath(options.kernel);
+  const disks = await Promise.all(
+    (options.disks ?? []).map(async (disk) => ({ ...disk, path: await realpath(disk.path) })),
+  );
   const writeSecret = async (name: string, content: string | Buffer) => {
     const path = join(runPath, name);
     await writeFile(path, content, { mode: 0o600, flag: "wx" });
@@ -259,18 +265,19 @@ async function prepareCommand(options: BootOptions, eventsFile: string) {
     "qemu-system-x86_64",
     planQemuArguments({
       name: id,
-      kernel: options.kernel,
+      kernel,
       ...(initrd ? { initrd } : {}),
       commandLine,
       memoryMiB: options.memoryMiB ?? DEFAULT_MEMORY_MIB,
       cpus: options.cpus ?? DEFAULT_CPUS,
-      disks: options.disks ?? [],
+      disks,
       nics: options.nics ?? [USER_NIC],
       fwCfg,
       smbiosStringFiles,
       eventsFile,
       ...(options.extraArguments ? { extraArguments: options.extraArguments } : {}),
     }),
+    { bind: planHostBinds([kernel, initrd ?? kernel, eventsFile, ...disks.map(({ path }) => path)]) },
   );
   const start = formatShellCommand(words);
   const qemuCommand = joinCommand ? `${joinCommand} && ${start}` : start;

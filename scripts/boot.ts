@@ -2,9 +2,8 @@
  * `dutboot boot`: any kernel, initrds and command line in a virtual DUT, its console in the terminal, its verdict as exit code.
  * What is not named is ours: the kernel of the virtual DUT and the agent's initrd, built when they are not there.
  */
-import { resolve } from "node:path";
 import type { Command, CommandInput } from "./command.ts";
-import { UsageError } from "./command.ts";
+import { parseFile, UsageError } from "./command.ts";
 import { catchInterrupts, unlessAborted } from "./interrupt.ts";
 import { prepareBootFiles, prepareToolsRoot } from "./prepare.ts";
 import { claimRun, MACHINE_OPTIONS, repeatBoots, runDut } from "./run-dut.ts";
@@ -45,12 +44,13 @@ async function bootAsAsked(input: CommandInput): Promise<number> {
 
 /** Modules go with our kernel alone: a kernel of the caller's own gets the agent without them. */
 async function chooseBootFiles(input: CommandInput): Promise<{ kernel: string; initrds: string[] }> {
-  const kernel = input.text("kernel");
-  const initrds = input.texts("initrd").map((path) => resolve(path));
-  if (kernel !== undefined && initrds.length > 0) return { kernel: resolve(kernel), initrds };
+  const given = input.text("kernel");
+  const kernel = given === undefined ? undefined : parseFile("kernel", given);
+  const initrds = input.texts("initrd").map((path) => parseFile("initrd", path));
+  if (kernel !== undefined && initrds.length > 0) return { kernel, initrds };
   const ours = await prepareBootFiles();
   if (initrds.length > 0) return { kernel: ours.kernel, initrds };
   if (kernel === undefined) return { kernel: ours.kernel, initrds: [ours.initrd, ours.modules] };
   console.log("boot: the kernel is yours, so no modules are added; give --initrd with them if it needs any");
-  return { kernel: resolve(kernel), initrds: [ours.initrd] };
+  return { kernel, initrds: [ours.initrd] };
 }

@@ -2,6 +2,8 @@
  * What a subcommand of `dutboot` is: one record from which its parser, its --help and its place in the list come.
  * Options follow util.parseArgs; everything after `--` is a positional.
  */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { explainValueError, parseDuration } from "../agent/job/option-values.ts";
 import { EXIT_CODE_NO_VERDICT } from "../agent/wire/exit-code.ts";
@@ -123,6 +125,13 @@ export function parseCount(name: string, text: string): number {
     throw new UsageError(`Cannot use --${name} "${text}": a whole number of at least 1 is expected`);
   }
   return count;
+}
+
+/** The absolute path of a file that can be read, or UsageError. */
+export function parseFile(name: string, text: string): string {
+  const path = resolve(text);
+  if (!existsSync(path)) throw new UsageError(`Cannot use --${name} "${text}": there is no such file`);
+  return path;
 }
 
 /** `90s`, `15m` or `1h30m` in milliseconds, as in `dut.timeout`, or UsageError. */

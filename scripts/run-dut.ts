@@ -127,7 +127,7 @@ async function readMachine(input: CommandInput) {
 export function parseDisk(text: string): Disk {
   const [, path = "", format] = /^(.+),(raw|qcow2)$/.exec(text) ?? [undefined, text, "raw"];
   if (!path) throw new UsageError(`Cannot use --disk "${text}": FILE[,raw|qcow2] is expected`);
-  return { path, format: format as Disk["format"] };
+  return { path: parseFile("disk", path), format: format as Disk["format"] };
 }
 
 /** Repeats `boot` as --times asks, until the first stop; the exit code is that of the first boot that was no success. */
