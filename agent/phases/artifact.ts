@@ -4,8 +4,9 @@
 
 import type { Artifact } from "../job/job.ts";
 import type { HttpClient } from "../net/http-client.ts";
-import { formatMegabytes, type startProgress } from "../report/progress.ts";
+import type { startProgress } from "../report/progress.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
+import { formatMegabytes } from "../wire/megabytes.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 
 export interface ArtifactAdapters {

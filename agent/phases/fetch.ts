@@ -7,8 +7,9 @@ import type { ImageReference } from "../job/job.ts";
 import { LAYERS_AT_A_TIME } from "../limits.ts";
 import type { RegistryClient, ResolvedImage } from "../net/registry.ts";
 import { formatImageReference } from "../oci/reference.ts";
-import { formatMegabytes, type startProgress } from "../report/progress.ts";
+import type { startProgress } from "../report/progress.ts";
 import type { RootDriver, RootLayer } from "../root/root-driver.ts";
+import { formatMegabytes } from "../wire/megabytes.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 
 export interface FetchAdapters {

@@ -5,8 +5,9 @@
 import type { S3Location } from "../job/job.ts";
 import { UPLOADS_AT_A_TIME } from "../limits.ts";
 import type { S3Client } from "../net/s3.ts";
-import { formatMegabytes, type startProgress } from "../report/progress.ts";
+import type { startProgress } from "../report/progress.ts";
 import type { ResultFile, ResultList } from "../report/results.ts";
+import { formatMegabytes } from "../wire/megabytes.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 
 export interface UploadAdapters {

@@ -3,6 +3,7 @@
  * A job on a slow UART reads the same lines; they are short and rare on purpose.
  */
 import { PROGRESS_INTERVAL_MS } from "../limits.ts";
+import { formatMegabytes } from "../wire/megabytes.ts";
 
 export interface ProgressOptions {
   /** What is being done, such as `fetch`. */
@@ -41,8 +42,4 @@ export function formatProgress(doneBytes: number, totalBytes: number | undefined
   const percent = Math.floor((doneBytes * 100) / totalBytes);
   const left = bytesPerSecond > 0 ? `, ${Math.ceil((totalBytes - doneBytes) / bytesPerSecond)} s left` : "";
   return `${formatMegabytes(doneBytes)} of ${formatMegabytes(totalBytes)} MB (${percent} %), ${rate}${left}`;
-}
-
-export function formatMegabytes(bytes: number): string {
-  return (bytes / 1e6).toFixed(1);
 }
