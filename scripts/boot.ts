@@ -6,7 +6,7 @@ import type { Command, CommandInput } from "./command.ts";
 import { parseFile, UsageError } from "./command.ts";
 import { catchInterrupts, unlessAborted } from "./interrupt.ts";
 import { prepareBootFiles, prepareToolsRoot } from "./prepare.ts";
-import { claimRun, MACHINE_OPTIONS, repeatBoots, runDut } from "./run-dut.ts";
+import { claimRun, MACHINE_OPTIONS, readMachine, repeatBoots, runDut } from "./run-dut.ts";
 
 export const bootCommand: Command = {
   name: "boot",
@@ -30,15 +30,21 @@ async function bootAsAsked(input: CommandInput): Promise<number> {
   if (input.operands.length > 1) {
     throw new UsageError("Cannot tell the command line: quote it as one word after `--`");
   }
+  const machine = await readMachine(input);
   const signal = catchInterrupts();
   const toolsRoot = await prepareToolsRoot(signal);
   const { kernel, initrds } = await unlessAborted(chooseBootFiles(input), signal);
   return repeatBoots(input, signal, async () => {
     const runDirectory = await claimRun();
-    return runDut(
-      { toolsRoot, kernel, initrds, commandLine: input.operands[0] ?? "", runDirectory, signal },
-      input,
-    );
+    return runDut({
+      toolsRoot,
+      kernel,
+      initrds,
+      commandLine: input.operands[0] ?? "",
+      machine,
+      runDirectory,
+      signal,
+    });
   });
 }
 

@@ -14,6 +14,7 @@ import {
   type CommandOption,
   parseCount,
   parseDurationOption,
+  parseFile,
   UsageError,
 } from "./command.ts";
 import { type ExtraFile, readNamedFile, writeExtraArchive } from "./extra-archive.ts";
@@ -52,7 +53,8 @@ export interface DutRun {
   kernel: string;
   initrds: readonly string[];
   commandLine: string;
-  /** On top of what --extra-file names, which wins. */
+  machine: Machine;
+  /** Below what --extra-file names, which wins. */
   extraFiles?: readonly ExtraFile[];
   runDirectory: RunDirectory;
   signal: AbortSignal;
@@ -66,25 +68,24 @@ export function showPath(path: string): string {
   return short.startsWith("..") ? path : short;
 }
 
-/** Boots as the options ask, with the console on stdout; `onEnd` runs before the report, so that the verdict stays last. */
+/** Boots once with the console on stdout; `onEnd` runs before the report, so that the verdict stays last. */
 export async function runDut(
   run: DutRun,
-  input: CommandInput,
   onEnd?: (result: BootResult) => Promise<void>,
 ): Promise<BootResult> {
   const { path } = run.runDirectory;
-  const asked = await Promise.all(input.texts("extra-file").map((text) => readNamedFile("extra-file", text)));
-  const extraFiles = [...(run.extraFiles ?? []), ...asked];
+  const { extraFiles, ...machine } = run.machine;
+  const files = [...(run.extraFiles ?? []), ...extraFiles];
   const extraArchive = join(path, "extra-files.cpio");
-  if (extraFiles.length > 0) await writeExtraArchive(extraArchive, extraFiles);
+  if (files.length > 0) await writeExtraArchive(extraArchive, files);
   const result = await bootDut({
     toolsRoot: run.toolsRoot,
     runDirectory: run.runDirectory,
     kernel: run.kernel,
-    initrds: extraFiles.length > 0 ? [...run.initrds, extraArchive] : run.initrds,
+    initrds: files.length > 0 ? [...run.initrds, extraArchive] : run.initrds,
     commandLine: run.commandLine,
     signal: run.signal,
-    ...(await readMachine(input)),
+    ...machine,
     onCommand: (command) => console.log(`QEMU command, to paste:\n${command}\n`),
     onConsole: (chunk) => process.stdout.write(chunk),
   });
@@ -96,22 +97,22 @@ export async function runDut(
   return result;
 }
 
-async function readMachine(input: CommandInput) {
-  const number = (name: string) => {
+export type Machine = Awaited<ReturnType<typeof readMachine>>;
+
+/** What MACHINE_OPTIONS say, checked before anything is built for it. */
+export async function readMachine(input: CommandInput) {
+  const read = <T>(name: string, parse: (name: string, text: string) => T) => {
     const text = input.text(name);
-    return text === undefined ? undefined : parseCount(name, text);
+    return text === undefined ? undefined : parse(name, text);
   };
-  const duration = (name: string) => {
-    const text = input.text(name);
-    return text === undefined ? undefined : parseDurationOption(name, text);
-  };
-  const cpus = number("cpus");
-  const timeoutMs = duration("timeout");
-  const silenceMs = duration("silence");
+  const cpus = read("cpus", parseCount);
+  const timeoutMs = read("timeout", parseDurationOption);
+  const silenceMs = read("silence", parseDurationOption);
   const nics = input.texts("nic");
-  const fwCfg = await Promise.all(input.texts("fw-cfg").map((text) => readNamedFile("fw-cfg", text)));
+  const readFiles = (name: string) => Promise.all(input.texts(name).map((text) => readNamedFile(name, text)));
+  const fwCfg = await readFiles("fw-cfg");
   return {
-    memoryMiB: number("memory") ?? DEFAULT_MEMORY_MIB,
+    memoryMiB: read("memory", parseCount) ?? DEFAULT_MEMORY_MIB,
     ...(cpus === undefined ? {} : { cpus }),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     ...(silenceMs === undefined ? {} : { silenceMs }),
@@ -120,11 +121,12 @@ async function readMachine(input: CommandInput) {
     fwCfg: Object.fromEntries(fwCfg.map(({ path, content }) => [path, content])),
     smbiosStrings: input.texts("smbios"),
     extraArguments: input.texts("qemu-argument"),
+    extraFiles: await readFiles("extra-file"),
   };
 }
 
 /** `FILE` or `FILE,FORMAT`; a comma in the file's own name is not a format. */
-export function parseDisk(text: string): Disk {
+function parseDisk(text: string): Disk {
   const [, path = "", format] = /^(.+),(raw|qcow2)$/.exec(text) ?? [undefined, text, "raw"];
   if (!path) throw new UsageError(`Cannot use --disk "${text}": FILE[,raw|qcow2] is expected`);
   return { path: parseFile("disk", path), format: format as Disk["format"] };

@@ -11,7 +11,15 @@ import { type Command, type CommandInput, runCommand, UsageError } from "./comma
 import { completeFarmJob, type FarmFacts } from "./farm-job.ts";
 import { catchInterrupts, unlessAborted } from "./interrupt.ts";
 import { type BootFiles, prepareBootFiles, prepareFarmGoods, say } from "./prepare.ts";
-import { claimRun, MACHINE_OPTIONS, repeatBoots, runDut, showPath } from "./run-dut.ts";
+import {
+  claimRun,
+  MACHINE_OPTIONS,
+  type Machine,
+  readMachine,
+  repeatBoots,
+  runDut,
+  showPath,
+} from "./run-dut.ts";
 
 const BUCKET = "results";
 const IMAGE_NAME = "dutboot/vulkan:trixie";
@@ -40,6 +48,7 @@ export const startCommand: Command = {
 
 async function startOnFarm(input: CommandInput): Promise<number> {
   if (input.operands.length > 1) throw new UsageError("Cannot tell the command line: quote it as one word");
+  const machine = await readMachine(input);
   const interrupt = catchInterrupts();
   const failure = new AbortController();
   const signal = AbortSignal.any([interrupt, failure.signal]);
@@ -53,7 +62,15 @@ async function startOnFarm(input: CommandInput): Promise<number> {
     return await repeatBoots(input, signal, async (count) => {
       // The farm's state stands in the first run's directory; each boot has one of its own.
       const ownDirectory = count === 1 ? runDirectory : await claimRun();
-      return bootOnFarm({ farm, bootFiles, facts, input, signal, runDirectory: ownDirectory });
+      return bootOnFarm({
+        farm,
+        bootFiles,
+        facts,
+        machine,
+        line: input.operands[0],
+        signal,
+        runDirectory: ownDirectory,
+      });
     });
   } finally {
     // A farm that is still on its way up stops at once.
@@ -103,13 +120,21 @@ async function openFarm({ path }: RunDirectory, signal: AbortSignal): Promise<St
 
 interface FarmBoot extends StockedFarm {
   bootFiles: BootFiles;
-  input: CommandInput;
+  machine: Machine;
+  line: string | undefined;
   signal: AbortSignal;
   runDirectory: RunDirectory;
 }
 
-function bootOnFarm({ farm, facts, bootFiles, input, signal, runDirectory }: FarmBoot): Promise<BootResult> {
-  const line = input.operands[0];
+function bootOnFarm({
+  farm,
+  facts,
+  bootFiles,
+  machine,
+  line,
+  signal,
+  runDirectory,
+}: FarmBoot): Promise<BootResult> {
   const job = completeFarmJob(line, { ...facts, resultsPrefix: runDirectory.id });
   if (line !== undefined) for (const word of job.added) say(`job: from the farm: ${word}`);
   say(`job: ${job.commandLine}`);
@@ -125,10 +150,10 @@ function bootOnFarm({ farm, facts, bootFiles, input, signal, runDirectory }: Far
         path: `${CREDENTIALS_FOLDER}/${name}`,
         content: Buffer.from(text),
       })),
+      machine,
       runDirectory,
       signal,
     },
-    input,
     () => bringResults(farm, runDirectory),
   );
 }
