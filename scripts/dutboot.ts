@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   boot: async () => (await import("./boot.ts")).bootCommand,
   build: async () => (await import("./build.ts")).buildCommand,
   composefs: async () => (await import("./composefs.ts")).composefsCommand,
+  pack: async () => (await import("./pack.ts")).packCommand,
 };
 
 async function formatHelp(): Promise<string> {
