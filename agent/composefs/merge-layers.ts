@@ -4,10 +4,10 @@
  * `composefs-rs`: the entries in the order of the streams, as composefs-rs does, for the digest that its tools state.
  */
 
-import { AgentError } from "../errors.ts";
 import { TREE_MAX_DEPTH } from "../limits.ts";
 import { findNameFault, findNodeFault } from "./check-tree.ts";
-import { createNode, isDirectory, S_IFDIR, S_IFLNK, S_IFMT, type TreeNode } from "./file-tree.ts";
+import { createNode, isDirectory, S_IFDIR, type TreeNode } from "./file-tree.ts";
+import { placeRefused, walkTree } from "./walk-tree.ts";
 
 /** One member of a layer's archive, in stream order. */
 export interface LayerEntry {
@@ -25,8 +25,6 @@ const WHITEOUT_PREFIX = ".wh.";
 const OPAQUE_MARK = ".wh..wh..opq";
 const IMPLICIT_DIRECTORY_MODE = S_IFDIR | 0o755;
 const DEFAULT_ROOT_MODE = S_IFDIR | 0o755;
-/** A chain of symlinks longer than the kernel follows. */
-const MAX_SYMLINKS = 40;
 
 /** The merged tree; the entries' nodes become part of it. Throws LAYER_TREE_BROKEN. */
 export function mergeLayers(layers: Iterable<Iterable<LayerEntry>>, rules: MergeRules): TreeNode {
@@ -41,12 +39,12 @@ export function splitLayerPath(path: string): string[] {
   for (const part of path.split("/")) {
     if (part === "" || part === ".") continue;
     if (part !== "..") parts.push(part);
-    else if (parts.pop() === undefined) throw broken(path, "it leads out of the root");
+    else if (parts.pop() === undefined) throw placeRefused(path, "it leads out of the root");
   }
-  if (parts.length > TREE_MAX_DEPTH) throw broken(path, `it has more than ${TREE_MAX_DEPTH} parts`);
+  if (parts.length > TREE_MAX_DEPTH) throw placeRefused(path, `it has more than ${TREE_MAX_DEPTH} parts`);
   for (const part of parts) {
     const fault = findNameFault(part);
-    if (fault !== undefined) throw broken(path, fault);
+    if (fault !== undefined) throw placeRefused(path, fault);
   }
   return parts;
 }
@@ -64,7 +62,7 @@ class StreamMerger {
     const name = parts.pop();
     if (name === undefined) {
       if (entry.node === undefined || !isDirectory(entry.node))
-        throw broken(entry.path, "the root is no directory");
+        throw placeRefused(entry.path, "the root is no directory");
       copyMetadata(entry.node, this.root);
       return;
     }
@@ -80,7 +78,7 @@ class StreamMerger {
     const name = parts.pop() ?? "";
     const node = this.#findDirectory(parts, entry.path).children!.get(name);
     if (node === undefined || isDirectory(node))
-      throw broken(entry.path, `its target "${entry.linkPath}" is no file`);
+      throw placeRefused(entry.path, `its target "${entry.linkPath}" is no file`);
     return node;
   }
 
@@ -89,7 +87,7 @@ class StreamMerger {
     for (const part of parts) {
       const child = directory.children!.get(part);
       if (child === undefined || !isDirectory(child))
-        throw broken(path, `"${part}" on its way is no directory`);
+        throw placeRefused(path, `"${part}" on its way is no directory`);
       directory = child;
     }
     return directory;
@@ -129,7 +127,7 @@ class LayerUnpacker {
     const name = parts.pop();
     if (name === undefined) {
       if (entry.node === undefined || !isDirectory(entry.node))
-        throw broken(entry.path, "the root is no directory");
+        throw placeRefused(entry.path, "the root is no directory");
       copyMetadata(entry.node, this.root);
       this.marks.implicit.delete(this.root);
       return;
@@ -150,7 +148,7 @@ class LayerUnpacker {
   /** A whiteout hides what is below, never what its own layer brings, whichever comes first. */
   #addWhiteout(directory: TreeNode, name: string, path: string): void {
     const fault = findNameFault(name);
-    if (fault !== undefined) throw broken(path, fault);
+    if (fault !== undefined) throw placeRefused(path, fault);
     const names = this.marks.whiteouts.get(directory);
     if (names === undefined) this.marks.whiteouts.set(directory, new Set([name]));
     else names.add(name);
@@ -158,29 +156,10 @@ class LayerUnpacker {
 
   /** Unpackers make the directories an archive forgot; symlinks of the same layer are followed inside the root. */
   #makeDirectory(parts: readonly string[], path: string): TreeNode {
-    const waiting = [...parts].reverse();
-    let way: TreeNode[] = [this.root];
-    let symlinks = 0;
-    for (let part = waiting.pop(); part !== undefined; part = waiting.pop()) {
-      if (part === "" || part === ".") continue;
-      if (part === "..") {
-        if (way.length > 1) way.pop();
-        continue;
-      }
-      const directory = way.at(-1)!;
-      const child = directory.children!.get(part);
-      if (child !== undefined && (child.mode & S_IFMT) === S_IFLNK) {
-        if (++symlinks > MAX_SYMLINKS) throw broken(path, "too many symlinks are on its way");
-        const target = child.payload!;
-        if (target.startsWith("/")) way = [this.root];
-        waiting.push(...target.split("/").reverse());
-        continue;
-      }
-      way.push(child !== undefined && isDirectory(child) ? child : this.#addImplicit(directory, part));
-      if (way.length > TREE_MAX_DEPTH)
-        throw broken(path, `it is more than ${TREE_MAX_DEPTH} directories deep`);
-    }
-    return way.at(-1)!;
+    return walkTree(this.root, parts, {
+      path,
+      onMissing: (directory, name) => this.#addImplicit(directory, name),
+    })!;
   }
 
   #addImplicit(directory: TreeNode, name: string): TreeNode {
@@ -195,7 +174,7 @@ class LayerUnpacker {
     const parts = splitLayerPath(entry.linkPath ?? "");
     const node = findNode(this.root, parts) ?? findNode(this.#lower, parts);
     if (node === undefined || isDirectory(node))
-      throw broken(entry.path, `its target "${entry.linkPath}" is no file`);
+      throw placeRefused(entry.path, `its target "${entry.linkPath}" is no file`);
     return node;
   }
 }
@@ -221,7 +200,7 @@ function overlay(lower: TreeNode, upper: TreeNode, marks: LayerMarks): void {
 /** A directory on a directory keeps what is in it; anything else replaces what was there. */
 function putNode(directory: TreeNode, name: string, node: TreeNode, path: string): void {
   const fault = findNodeFault(node);
-  if (fault !== undefined) throw broken(path, fault);
+  if (fault !== undefined) throw placeRefused(path, fault);
   const old = directory.children!.get(name);
   if (old !== undefined && isDirectory(old) && isDirectory(node)) copyMetadata(node, old);
   else directory.children!.set(name, node);
@@ -234,10 +213,4 @@ function copyMetadata(from: TreeNode, to: TreeNode): void {
   to.mtimeSec = from.mtimeSec;
   to.mtimeNsec = from.mtimeNsec;
   to.xattrs = from.xattrs;
-}
-
-function broken(path: string, fault: string): AgentError {
-  return new AgentError("LAYER_TREE_BROKEN", `Cannot place "${path}" of the layer: ${fault}`, {
-    context: { path },
-  });
 }

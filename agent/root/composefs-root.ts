@@ -14,12 +14,11 @@ import {
   listTreeObjects,
 } from "../composefs/layer-tree.ts";
 import { type MergeRules, mergeLayers } from "../composefs/merge-layers.ts";
+import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { transformForOci } from "../composefs/oci-transform.ts";
 import { placeArchive } from "../composefs/place-archive.ts";
 import { AgentError } from "../errors.ts";
-import { isKernelError, umount } from "../kernel/syscalls.ts";
 import { mountComposefs } from "./composefs-mount.ts";
-import type { ObjectKeeper } from "./object-keeper.ts";
 import type {
   LayerSource,
   MountedRoot,
@@ -28,6 +27,7 @@ import type {
   RootOptions,
   UnpackOptions,
 } from "./root-driver.ts";
+import { unmountRoot } from "./unmount-root.ts";
 import { createUnpackPool, type UnpackPool } from "./unpack-pool.ts";
 
 export interface ComposefsDriverOptions {
@@ -205,25 +205,15 @@ function createMountedRoot(
   take: (source: LayerSource, options: UnpackOptions) => Promise<StoredTree>,
 ): MountedRoot {
   const path = root.rootOptions.target;
-  const unmount = async () => {
-    try {
-      umount(path);
-    } catch (error) {
-      if (!isKernelError(error)) throw error;
-      throw new AgentError("ROOT_UNMOUNT_FAILED", `Cannot unmount the root at "${path}": ${error.code}`, {
-        cause: error,
-      });
-    }
-  };
   return {
     path,
-    unmount,
+    unmount: async () => unmountRoot(path),
     /** The archive's content is kept as objects; the root is mounted anew with it in its image. */
     async unpackArchive(source, to, options = {}) {
       const { id, tree: archive, layer } = await take(source, options);
       placeArchive(root.tree, to, listLayerEntries(archive));
       root.ids.push(id);
-      await unmount();
+      unmountRoot(path);
       await mountTree(root);
       return { files: layer.files, bytes: layer.bytes, warnings: layer.warnings };
     },

@@ -10,7 +10,7 @@ import type { TarVisitor } from "../archive/tar-reader.ts";
 import { FsVerityHasher } from "../composefs/fsverity.ts";
 import { INLINE_FILE_MAX_BYTES } from "../composefs/layer-entry.ts";
 import { encodeLayerTree, type LayerTree, type TreeContent } from "../composefs/layer-tree.ts";
-import type { StagedObject } from "./object-keeper.ts";
+import type { StagedObject } from "../composefs/object-keeper.ts";
 import type { UnpackResult } from "./unpack-job.ts";
 
 /** A file whose content is on its way into an object. */

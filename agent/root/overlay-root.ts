@@ -5,11 +5,12 @@
 import { closeSync, mkdirSync, openSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../errors.ts";
-import { isKernelError, O_DIRECTORY, umount } from "../kernel/syscalls.ts";
+import { O_DIRECTORY } from "../kernel/syscalls.ts";
 import { copyMetadataOfPath, describeImpliedDirectories } from "./directory-metadata.ts";
 import { removeAt } from "./file-at.ts";
 import { mountOverlay } from "./overlay-mount.ts";
 import type { LayerSource, MountedRoot, RootDriver, RootLayer, RootOptions } from "./root-driver.ts";
+import { unmountRoot } from "./unmount-root.ts";
 import type { UnpackJob, UnpackResult } from "./unpack-job.ts";
 import { createUnpackPool, type UnpackPool } from "./unpack-pool.ts";
 
@@ -147,15 +148,6 @@ function createMountedRoot(path: string, pool: UnpackPool): MountedRoot {
       );
       return { files, bytes: contentBytes, warnings };
     },
-    async unmount() {
-      try {
-        umount(path);
-      } catch (error) {
-        if (!isKernelError(error)) throw error;
-        throw new AgentError("ROOT_UNMOUNT_FAILED", `Cannot unmount the root at "${path}": ${error.code}`, {
-          cause: error,
-        });
-      }
-    },
+    unmount: async () => unmountRoot(path),
   };
 }

@@ -2,8 +2,9 @@
  * What the main thread and an unpacking worker say to each other (unpack-pool.ts, unpack-worker.ts).
  * Buffers travel by transfer and come back empty: whoever holds one may use it, and their number bounds the memory.
  */
+
+import type { StagedObject } from "../composefs/object-keeper.ts";
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
-import type { StagedObject } from "./object-keeper.ts";
 
 export interface UnpackJob {
   /**

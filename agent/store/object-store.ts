@@ -16,20 +16,13 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { computeFsVerityDigest } from "../composefs/fsverity.ts";
+import type { ObjectKeeper, StagedObject } from "../composefs/object-keeper.ts";
 import { syncfs } from "../kernel/syscalls.ts";
 import { openDigestIndex } from "./digest-index.ts";
 import { putRecord, readRecordIfExists } from "./records.ts";
 import { canSeal, sealAll } from "./seal.ts";
 import { pathOfObject, type StorePlace } from "./store-place.ts";
 import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
-
-/** An object on its way in: written in the staging folder, hashed, not yet under its name. */
-export interface StagedObject {
-  path: string;
-  verity: string;
-  sha256: string;
-  sizeBytes: number;
-}
 
 export interface CheckResult {
   checked: number;
@@ -38,25 +31,9 @@ export interface CheckResult {
   lost: string[];
 }
 
-export interface ObjectStore {
+export interface ObjectStore extends ObjectKeeper {
   readonly place: StorePlace;
-  readonly objectsDir: string;
-  /** True when the file system seals objects with fs-verity. */
-  readonly seals: boolean;
-  hasObject(verity: string): boolean;
-  /** The fs-verity digest of the object with this content, if it is here. */
-  findBySha256(sha256: string): string | undefined;
-  /** A fresh folder for staged objects. */
-  createStaging(): string;
-  /** Puts a batch under its names: one flush for all data, one for all names, then the index. */
-  commit(staged: readonly StagedObject[]): Promise<void>;
-  /** Keeps a tree with the objects it names; both are whole or absent. */
-  putTree(id: string, content: Uint8Array, objects: readonly string[]): void;
-  readTreeIfExists(id: string): Buffer | undefined;
   readTreeObjects(id: string): string[];
-  /** Keeps an EROFS image as an object and gives its path. */
-  putImage(content: Uint8Array): Promise<{ digest: string; path: string }>;
-  /** Checks objects before use and drops what is wrong. */
   check(verities: Iterable<string>): Promise<CheckResult>;
 }
 

@@ -12,9 +12,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
+import type { StagedObject } from "../../../agent/composefs/object-keeper.ts";
 import { collect, putReference, readReferences } from "../../../agent/store/collect.ts";
 import { openDigestIndex } from "../../../agent/store/digest-index.ts";
-import { type ObjectStore, openObjectStore, type StagedObject } from "../../../agent/store/object-store.ts";
+import { type ObjectStore, openObjectStore } from "../../../agent/store/object-store.ts";
 import { openStorePlace, pathOfObject, type StorePlace } from "../../../agent/store/store-place.ts";
 
 let folder: string;
