@@ -76,7 +76,7 @@ const CASES: readonly Case[] = [
     script: "while :; do echo still here; sleep 1; done\n",
     outcome: "timeout",
     exitCode: 201,
-    message: /did not end within 45 s; the last line was "still here"/,
+    message: /did not end within 45 s/,
     options: { timeoutMs: 45_000 },
   },
   {
