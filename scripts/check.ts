@@ -15,7 +15,7 @@ const CHECKS = [
 export function runChecks(): boolean {
   const root = fileURLToPath(new URL("..", import.meta.url));
   // The tools start `node` by name: it has to be the pinned one.
-  const env = { ...process.env, PATH: `${root}node_modules/.bin:${process.env["PATH"]}` };
+  const env = { ...process.env, PATH: `${root}node_modules/.bin:${process.env.PATH}` };
   let allGood = true;
   for (const { name, command, args } of CHECKS) {
     const startedAt = performance.now();

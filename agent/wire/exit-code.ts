@@ -6,7 +6,7 @@ import { BLAMES, EXIT_CODE_BY_BLAME } from "../errors.ts";
 import { VERDICT_VERSION, type Verdict } from "./verdict.ts";
 
 /** Codes above this one are ours; a test that ends with a higher one is reported with this. */
-export const TEST_EXIT_CODE_MAX = 200;
+const TEST_EXIT_CODE_MAX = 200;
 
 /** What the host says when the guest gave no verdict: the farm's machinery failed, a retry may help. */
 export const EXIT_CODE_NO_VERDICT = EXIT_CODE_BY_BLAME.infra;
