@@ -1,6 +1,6 @@
 /**
- * `dutboot pack` as a person calls it: any tar becomes an archive that the zstd program turns back into it,
- * and that skopeo 1.18 (the one of podman 5.4) pulls in parts, DiffID and all.
+ * `dutboot pack` as a person calls it: any tar becomes an archive that the zstd program turns back into it.
+ * A bad tar leaves nothing behind, and the same tar gives the same archive however it is compressed.
  */
 
 import { execFileSync, spawnSync } from "node:child_process";

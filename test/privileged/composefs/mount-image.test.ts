@@ -190,20 +190,10 @@ describe("fsck.erofs accepts the image of", () => {
     }
   };
 
-  // A chunk table in a block of its own is mkcomposefs's quirk that no reader takes: 1,019 to 1,024 chunks.
-  const dumps = readdirSync(golden).filter((name) => name.endsWith(".dump") && !name.startsWith("31-"));
+  const dumps = readdirSync(golden).filter((name) => name.endsWith(".dump"));
   test.each(dumps)("%s", (name) => check(name, parseDump(readFileSync(new URL(name, golden)))));
 
   test("random trees", async () => {
-    for (let seed = 1; seed <= 10; seed++) {
-      const tree = createRandomTree(seed);
-      for (const node of listNodes(tree)) node.sizeBytes = Math.min(node.sizeBytes, 2 ** 43);
-      await check(`random-${seed}`, tree);
-    }
+    for (let seed = 1; seed <= 10; seed++) await check(`random-${seed}`, createRandomTree(seed));
   });
 });
-
-function* listNodes(node: TreeNode): Generator<TreeNode> {
-  yield node;
-  for (const child of node.children?.values() ?? []) yield* listNodes(child);
-}
