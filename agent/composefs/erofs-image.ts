@@ -30,7 +30,7 @@ const LOG2_BLOCK_BYTES = 12;
 
 /** `auto`: 0, but 1 for a tree with whiteouts; what mkcomposefs does without version flags. */
 export type FormatVersion = 0 | 1 | "auto";
-export const DEFAULT_FORMAT_VERSION = 1;
+const DEFAULT_FORMAT_VERSION = 1;
 
 export interface ImageOptions {
   formatVersion?: FormatVersion;

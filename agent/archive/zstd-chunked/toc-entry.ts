@@ -178,7 +178,7 @@ function readXattrs(fields: Record<string, unknown>, name: string): ReadonlyMap<
 }
 
 /** The bytes of a JSON text, one character each. */
-export function toLatin1(text: string): string {
+function toLatin1(text: string): string {
   for (let index = 0; index < text.length; index++) {
     if (text.charCodeAt(index) > 0x7f) return Buffer.from(text, "utf8").toString("latin1");
   }

@@ -50,7 +50,7 @@ function makeBlocks(part: TarPart): Buffer[] {
   return [makeHeader(part, part.sizeField ?? content.length), content, padding];
 }
 
-export function makeHeader(part: TarPart, sizeBytes: number): Buffer {
+function makeHeader(part: TarPart, sizeBytes: number): Buffer {
   const header = Buffer.alloc(BLOCK_BYTES);
   const octal = (value: number, length: number, at: number) =>
     header.write(`${value.toString(8).padStart(length - 1, "0")}\0`, at, "latin1");
