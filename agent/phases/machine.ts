@@ -17,8 +17,10 @@ export interface MachineAdapters {
 }
 
 export async function prepareMachine(context: PhaseContext, adapters: MachineAdapters): Promise<Job> {
+  // Built into some kernels, a module of others: the host hears of us as early as can be.
+  const isHeard = adapters.attachEventPort();
   await adapters.loadModules();
-  adapters.attachEventPort();
+  if (!isHeard) adapters.attachEventPort();
   const job = adapters.readJob();
   const network = await adapters.bringUpNetwork(job, context);
   await adapters.setClock(network, context);
