@@ -52,7 +52,8 @@ export async function openDebianArchive(suite: Suite, architecture: Architecture
 
   /** apt takes a second for every answer; the same signed lists give the same one. */
   const ask = async (program: string, args: readonly string[]) => {
-    const key = { lists: hashReleases(folder), program, args };
+    // Release files are the same for every architecture.
+    const key = { lists: hashReleases(folder), architecture: architecture.debian, program, args };
     const { path } = await fillCached({ kind: "apt-answer", key }, async (target) => {
       await writeFile(join(target, "answer"), await apt(program, args));
     });
@@ -66,7 +67,7 @@ export async function openDebianArchive(suite: Suite, architecture: Architecture
 
   const fetchNow = async (names: readonly string[]) => {
     const records = await readRecords(names);
-    const cached = await fillCached({ kind: "debian", key: { suite, records } }, async (target) => {
+    const cached = await fillCached({ kind: "debian", key: { suite, architecture: architecture.debian, records } }, async (target) => {
       const versions = records.map(({ name, version }) => `${name}=${version}`);
       await apt("apt-get", ["--quiet", "download", ...versions], target);
       for (const file of await readdir(target)) await unpackPackage(target, file);
