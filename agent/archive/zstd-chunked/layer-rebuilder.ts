@@ -6,55 +6,54 @@
 import { createHash } from "node:crypto";
 import { AgentError } from "../../errors.ts";
 import type { TarEntry } from "../tar-entry.ts";
-import type { ByteRange } from "./plan-ranges.ts";
-import { filesByOffset, findHeaderRanges } from "./plan-ranges.ts";
+import { type ByteRange, findHeaderRanges } from "./plan-ranges.ts";
 import { RawTarWalker } from "./raw-tar-walker.ts";
 import type { TarSplitItem } from "./tar-split.ts";
-import type { Toc } from "./toc.ts";
-import type { TocEntry } from "./toc-entry.ts";
+import { startOf, type Toc } from "./toc.ts";
+import type { TocFile } from "./toc-entry.ts";
 
 /** What comes next in the tar. */
 export type RebuildStep =
   | { kind: "literal"; bytes: Buffer }
   /** Frames of the blob whose plain bytes are literals. */
   | { kind: "headers"; range: ByteRange }
-  | { kind: "content"; file: TocEntry };
+  | { kind: "content"; file: TocFile };
 
 /**
- * The steps that a tar-split gives. Contents are found in the table by name and, where a name comes
- * again, by order. Throws CHUNKED_BAD_TAR_SPLIT where the two do not agree.
+ * The steps that a tar-split gives. Contents stand in the blob in the order of the tar.
+ * Throws CHUNKED_BAD_TAR_SPLIT where table and tar-split do not agree.
  */
 export async function* planFromTarSplit(
   toc: Toc,
   items: AsyncIterable<TarSplitItem>,
 ): AsyncGenerator<RebuildStep> {
-  const filesByName = new Map<string, TocEntry[]>();
-  for (const file of filesByOffset(toc)) {
-    const files = filesByName.get(file.name);
-    if (files === undefined) filesByName.set(file.name, [file]);
-    else files.push(file);
-  }
-  let left = filesByOffset(toc).length;
+  let next = 0;
   for await (const item of items) {
     if (item.kind === "literal") {
       yield item;
-    } else if (item.sizeBytes > 0) {
-      const file = filesByName.get(nameInToc(item.name))?.shift();
-      if (file === undefined) continue;
-      if (file.sizeBytes !== item.sizeBytes) throw disagreement(item.name);
-      left--;
-      yield { kind: "content", file };
+      continue;
     }
+    const file = toc.files[next];
+    // Hard links may state a size, and have no content all the same.
+    if (file === undefined || item.sizeBytes !== file.sizeBytes || nameInToc(item.name) !== file.name)
+      continue;
+    next++;
+    yield { kind: "content", file };
   }
-  if (left > 0) throw disagreement(`${left} files`);
+  const left = toc.files[next];
+  if (left === undefined) return;
+  throw new AgentError(
+    "CHUNKED_BAD_TAR_SPLIT",
+    `Cannot rebuild the layer: its tar-split has no "${left.name}"`,
+  );
 }
 
 /** The steps without a tar-split: what lies between the contents are the frames of headers. */
 export function* planFromHeaderFrames(toc: Toc, dataEnd: number): Generator<RebuildStep> {
   const ranges = findHeaderRanges(toc, dataEnd);
   let next = 0;
-  for (const file of filesByOffset(toc)) {
-    if (ranges[next] !== undefined && ranges[next]!.start < file.offset) {
+  for (const file of toc.files) {
+    if (ranges[next] !== undefined && ranges[next]!.start < startOf(file)) {
       yield { kind: "headers", range: ranges[next]! };
       next++;
     }
@@ -66,7 +65,7 @@ export function* planFromHeaderFrames(toc: Toc, dataEnd: number): Generator<Rebu
 export interface RebuiltEntry {
   entry: TarEntry;
   /** Of a file with content: its entry in the table, whose digest has been checked. */
-  file: TocEntry | undefined;
+  file: TocFile | undefined;
 }
 
 /** Feed it in the order of the steps. Throws ARCHIVE_CORRUPT and its like, and CHUNKED_BAD_TOC. */
@@ -76,7 +75,7 @@ export class LayerRebuilder {
   readonly #onEntry: (entry: RebuiltEntry) => void;
   #pending: TarEntry | undefined;
   #contentBytes = 0;
-  #file: TocEntry | undefined;
+  #file: TocFile | undefined;
   #tarBytes = 0;
 
   constructor(onEntry: (entry: RebuiltEntry) => void) {
@@ -102,7 +101,7 @@ export class LayerRebuilder {
   }
 
   /** The content of the file whose header came last; then `addContent` its bytes, then `endContent`. */
-  startContent(file: TocEntry): void {
+  startContent(file: TocFile): void {
     if (!this.#walker.awaitsContent || this.#pending?.sizeBytes !== file.sizeBytes) {
       throw new AgentError(
         "CHUNKED_BAD_TOC",
@@ -143,11 +142,4 @@ export class LayerRebuilder {
 /** The table has lost what is not UTF-8 in a name. */
 function nameInToc(name: string): string {
   return Buffer.from(Buffer.from(name, "latin1").toString("utf8"), "utf8").toString("latin1");
-}
-
-function disagreement(what: string): AgentError {
-  return new AgentError(
-    "CHUNKED_BAD_TAR_SPLIT",
-    `Cannot rebuild the layer: table and tar-split disagree on ${what}`,
-  );
 }

@@ -10,8 +10,8 @@ import {
   RANGE_PART_COST_BYTES,
   RANGE_REQUEST_COST_BYTES,
 } from "../../limits.ts";
-import type { Toc } from "./toc.ts";
-import type { TocChunk, TocEntry } from "./toc-entry.ts";
+import { endOf, startOf, type Toc } from "./toc.ts";
+import type { TocChunk, TocFile } from "./toc-entry.ts";
 
 export interface ByteRange {
   start: number;
@@ -21,7 +21,7 @@ export interface ByteRange {
 
 /** Something to make out of fetched bytes: one zstd frame of a file, or the frames between the contents. */
 export type MissingPiece = ByteRange &
-  ({ kind: "chunk"; file: TocEntry; chunk: TocChunk } | { kind: "headers" });
+  ({ kind: "chunk"; file: TocFile; chunk: TocChunk } | { kind: "headers" });
 
 export interface RangeRequest {
   ranges: ByteRange[];
@@ -97,9 +97,8 @@ function findMissingPieces(
   const planned = new Set<string>();
   let reusedBytes = 0;
   let reusedFiles = 0;
-  for (const file of toc.entries) {
-    if (file.sizeBytes === 0 || file.type !== "file") continue;
-    const digest = file.digest!;
+  for (const file of toc.files) {
+    const { digest } = file;
     if (planned.has(digest) || options.hasFile(digest, file.sizeBytes)) {
       reusedBytes += file.sizeBytes;
       reusedFiles++;
@@ -123,18 +122,12 @@ function findMissingPieces(
 export function findHeaderRanges(toc: Toc, dataEnd: number): ByteRange[] {
   const ranges: ByteRange[] = [];
   let end = 0;
-  for (const file of filesByOffset(toc)) {
-    if (file.offset > end) ranges.push({ start: end, end: file.offset });
-    end = file.endOffset;
+  for (const file of toc.files) {
+    if (startOf(file) > end) ranges.push({ start: end, end: startOf(file) });
+    end = endOf(file);
   }
   if (dataEnd > end) ranges.push({ start: end, end: dataEnd });
   return ranges;
-}
-
-export function filesByOffset(toc: Toc): TocEntry[] {
-  return toc.entries
-    .filter(({ endOffset }) => endOffset > 0)
-    .sort((left, right) => left.offset - right.offset);
 }
 
 /** Ranges less than `gapBytes` apart become one: a part of an answer costs about as much. Input sorted by start. */

@@ -5,7 +5,7 @@
 
 import { AgentError } from "../../errors.ts";
 import { XATTRS_MAX_BYTES } from "../../limits.ts";
-import type { TarEntryType, TarTime } from "../tar-entry.ts";
+import type { TarEntryType } from "../tar-entry.ts";
 
 export interface TocChunk {
   /** Compressed bytes [offset, endOffset) of the blob: one whole zstd frame. */
@@ -19,39 +19,22 @@ export interface TocChunk {
   isZeros: boolean;
 }
 
-export interface TocEntry {
-  type: TarEntryType;
+/** A file with content: all of a table that a pull uses. What the file is called and how it is owned says the tar. */
+export interface TocFile {
   /** As the archive has it, latin1; bytes that are not UTF-8 have been lost in the table. */
   name: string;
-  linkPath: string;
-  /** Permission bits alone. */
-  mode: number;
-  uid: number;
-  gid: number;
   sizeBytes: number;
-  mtime: TarTime;
-  devMajor: number;
-  devMinor: number;
-  xattrs: ReadonlyMap<string, Buffer>;
-  /** sha256 (hex) of a file's content; empty files have none. */
-  digest: string | undefined;
-  /** Compressed bytes of all chunks; 0 without content. */
-  offset: number;
-  endOffset: number;
+  /** sha256 (hex) of the content. */
+  digest: string;
+  /** At least one; they are the content, end to end. */
   chunks: TocChunk[];
 }
 
 export type TocRecord =
-  | { kind: "entry"; entry: TocEntry }
-  | {
-      kind: "chunk";
-      name: string;
-      offset: number;
-      fileOffset: number;
-      sizeBytes: number;
-      digest: string | undefined;
-      isZeros: boolean;
-    };
+  | { kind: "file"; file: TocFile }
+  /** Without content. */
+  | { kind: "other"; type: TarEntryType; name: string }
+  | ({ kind: "chunk"; name: string } & Omit<TocChunk, "endOffset">);
 
 const TYPES: Readonly<Record<string, TarEntryType>> = {
   reg: "file",
@@ -63,11 +46,10 @@ const TYPES: Readonly<Record<string, TarEntryType>> = {
   symlink: "symlink",
 };
 const ID_MAX = 0xfffffffe;
-const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 /** RFC 3339 with up to nine digits of a fraction, as Go writes times. */
-const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)$/;
+const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
 
-/** Throws CHUNKED_BAD_TOC. */
+/** Throws CHUNKED_BAD_TOC; every field is checked, also those that are not kept. */
 export function parseTocEntry(value: unknown): TocRecord {
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw badEntry("", "it is no object");
@@ -85,37 +67,29 @@ export function parseTocEntry(value: unknown): TocRecord {
   if (type === "chunk") return { kind: "chunk", name, ...chunk };
   const tarType = TYPES[type];
   if (tarType === undefined) throw badEntry(name, `its type is "${type.slice(0, 40)}"`);
-  const linkPath = toLatin1(readText(fields, "linkName", name));
-  const isLink = tarType === "symlink" || tarType === "hardlink";
-  if (isLink && (linkPath === "" || linkPath.includes("\0"))) throw badEntry(name, "it links to nothing");
-  const entry: TocEntry = {
-    type: tarType,
-    name,
-    linkPath,
-    mode: readCount(fields, "mode", name) % 0o10000,
-    uid: readCount(fields, "uid", name, ID_MAX),
-    gid: readCount(fields, "gid", name, ID_MAX),
-    sizeBytes: tarType === "file" ? readCount(fields, "size", name) : 0,
-    mtime: readTime(fields, "modtime", name),
-    devMajor: readCount(fields, "devMajor", name, 0xfff),
-    devMinor: readCount(fields, "devMinor", name, 0xfffff),
-    xattrs: readXattrs(fields, name),
-    digest: readDigest(fields, "digest", name),
-    offset: 0,
-    endOffset: 0,
-    chunks: [],
-  };
-  if (entry.sizeBytes > 0) addFirstChunk(entry, chunk, readCount(fields, "endOffset", name));
-  return { kind: "entry", entry };
+  checkMetadata(fields, tarType, name);
+  const sizeBytes = readCount(fields, "size", name);
+  const digest = readDigest(fields, "digest", name);
+  const endOffset = readCount(fields, "endOffset", name);
+  if (tarType !== "file" || sizeBytes === 0) return { kind: "other", type: tarType, name };
+  if (digest === undefined) throw badEntry(name, "it has content and no digest");
+  if (chunk.offset === 0 || endOffset <= chunk.offset) throw badEntry(name, "its content is nowhere");
+  if (chunk.fileOffset !== 0) throw badEntry(name, "its first chunk does not begin it");
+  return { kind: "file", file: { name, sizeBytes, digest, chunks: [{ ...chunk, endOffset }] } };
 }
 
-function addFirstChunk(entry: TocEntry, chunk: Omit<TocChunk, "endOffset">, endOffset: number): void {
-  if (entry.digest === undefined) throw badEntry(entry.name, "it has content and no digest");
-  if (chunk.offset === 0 || endOffset <= chunk.offset) throw badEntry(entry.name, "its content is nowhere");
-  if (chunk.fileOffset !== 0) throw badEntry(entry.name, "its first chunk does not begin it");
-  entry.offset = chunk.offset;
-  entry.endOffset = endOffset;
-  entry.chunks.push({ ...chunk, endOffset });
+/** The tar's headers say the same, and they are what is believed; but a table that is broken here is broken. */
+function checkMetadata(fields: Record<string, unknown>, type: TarEntryType, name: string): void {
+  const linkPath = readText(fields, "linkName", name);
+  const isLink = type === "symlink" || type === "hardlink";
+  if (isLink && (linkPath === "" || linkPath.includes("\0"))) throw badEntry(name, "it links to nothing");
+  readCount(fields, "mode", name);
+  readCount(fields, "uid", name, ID_MAX);
+  readCount(fields, "gid", name, ID_MAX);
+  readCount(fields, "devMajor", name, 0xfff);
+  readCount(fields, "devMinor", name, 0xfffff);
+  for (const key of ["modtime", "accesstime", "changetime"]) checkTime(fields, key, name);
+  checkXattrs(fields, name);
 }
 
 function readText(fields: Record<string, unknown>, key: string, name: string): string {
@@ -149,32 +123,26 @@ function readChunkType(fields: Record<string, unknown>, name: string): boolean {
   return type === "zeros";
 }
 
-/** Year 1 is how older writers say that there is no time. */
-function readTime(fields: Record<string, unknown>, key: string, name: string): TarTime {
+function checkTime(fields: Record<string, unknown>, key: string, name: string): void {
   const text = readText(fields, key, name);
-  if (text === "" || text.startsWith("0001-01-01T00:00:00")) return { sec: 0, nsec: 0 };
+  if (text === "") return;
   const match = TIME.exec(text);
-  const sec = match === null ? Number.NaN : Date.parse(`${match[1]}${match[3]}`) / 1000;
-  if (!Number.isFinite(sec)) throw badEntry(name, `its ${key} is no time`);
-  return { sec, nsec: Number((match![2] ?? "").padEnd(9, "0")) };
+  if (match === null || !Number.isFinite(Date.parse(`${match[1]}${match[2]}`))) {
+    throw badEntry(name, `its ${key} is no time`);
+  }
 }
 
-function readXattrs(fields: Record<string, unknown>, name: string): ReadonlyMap<string, Buffer> {
-  const value = fields.xattrs ?? undefined;
-  if (value === undefined) return NO_XATTRS;
+function checkXattrs(fields: Record<string, unknown>, name: string): void {
+  const value = fields.xattrs ?? {};
   if (typeof value !== "object" || Array.isArray(value)) throw badEntry(name, "its xattrs are no map");
-  const xattrs = new Map<string, Buffer>();
   let bytes = 0;
   for (const [key, encoded] of Object.entries(value as Record<string, unknown>)) {
     if (typeof encoded !== "string" || !/^[A-Za-z0-9+/]*={0,2}$/.test(encoded) || encoded.length % 4 !== 0) {
       throw badEntry(name, "an xattr's value is not base64");
     }
-    const plain = Buffer.from(encoded, "base64");
-    bytes += key.length + plain.length;
-    xattrs.set(toLatin1(key), plain);
+    bytes += key.length + (encoded.length / 4) * 3;
   }
   if (bytes > XATTRS_MAX_BYTES) throw badEntry(name, `it has ${bytes} bytes of xattrs`);
-  return xattrs;
 }
 
 /** The bytes of a JSON text, one character each. */

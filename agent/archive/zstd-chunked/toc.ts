@@ -6,11 +6,13 @@
 import { AgentError } from "../../errors.ts";
 import { TOC_MAX_BYTES, TOC_MAX_ENTRIES } from "../../limits.ts";
 import { JsonEntriesReader } from "./json-entries.ts";
-import { parseTocEntry, type TocEntry, type TocRecord } from "./toc-entry.ts";
+import { parseTocEntry, type TocFile, type TocRecord } from "./toc-entry.ts";
 
 export interface Toc {
-  /** In the order of the table, which is that of the tar. */
-  entries: TocEntry[];
+  /** Those with content, in the order of their bytes in the blob, which is that of the tar. */
+  files: TocFile[];
+  /** Of all kinds. */
+  entryCount: number;
   /** sha256 (hex) of the compressed tar-split; absent: a tar-split that is there must not be trusted. */
   tarSplitDigest: string | undefined;
 }
@@ -26,9 +28,11 @@ export interface TocLimits {
 export class TocReader {
   readonly #limits: TocLimits;
   readonly #json: JsonEntriesReader;
-  readonly #entries: TocEntry[] = [];
+  readonly #files: TocFile[] = [];
+  #entryCount = 0;
   #plainBytes = 0;
-  #file: TocEntry | undefined;
+  /** The file that chunks may follow. */
+  #file: TocFile | undefined;
 
   constructor(limits: TocLimits) {
     this.#limits = limits;
@@ -53,26 +57,28 @@ export class TocReader {
     if (version !== 1) throw badToc(`its version is ${String(version)}, not 1`);
     if (!Array.isArray(entries) && entries !== null) throw badToc("it has no entries");
     if (this.#file !== undefined) finishFile(this.#file);
-    checkPayloads(this.#entries, this.#limits.dataEnd);
-    return { entries: this.#entries, tarSplitDigest: readTarSplitDigest(tarSplitDigest) };
+    const files = this.#files.sort((left, right) => startOf(left) - startOf(right));
+    checkPayloads(files, this.#limits.dataEnd);
+    return { files, entryCount: this.#entryCount, tarSplitDigest: readTarSplitDigest(tarSplitDigest) };
   }
 
   #addRecord(element: unknown): void {
     const maxEntries = this.#limits.maxEntries ?? TOC_MAX_ENTRIES;
-    if (this.#entries.length >= maxEntries) {
+    if (this.#entryCount >= maxEntries) {
       throw new AgentError(
         "CHUNKED_TOO_LARGE",
         `Cannot read a table of contents of over ${maxEntries} entries`,
       );
     }
-    const parsed = parseTocEntry(element);
-    if (parsed.kind === "chunk") {
-      addChunk(this.#file, parsed);
+    const record = parseTocEntry(element);
+    if (record.kind === "chunk") {
+      addChunk(this.#file, record);
       return;
     }
     if (this.#file !== undefined) finishFile(this.#file);
-    this.#file = parsed.entry.endOffset > 0 ? parsed.entry : undefined;
-    this.#entries.push(parsed.entry);
+    this.#entryCount++;
+    this.#file = record.kind === "file" ? record.file : undefined;
+    if (this.#file !== undefined) this.#files.push(this.#file);
   }
 }
 
@@ -83,7 +89,16 @@ export function parseToc(plain: Buffer, limits: TocLimits): Toc {
   return reader.finish();
 }
 
-function addChunk(file: TocEntry | undefined, chunk: Extract<TocRecord, { kind: "chunk" }>): void {
+/** Where a file's frames begin and end in the blob. */
+export function startOf(file: TocFile): number {
+  return file.chunks[0]!.offset;
+}
+
+export function endOf(file: TocFile): number {
+  return file.chunks.at(-1)!.endOffset;
+}
+
+function addChunk(file: TocFile | undefined, chunk: Extract<TocRecord, { kind: "chunk" }>): void {
   const last = file?.chunks.at(-1);
   if (file === undefined || last === undefined || file.name !== chunk.name) {
     throw badToc(`the chunk of "${chunk.name}" does not follow its file`);
@@ -91,10 +106,11 @@ function addChunk(file: TocEntry | undefined, chunk: Extract<TocRecord, { kind: 
   if (chunk.offset <= last.offset || chunk.fileOffset !== last.fileOffset + last.sizeBytes) {
     throw badToc(`the chunks of "${chunk.name}" do not follow each other`);
   }
+  const { endOffset } = last;
   last.endOffset = chunk.offset;
   file.chunks.push({
     offset: chunk.offset,
-    endOffset: file.endOffset,
+    endOffset,
     fileOffset: chunk.fileOffset,
     sizeBytes: chunk.sizeBytes,
     digest: chunk.digest,
@@ -103,7 +119,7 @@ function addChunk(file: TocEntry | undefined, chunk: Extract<TocRecord, { kind: 
 }
 
 /** All chunks are there now: do they make up the file? */
-function finishFile(file: TocEntry): void {
+function finishFile(file: TocFile): void {
   const first = file.chunks[0]!;
   const last = file.chunks.at(-1)!;
   // A file in one piece has no chunk fields; one in several has them from the first on.
@@ -122,12 +138,11 @@ function finishFile(file: TocEntry): void {
 }
 
 /** No two payloads share bytes, and none reaches into the tables. */
-function checkPayloads(entries: readonly TocEntry[], dataEnd: number): void {
-  const files = entries.filter(({ endOffset }) => endOffset > 0).sort((a, b) => a.offset - b.offset);
+function checkPayloads(files: readonly TocFile[], dataEnd: number): void {
   let end = 0;
   for (const file of files) {
-    if (file.offset < end) throw badToc(`the payload of "${file.name}" overlaps another`);
-    end = file.endOffset;
+    if (startOf(file) < end) throw badToc(`the payload of "${file.name}" overlaps another`);
+    end = endOf(file);
   }
   if (end > dataEnd) throw badToc("a payload reaches beyond the data");
 }
