@@ -49,6 +49,11 @@ export const ERRORS = defineErrors({
     blame: "config",
     hint: "Boot a kernel with EROFS, loop devices and overlayfs, or let dut.root=auto choose",
   },
+  JOB_FILE_BAD: { blame: "job", hint: "Write the options' names without dut., each with a value or a list" },
+  CMDLINE_MIXED_DIALECTS: {
+    blame: "job",
+    hint: "Write the job in one dialect: `dutboot explain` says which one a line is read in",
+  },
 
   // the store
   STORE_NO_DEVICE: {

@@ -10,6 +10,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import("./start.ts")).startCommand,
   boot: async () => (await import("./boot.ts")).bootCommand,
   build: async () => (await import("./build.ts")).buildCommand,
+  explain: async () => (await import("./explain.ts")).explainCommand,
   composefs: async () => (await import("./composefs.ts")).composefsCommand,
   pack: async () => (await import("./pack.ts")).packCommand,
 };

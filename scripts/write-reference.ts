@@ -4,16 +4,16 @@
  */
 import { writeFileSync } from "node:fs";
 import { BLAMES, ERRORS, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
-import { OPTIONS } from "../agent/job/options.ts";
+import { formatUsage, OPTIONS } from "../agent/job/options.ts";
 
 export function formatOptionReference(): string {
   const options = OPTIONS.map(
-    ({ name, form, help, example, isRepeatable }) => `## \`${name}=${form}\`
+    (option) => `## \`${formatUsage(option)}\`
 
-${help}.${isRepeatable ? " Repeatable." : ""}
+${option.help}.${option.isRepeatable ? " Repeatable." : ""}
 
 \`\`\`
-${example}
+${option.example}
 \`\`\`
 `,
   );

@@ -3,6 +3,9 @@
  * x86 kernels cut at COMMAND_LINE_SIZE without a word (arch/x86/include/asm/setup.h); other architectures differ.
  */
 import { CMDLINE_MAX_BYTES, CMDLINE_WARN_BYTES } from "../limits.ts";
+import { parseCommandLine } from "./command-line.ts";
+import { END_MARKER } from "./dut-options-reader.ts";
+import type { Dialect } from "./job.ts";
 import { findSecrets } from "./redact.ts";
 
 export function findLineWarnings(line: string): string[] {
@@ -19,5 +22,17 @@ function warnOfLength(line: string): string[] {
     ];
   return [
     `the command line has ${bytes} bytes: x86 kernels cut it at ${CMDLINE_MAX_BYTES}, many boot loaders earlier`,
+  ];
+}
+
+/**
+ * For `explain`: a marker that is missing. Other dialects have no such word, and are told only
+ * when they are near the limit.
+ */
+export function warnOfMissingEnd(line: string, dialect: Dialect): string[] {
+  if (dialect !== "dut" && Buffer.byteLength(line) < CMDLINE_WARN_BYTES) return [];
+  if (parseCommandLine(line).parameters.some(({ name }) => name === END_MARKER)) return [];
+  return [
+    `no end marker: with ${END_MARKER} as the last word, a line that was cut on its way is told from a whole one`,
   ];
 }

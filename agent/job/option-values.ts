@@ -183,6 +183,6 @@ function isNear(wrong: string, names: readonly string[]): boolean {
 /** Turns what a reader threw into the words of "Cannot read …: it …". */
 export function explainValueError(error: unknown): string {
   if (error instanceof ValueError) return `it ${error.message}`;
-  if (error instanceof AgentError) return error.message.replace(/^Cannot read [^:]*: /, "");
+  if (error instanceof AgentError) return error.message.replace(/^Cannot read [^"]*"[^"]*": /, "");
   throw error;
 }

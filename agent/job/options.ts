@@ -31,14 +31,14 @@ export interface JobDraft extends Omit<Job, "root"> {
 export interface Option {
   /** With the prefix: `dut.image`. */
   name: string;
-  /** The value's form, as help shows it. */
-  form: string;
+  /** The value's form, as help shows it; absent: a bare word. */
+  form?: string;
   help: string;
   /** A whole word of a command line. */
   example: string;
   isRepeatable?: boolean;
   /** Reads the value into the draft; throws ValueError or an AgentError of the value's own reader. */
-  read(value: string, draft: JobDraft): void;
+  read?(value: string, draft: JobDraft): void;
 }
 
 export const OPTIONS: readonly Option[] = [
@@ -165,6 +165,11 @@ export const OPTIONS: readonly Option[] = [
       draft.onExit = parseChoice(["poweroff", "reboot", "halt"] as const)(value);
     },
   },
+  {
+    name: "dut.end",
+    help: "Marks the end: with it as the last word, a line that a boot loader has cut is told from a whole one",
+    example: "dut.end",
+  },
 ];
 
 export function findOption(name: string): Option | undefined {
@@ -172,25 +177,32 @@ export function findOption(name: string): Option | undefined {
 }
 
 /** Throws CMDLINE_BAD_VALUE; its hint is the option's example. */
-export function readOption(option: Option, value: string | undefined, draft: JobDraft): void {
-  const hint = `Write it as ${option.example}`;
-  if (value === undefined) {
-    throw new AgentError("CMDLINE_BAD_VALUE", `Cannot read "${option.name}": it has no value`, { hint });
-  }
+export function readOption(
+  { name, form, example, read }: Option,
+  value: string | undefined,
+  draft: JobDraft,
+): void {
+  const refuse = (given: string, why: string) =>
+    new AgentError("CMDLINE_BAD_VALUE", `Cannot read "${given}": ${why}`, { hint: `Write it as ${example}` });
+  const given = value === undefined ? name : `${name}=${showValue(value)}`;
+  if (form === undefined && value !== undefined) throw refuse(given, "it takes no value");
+  if (form !== undefined && value === undefined) throw refuse(given, "it has no value");
   try {
-    option.read(value, draft);
+    read?.(value ?? "", draft);
   } catch (error) {
-    const why = explainValueError(error);
-    throw new AgentError("CMDLINE_BAD_VALUE", `Cannot read "${option.name}=${showValue(value)}": ${why}`, {
-      hint,
-    });
+    throw refuse(given, explainValueError(error));
   }
+}
+
+/** `dut.image=REF` */
+export function formatUsage({ name, form }: Option): string {
+  return form === undefined ? name : `${name}=${form}`;
 }
 
 /** The options as `--help` lists them. */
 export function formatOptionHelp(): string {
-  return OPTIONS.map(({ name, form, help, example, isRepeatable }) => {
-    const repeat = isRepeatable ? " (repeatable)" : "";
-    return `  ${name}=${form}${repeat}\n      ${help}\n      ${example}`;
+  return OPTIONS.map((option) => {
+    const repeat = option.isRepeatable ? " (repeatable)" : "";
+    return `  ${formatUsage(option)}${repeat}\n      ${option.help}\n      ${option.example}`;
   }).join("\n");
 }

@@ -1,34 +1,163 @@
 /**
  * From a Job to the phases it would run, as a list for people: what `explain` prints is what the agent does.
+ * Nothing secret is in the words.
  */
 import { formatImageReference } from "../oci/reference.ts";
-import type { Job } from "./job.ts";
+import type { AnyJob, CacheChoice, NfsRoot, Root } from "./job.ts";
 import { hideSecrets } from "./redact.ts";
+import { quoteShellWord } from "./shell-words.ts";
+import type { Step, StepImage } from "./step.ts";
+import type { Mirror, Volume } from "./volume.ts";
 
 export const PHASE_NAMES = ["machine", "fetch", "assemble", "artifact", "run", "upload", "end"] as const;
 export type PhaseName = (typeof PHASE_NAMES)[number];
 
 export interface PlannedPhase {
   name: PhaseName;
-  /** One sentence a line; empty for a phase that has nothing to do. */
+  /** One sentence a line; empty for a phase that has nothing to do and is skipped. */
   does: string[];
 }
 
-export function planPhases(job: Job): PlannedPhase[] {
-  const [step] = job.steps;
-  const image = formatImageReference(job.root.image);
+export function planPhases(job: AnyJob): PlannedPhase[] {
   const lines: Record<PhaseName, string[]> = {
-    machine: [
-      "load modules",
-      job.ip === undefined ? "network by DHCP" : `network by ip=${job.ip}`,
-      "set the clock",
-    ],
-    fetch: [`pull ${image}`],
-    assemble: ["mount the root"],
-    artifact: job.artifacts.map(({ url, to }) => `unpack ${hideSecrets(url)} at ${to}`),
-    run: [step?.argv ? `run ${JSON.stringify(step.argv)}` : "run the image's entrypoint and command"],
-    upload: job.results ? [`put the results to s3://${job.results.s3.bucket}/${job.results.s3.prefix}`] : [],
-    end: ["print the verdict", job.onExit],
+    machine: planMachine(job),
+    fetch: planFetch(job),
+    assemble: planAssemble(job),
+    artifact: job.artifacts.map(
+      ({ url, to, sha256 }) => `unpack ${hideSecrets(url)} at ${to}${sha256 ? ", its sha256 checked" : ""}`,
+    ),
+    run: planRun(job),
+    upload: planUpload(job),
+    end: planEnd(job),
   };
   return PHASE_NAMES.map((name) => ({ name, does: lines[name] }));
+}
+
+function planMachine({ ip, machine = {}, cache, cacheFileSystem }: AnyJob): string[] {
+  const { interfaces = [], modules, moduleFiles, ntp, swap, networkBlockDevices = [] } = machine;
+  const byHand = interfaces.map(({ name }) => name).join(", ");
+  const network =
+    byHand !== "" ? `set up ${byHand}` : ip === undefined ? "network by DHCP" : `network by ip=${ip}`;
+  const clock = typeof ntp === "object" ? `set the clock by ${ntp.host}` : "set the clock";
+  const place = formatCacheChoice(cache.choice);
+  return [
+    "load modules",
+    ...(modules || moduleFiles
+      ? [`load ${[...(modules ?? []), ...(moduleFiles ?? [])].join(", ")} as well`]
+      : []),
+    network,
+    clock,
+    ...(machine.hostname ? [`call the machine ${machine.hostname}`] : []),
+    ...networkBlockDevices.map(({ device, host, port }) => `attach ${device} to ${host}:${port}`),
+    cacheFileSystem === undefined
+      ? `keep the store ${place}`
+      : `keep the store on the file system ${cacheFileSystem}`,
+    ...(swap ? [`swap to ${"device" in swap ? swap.device : `a file of ${swap.sizeBytes} bytes`}`] : []),
+    ...(machine.extraArgumentsUrl
+      ? [`fetch more arguments from ${hideSecrets(machine.extraArgumentsUrl)}`]
+      : []),
+  ];
+}
+
+export function formatCacheChoice(choice: CacheChoice): string {
+  if (choice === "none") return "in RAM";
+  if (choice === "auto") return "on the device labelled for it, else in RAM";
+  if (choice === "reset") return "on the device labelled for it, formatted anew";
+  if ("label" in choice) return `on LABEL=${choice.label}`;
+  return "uuid" in choice ? `on UUID=${choice.uuid}` : `on ${choice.device}`;
+}
+
+function planFetch({ root, steps }: AnyJob): string[] {
+  const images = [
+    ...(root && "image" in root ? [formatImageReference(root.image)] : []),
+    ...steps.flatMap(({ image }) => (image ? formatStepImage(image) : [])),
+  ];
+  return [...new Set(images)].map((image) => `pull ${image}`);
+}
+
+function planAssemble({ root, volumes = [], fileSystems = [] }: AnyJob): string[] {
+  return [
+    ...(root ? [describeRoot(root)] : []),
+    ...fileSystems.map(
+      ({ name, source, type }) => `mount ${hideSecrets(source)}${type ? ` (${type})` : ""} as ${name}`,
+    ),
+    ...volumes.map(describeVolume),
+  ];
+}
+
+function describeRoot(root: Root): string {
+  if ("nfs" in root) {
+    const { server = "the server of the DHCP answer", path = "its path", version } = root.nfs;
+    const how = root.nfs.isWritable ? "read-write" : "read-only under an overlay";
+    return `mount ${server}:${path} by NFS${version ? ` ${version}` : ""}, ${how}`;
+  }
+  return `mount the root${root.driver === "auto" ? "" : ` by ${root.driver}`}`;
+}
+
+function describeVolume({ name, pull, push, fileSystem, expiration, fscryptKey }: Volume): string {
+  const mirror = (verb: string, by?: Mirror) =>
+    by && by.on.length > 0
+      ? [`${verb} ${[by.alias, by.bucket, by.prefix].filter(Boolean).join("/")} at ${by.on.join(", ")}`]
+      : [];
+  return [
+    `prepare volume ${name}`,
+    ...(fileSystem === undefined ? [] : [`on ${fileSystem}`]),
+    ...(fscryptKey === undefined ? [] : ["encrypted"]),
+    ...mirror("pulled from", pull),
+    ...mirror("pushed to", push),
+    ...(expiration === "pipeline_end" ? ["removed at the end"] : []),
+  ].join(", ");
+}
+
+function planRun({ steps, stopsAtFailure }: AnyJob): string[] {
+  const of = (kind: Step["kind"]) => steps.filter((step) => step.kind === kind);
+  const main = of("main").map((step) => `run ${describeStep(step)}`);
+  const rule = stopsAtFailure
+    ? "stop at the first that fails"
+    : "go on after one that fails; the first failure counts";
+  return [
+    ...of("service").map((step) => `start beside them ${describeStep(step)}`),
+    ...main,
+    ...(main.length > 1 ? [rule] : []),
+    ...of("post").map((step) => `run afterwards ${describeStep(step)}`),
+  ];
+}
+
+export function describeStep({ image, entrypoint, argv, error }: Step): string {
+  if (error) return "a container that cannot be read: it counts as failed";
+  const words = [...(entrypoint ?? []), ...(argv ?? [])]
+    .map((word) => hideSecrets(quoteShellWord(word)))
+    .join(" ");
+  const what = words === "" ? "the image's entrypoint and command" : words;
+  const isBehind = words !== "" && image && entrypoint === undefined;
+  return `${isBehind ? `${what} (behind the image's entrypoint)` : what}${image ? ` in ${formatStepImage(image)}` : ""}`;
+}
+
+export function formatStepImage(image: StepImage): string {
+  return "id" in image ? image.id : formatImageReference(image);
+}
+
+function planUpload({ results, volumes = [] }: AnyJob): string[] {
+  return [
+    ...(results ? [`put the results to s3://${results.s3.bucket}/${results.s3.prefix}`] : []),
+    ...volumes
+      .filter(({ push }) =>
+        push?.on.some((condition) => condition === "pipeline_end" || condition === "changes"),
+      )
+      .map(({ name }) => `push volume ${name} to the last byte`),
+  ];
+}
+
+function planEnd({ onExit, machine }: AnyJob): string[] {
+  const { poweroffDelayMs, poweroffCommand } = machine?.end ?? {};
+  return [
+    "print the verdict",
+    ...(poweroffDelayMs ? [`wait ${poweroffDelayMs / 1000} s`] : []),
+    poweroffCommand === undefined ? onExit : hideSecrets(poweroffCommand),
+  ];
+}
+
+/** `SERVER:PATH`, as far as it is given. */
+export function formatNfsRoot({ nfs }: NfsRoot): string {
+  return `${nfs.server ?? ""}:${nfs.path ?? ""}`;
 }

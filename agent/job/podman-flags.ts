@@ -3,7 +3,7 @@
  * Read as podman's own parser does (pflag): up to the first word that is no flag, which is the image.
  */
 import { findNearestName } from "./nearest-name.ts";
-import { explainValueError, parseDuration, ValueError } from "./option-values.ts";
+import { parseDuration, ValueError } from "./option-values.ts";
 import { isTrue, parseDeviceFlag, parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from "./podman-mounts.ts";
 import { showValue } from "./redact.ts";
 import { parseSize } from "./size.ts";
@@ -64,7 +64,8 @@ const asNumber = (value: string): number => {
 };
 
 /** podman takes seconds where a duration has no unit. */
-const asSeconds = (value: string): number => (value === "0" ? 0 : parseDuration(/^\d+$/.test(value) ? `${value}s` : value));
+const asSeconds = (value: string): number =>
+  value === "0" ? 0 : parseDuration(/^\d+$/.test(value) ? `${value}s` : value);
 
 const toggle = (name: "isPrivileged" | "hasTerminal" | "keepsInputOpen" | "isReadOnly" | "hasInit") =>
   set(name, (value) => isTrue(value, "it"));
@@ -88,7 +89,11 @@ const NO_BRIDGE = "containers of a test job share the machine's network";
 const FLAGS: readonly PodmanFlag[] = [
   { names: ["-e", "--env"], takes: "NAME=VALUE", read: (value, { env }) => env.push(value) },
   { names: ["--env-file"], takes: "FILE", read: (value, { envFiles }) => envFiles.push(value) },
-  { names: ["-v", "--volume"], takes: "SOURCE:TARGET", read: (value, { volumes }) => volumes.push(parseVolumeFlag(value)) },
+  {
+    names: ["-v", "--volume"],
+    takes: "SOURCE:TARGET",
+    read: (value, { volumes }) => volumes.push(parseVolumeFlag(value)),
+  },
   { names: ["--mount"], takes: "FIELDS", read: (value, { volumes }) => volumes.push(parseMountFlag(value)) },
   { names: ["--tmpfs"], takes: "TARGET", read: (value, { volumes }) => volumes.push(parseTmpfsFlag(value)) },
   {
@@ -102,7 +107,8 @@ const FLAGS: readonly PodmanFlag[] = [
     names: ["-w", "--workdir"],
     takes: "DIRECTORY",
     read: (value, draft) => {
-      if (!value.startsWith("/")) throw new ValueError(`has "${showValue(value)}", which is not an absolute path`);
+      if (!value.startsWith("/"))
+        throw new ValueError(`has "${showValue(value)}", which is not an absolute path`);
       draft.workdir = value;
     },
   },
@@ -173,8 +179,16 @@ const FLAGS: readonly PodmanFlag[] = [
   { names: ["--pod"], takes: "NAME", refused: "there are no pods; use services" },
   { names: ["--rootfs"], refused: "the root is an image" },
   { names: ["--gpus"], takes: "GPUS", refused: "use --device, or nothing: a privileged container has all" },
-  { names: ["--creds"], takes: "USER:PASSWORD", refused: "registry credentials come from registry.json (docs/credentials.md)" },
-  { names: ["--authfile"], takes: "FILE", refused: "registry credentials come from registry.json (docs/credentials.md)" },
+  {
+    names: ["--creds"],
+    takes: "USER:PASSWORD",
+    refused: "registry credentials come from registry.json (docs/credentials.md)",
+  },
+  {
+    names: ["--authfile"],
+    takes: "FILE",
+    refused: "registry credentials come from registry.json (docs/credentials.md)",
+  },
   { names: ["--platform"], takes: "PLATFORM", refused: "the image is the one for this machine" },
   { names: ["--arch"], takes: "ARCHITECTURE", refused: "the image is the one for this machine" },
 ];
@@ -185,7 +199,7 @@ const ON = "true";
 export interface ReadFlags {
   /** The words from the image on. */
   rest: string[];
-  /** Each as the end of "Cannot read …: it …". */
+  /** Each as the end of "Cannot read …: …". */
   complaints: string[];
 }
 
@@ -197,7 +211,8 @@ export function readPodmanFlags(words: readonly string[], draft: StepDraft): Rea
     try {
       applyFlag(shown, flag, value, draft);
     } catch (error) {
-      complaints.push(`${shown}: ${explainValueError(error)}`);
+      if (!(error instanceof ValueError)) throw error;
+      complaints.push(`its flag ${showValue(shown)} ${error.message}`);
     }
   };
   for (let word = rest[0]; word?.startsWith("-") && word !== "-"; word = rest[0]) {
@@ -227,7 +242,12 @@ function findFlag(name: string): PodmanFlag | undefined {
   return FLAGS.find(({ names }) => names.includes(name));
 }
 
-function applyFlag(shown: string, flag: PodmanFlag | undefined, value: string | undefined, draft: StepDraft): void {
+function applyFlag(
+  shown: string,
+  flag: PodmanFlag | undefined,
+  value: string | undefined,
+  draft: StepDraft,
+): void {
   if (!flag) {
     const names = FLAGS.flatMap(({ names }) => names.filter((name) => name.startsWith("--")));
     throw new ValueError(`is no flag known here; the nearest is "${findNearestName(shown, names)}"`);

@@ -21,7 +21,8 @@ const MOUNT_VALUES = new Set(["size", "mode", "uid", "gid", "upperdir", "workdir
 export function parseVolumeFlag(text: string): Mount {
   const parts = text.split(":");
   if (parts.length > 3) throw new ValueError(`has "${showValue(text)}" with more than two colons`);
-  const [source, target, options] = parts.length === 1 ? [undefined, parts[0]!] : (parts as [string, string, string?]);
+  const [source, target, options] =
+    parts.length === 1 ? [undefined, parts[0]!] : (parts as [string, string, string?]);
   return {
     ...parseSource(source),
     target: parseTarget(target),
@@ -33,12 +34,16 @@ function parseSource(source: string | undefined): Pick<Mount, "kind" | "source">
   if (source === undefined) return { kind: "volume" };
   if (source.startsWith("/")) return { kind: "bind", source };
   if (VOLUME_NAME.test(source)) return { kind: "volume", source };
-  throw new ValueError(`has the source "${showValue(source)}", which is neither a volume's name nor an absolute path`);
+  throw new ValueError(
+    `has the source "${showValue(source)}", which is neither a volume's name nor an absolute path`,
+  );
 }
 
 function parseTarget(target: string): string {
   if (!target.startsWith("/")) {
-    throw new ValueError(`has "${showValue(target)}" as the place in the container, which is not an absolute path`);
+    throw new ValueError(
+      `has "${showValue(target)}" as the place in the container, which is not an absolute path`,
+    );
   }
   return target;
 }
@@ -86,8 +91,10 @@ export function parseMountFlag(text: string): Mount {
       options.push(isOn === (name !== "rw") ? "ro" : "rw");
     } else if (key === "tmpfs") options.push(`${name.slice("tmpfs-".length)}=${value ?? ""}`);
     else if (key) fields.set(key, value ?? "");
-    else if (name === "bind-propagation" || name === "relabel") options.push(...(name === "relabel" ? [] : [value ?? ""]));
-    else if (MOUNT_FLAGS.has(name)) options.push(...(value === undefined || isTrue(value, name) ? [name] : []));
+    else if (name === "bind-propagation" || name === "relabel")
+      options.push(...(name === "relabel" ? [] : [value ?? ""]));
+    else if (MOUNT_FLAGS.has(name))
+      options.push(...(value === undefined || isTrue(value, name) ? [name] : []));
     else throw new ValueError(`has the unknown field "${showValue(name)}"`);
   }
   const kind = fields.get("type") ?? "volume";
@@ -99,7 +106,12 @@ export function parseMountFlag(text: string): Mount {
   if (kind === "volume" && source !== undefined && !VOLUME_NAME.test(source)) {
     throw new ValueError(`has the volume name "${showValue(source)}"`);
   }
-  return { kind, ...(source !== undefined && { source }), target: parseTarget(fields.get("target") ?? ""), options };
+  return {
+    kind,
+    ...(source !== undefined && { source }),
+    target: parseTarget(fields.get("target") ?? ""),
+    options,
+  };
 }
 
 export function isTrue(text: string, what: string): boolean {

@@ -19,6 +19,8 @@ const SHOWN_MAX_LENGTH = 200;
 const SECRET_NAME =
   "[\\w.-]*(?:token|secret|passw(?:or)?d|passphrase|jwt|credentials?|(?:api|access|secret|private)_?key)";
 
+const NAMED_SECRET = new RegExp(`^${SECRET_NAME}$`, "i");
+
 const NAMED_LIKE_SECRET = "a variable or option on the command line is named like a secret";
 
 const KINDS: readonly SecretKind[] = [
@@ -85,4 +87,10 @@ export function showValue(text: string): string {
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
   return clean.length > SHOWN_MAX_LENGTH ? `${clean.slice(0, SHOWN_MAX_LENGTH)}…` : clean;
+}
+
+/** For `NAME=VALUE` whose value may hold spaces: nothing of it is left when the name says "secret". */
+export function hideEnvironment(entry: string): string {
+  const name = entry.split("=", 1)[0]!;
+  return NAMED_SECRET.test(name) && entry !== name ? `${name}=${HIDDEN}` : hideSecrets(entry);
 }

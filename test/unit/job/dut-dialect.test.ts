@@ -36,7 +36,14 @@ describe("a job", () => {
         { url: "https://a.farm/x,y.tar.zst", to: "/opt", sha256: HEX },
         { url: "http://a.farm/b.tar", to: "/" },
       ],
-      steps: [{ kind: "main", env: ["A=1", "B=x=y"], argv: ["/bin/sh", "-c", "cd /opt; ./go --fast"] }],
+      steps: [
+        {
+          kind: "main",
+          env: ["A=1", "B=x=y"],
+          entrypoint: [],
+          argv: ["/bin/sh", "-c", "cd /opt; ./go --fast"],
+        },
+      ],
       results: { s3: { bucket: "results", prefix: "job/42" } },
       s3: { url: "https://s3.farm:9000", region: "eu" },
       insecureHosts: ["a.farm", "10.0.0.1:80", "b.farm"],
@@ -125,8 +132,8 @@ describe("complaints", () => {
   });
 
   it("shows an example of the option with every bad value", () => {
-    for (const { name, example } of OPTIONS) {
-      const [error] = readDutDialect(`${name}=`).errors;
+    for (const { name, form, example } of OPTIONS) {
+      const [error] = readDutDialect(form === undefined ? `${name}=x` : `${name}=`).errors;
       expect(error).toMatchObject({ code: "CMDLINE_BAD_VALUE", hint: `Write it as ${example}` });
     }
   });
@@ -146,6 +153,7 @@ describe("warnings", () => {
     [`${IMAGE} dut.timeout=1s dut.timeout=2s`, /more than once/],
     [`${IMAGE} proxy=https://u:hunter2@a/b.tar`, /user name or password/],
     [`${IMAGE} dut.env=CI_JOB_TOKEN=hunter2`, /named like a secret/],
+    [`${IMAGE} dut.end dut.timeout=5s`, /dut.timeout stands behind dut.end/],
     [`${IMAGE} -- dut.run=ls`, /dut.run stands behind "--"/],
     [`${IMAGE} ${"x".repeat(3000)}`, /drop the rest/],
     [`${IMAGE} dut.artifact=https://a/b.tar?X-Amz-Signature=hunter2`, /signature/],

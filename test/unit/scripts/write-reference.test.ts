@@ -1,7 +1,7 @@
 /** The committed pages are what the tables say. */
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { OPTIONS } from "../../../agent/job/options.ts";
+import { formatUsage, OPTIONS } from "../../../agent/job/options.ts";
 import { PAGES } from "../../../scripts/write-reference.ts";
 
 it.each(PAGES)("$path is current: else run `npm run docs` and commit it", ({ path, text }) => {
@@ -10,5 +10,5 @@ it.each(PAGES)("$path is current: else run `npm run docs` and commit it", ({ pat
 
 it("names every option", () => {
   const page = PAGES.find(({ path }) => path.endsWith("options.md"))!.text();
-  for (const { name } of OPTIONS) expect(page).toContain(`## \`${name}=`);
+  for (const option of OPTIONS) expect(page).toContain(`## \`${formatUsage(option)}\``);
 });

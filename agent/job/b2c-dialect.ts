@@ -1,0 +1,214 @@
+/**
+ * boot2container's dialect: `b2c.*` parameters, as on CI-Tron farms, become a Job. Its own quoting, old and new names.
+ * Unknown options are ignored as the original does, but told; a container that cannot be read fails when its turn comes.
+ */
+import { AgentError } from "../errors.ts";
+import { readB2cContainer, showPipelineVariable } from "./b2c-container.ts";
+import { B2C_OPTIONS, B2C_RUMOURS, type B2cDraft, type B2cOption, findB2cOption } from "./b2c-options.ts";
+import { type B2cParameter, parseB2cLine, splitEchoedValue } from "./b2c-words.ts";
+import {
+  createDraft,
+  DUT_PREFIX,
+  END_MARKER,
+  readDutOptions,
+  refuseOpenQuote,
+} from "./dut-options-reader.ts";
+import type { AnyJob } from "./job.ts";
+import { findLineWarnings } from "./line-warnings.ts";
+import { findNearestName } from "./nearest-name.ts";
+import { explainValueError } from "./option-values.ts";
+import { showValue } from "./redact.ts";
+import type { VariableLookup } from "./shell-words.ts";
+
+export const B2C_PREFIX = "b2c.";
+
+export interface ReadAnyJob {
+  /** What could be read of it, whatever the errors. */
+  job: AnyJob;
+  /** All of them, in order; those of a step stand there as well. */
+  errors: AgentError[];
+  warnings: string[];
+}
+
+export interface B2cOptions {
+  /** The text behind b2c.extra_args_url, once it has been fetched. */
+  extraArguments?: string;
+  /** The pipeline's variables, where they have values yet. */
+  lookup?: VariableLookup;
+}
+
+/** `dut.*` options that a job of this dialect may use: what boot2container has no words for. */
+const BESIDE = new Set([
+  "dut.cache_format",
+  "dut.cache_quota",
+  "dut.insecure",
+  "dut.timeout",
+  "dut.results",
+  "dut.s3",
+  "dut.on_exit",
+  END_MARKER,
+]);
+
+/** Never throws for anything that stands in `line`. */
+export function readB2cDialect(line: string, options: B2cOptions = {}): ReadAnyJob {
+  const { extraArguments, lookup = showPipelineVariable } = options;
+  const errors: AgentError[] = [];
+  const warnings = findLineWarnings(line);
+  const { root: _root, ...base } = createDraft();
+  const draft: B2cDraft = { ...base, dialect: "b2c", root: undefined, steps: [], machine: {}, end: {} };
+
+  const ofLine = parseB2cLine(line);
+  const ofFile = extraArguments === undefined ? undefined : parseB2cLine(extraArguments);
+  if (ofLine.isUnterminated) errors.push(refuseOpenQuote());
+  if (ofFile?.isUnterminated) errors.push(refuseOpenQuote());
+  const parameters = [...ofLine.parameters, ...withoutUrl(ofFile?.parameters ?? [], warnings)];
+
+  const seen = new Set<string>();
+  for (const parameter of parameters) {
+    const option = findB2cOption(parameter.name);
+    if (!option) {
+      if (parameter.name.startsWith(B2C_PREFIX)) warnings.push(describeUnknown(parameter.name));
+      continue;
+    }
+    const [name] = option.names;
+    if (seen.has(name!) && !option.isRepeatable && option.form !== undefined)
+      warnings.push(`${parameter.name} stands more than once: the last one counts`);
+    seen.add(name!);
+    readParameter(option, parameter, draft, { errors, warnings, lookup });
+  }
+
+  const beside = readBeside(parameters, draft);
+  // What extra arguments hold is not known before they are fetched.
+  const isWhole = draft.machine.extraArgumentsUrl === undefined || extraArguments !== undefined;
+  errors.push(...beside.errors, ...(isWhole ? findUnknownNames(draft) : []));
+  warnings.push(...beside.warnings, ...(isWhole ? findGaps(draft) : [NOT_FOLLOWED]));
+  return { job: finishDraft(draft), errors, warnings };
+}
+
+interface Sink {
+  errors: AgentError[];
+  warnings: string[];
+  lookup: VariableLookup;
+}
+
+function readParameter(
+  option: B2cOption,
+  { name, value }: B2cParameter,
+  draft: B2cDraft,
+  { errors, warnings, lookup }: Sink,
+): void {
+  if (option.form === undefined) {
+    // The original compares the whole word.
+    if (value === undefined) option.read?.("", draft, () => {});
+    else warnings.push(`${name} takes no value: "${showValue(`${name}=${value}`)}" is ignored`);
+    return;
+  }
+  if (value === undefined) {
+    warnings.push(`${name} has no value and is ignored: write ${name}=${option.form}`);
+    return;
+  }
+  for (const piece of option.isRepeatable ? splitEchoedValue(value) : [value]) {
+    if (option.step) {
+      const step = readB2cContainer(option.step, piece, {
+        option: name,
+        lookup,
+        warn: (warning) => warnings.push(warning),
+      });
+      draft.steps.push(step);
+      if (step.error) errors.push(step.error);
+      continue;
+    }
+    try {
+      option.read?.(piece, draft, (warning) => warnings.push(`${name}: ${warning}`));
+    } catch (error) {
+      const shown = name === "b2c.minio" ? piece.split(",", 1)[0]! : showValue(piece);
+      errors.push(
+        new AgentError("CMDLINE_BAD_VALUE", `Cannot read "${name}=${shown}": ${explainValueError(error)}`, {
+          hint: `Write it as ${name}=${option.form}`,
+        }),
+      );
+    }
+  }
+}
+
+/** One level: a file of extra arguments that names another is not followed. */
+function withoutUrl(parameters: readonly B2cParameter[], warnings: string[]): B2cParameter[] {
+  const kept = parameters.filter(({ name }) => name !== "b2c.extra_args_url");
+  if (kept.length < parameters.length)
+    warnings.push("b2c.extra_args_url among the extra arguments is not followed");
+  return kept;
+}
+
+function describeUnknown(name: string): string {
+  if (B2C_RUMOURS.test(name)) return `${name} is known by name only, and ignored as boot2container does`;
+  const names = B2C_OPTIONS.flatMap((option) => option.names);
+  return `${showValue(name)} is unknown and ignored as boot2container does; the nearest known option is "${findNearestName(name, names)}"`;
+}
+
+/** Options of ours in a line of theirs. */
+function readBeside(parameters: readonly B2cParameter[], draft: B2cDraft) {
+  const ours = parameters
+    .filter(({ name }) => name.startsWith(DUT_PREFIX) || name === "ip")
+    .map(({ name, value }) => ({ name, value, text: name, start: 0 }));
+  const target = createDraft();
+  target.cache = draft.cache;
+  target.insecureHosts = draft.insecureHosts;
+  const { errors, warnings } = readDutOptions(ours, target, {
+    refuse: (name) => (BESIDE.has(name) ? undefined : refuseMixture(name)),
+  });
+  const { limits, onExit, ip, results, s3 } = target;
+  Object.assign(draft, { limits, onExit }, ip !== undefined && { ip }, results && { results }, s3 && { s3 });
+  return { errors, warnings };
+}
+
+function refuseMixture(name: string): AgentError {
+  return new AgentError(
+    "CMDLINE_MIXED_DIALECTS",
+    `Cannot use "${name}" beside b2c.*: of our own options only ${[...BESIDE].join(", ")} may stand there`,
+  );
+}
+
+/** Names that are used and defined nowhere. */
+function findUnknownNames({ volumes = [], fileSystems = [], s3Aliases = [] }: B2cDraft): AgentError[] {
+  const refuse = (what: string, by: string, option: string) =>
+    new AgentError("CMDLINE_BAD_VALUE", `Cannot use ${what} of ${by}: no ${option} has that name`, {
+      hint: `Add ${option}, or correct the name`,
+    });
+  const aliases = new Set(s3Aliases.map(({ name }) => name));
+  const systems = new Set(fileSystems.map(({ name }) => name));
+  return volumes.flatMap(({ name, pull, push, fileSystem }) => [
+    ...[...new Set([pull?.alias, push?.alias])].flatMap((alias) =>
+      alias === undefined || aliases.has(alias)
+        ? []
+        : refuse(`"${showValue(alias)}"`, `volume "${name}"`, "b2c.minio"),
+    ),
+    ...(fileSystem === undefined || systems.has(fileSystem)
+      ? []
+      : [refuse(`"${showValue(fileSystem)}"`, `volume "${name}"`, "b2c.filesystem")]),
+  ]);
+}
+
+const NOT_FOLLOWED =
+  "b2c.extra_args_url is followed on the DUT only: give its content with --extra-args FILE to see the whole job";
+
+/** What boot2container goes on without, with no more than a line in the log. */
+function findGaps({ machine, cacheFileSystem, fileSystems = [], cache, steps }: B2cDraft): string[] {
+  const gaps: string[] = [];
+  if (cacheFileSystem !== undefined && !fileSystems.some(({ name }) => name === cacheFileSystem)) {
+    const shown = showValue(cacheFileSystem);
+    gaps.push(`b2c.cache_device=${shown} is neither a device nor a b2c.filesystem: there is no cache`);
+  }
+  const hasCache = cache.choice !== "none" || cacheFileSystem !== undefined;
+  if (machine.swap && "sizeBytes" in machine.swap && !hasCache)
+    gaps.push("b2c.swap of a size needs a cache device: there is no swap");
+  if (!steps.some(({ kind }) => kind === "main")) gaps.push("no container is run: the line has no b2c.run");
+  return gaps;
+}
+
+function finishDraft({ end, ...draft }: B2cDraft): AnyJob {
+  const machine = { ...draft.machine, ...(Object.keys(end).length > 0 && { end }) };
+  const insecure = draft.steps.flatMap(({ image, container }) =>
+    container?.isRegistryInsecure && image && "registry" in image ? image.registry : [],
+  );
+  return { ...draft, machine, insecureHosts: [...new Set([...draft.insecureHosts, ...insecure])] };
+}

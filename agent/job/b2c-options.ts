@@ -1,0 +1,215 @@
+/**
+ * The table of boot2container's options under their old and new names: one entry an option, as in options.ts for ours.
+ * Those that repeat go through splitEchoedValue first; of the others the last one counts.
+ */
+import type { Warn } from "./b2c-sub-parameters.ts";
+import {
+  parseB2cCache,
+  parseB2cFileSystem,
+  parseB2cInterface,
+  parseB2cNbd,
+  parseB2cProxy,
+  parseB2cStorage,
+  parseB2cSwap,
+  parseWholeNumber,
+} from "./b2c-values.ts";
+import { parseB2cMinio, parseB2cVolume } from "./b2c-volume.ts";
+import type { AnyJob } from "./job.ts";
+import type { EndSettings, MachineSettings } from "./machine-settings.ts";
+import { parseText, parseUrl, ValueError } from "./option-values.ts";
+import { showValue } from "./redact.ts";
+import type { StepKind } from "./step.ts";
+
+export interface B2cDraft extends AnyJob {
+  machine: MachineSettings;
+  end: EndSettings;
+}
+
+export interface B2cOption {
+  /** The newest first. */
+  names: readonly string[];
+  form?: string;
+  isRepeatable?: boolean;
+  /** What kind of step the value is; it is read by readB2cContainer. */
+  step?: StepKind;
+  /** The value is empty for an option that has no form. */
+  read?: (value: string, draft: B2cDraft, warn: Warn) => void;
+}
+
+/** Above a day nobody waits. */
+const MAX_POWEROFF_DELAY_S = 86_400;
+
+export const B2C_OPTIONS: readonly B2cOption[] = [
+  { names: ["b2c.run", "b2c.container"], form: "CONTAINER", isRepeatable: true, step: "main" },
+  { names: ["b2c.run_service", "b2c.service"], form: "CONTAINER", isRepeatable: true, step: "service" },
+  { names: ["b2c.run_post", "b2c.post_container"], form: "CONTAINER", isRepeatable: true, step: "post" },
+  {
+    names: ["b2c.pipefail"],
+    read: (_value, draft) => {
+      draft.stopsAtFailure = true;
+    },
+  },
+  {
+    names: ["b2c.volume"],
+    form: "NAME[,…]",
+    isRepeatable: true,
+    read: (value, draft, warn) => {
+      draft.volumes = [...(draft.volumes ?? []), parseB2cVolume(value, warn)];
+    },
+  },
+  {
+    names: ["b2c.minio"],
+    form: "ALIAS,URL,ACCESS_KEY,SECRET_KEY",
+    isRepeatable: true,
+    read: (value, draft) => {
+      const alias = parseB2cMinio(value);
+      draft.s3Aliases = [...(draft.s3Aliases ?? []), alias];
+      allowPlainHttp(alias.url, draft);
+    },
+  },
+  {
+    names: ["b2c.cache_device"],
+    form: "none|auto|reset|/dev/X|FILESYSTEM",
+    read: (value, draft) => {
+      const choice = parseB2cCache(value);
+      delete draft.cacheFileSystem;
+      if (typeof choice === "object" && "fileSystem" in choice) {
+        draft.cache.choice = "none";
+        draft.cacheFileSystem = choice.fileSystem;
+      } else draft.cache.choice = choice;
+    },
+  },
+  {
+    names: ["b2c.filesystem"],
+    form: "NAME,src=…[,type=…][,opts=A|B]",
+    isRepeatable: true,
+    read: (value, draft, warn) => {
+      draft.fileSystems = [...(draft.fileSystems ?? []), parseB2cFileSystem(value, warn)];
+    },
+  },
+  {
+    names: ["b2c.swap"],
+    form: "SIZE|/dev/X[,swappiness=N]",
+    read: (value, { machine }, warn) => {
+      delete machine.swap;
+      const swap = parseB2cSwap(value, warn);
+      if (swap) machine.swap = swap;
+    },
+  },
+  {
+    names: ["b2c.nbd"],
+    form: "/dev/nbdN,host=H[,port=P][,connections=N]",
+    isRepeatable: true,
+    read: (value, { machine }, warn) => {
+      machine.networkBlockDevices = [...(machine.networkBlockDevices ?? []), parseB2cNbd(value, warn)];
+    },
+  },
+  {
+    names: ["b2c.storage"],
+    form: "additionalimagestores=FILESYSTEM",
+    read: (value, { machine }, warn) => {
+      machine.imageStores = parseB2cStorage(value, warn);
+    },
+  },
+  {
+    names: ["b2c.proxy"],
+    form: "https=URL",
+    read: (value, { machine }) => {
+      machine.proxies = parseB2cProxy(value);
+    },
+  },
+  {
+    names: ["b2c.iface"],
+    form: "NAME[,dhcp][,address=IP/LENGTH][,…]",
+    isRepeatable: true,
+    read: (value, { machine }, warn) => {
+      machine.interfaces = [...(machine.interfaces ?? []), parseB2cInterface(value, warn)];
+    },
+  },
+  {
+    names: ["b2c.ntp_peer"],
+    form: "none|auto|HOST",
+    read: (value, { machine }) => {
+      if (!/^[\w.:[\]-]+$/.test(value)) throw new ValueError(`has "${showValue(value)}", which is no host`);
+      machine.ntp = value === "none" || value === "auto" ? value : { host: value };
+    },
+  },
+  {
+    names: ["b2c.hostname"],
+    form: "NAME",
+    read: (value, { machine }) => {
+      if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/.test(value)) throw new ValueError("is no name for a machine");
+      machine.hostname = value;
+    },
+  },
+  {
+    names: ["b2c.keymap"],
+    form: "NAME",
+    read: (value, { machine }) => {
+      if (!/^[\w.-]+$/.test(value)) throw new ValueError("is no name of a keymap");
+      machine.keymap = value;
+    },
+  },
+  {
+    names: ["b2c.insmods"],
+    form: "FILE,FILE",
+    read: (value, { machine }) => {
+      machine.moduleFiles = splitList(value);
+    },
+  },
+  {
+    names: ["b2c.poweroff_delay"],
+    form: "SECONDS",
+    read: (value, { end }) => {
+      end.poweroffDelayMs = parseWholeNumber(value, { max: MAX_POWEROFF_DELAY_S }) * 1_000;
+    },
+  },
+  {
+    names: ["b2c.shutdown_cmd"],
+    form: "COMMAND",
+    read: (value, { end }) => {
+      end.poweroffCommand = parseText(value);
+    },
+  },
+  {
+    names: ["b2c.reboot_cmd"],
+    form: "COMMAND",
+    read: (value, { end }) => {
+      end.rebootCommand = parseText(value);
+    },
+  },
+  {
+    names: ["b2c.extra_args_url"],
+    form: "URL",
+    read: (value, draft) => {
+      draft.machine.extraArgumentsUrl = parseUrl(value).href;
+      allowPlainHttp(value, draft);
+    },
+  },
+  {
+    // systemd's, and read by newer releases; no prefix of theirs.
+    names: ["modules_load", "modules-load"],
+    form: "NAME,NAME",
+    isRepeatable: true,
+    read: (value, { machine }) => {
+      machine.modules = [...(machine.modules ?? []), ...splitList(value)];
+    },
+  },
+];
+
+/** Named by users in places, found in no source: they did nothing, and do nothing. */
+export const B2C_RUMOURS = /^b2c\.(login|load|image_\w+|firmware\w*)$/;
+
+function splitList(value: string): string[] {
+  return value.split(",").filter((word) => word !== "");
+}
+
+/** Farms of this dialect speak plain HTTP to their gateway, and their lines say so with the URL alone. */
+function allowPlainHttp(text: string, draft: B2cDraft): void {
+  const url = new URL(text);
+  if (url.protocol === "http:") draft.insecureHosts.push(url.host);
+}
+
+export function findB2cOption(name: string): B2cOption | undefined {
+  return B2C_OPTIONS.find(({ names }) => names.includes(name));
+}

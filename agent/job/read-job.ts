@@ -1,0 +1,49 @@
+/**
+ * From the text of a command line to a Job, in whatever dialect it is written: the DUT and `dutboot explain` read it here.
+ */
+import { B2C_PREFIX, type ReadAnyJob, readB2cDialect } from "./b2c-dialect.ts";
+import { type Parameter, parseCommandLine } from "./command-line.ts";
+import { readDutDialect } from "./dut-dialect.ts";
+import type { AnyJob, Dialect } from "./job.ts";
+import { isNfsRootLine, readNfsRootDialect } from "./nfsroot-dialect.ts";
+
+export interface ReadLine extends Omit<ReadAnyJob, "job"> {
+  dialect: Dialect;
+  /** Absent where errors left nothing of it. */
+  job?: AnyJob;
+}
+
+export interface ReadLineOptions {
+  /** What the DUT fetches from b2c.extra_args_url. */
+  extraArguments?: string;
+  /** Parameters of a job file. */
+  jobFile?: readonly Parameter[];
+}
+
+/** Our own image decides; then boot2container's prefix, then an NFS root. What is left is ours, and has to say why not. */
+export function chooseDialect(parameters: readonly Pick<Parameter, "name" | "value">[]): Dialect {
+  const has = (test: (name: string) => boolean) => parameters.some(({ name }) => test(name));
+  if (has((name) => name === "dut.image")) return "dut";
+  if (has((name) => name.startsWith(B2C_PREFIX))) return "b2c";
+  return isNfsRootLine(parameters as Parameter[]) ? "nfsroot" : "dut";
+}
+
+/** Never throws for anything that stands in `line`. */
+export function readCommandLine(
+  line: string,
+  { extraArguments, jobFile = [] }: ReadLineOptions = {},
+): ReadLine {
+  const { parameters } = parseCommandLine(line.trimEnd());
+  const dialect = chooseDialect([...jobFile, ...parameters]);
+  if (dialect === "b2c")
+    return { dialect, ...readB2cDialect(line, extraArguments === undefined ? {} : { extraArguments }) };
+  if (dialect === "nfsroot") return { dialect, ...readNfsRootDialect(line, { jobFile }) };
+  const read = readDutDialect(line, { jobFile });
+  const unread = parameters.filter(({ name }) => name.startsWith(B2C_PREFIX)).map(({ name }) => name);
+  const warnings = [...read.warnings];
+  if (unread.length > 0)
+    warnings.push(
+      `${[...new Set(unread)].join(", ")} is not read: dut.image makes this a job of our own dialect`,
+    );
+  return { ...read, dialect, warnings };
+}
