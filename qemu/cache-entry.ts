@@ -6,9 +6,10 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { runProcess } from "./run-process.ts";
 
 export interface CacheEntry {
   path: string;
@@ -46,20 +47,25 @@ export async function ensureCacheEntry(
     if (existsSync(path)) return { path, isNew: false };
     // We hold the lock: whatever half-made folder is here was left by a maker that died.
     const leftovers = (await readdir(cache)).filter((entry) => entry.startsWith(`${name}-${hash}.new-`));
-    await Promise.all(leftovers.map((entry) => rm(join(cache, entry), { recursive: true, force: true })));
+    await Promise.all(leftovers.map((entry) => removeTree(join(cache, entry))));
     const unfinished = await mkdtemp(`${path}.new-`);
     try {
       await fill(unfinished);
       options.signal?.throwIfAborted();
       await rename(unfinished, path);
     } catch (error) {
-      await rm(unfinished, { recursive: true, force: true });
+      await removeTree(unfinished);
       throw error;
     }
     return { path, isNew: true };
   } finally {
     unlock();
   }
+}
+
+/** Removes what a maker left, and never through a mount: a root may have been left with a live /sys in it. */
+export async function removeTree(path: string): Promise<void> {
+  await runProcess(["rm", "-rf", "--one-file-system", "--", path]);
 }
 
 /** Waits for the lock; flock(1) holds it until its stdin closes, which it also does when this process dies. */

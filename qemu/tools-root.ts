@@ -7,7 +7,7 @@ import { existsSync } from "node:fs";
 import { appendFile, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureCacheEntry } from "./cache-entry.ts";
-import { locateDebianArchive } from "./debian-archive.ts";
+import { runMmdebstrap } from "./mmdebstrap.ts";
 import { formatShellCommand } from "./qemu-command.ts";
 import { type RunOptions, runProcess } from "./run-process.ts";
 
@@ -122,13 +122,12 @@ function createToolsRoot(
 
 /** Unpacks without running a maintainer script: nothing here is configured, every server gets its settings from us. */
 async function unpackPackages(root: string, signal?: AbortSignal): Promise<void> {
-  const archive = await locateDebianArchive();
-  const words = [
-    ...["mmdebstrap", "--variant=extract", "--mode=root", `--include=${PACKAGES.join(",")}`],
-    ...archive.aptOptions.map((option) => `--aptopt=${option}`),
-    ...[RELEASE, root, `deb ${archive.uri} ${RELEASE} main`],
-  ];
-  await runProcess(words, signal ? { signal } : {});
+  await runMmdebstrap({
+    release: RELEASE,
+    options: ["--variant=extract", `--include=${PACKAGES.join(",")}`],
+    target: root,
+    ...(signal ? { signal } : {}),
+  });
 }
 
 /** Does by hand the few things that maintainer scripts would have done and our programs need. */

@@ -2,12 +2,11 @@
  * The test job's image: Debian trixie with Mesa's software Vulkan driver and vulkan-tools, three layers, made by mmdebstrap.
  * It is what Mesa's own jobs run in, without what a DUT never reads: the fewer bytes, the sooner an emulated one is up.
  */
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ensureCacheEntry } from "../cache-entry.ts";
-import { locateDebianArchive } from "../debian-archive.ts";
+import { ensureCacheEntry, removeTree } from "../cache-entry.ts";
+import { runMmdebstrap } from "../mmdebstrap.ts";
 import { formatShellCommand } from "../qemu-command.ts";
-import { runProcess } from "../run-process.ts";
 import { type LayerInput, writeImageLayout } from "./image-layout.ts";
 
 const RELEASE = "trixie";
@@ -93,7 +92,7 @@ export async function ensureTestImage({ log, signal }: EnsureImageOptions): Prom
             created: new Date(SOURCE_DATE_EPOCH * 1000).toISOString(),
           });
         } finally {
-          await rm(work, { recursive: true, force: true });
+          await removeTree(work);
         }
       },
     },
@@ -109,7 +108,6 @@ export async function ensureTestImage({ log, signal }: EnsureImageOptions): Prom
 
 /** Installs layer after layer into one root, `work`/root, and leaves one tar archive of each in `work`. */
 async function recordLayers(work: string, recorder: string, signal?: AbortSignal): Promise<void> {
-  const archive = await locateDebianArchive();
   const install =
     'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get install --yes -oAPT::Install-Recommends=false -oDPkg::Chroot-Directory="$1"';
   const hooks = LAYERS.flatMap(({ name, packages }) => [
@@ -117,23 +115,17 @@ async function recordLayers(work: string, recorder: string, signal?: AbortSignal
     `sh ${quote(recorder)} "$1" ${quote(work)} ${name}`,
   ]);
   await mkdir(work);
-  await runProcess(
-    [
-      ...["mmdebstrap", "--variant=essential", "--mode=root"],
+  await runMmdebstrap({
+    release: RELEASE,
+    options: [
+      "--variant=essential",
       ...EXCLUDED_PATHS.map((path) => `--dpkgopt=path-exclude=${path}`),
-      ...archive.aptOptions.map((option) => `--aptopt=${option}`),
       ...hooks.map((hook) => `--customize-hook=${hook}`),
-      ...[RELEASE, join(work, "root"), `deb ${archive.uri} ${RELEASE} main`],
     ],
-    {
-      env: {
-        ...process.env,
-        SOURCE_DATE_EPOCH: String(SOURCE_DATE_EPOCH),
-        DEBIAN_FRONTEND: "noninteractive",
-      },
-      ...(signal ? { signal } : {}),
-    },
-  );
+    target: join(work, "root"),
+    env: { ...process.env, SOURCE_DATE_EPOCH: String(SOURCE_DATE_EPOCH), DEBIAN_FRONTEND: "noninteractive" },
+    ...(signal ? { signal } : {}),
+  });
 }
 
 const quote = (word: string) => formatShellCommand([word]);
