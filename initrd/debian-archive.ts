@@ -67,11 +67,14 @@ export async function openDebianArchive(suite: Suite, architecture: Architecture
 
   const fetchNow = async (names: readonly string[]) => {
     const records = await readRecords(names);
-    const cached = await fillCached({ kind: "debian", key: { suite, architecture: architecture.debian, records } }, async (target) => {
-      const versions = records.map(({ name, version }) => `${name}=${version}`);
-      await apt("apt-get", ["--quiet", "download", ...versions], target);
-      for (const file of await readdir(target)) await unpackPackage(target, file);
-    });
+    const cached = await fillCached(
+      { kind: "debian", key: { suite, architecture: architecture.debian, records } },
+      async (target) => {
+        const versions = records.map(({ name, version }) => `${name}=${version}`);
+        await apt("apt-get", ["--quiet", "download", ...versions], target);
+        for (const file of await readdir(target)) await unpackPackage(target, file);
+      },
+    );
     const packages = records.map(({ name, version }) => ({ name, version, root: join(cached.path, name) }));
     return { packages, reused: cached.reused };
   };

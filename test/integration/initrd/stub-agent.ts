@@ -1,4 +1,4 @@
-/** A stand-in for the agent: loads the natives the way the agent does and says what it found. */
+/** A stand-in for the agent: loads the natives the way the agent does, says what it found, and dies as it is told. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { compress, decompress } from "zstd-napi";
@@ -8,8 +8,18 @@ const GETPID = process.arch === "arm64" ? 172 : 39;
 const samePid = door.syscall(GETPID) === process.pid;
 const roundTrip = decompress(compress(Buffer.from("round trip"))).toString() === "round trip";
 console.log(`stub: arch=${process.arch} node=${process.version} door=${samePid} zstd=${roundTrip}`);
-if (process.env.DUTBOOT_IMAGE_CHECKED_MS) {
-  console.log(`stub: image checked at ${process.env.DUTBOOT_IMAGE_CHECKED_MS} ms`);
-  console.log(`stub: uptime ${readFileSync("/proc/uptime", "utf8").trim()}`);
-  writeFileSync("/run/dutboot/phase", "machine");
+
+// On a DUT only: the keeper says how long it took to compare the image.
+if (process.env.DUTBOOT_IMAGE_CHECK_MS) {
+  const oomScore = readFileSync("/proc/self/oom_score_adj", "utf8").trim();
+  console.log(`stub: image checked in ${process.env.DUTBOOT_IMAGE_CHECK_MS} ms, oom_score_adj ${oomScore}`);
+  console.log(`stub: environment ${Object.keys(process.env).sort().join(" ")}`);
+  writeFileSync("/run/dutboot/phase", "run");
+  const [, death] = /\bstub=(\S+)/.exec(readFileSync("/proc/cmdline", "utf8")) ?? [];
+  if (death === "exit3") process.exit(3);
+  if (death === "killed") process.kill(process.pid, "SIGKILL");
+  if (death === "keeper") {
+    process.kill(process.ppid, "SIGKILL");
+    setInterval(() => {}, 1000);
+  }
 }

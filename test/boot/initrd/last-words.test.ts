@@ -1,0 +1,125 @@
+/** Init's half of "the verdict is given in every path": a dead agent, a dead keeper, a damaged image; and how the machine then ends. */
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatCpio } from "../../../agent/archive/cpio-writer.ts";
+import { ERRORS, type ErrorCode } from "../../../agent/errors.ts";
+import { bootDut } from "../../../qemu/boot-dut.ts";
+import { claimRunDirectory } from "../../../qemu/run-directory.ts";
+import type { ToolsRoot } from "../../../qemu/tools-root.ts";
+import { prepareKernel, prepareToolsRoot } from "../../../scripts/prepare.ts";
+import { BUILD_TIMEOUT_MS, buildStubImage, makeFolder } from "../../integration/initrd/build.ts";
+
+let folder: string;
+let image: string;
+let cutImage: string;
+let spoiledArchive: string;
+let toolsRoot: ToolsRoot;
+let kernel: { kernel: string; modules: string };
+
+beforeAll(async () => {
+  folder = await makeFolder();
+  [image, toolsRoot, kernel] = await Promise.all([
+    buildStubImage("x86_64", join(folder, "image")).then((built) => built.image),
+    prepareToolsRoot(),
+    prepareKernel(),
+  ]);
+  cutImage = join(folder, "cut.img");
+  writeFileSync(cutImage, readFileSync(image).subarray(0, -1_000_000));
+  spoiledArchive = join(folder, "spoiled.cpio");
+  const script = {
+    path: "usr/lib/dutboot/main.js",
+    type: "file",
+    content: Buffer.from("// spoiled\n"),
+  } as const;
+  writeFileSync(spoiledArchive, formatCpio([script]));
+}, BUILD_TIMEOUT_MS);
+
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function boot(commandLine: string, initrds: readonly string[]) {
+  const runDirectory = await claimRunDirectory(join(folder, "runs"));
+  const options = { kernel: kernel.kernel, memoryMiB: 768, nics: [], timeoutMs: 300_000 };
+  const result = await bootDut({
+    toolsRoot,
+    runDirectory,
+    initrds,
+    commandLine: `quiet ${commandLine}`,
+    ...options,
+  });
+  return { ...result, console: readFileSync(result.consolePath, "latin1") };
+}
+
+interface Case {
+  name: string;
+  commandLine: string;
+  initrds: () => readonly string[];
+  code: ErrorCode;
+  phase: string;
+  message: RegExp;
+  /** What else has to stand on the console. */
+  console?: readonly RegExp[];
+}
+
+/** Unknown words of the command line become init's environment; what the shell adds is harmless. */
+const ENVIRONMENT = "DUTBOOT_IMAGE_CHECK_MS HOME LANG PATH PWD SHLVL SSL_CERT_FILE TERM";
+
+const CASES: readonly Case[] = [
+  {
+    name: "an agent that ends without a verdict",
+    commandLine: "stub=exit3 HOME=/tmp NODE_OPTIONS=--inspect",
+    initrds: () => [image, kernel.modules],
+    code: "AGENT_DIED",
+    phase: "run",
+    message: /exit code 3/,
+    console: [/oom_score_adj -900\r?\n/, new RegExp(`stub: environment ${ENVIRONMENT}\\r?\\n`)],
+  },
+  {
+    name: "an agent that is killed",
+    commandLine: "stub=killed dut.on_exit=reboot",
+    initrds: () => [image, kernel.modules],
+    code: "AGENT_DIED",
+    phase: "run",
+    message: /signal 9/,
+  },
+  {
+    name: "a killed keeper of the agent",
+    commandLine: "stub=keeper dut.on_exit=poweroff",
+    initrds: () => [image, kernel.modules],
+    code: "AGENT_DIED",
+    phase: "run",
+    message: /keeper was killed/,
+  },
+  {
+    name: "a file that is not what was built",
+    commandLine: "",
+    initrds: () => [image, kernel.modules, spoiledArchive],
+    code: "INITRD_DAMAGED",
+    phase: "unknown",
+    message: /main\.js/,
+  },
+  {
+    name: "an image that was cut short",
+    commandLine: "",
+    // What follows a cut archive is lost with it, so the modules go first.
+    initrds: () => [kernel.modules, cutImage],
+    code: "INITRD_DAMAGED",
+    phase: "unknown",
+    message: /node/,
+  },
+];
+
+describe("init's last words", () => {
+  it.each(CASES)("$name", async ({ commandLine, initrds, code, phase, message, console: patterns = [] }) => {
+    const result = await boot(commandLine, initrds());
+    expect(result).toMatchObject({ outcome: "ended", verdict: { verdict: "error", exitCode: null } });
+    const { blame, hint } = ERRORS[code];
+    expect(result.verdict?.error).toMatchObject({ code, blame, hint, phase });
+    expect(result.verdict?.error?.message).toMatch(message);
+    const text = `dutboot: verdict: error code=${code} blame=${blame} phase=${phase}: ${result.verdict?.error?.message}`;
+    expect(result.console.split(/\r?\n/)).toContain(text);
+    expect(result.console).not.toContain("Kernel panic");
+    for (const pattern of patterns) expect(result.console).toMatch(pattern);
+    console.log(/image checked in \d+ ms/.exec(result.console)?.[0] ?? "image not checked to its end");
+  });
+});
