@@ -27,7 +27,7 @@ export interface CacheRecipe {
 }
 
 /** Where all entries are: $DUTBOOT_CACHE, or `dutboot` in the user's cache folder. */
-export function locateCache(): string {
+function locateCache(): string {
   const own = process.env["DUTBOOT_CACHE"];
   return own || join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "dutboot");
 }

@@ -104,7 +104,7 @@ function parsePath(url: string): string | undefined {
 }
 
 /** RFC 9110, 14.2: one range of bytes is honoured, several or an unknown unit give the whole file. */
-export function parseRange(
+function parseRange(
   header: string | undefined,
   sizeBytes: number,
 ): { start: number; end: number } | "unsatisfiable" | undefined {

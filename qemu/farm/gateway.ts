@@ -2,16 +2,15 @@
  * The farm's own network for one virtual DUT: a network namespace with a tap, where dnsmasq gives addresses, names and
  * files, chronyd gives the time, and the farm's servers are found at the address that QEMU's user network has for them.
  */
-import { fork } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
-import { connect, type Server, type Socket } from "node:net";
 import { join } from "node:path";
 import { startOwnedProcess } from "../owned-process.ts";
 import type { ToolsRoot } from "../tools-root.ts";
+import { relayPorts } from "./port-relay.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
 
 /** 10.0.2.2, so that URLs for a guest hold on this network and on QEMU's user network. */
-export const GATEWAY_ADDRESS = "10.0.2.2";
+const GATEWAY_ADDRESS = "10.0.2.2";
 /** The gateway by name; the farm's certificate has it too. */
 export const GATEWAY_NAME = "farm.test";
 const TAP = "tap0";
@@ -55,7 +54,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     const tools = enterNetwork(options.tools, network.words);
     parts.push(await startDnsmasq({ ...options, tools }, tftpRoot, onDeath));
     parts.push(await startTimeServer(tools, folder, onDeath));
-    parts.push(await relayPorts(network.words, ports));
+    parts.push(await relayPorts(network.words, GATEWAY_ADDRESS, ports));
     const nic = `tap,ifname=${TAP},script=no,downscript=no,model=virtio-net-pci`;
     return { tools, nic, tftpRoot, stop };
   } catch (error) {
@@ -152,52 +151,4 @@ async function startTimeServer(
     readyPattern: /chronyd version .* starting ()/,
     onDeath,
   });
-}
-
-/**
- * Listens on the ports inside the network and connects each client with the same port of this machine's loopback.
- * A short-lived child binds them inside and hands the listening sockets to us: a socket stays in the namespace it was made in.
- */
-async function relayPorts(
-  words: readonly string[],
-  ports: readonly number[],
-): Promise<{ stop(): Promise<void> }> {
-  const servers: Server[] = [];
-  const sockets = new Set<Socket>();
-  const [execPath = "", ...execArgv] = [...words, process.execPath];
-  const child = fork(join(import.meta.dirname, "listen-inside.ts"), [GATEWAY_ADDRESS, ...ports.map(String)], {
-    execPath,
-    execArgv,
-    stdio: ["ignore", "ignore", "inherit", "ipc"],
-  });
-  await new Promise<void>((resolve, reject) => {
-    child.on("message", (port: number, handle) => {
-      const server = handle as Server;
-      servers.push(server);
-      server.on("connection", (inside) => {
-        const outside = connect(port, "127.0.0.1");
-        for (const [socket, peer] of [
-          [inside, outside],
-          [outside, inside],
-        ] as const) {
-          sockets.add(socket);
-          socket.pipe(peer);
-          // One end that breaks takes the other with it, as a broken line would.
-          socket.on("error", () => peer.destroy());
-          socket.on("close", () => sockets.delete(socket));
-        }
-      });
-    });
-    child.on("error", reject);
-    child.on("exit", (code) => {
-      if (servers.length === ports.length) resolve();
-      else reject(new Error(`Cannot listen for the DUT: the helper ended with ${code}`));
-    });
-  });
-  return {
-    stop: async () => {
-      for (const socket of sockets) socket.destroy();
-      await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-    },
-  };
 }

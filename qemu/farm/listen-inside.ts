@@ -1,6 +1,6 @@
 /**
  * Run inside a network namespace: listens on ADDRESS and each PORT, and hands the listening sockets to the process outside.
- * Started by gateway.ts alone.
+ * Started by port-relay.ts alone.
  */
 import { once } from "node:events";
 import { createServer } from "node:net";

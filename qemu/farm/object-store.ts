@@ -13,7 +13,7 @@ import { XMLParser } from "fast-xml-parser";
 import type { ToolsRoot } from "../tools-root.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
 
-export const S3_REGION = "us-east-1";
+const S3_REGION = "us-east-1";
 
 export interface ObjectStore {
   /** Without a slash at the end; path-style: `${hostUrl}/BUCKET/KEY`. */
@@ -60,7 +60,7 @@ export async function startObjectStore({
 }
 
 /** The host's side of any S3 service with path-style addresses. */
-export function createObjectStoreClient(hostUrl: string, accessKey: string, secretKey: string): ObjectStore {
+function createObjectStoreClient(hostUrl: string, accessKey: string, secretKey: string): ObjectStore {
   const client = new AwsClient({
     accessKeyId: accessKey,
     secretAccessKey: secretKey,
