@@ -17,8 +17,18 @@ export interface B2cLine {
 
 const SPACE = /\s/;
 
-/** Never throws. The same for the command line and for a file of extra arguments, of one line or many. */
+/**
+ * Never throws. The same for the command line and for a file of extra arguments, of one line or many.
+ * Where `\"` as a letter leaves a quote open, the line is of the old kind, in which a backslash means nothing.
+ */
 export function parseB2cLine(line: string): B2cLine {
+  const escaped = splitLine(line, { hasEscapes: true });
+  if (!escaped.isUnterminated) return escaped;
+  const plain = splitLine(line, { hasEscapes: false });
+  return plain.isUnterminated ? escaped : plain;
+}
+
+function splitLine(line: string, { hasEscapes }: { hasEscapes: boolean }): B2cLine {
   const parameters: B2cParameter[] = [];
   let word: string | undefined;
   let isQuoted = false;
@@ -29,7 +39,7 @@ export function parseB2cLine(line: string): B2cLine {
   };
   for (let at = 0; at < line.length; at++) {
     const character = line[at]!;
-    if (isQuoted && character === "\\" && line[at + 1] === '"') {
+    if (hasEscapes && isQuoted && character === "\\" && line[at + 1] === '"') {
       word = `${word ?? ""}"`;
       at += 1;
     } else if (character === '"') isQuoted = !isQuoted;

@@ -212,7 +212,7 @@ export function readPodmanFlags(words: readonly string[], draft: StepDraft): Rea
       applyFlag(shown, flag, value, draft);
     } catch (error) {
       if (!(error instanceof ValueError)) throw error;
-      complaints.push(`its flag ${showValue(shown)} ${error.message}`);
+      complaints.push(`its flag "${showValue(shown)}" ${error.message}`);
     }
   };
   for (let word = rest[0]; word?.startsWith("-") && word !== "-"; word = rest[0]) {

@@ -40,6 +40,10 @@ const KINDS: readonly SecretKind[] = [
     says: "the command line holds an Authorization header",
   },
   {
+    pattern: /(?<keep>--(?:creds|password|passwd|token|secret|oauth2-bearer)(?:=|\s+))(?!["']?\s)[^\s"']+/gi,
+    says: "a flag on the command line holds a credential",
+  },
+  {
     // The one option whose whole value is a variable: its quotes say where the value ends.
     pattern: new RegExp(`(?<keep>(?:dut\\.env="|"dut\\.env=)${SECRET_NAME}=)[^"]+`, "gi"),
     says: NAMED_LIKE_SECRET,
