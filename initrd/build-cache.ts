@@ -4,13 +4,15 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 const LOCK_POLL_MS = 200;
 const HASH_CHARACTERS = 24;
+const UNUSED_MAX_AGE_MS = 30 * 24 * 60 * 60 * 1000;
+const ENTRY_NAME = /-[0-9a-f]{24}$/;
 
 export function cacheFolder(): string {
   const { DUTBOOT_CACHE, XDG_CACHE_HOME } = process.env;
@@ -36,7 +38,11 @@ export async function fillCached(
 ): Promise<CachedFolder> {
   const hash = hashOf(JSON.stringify(key)).slice(0, HASH_CHARACTERS);
   const path = join(cacheFolder(), `${kind}-${hash}`);
-  if (existsSync(path)) return { path, reused: true };
+  if (existsSync(path)) {
+    const now = new Date();
+    await utimes(path, now, now);
+    return { path, reused: true };
+  }
   return withLock(`${path}.lock`, async () => {
     if (existsSync(path)) return { path, reused: true };
     // Under the lock, a draft that is there was left by a build that was killed.
@@ -51,6 +57,16 @@ export async function fillCached(
     }
     return { path, reused: false };
   });
+}
+
+/** Removes what no build has used for a month: every edit of the agent leaves one entry behind. */
+export async function pruneCache(kinds: readonly string[], maxAgeMs = UNUSED_MAX_AGE_MS): Promise<void> {
+  for (const name of await readdir(cacheFolder())) {
+    const path = join(cacheFolder(), name);
+    if (!kinds.some((kind) => name.startsWith(`${kind}-`)) || !ENTRY_NAME.test(name)) continue;
+    const { mtimeMs } = await stat(path);
+    if (Date.now() - mtimeMs > maxAgeMs) await rm(path, { recursive: true, force: true });
+  }
 }
 
 export function hashOf(content: string | Buffer): string {

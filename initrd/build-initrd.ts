@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ARCHITECTURES, type Architecture, type ArchitectureName } from "./architecture.ts";
+import { pruneCache } from "./build-cache.ts";
 import { BuildError } from "./build-error.ts";
 import { readBuildTimeMs } from "./build-time.ts";
 import { type BundleOptions, bundleAgent, LIBRARY_FOLDER } from "./bundle.ts";
@@ -111,6 +112,7 @@ export async function buildInitrd(options: BuildInitrdOptions): Promise<BuiltIni
   await mkdir(outDir, { recursive: true });
   await replaceFile(join(outDir, "initrd.img"), image);
   await replaceFile(join(outDir, "manifest.json"), formatManifest(manifest));
+  await pruneCache(["segment", "apt-answer", "debian", "modules", "node-stripped"]);
   for (const { name, text } of bundle.sourceMaps) await replaceFile(join(outDir, name), text);
   return summarize(join(outDir, "initrd.img"), segments);
 }
