@@ -4,6 +4,7 @@
  */
 import { AgentError } from "../errors.ts";
 import type { Parameter } from "./command-line.ts";
+import { findRefusedUrls } from "./insecure-hosts.ts";
 import { parseIpParameter } from "./ip-parameter.ts";
 import { findNearestName } from "./nearest-name.ts";
 import { findOption, type JobDraft, OPTIONS, readOption } from "./options.ts";
@@ -70,6 +71,7 @@ export function readDutOptions(
   if (ip !== undefined) collect(() => parseIpParameter(ip));
   if (seen.has("dut.results") && !seen.has("dut.s3"))
     errors.push(refuseMissing("dut.s3", 'upload to "dut.results"', "which service holds the bucket"));
+  errors.push(...findRefusedUrls(draft));
   return { errors, warnings, seen };
 }
 

@@ -144,7 +144,10 @@ describe("options", () => {
       { ip: "dhcp", limits: { timeoutMs: 900_000 }, onExit: "reboot" },
     ],
     ["b2c.reboot_cmd=reboot", { machine: { end: { rebootCommand: "reboot" } } }],
-    ["dut.s3=http://s dut.results=s3://bucket/x", { results: { s3: { bucket: "bucket", prefix: "x" } } }],
+    [
+      "dut.s3=http://s dut.insecure=s dut.results=s3://bucket/x",
+      { results: { s3: { bucket: "bucket", prefix: "x" } } },
+    ],
     ["b2c.minio=gw,http://10.0.0.1:9000,a,b", { insecureHosts: ["10.0.0.1:9000"] }],
   ])("%s", (line, expected) => {
     const { job, errors } = read(line);

@@ -88,6 +88,13 @@ describe("complaints", () => {
     [`${IMAGE} dut.artifact=https://u:hunter2@a/b.tar`, ["CMDLINE_BAD_VALUE"], /password/],
     [`${IMAGE} dut.artifact="https://a/b c.tar"`, ["CMDLINE_BAD_VALUE"], /not a URL/],
     [`${IMAGE} dut.artifact=/b.tar`, ["CMDLINE_BAD_VALUE"], /https:\/\//],
+    [`${IMAGE} dut.artifact=http://a.farm/b.tar`, ["FETCH_INSECURE_REFUSED"], /"a.farm" is not among/],
+    [
+      `${IMAGE} dut.artifact=http://a.farm:81/b.tar dut.insecure=a.farm:80`,
+      ["FETCH_INSECURE_REFUSED"],
+      /a.farm:81/,
+    ],
+    [`${IMAGE} dut.s3=http://s3.farm`, ["FETCH_INSECURE_REFUSED"], /dut.s3/],
     [`${IMAGE} dut.env=NAME`, ["CMDLINE_BAD_VALUE"], /NAME=VALUE/],
     [`${IMAGE} dut.env="A B=c"`, ["CMDLINE_BAD_VALUE"], /NAME=VALUE/],
     [`${IMAGE} dut.env==x`, ["CMDLINE_BAD_VALUE"], /NAME=VALUE/],
