@@ -58,7 +58,10 @@ if [ -f "$npm_stamp" ] && [ "$(cat "$npm_stamp")" = "$lock_hash" ]; then
   say "npm packages: reused"
 else
   say "installing npm packages"
-  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error || fail "Cannot install the npm packages: npm ci failed"
+  # Not `npm ci`: it refuses a lockfile without the packages of foreign platforms, and not every registry holds those.
+  # `npm install` takes the lockfile's very versions, checks its hashes, and with --no-save leaves it as it is.
+  npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error ||
+    fail "Cannot install the npm packages: npm install failed"
   echo "$lock_hash" >"$npm_stamp"
 fi
 
