@@ -80,6 +80,11 @@ export async function prepareFarmGoods(signal?: AbortSignal): Promise<FarmGoods>
   return { image, tinyImage, artifact };
 }
 
+/** What the farm's tests find ready. */
+export async function prepareFarmTests(): Promise<void> {
+  await Promise.all([prepareToolsRoot(), ensureTestImage(logTo())]);
+}
+
 /** What the boot tests find ready. */
 export async function prepareBootTests(): Promise<void> {
   await Promise.all([prepareBootFiles(), prepareFarmGoods()]);

@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { formatSeconds } from "./boot-report.ts";
 import { runChecks } from "./check.ts";
-import { prepareBootTests, prepareToolsRoot } from "./prepare.ts";
+import { prepareBootTests, prepareFarmTests, prepareToolsRoot } from "./prepare.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
@@ -25,7 +25,7 @@ const SUITES: readonly Suite[] = [
   { name: "unit" },
   { name: "regress" },
   { name: "fuzz" },
-  { name: "integration", prepare: () => prepareToolsRoot() },
+  { name: "integration", prepare: prepareFarmTests },
   { name: "privileged", prepare: () => prepareToolsRoot() },
   { name: "boot", prepare: prepareBootTests },
 ];
