@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   boot: async () => (await import("./boot.ts")).bootCommand,
   build: async () => (await import("./build.ts")).buildCommand,
   explain: async () => (await import("./explain.ts")).explainCommand,
+  reproduce: async () => (await import("./reproduce.ts")).reproduceCommand,
   composefs: async () => (await import("./composefs.ts")).composefsCommand,
   pack: async () => (await import("./pack.ts")).packCommand,
 };

@@ -1,0 +1,67 @@
+/**
+ * What `explain` and `reproduce` read: a command line from wherever it comes, and the files that the DUT would fetch.
+ */
+import { existsSync, readFileSync } from "node:fs";
+import { AgentError } from "../agent/errors.ts";
+import type { Parameter } from "../agent/job/command-line.ts";
+import { readJobFile } from "../agent/job/job-file.ts";
+import { type CommandInput, type CommandOption, UsageError } from "./command.ts";
+
+export const JOB_INPUT_OPTIONS = {
+  "extra-args": { type: "string", value: "FILE", help: "What the DUT would fetch from b2c.extra_args_url" },
+  job: { type: "string", value: "FILE", help: "A job file, in JSON, that the line's own options win over" },
+} as const satisfies Record<string, CommandOption>;
+
+export interface JobFiles {
+  extraArguments?: string;
+  jobFile?: readonly Parameter[];
+  /** Why the job file could not be read. */
+  error?: AgentError;
+}
+
+const STANDARD_INPUT = "-";
+const STDIN_FD = 0;
+
+/** Throws UsageError for files that are not there. */
+export function readJobInput(input: CommandInput): { line: string; files: JobFiles } {
+  return { line: readLine(input.operands), files: readFiles(input) };
+}
+
+/** One word of quoted text, a file that is there, or stdin. */
+function readLine(operands: readonly string[]): string {
+  const [first = STANDARD_INPUT, ...others] = operands;
+  if (others.length > 0) throw new UsageError("Cannot tell the command line: quote it as one word");
+  if (first === STANDARD_INPUT) return readFileSync(STDIN_FD, "utf8");
+  return !first.includes("=") && existsSync(first) ? readText(first) : first;
+}
+
+function readFiles(input: CommandInput): JobFiles {
+  const extra = input.text("extra-args");
+  const job = input.text("job");
+  const files: JobFiles = extra === undefined ? {} : { extraArguments: readText(extra) };
+  if (job === undefined) return files;
+  try {
+    return { ...files, jobFile: readJobFile(parseJson(readText(job), job)) };
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error;
+    return { ...files, error };
+  }
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new AgentError("JOB_FILE_BAD", `Cannot read the job file "${path}": ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new UsageError(`Cannot read "${path}": ${(error as Error).message}`, { cause: error });
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * `dutboot reproduce`: from a command line the one-liners that give a shell in the test's environment with podman, and boot
+ * the same job in QEMU. Exit code 0, or 2 for a line that is no job.
+ */
+import { readCommandLine } from "../agent/job/read-job.ts";
+import { formatReproduction } from "../agent/job/reproduce.ts";
+import type { Command } from "./command.ts";
+import { JOB_INPUT_OPTIONS, readJobInput } from "./job-input.ts";
+
+const EXIT_CODE_INVALID = 2;
+
+export const reproduceCommand: Command = {
+  name: "reproduce",
+  summary: "Print what gives a shell in a job's environment with podman, and what boots the job in QEMU",
+  operands: "['COMMAND LINE' | FILE | -]",
+  options: JOB_INPUT_OPTIONS,
+  examples: [
+    `npx dutboot reproduce 'dut.image=registry.farm/mesa/vk:1 dut.run="vulkaninfo --summary"'`,
+    "ssh dut cat /proc/cmdline | npx dutboot reproduce",
+  ],
+  async run(input) {
+    const { line, files } = readJobInput(input);
+    const { job, errors, warnings } = readCommandLine(line, files);
+    for (const warning of warnings) console.error(`warning: ${warning}`);
+    for (const { message, code } of [...(files.error ? [files.error] : []), ...errors]) {
+      console.error(`error: ${message} (${code})`);
+    }
+    if (!job || errors.length > 0 || files.error) return EXIT_CODE_INVALID;
+    console.log(
+      formatReproduction(line, job)
+        .map((text, at) => (at % 2 ? text : `# ${text}`))
+        .join("\n"),
+    );
+    return 0;
+  },
+};
