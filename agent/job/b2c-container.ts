@@ -18,7 +18,7 @@ import {
 import type { Step, StepImage, StepKind } from "./step.ts";
 
 /** What boot2container tells every container, and the words of its command may use. */
-export const PIPELINE_VARIABLES = [
+const PIPELINE_VARIABLES = [
   "B2C_PIPELINE_STATUS",
   "B2C_PIPELINE_FAILED_BY",
   "B2C_PIPELINE_PREV_CONTAINER",
@@ -128,7 +128,7 @@ function formatError(
  * Docker's reading of an image's name: without a host it is the Docker Hub's, and a first part with capitals is a host.
  * A bare id names an image that is here already. Throws IMAGE_BAD_REFERENCE or ValueError.
  */
-export function parseStepImage(text: string): StepImage {
+function parseStepImage(text: string): StepImage {
   if (/^(?:sha256:[0-9a-f]{64}|[0-9a-f]{12,64})$/.test(text)) return { id: text.replace(/^sha256:/, "") };
   const plain = text.replace(/^docker:\/\//, "");
   const transport = /^(oci|oci-archive|docker-archive|docker-daemon|dir|containers-storage|sif):/.exec(

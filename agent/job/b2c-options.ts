@@ -2,6 +2,7 @@
  * The table of boot2container's options under their old and new names: one entry an option, as in options.ts for ours.
  * Those that repeat go through splitEchoedValue first; of the others the last one counts.
  */
+import { showPipelineVariable } from "./b2c-container.ts";
 import type { Warn } from "./b2c-sub-parameters.ts";
 import {
   parseB2cCache,
@@ -14,9 +15,10 @@ import {
   parseWholeNumber,
 } from "./b2c-values.ts";
 import { parseB2cMinio, parseB2cVolume } from "./b2c-volume.ts";
+import { parseEndCommands } from "./end-command.ts";
 import type { AnyJob } from "./job.ts";
 import type { EndSettings, MachineSettings } from "./machine-settings.ts";
-import { parseText, parseUrl, ValueError } from "./option-values.ts";
+import { explainValueError, parseText, parseUrl, ValueError } from "./option-values.ts";
 import { showValue } from "./redact.ts";
 import type { StepKind } from "./step.ts";
 
@@ -167,15 +169,15 @@ export const B2C_OPTIONS: readonly B2cOption[] = [
   {
     names: ["b2c.shutdown_cmd"],
     form: "COMMAND",
-    read: (value, { end }) => {
-      end.poweroffCommand = parseText(value);
+    read: (value, { end }, warn) => {
+      end.poweroffCommand = checkEndCommand(value, warn);
     },
   },
   {
     names: ["b2c.reboot_cmd"],
     form: "COMMAND",
-    read: (value, { end }) => {
-      end.rebootCommand = parseText(value);
+    read: (value, { end }, warn) => {
+      end.rebootCommand = checkEndCommand(value, warn);
     },
   },
   {
@@ -202,6 +204,16 @@ export const B2C_RUMOURS = /^b2c\.(login|load|image_\w+|firmware\w*)$/;
 
 function splitList(value: string): string[] {
   return value.split(",").filter((word) => word !== "");
+}
+
+/** No reason to refuse a job: its end comes in any case. */
+function checkEndCommand(value: string, warn: Warn): string {
+  try {
+    parseEndCommands(parseText(value), showPipelineVariable);
+  } catch (error) {
+    warn(`${explainValueError(error)}: the machine ends without it`);
+  }
+  return value;
 }
 
 /** Farms of this dialect speak plain HTTP to their gateway, and their lines say so with the URL alone. */

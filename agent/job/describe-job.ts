@@ -34,7 +34,7 @@ function describeError({ code, message, hint, blame }: AgentError) {
   return { code, message, hint, blame };
 }
 
-export function describeJob(job: AnyJob) {
+function describeJob(job: AnyJob) {
   const { volumes = [], fileSystems = [], s3Aliases = [] } = job;
   const rootImage = job.root && "image" in job.root ? formatImageReference(job.root.image) : null;
   return {

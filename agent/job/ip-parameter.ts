@@ -96,7 +96,7 @@ export function parseAddress(text: string): string | undefined {
 }
 
 /** `255.255.255.0`, or dracut's `24`; undefined for what has holes. */
-export function parseMask(text: string): number | undefined {
+function parseMask(text: string): number | undefined {
   if (/^\d{1,2}$/.test(text)) return Number(text) <= 32 ? Number(text) : undefined;
   const address = parseAddress(text);
   if (!address) return undefined;

@@ -75,7 +75,7 @@ function formatInitWord({ name, value }: Parameter): string {
 }
 
 /** `[SERVER:][PATH][,OPTION…]`; throws ValueError. */
-export function parseNfsRoot(text: string): Omit<NfsRoot["nfs"], "isWritable"> {
+function parseNfsRoot(text: string): Omit<NfsRoot["nfs"], "isWritable"> {
   const [place = "", ...words] = text.split(",");
   const { server, path } = parsePlace(place);
   const options: string[] = [];

@@ -3,13 +3,13 @@
  * Nothing secret is in the words.
  */
 import { formatImageReference } from "../oci/reference.ts";
-import type { AnyJob, CacheChoice, NfsRoot, Root } from "./job.ts";
+import type { AnyJob, CacheChoice, Root } from "./job.ts";
 import { hideSecrets } from "./redact.ts";
 import { quoteShellWord } from "./shell-words.ts";
 import type { Step, StepImage } from "./step.ts";
 import type { Mirror, Volume } from "./volume.ts";
 
-export const PHASE_NAMES = ["machine", "fetch", "assemble", "artifact", "run", "upload", "end"] as const;
+const PHASE_NAMES = ["machine", "fetch", "assemble", "artifact", "run", "upload", "end"] as const;
 export type PhaseName = (typeof PHASE_NAMES)[number];
 
 export interface PlannedPhase {
@@ -59,7 +59,7 @@ function planMachine({ ip, machine = {}, cache, cacheFileSystem }: AnyJob): stri
   ];
 }
 
-export function formatCacheChoice(choice: CacheChoice): string {
+function formatCacheChoice(choice: CacheChoice): string {
   if (choice === "none") return "in RAM";
   if (choice === "auto") return "on the device labelled for it, else in RAM";
   if (choice === "reset") return "on the device labelled for it, formatted anew";
@@ -123,7 +123,7 @@ function planRun({ steps, stopsAtFailure }: AnyJob): string[] {
   ];
 }
 
-export function describeStep({ image, entrypoint, argv, error }: Step): string {
+function describeStep({ image, entrypoint, argv, error }: Step): string {
   if (error) return "a container that cannot be read: it counts as failed";
   const words = [...(entrypoint ?? []), ...(argv ?? [])]
     .map((word) => hideSecrets(quoteShellWord(word)))
@@ -155,9 +155,4 @@ function planEnd({ onExit, machine }: AnyJob): string[] {
     ...(poweroffDelayMs ? [`wait ${poweroffDelayMs / 1000} s`] : []),
     poweroffCommand === undefined ? onExit : hideSecrets(poweroffCommand),
   ];
-}
-
-/** `SERVER:PATH`, as far as it is given. */
-export function formatNfsRoot({ nfs }: NfsRoot): string {
-  return `${nfs.server ?? ""}:${nfs.path ?? ""}`;
 }

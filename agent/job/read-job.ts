@@ -21,7 +21,7 @@ export interface ReadLineOptions {
 }
 
 /** Our own image decides; then boot2container's prefix, then an NFS root. What is left is ours, and has to say why not. */
-export function chooseDialect(parameters: readonly Pick<Parameter, "name" | "value">[]): Dialect {
+function chooseDialect(parameters: readonly Pick<Parameter, "name" | "value">[]): Dialect {
   const has = (test: (name: string) => boolean) => parameters.some(({ name }) => test(name));
   if (has((name) => name === "dut.image")) return "dut";
   if (has((name) => name.startsWith(B2C_PREFIX))) return "b2c";

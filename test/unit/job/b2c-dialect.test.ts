@@ -199,6 +199,8 @@ describe("warnings", () => {
     ["b2c.volume=v,push_on=changes|pipeline_end", /are ignored/],
     ["b2c.cache_device=myFS", /there is no cache/],
     ["b2c.swap=8G", /there is no swap/],
+    ['b2c.shutdown_cmd="ipmitool power off"', /runs "ipmitool".*ends without it/],
+    ['b2c.reboot_cmd="echo x > /dev/kmsg"', /">", which only a shell/],
     ['b2c.run="h:1/i echo $HOME"', /\$HOME outside of single quotes/],
     ['b2c.run="-e HOME h:1/i"', /--env HOME without a value/],
     ['b2c.run="-t\nh:1/i ls"', /line end outside of quotes/],
