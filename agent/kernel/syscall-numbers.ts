@@ -34,7 +34,6 @@ const NUMBERS = {
   fgetxattr: [193, 10],
   llistxattr: [195, 12],
   flistxattr: [196, 13],
-  lremovexattr: [198, 15],
   fremovexattr: [199, 16],
   move_mount: [429, 429],
   fsopen: [430, 430],

@@ -3,7 +3,7 @@
  * This folder is the only place that knows numbers, flags and struct layouts.
  */
 export type { Path } from "./door.ts";
-export { isKernelError, KernelError, nameErrno } from "./errno.ts";
+export { isKernelError } from "./errno.ts";
 export * from "./files.ts";
 export * from "./loop.ts";
 export * from "./machine.ts";

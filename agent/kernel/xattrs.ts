@@ -40,10 +40,6 @@ export function flistxattr(fd: number): Buffer[] {
   return splitNames(readGrowing("flistxattr", [fd]));
 }
 
-export function lremovexattr(path: Path, name: Path): void {
-  call("lremovexattr", [pathWord(path), pathWord(name)], path);
-}
-
 export function fremovexattr(fd: number, name: Path): void {
   call("fremovexattr", [fd, pathWord(name)]);
 }

@@ -19,7 +19,7 @@ import { joinParts, splitMemberPath } from "./member-path.ts";
 
 const NO_PATH = Buffer.alloc(0);
 
-export function copyDirectoryMetadata(fromFd: number, toFd: number): void {
+function copyDirectoryMetadata(fromFd: number, toFd: number): void {
   const { uid, gid, mode, mtimeNs } = fstatSync(fromFd, { bigint: true });
   fchownat(toFd, NO_PATH, Number(uid), Number(gid));
   fchmod(toFd, Number(mode & 0o7777n));

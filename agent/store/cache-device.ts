@@ -13,7 +13,7 @@ import { CACHE_DEVICE_WAIT_MS } from "../limits.ts";
 import { type BlockDevice, isBlockDevice, listBlockDevices } from "./block-devices.ts";
 
 /** What our formatting writes, and what `auto` looks for. */
-export const CACHE_LABEL = "DUTBOOT_CACHE";
+const CACHE_LABEL = "DUTBOOT_CACHE";
 
 export interface CacheOptions {
   /** `dut.cache_format=yes`. */

@@ -21,7 +21,9 @@ import { syncfs } from "../kernel/syscalls.ts";
 import { openDigestIndex } from "./digest-index.ts";
 import { putRecord, readRecordIfExists } from "./records.ts";
 import { canSeal, sealAll } from "./seal.ts";
+import { openSmallContents } from "./small-contents.ts";
 import { pathOfObject, type StorePlace } from "./store-place.ts";
+import { dropOldTables } from "./tables.ts";
 import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
 
 export interface CheckResult {
@@ -43,6 +45,7 @@ const CHECK_SLICE_MS = 50;
 
 export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
   const index = openDigestIndex(place);
+  const smalls = openSmallContents(place);
   const seals = await canSeal(place.staging);
   let stagings = 0;
 
@@ -83,6 +86,9 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
     place,
     objectsDir: place.objects,
     seals,
+    get objectCount() {
+      return index.size;
+    },
     hasObject: (verity) => existsSync(objectPath(verity)),
     findBySha256(sha256) {
       const verity = index.find(sha256);
@@ -104,6 +110,13 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
       }
       return digests;
     },
+    addSmalls: smalls.add,
+    findSmall: smalls.find,
+    putTable(id, content) {
+      putRecord(place, place.tables, id, content);
+      dropOldTables(place);
+    },
+    readTableIfExists: (id) => readRecordIfExists(place.tables, id),
     async putImage(content) {
       const verity = computeFsVerityDigest(content).toString("hex");
       const sha256 = createHash("sha256").update(content).digest("hex");

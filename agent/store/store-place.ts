@@ -28,6 +28,7 @@ export interface StorePlace {
   references: string;
   tables: string;
   index: string;
+  smalls: string;
   /** Half-written things; whatever is here at the start was cut off. */
   staging: string;
   /** Releases the lock. */
@@ -51,6 +52,7 @@ export function openStorePlace(mountPath: string): OpenedPlace {
     references: join(path, "references"),
     tables: join(path, "tables"),
     index: join(path, "index"),
+    smalls: join(path, "smalls"),
     staging: join(path, "staging"),
   };
   for (const folder of Object.values(place)) mkdirSync(folder, { recursive: true });

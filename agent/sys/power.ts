@@ -19,7 +19,7 @@ export async function endMachine(mode: keyof typeof REBOOT_COMMAND): Promise<nev
 }
 
 /** Waits until everything written to the console has left the UART. */
-export async function drainConsole(path = "/dev/console"): Promise<void> {
+async function drainConsole(path = "/dev/console"): Promise<void> {
   let fd: number;
   try {
     fd = openSync(path, constants.O_WRONLY | constants.O_NOCTTY);

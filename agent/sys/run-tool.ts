@@ -5,7 +5,7 @@
 import { execFile } from "node:child_process";
 import { NETWORK_COMMAND_MS } from "../limits.ts";
 
-export class ToolError extends Error {
+class ToolError extends Error {
   readonly argv: readonly string[];
 
   constructor(argv: readonly string[], answer: string) {
