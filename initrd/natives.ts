@@ -67,6 +67,7 @@ async function compileZstd(target: Architecture): Promise<NativeModule> {
       {
         cwd: copy,
         env: {
+          ...withoutNpmSettings(),
           CC: toolFor(target, "gcc"),
           CXX: toolFor(target, "g++"),
           AR: toolFor(target, "ar"),
@@ -81,6 +82,12 @@ async function compileZstd(target: Architecture): Promise<NativeModule> {
     await rm(copy, { recursive: true });
   });
   return { ...cached, name: "zstd-napi", file: join(cached.path, "binding.node") };
+}
+
+/** Under `npm start` a user's npm settings (nodedir, say) are in the environment, where node-gyp prefers them to its options. */
+function withoutNpmSettings(): Record<string, undefined> {
+  const names = Object.keys(process.env).filter((name) => /^npm_config_/i.test(name));
+  return Object.fromEntries(names.map((name) => [name, undefined]));
 }
 
 async function describeToolchain(target: Architecture) {

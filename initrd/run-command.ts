@@ -9,8 +9,8 @@ const SHOWN_STDERR_LINES = 15;
 
 export interface RunOptions {
   cwd?: string;
-  /** Added to this process's environment. */
-  env?: Readonly<Record<string, string>>;
+  /** Added to this process's environment; undefined takes a name out of it. */
+  env?: Readonly<Record<string, string | undefined>>;
   input?: string;
   signal?: AbortSignal;
 }
@@ -25,7 +25,8 @@ export async function runCommand(
   const child = spawn(command, args, {
     ...(cwd && { cwd }),
     ...(signal && { signal }),
-    env: { ...process.env, LC_ALL: "C.UTF-8", ...env },
+    // depmod and chroot are in /usr/sbin, which a shell of plain `su` does not search.
+    env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, LC_ALL: "C.UTF-8", ...env },
     stdio: ["pipe", "pipe", "pipe"],
   });
   const out: Buffer[] = [];
