@@ -17,18 +17,11 @@ import type { AnyJob } from "./job.ts";
 import { findLineWarnings } from "./line-warnings.ts";
 import { findNearestName } from "./nearest-name.ts";
 import { explainValueError } from "./option-values.ts";
+import type { ReadAnyJob } from "./read-result.ts";
 import { showValue } from "./redact.ts";
 import type { VariableLookup } from "./shell-words.ts";
 
 export const B2C_PREFIX = "b2c.";
-
-export interface ReadAnyJob {
-  /** What could be read of it, whatever the errors. */
-  job: AnyJob;
-  /** All of them, in order; those of a step stand there as well. */
-  errors: AgentError[];
-  warnings: string[];
-}
 
 export interface B2cOptions {
   /** The text behind b2c.extra_args_url, once it has been fetched. */

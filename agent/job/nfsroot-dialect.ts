@@ -3,7 +3,6 @@
  * Documentation/admin-guide/nfs/nfsroot.rst; with our initrd the agent mounts the root, so a name may stand for the server.
  */
 import { AgentError } from "../errors.ts";
-import type { ReadAnyJob } from "./b2c-dialect.ts";
 import { type Parameter, parseCommandLine } from "./command-line.ts";
 import {
   createDraft,
@@ -15,6 +14,7 @@ import {
 import type { AnyJob, NfsRoot } from "./job.ts";
 import { findLineWarnings } from "./line-warnings.ts";
 import { explainValueError, ValueError } from "./option-values.ts";
+import type { ReadAnyJob } from "./read-result.ts";
 import { showValue } from "./redact.ts";
 
 const NFS_ROOT_DEVICE = "/dev/nfs";

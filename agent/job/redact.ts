@@ -25,8 +25,8 @@ const NAMED_LIKE_SECRET = "a variable or option on the command line is named lik
 
 const KINDS: readonly SecretKind[] = [
   {
-    // Up to the last `@` before the path: a password may hold one.
-    pattern: /(?<keep>[a-z][a-z0-9+.-]*:\/\/)[^/\s"'?#]*@/gi,
+    // Up to the last `@` before the path: a password may hold one. No scheme is longer; an open end would be quadratic.
+    pattern: /(?<keep>[a-z][a-z0-9+.-]{0,20}:\/\/)[^/\s"'?#]*@/gi,
     says: "a URL on the command line holds a user name or password",
   },
   {
