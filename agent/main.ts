@@ -2,7 +2,7 @@
  * The agent's composition root: builds the adapters, runs the phases and always reaches the end.
  * It runs under busybox init on the DUT; should it die all the same, init prints the last verdict (initrd/files).
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createBootAdapters } from "./boot-adapters.ts";
 import { toAgentError } from "./errors.ts";
 import { PATHS } from "./paths.ts";
@@ -61,14 +61,26 @@ async function main(): Promise<void> {
     console_.line(redaction.redact(line));
     await console_.flush();
     writeFileSync(PATHS.verdictPrinted, "");
-    await endMachine(readOnExit());
+    const mode = readOnExitIfKnown();
+    // A line that is no job may still say how to end: init looks for that in it (initrd/files/end-machine).
+    if (mode === undefined) process.exit(1);
+    await endMachine(mode);
+  };
+  let ending: Promise<void> | undefined;
+  // Once: whatever breaks while we end must not give a second verdict. What we cannot finish, init does.
+  const finishOnce = (verdict: Verdict) => {
+    ending ??= finish(verdict).catch((error: unknown) => {
+      console_.line(`dutboot: the end is left to init: ${error}`);
+      process.exit(1);
+    });
+    return ending;
   };
 
   // An error outside of every phase is a bug of ours; the verdict still comes, once.
   const finishBroken = (thrown: unknown) => {
     const failure = runner.firstFailure ?? { phase: readPhase(), error: toAgentError(thrown) };
-    log.error({ err: thrown }, `the agent cannot go on: ${failure.error.message}`);
-    finish(createVerdict(runner.records, null, failure)).catch(() => process.exit(1));
+    log.error({ err: thrown }, `the agent cannot go on: ${toAgentError(thrown).message}`);
+    void finishOnce(createVerdict(runner.records, null, failure));
   };
   process.on("uncaughtException", finishBroken);
   process.on("unhandledRejection", finishBroken);
@@ -76,7 +88,7 @@ async function main(): Promise<void> {
   log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}`);
   events.emit({ event: "start", agent: build.version });
   const adapters = createBootAdapters({ runner, log, logFile, console: console_, events, redaction, build });
-  await finish(await boot(runner, adapters));
+  await finishOnce(await boot(runner, adapters));
 }
 
 function formatPhaseTable(verdict: Verdict, peakRssBytes: number): string {
@@ -90,7 +102,9 @@ function readPhase(): string {
   return readFileSync(PATHS.phase, "utf8");
 }
 
-function readOnExit(): "poweroff" | "reboot" | "halt" {
+/** undefined while no job is known. */
+function readOnExitIfKnown(): "poweroff" | "reboot" | "halt" | undefined {
+  if (!existsSync(PATHS.onExit)) return undefined;
   const wish = readFileSync(PATHS.onExit, "utf8");
   return wish === "reboot" || wish === "halt" ? wish : "poweroff";
 }

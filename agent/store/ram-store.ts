@@ -4,7 +4,7 @@
  */
 import { mkdirSync, readFileSync, statfsSync } from "node:fs";
 import { mount } from "../kernel/mount.ts";
-import { RAM_STORE_SHARE } from "../limits.ts";
+import { MEMORY_RESERVE_BYTES, RAM_STORE_SHARE } from "../limits.ts";
 
 export interface RamStore {
   path: string;
@@ -12,10 +12,19 @@ export interface RamStore {
 }
 
 export function mountRamStore(path: string): RamStore {
-  const sizeBytes = Math.floor(readMemoryBytes() * RAM_STORE_SHARE);
+  const sizeBytes = planRamStore(readMemoryInfo("MemTotal"), readMemoryInfo("MemAvailable"));
   mkdirSync(path, { recursive: true });
   mount({ source: "dutboot-store", target: path, type: "tmpfs", data: `size=${sizeBytes},mode=0755` });
   return { path, sizeBytes };
+}
+
+/**
+ * A share of all memory, but no more than is there beside the agent: a tmpfs that promises more has the kernel kill the
+ * agent where the store should have said that it is full.
+ */
+export function planRamStore(totalBytes: number, availableBytes: number): number {
+  const spareBytes = Math.max(availableBytes - MEMORY_RESERVE_BYTES, availableBytes / 2);
+  return Math.floor(Math.min(totalBytes * RAM_STORE_SHARE, spareBytes));
 }
 
 /** Bytes that an ordinary file may still take below `path`; for a tmpfs, what memory can really give. */
@@ -26,10 +35,6 @@ export function readFreeBytes(path: string): number {
 }
 
 const TMPFS_MAGIC = 0x01021994;
-
-function readMemoryBytes(): number {
-  return readMemoryInfo("MemTotal");
-}
 
 function readMemoryInfo(field: "MemTotal" | "MemAvailable"): number {
   const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readFileSync("/proc/meminfo", "utf8"));
