@@ -65,6 +65,10 @@ export const ERRORS = defineErrors({
     hint: "Say dut.cache_format=yes beside dut.cache to let the agent format this very device; all its data would be lost",
   },
   STORE_FORMAT_FAILED: { blame: "infra", hint: "Look at the disk: its own message stands above" },
+  STORE_OBJECT_LOST: {
+    blame: "infra",
+    hint: "Look at the cache device: what the agent put there is damaged or gone",
+  },
   STORE_LOCKED: {
     blame: "infra",
     hint: "Give every DUT a cache device of its own, or wait for the other agent to end",
@@ -121,6 +125,14 @@ export const ERRORS = defineErrors({
   FETCH_WRONG_RANGE: {
     blame: "infra",
     hint: "Repair the server or the proxy before it: it answers ranges wrongly",
+  },
+  FETCH_NO_RANGES: {
+    blame: "infra",
+    hint: "Serve the file by a server that knows Range requests; the agent takes it whole where it may",
+  },
+  FETCH_TOO_MANY_RANGES: {
+    blame: "infra",
+    hint: "Let the server take request headers of 4 KiB; the agent asks for fewer ranges at a time",
   },
   FETCH_BAD_RESPONSE: { blame: "infra", hint: "Check that host and port are those of an HTTP server" },
   FETCH_REDIRECT_REFUSED: { blame: "infra", hint: "Give the URL that the redirect should lead to" },
@@ -273,6 +285,10 @@ export const ERRORS = defineErrors({
   ARTIFACT_DIGEST_MISMATCH: {
     blame: "job",
     hint: "Compare sha256= of the artifact with the file on the server; what was unpacked of it is not used",
+  },
+  ARTIFACT_NOT_IN_PARTS: {
+    blame: "job",
+    hint: "Give sha256= of the archive beside toc=, or pack it by `dutboot pack` and serve it by a server that knows Range",
   },
   ARTIFACT_SIZE_MISMATCH: {
     blame: "infra",

@@ -220,3 +220,17 @@ export const PARTIAL_PULL_MAX_SHARE = 0.8;
 export const MULTIPART_HEADER_MAX_BYTES = 8 * KiB;
 /** A frame decoded in one piece; the packers' are 64 KiB on average and 4 MiB at most. */
 export const FRAME_IN_MEMORY_MAX_BYTES = 8 * MiB;
+/** Both tables of a blob, compressed, in memory: 400,000 files; beyond that the whole is taken. */
+export const CHUNKED_TABLES_MAX_BYTES = 48 * MiB;
+/** Requests for ranges in flight: they hide each other's round trips, and each buffers a megabyte. */
+export const RANGE_REQUESTS_AT_A_TIME = 4;
+/** Compressed; a chunk that comes in several pieces is held until it is whole. */
+export const CHUNK_FRAME_MAX_BYTES = 8 * MiB;
+/** Compressed frames of tar headers wait in memory for their turn: 90 bytes a file. */
+export const HEADER_FRAMES_MAX_BYTES = 32 * MiB;
+/** Between two looks at what arrived, while a tar is put together and hashed. */
+export const REBUILD_SLICE_MS = 20;
+/** Files too small for an object, kept so that they need not be fetched; a system has some hundred. */
+export const SMALL_CONTENTS_MAX_BYTES = 4 * MiB;
+/** Tables of contents, compressed, about a megabyte for each layer. */
+export const TABLES_MAX_BYTES = 64 * MiB;

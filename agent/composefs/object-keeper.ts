@@ -16,6 +16,8 @@ export interface ObjectKeeper {
   readonly objectsDir: string;
   /** The file system seals objects with fs-verity, so that the kernel checks every read. */
   readonly seals: boolean;
+  /** As far as known; a store without any need not be asked for files. */
+  readonly objectCount: number;
   hasObject(verity: string): boolean;
   findBySha256(sha256: string): string | undefined;
   createStaging(): string;
@@ -23,6 +25,12 @@ export interface ObjectKeeper {
   commit(staged: readonly StagedObject[]): Promise<void>;
   putTree(id: string, content: Uint8Array, objects: readonly string[]): void;
   readTreeIfExists(id: string): Buffer | undefined;
+  /** Contents too small for an object, found by their sha256 in hex all the same. */
+  addSmalls(contents: Iterable<Buffer>): void;
+  findSmall(sha256: string): Buffer | undefined;
+  /** Tables of contents and the like, for as long as there is room; the reader checks them. */
+  putTable(id: string, content: Uint8Array): void;
+  readTableIfExists(id: string): Buffer | undefined;
   putImage(content: Uint8Array): Promise<{ digest: string; path: string }>;
   /** Checks objects against their names and drops what is wrong; gives those that are not there (any more). */
   check(verities: Iterable<string>): Promise<{ lost: string[] }>;

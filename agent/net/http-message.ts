@@ -5,7 +5,10 @@ import type { ErrorCode } from "../errors.ts";
 import type { RetryLimits } from "../limits.ts";
 import type { Failure } from "./failure.ts";
 
-/** File offsets, both inclusive as in HTTP; without `end` up to the file's last byte. */
+/**
+ * File offsets, both inclusive as in HTTP; without `end` up to the file's last byte.
+ * Among `ranges` a negative start means the last so many bytes.
+ */
 export interface ByteRange {
   start: number;
   end?: number;

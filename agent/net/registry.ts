@@ -21,6 +21,7 @@ import { MANIFEST_ACCEPT, parseMediaType } from "../oci/media-types.ts";
 import { fitsPlatform, formatPlatform, type Platform, selectPlatform } from "../oci/platform.ts";
 import { formatImageReference, registryApiHost } from "../oci/reference.ts";
 import type { Failure } from "./failure.ts";
+import { createRangeHabits, createRangeReader, type RangeHabits, type RangeReader } from "./fetch-ranges.ts";
 import type { ByteRange, ErrorAnswer, Headers, HttpClient } from "./http-message.ts";
 import { fetchWhole } from "./read-body.ts";
 import { createRegistryAuth, type RegistryAuth } from "./registry-auth.ts";
@@ -40,6 +41,8 @@ export interface RegistryClient {
     descriptor: { digest: string; sizeBytes?: number },
     options?: { range?: ByteRange; signal?: AbortSignal },
   ): Promise<AsyncIterable<Buffer>>;
+  /** The blob in parts; the reader checks what they hold. */
+  openRanges(reference: ImageReference, descriptor: { digest: string }): RangeReader;
 }
 
 export interface RegistryClientOptions {
@@ -48,6 +51,7 @@ export interface RegistryClientOptions {
 
 export function createRegistryClient(http: HttpClient, options: RegistryClientOptions): RegistryClient {
   const auths = new Map<string, RegistryAuth>();
+  const rangeHabits = new Map<string, RangeHabits>();
 
   async function locate({ registry, repository }: ImageReference, signal: AbortSignal | undefined) {
     let auth = auths.get(registry);
@@ -155,6 +159,25 @@ export function createRegistryClient(http: HttpClient, options: RegistryClientOp
         }
       }
       return response.body;
+    },
+
+    openRanges(reference, { digest }) {
+      const habits = rangeHabits.get(reference.registry) ?? createRangeHabits();
+      rangeHabits.set(reference.registry, habits);
+      return createRangeReader(
+        async (fields, explainRefusal) => {
+          const { base, authorize } = await locate(reference, fields.signal);
+          return http.fetch(`${base}/blobs/${digest}`, {
+            authorize,
+            hasDigest: true,
+            subject: `fetch parts of blob "${digest}" of image "${formatImageReference(reference)}"`,
+            explainError: (answer) =>
+              explainRefusal(answer) ?? explainRegistryError(answer, "REGISTRY_BLOB_MISSING"),
+            ...fields,
+          });
+        },
+        { habits },
+      );
     },
   };
 }

@@ -74,7 +74,7 @@ export function formatRangeHeaders(download: Download): Record<string, string> {
 }
 
 export function formatRanges(ranges: readonly ByteRange[]): string {
-  return `bytes=${ranges.map(({ start, end }) => `${start}-${end ?? ""}`).join(",")}`;
+  return `bytes=${ranges.map(({ start, end }) => (start < 0 ? start : `${start}-${end ?? ""}`)).join(",")}`;
 }
 
 /**

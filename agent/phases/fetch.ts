@@ -60,6 +60,10 @@ export async function fetchImage(
           diffId: layer.diffId,
           sizeBytes: layer.sizeBytes,
           open: () => adapters.registry.openBlob(reference, layer, { signal: anySignal }),
+          parts: {
+            annotations: layer.annotations,
+            ...adapters.registry.openRanges(reference, layer),
+          },
         },
         {
           signal: anySignal,
@@ -67,6 +71,7 @@ export async function fetchImage(
             progress.add(bytesIn - seenBytes);
             seenBytes = bytesIn;
           },
+          onReuse: (bytes) => progress.reuse(bytes),
         },
       );
     }

@@ -16,19 +16,28 @@ export interface ProgressOptions {
 
 export interface Progress {
   add(bytes: number): void;
+  /** So many of the total are here already and will not come. */
+  reuse(bytes: number): void;
   stop(): void;
 }
 
 export function startProgress({ title, totalBytes, onLine, intervalMs }: ProgressOptions): Progress {
   const startedAt = performance.now();
   let doneBytes = 0;
+  let reusedBytes = 0;
   const timer = setInterval(() => {
-    onLine(`${title}: ${formatProgress(doneBytes, totalBytes, performance.now() - startedAt)}`);
+    const left = totalBytes === undefined ? undefined : Math.max(doneBytes, totalBytes - reusedBytes);
+    const line = formatProgress(doneBytes, left, performance.now() - startedAt);
+    const reused = reusedBytes === 0 ? "" : `, ${formatMegabytes(reusedBytes)} MB here already`;
+    onLine(`${title}: ${line}${reused}`);
   }, intervalMs ?? PROGRESS_INTERVAL_MS);
   timer.unref();
   return {
     add: (bytes) => {
       doneBytes += bytes;
+    },
+    reuse: (bytes) => {
+      reusedBytes += bytes;
     },
     stop: () => clearInterval(timer),
   };

@@ -4,17 +4,18 @@
  */
 import { AgentError } from "../errors.ts";
 import { createDigestHash, parseDigest } from "../oci/digest.ts";
-import type { UnpackJob } from "./unpack-job.ts";
+import type { UnpackJob, WorkerJob } from "./unpack-job.ts";
 
 /** For messages: a layer by its digest, an artifact by its place. */
-export function nameOfJob({ kind, digest, diffId, to }: UnpackJob): string {
+export function nameOfJob(job: WorkerJob): string {
+  const { kind, digest, diffId, to } = job;
   if (isLayer({ kind, diffId })) return `layer ${digest ? `"${digest}"` : "without a digest"}`;
   return `the artifact for "${to}"`;
 }
 
 /** Of what ends as objects only layers come with a DiffID. */
-function isLayer({ kind, diffId }: { kind: UnpackJob["kind"]; diffId?: string | undefined }): boolean {
-  return kind === "layer" || (kind === "objects" && diffId !== undefined);
+function isLayer({ kind, diffId }: { kind: WorkerJob["kind"]; diffId?: string | undefined }): boolean {
+  return kind === "layer" || (kind !== "artifact" && diffId !== undefined);
 }
 
 export interface CheckedSource extends AsyncIterable<Buffer> {
@@ -78,6 +79,15 @@ export function createCheckedSource(job: UnpackJob, chunks: AsyncIterable<Buffer
       );
     },
   };
+}
+
+/** `got` is the digest of the tar that came out. */
+export function refuseDiffId(job: WorkerJob, got: string): AgentError {
+  return new AgentError(
+    "LAYER_DIFFID_MISMATCH",
+    `Cannot take ${nameOfJob(job)}: uncompressed it has the digest "${got}", the image's config says "${job.diffId}"`,
+    { context: { expected: job.diffId ?? "", got } },
+  );
 }
 
 /** Digests were checked where they were read; another one here is a bug of ours. */

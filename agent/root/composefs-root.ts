@@ -2,31 +2,19 @@
  * The root driver on the store of objects: each file's content is kept once, whatever it came in,
  * and the root is a composefs image of the merged layers (docs/architecture.md, "store").
  */
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { writeErofsImage } from "../composefs/erofs-image.ts";
 import type { TreeNode } from "../composefs/file-tree.ts";
 import { computeFsVerityDigest } from "../composefs/fsverity.ts";
-import {
-  decodeLayerTree,
-  type LayerTree,
-  listLayerEntries,
-  listTreeObjects,
-} from "../composefs/layer-tree.ts";
+import { listLayerEntries } from "../composefs/layer-tree.ts";
 import { type MergeRules, mergeLayers } from "../composefs/merge-layers.ts";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { transformForOci } from "../composefs/oci-transform.ts";
 import { placeArchive } from "../composefs/place-archive.ts";
 import { AgentError } from "../errors.ts";
 import { mountComposefs } from "./composefs-mount.ts";
-import type {
-  LayerSource,
-  MountedRoot,
-  RootDriver,
-  RootLayer,
-  RootOptions,
-  UnpackOptions,
-} from "./root-driver.ts";
+import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "./root-driver.ts";
+import { createTreeTaker, nameTrees, type StoredTree, type TakeTree } from "./tree-taker.ts";
 import { unmountRoot } from "./unmount-root.ts";
 import { createUnpackPool, type UnpackPool } from "./unpack-pool.ts";
 
@@ -38,73 +26,21 @@ export interface ComposefsDriverOptions {
   onUse?: (used: { trees: readonly string[]; image: string }) => void;
 }
 
-/** A layer or archive that is in the store. */
-interface StoredTree {
-  id: string;
-  tree: LayerTree;
-  layer: RootLayer;
-}
-
 export function createComposefsDriver(options: ComposefsDriverOptions): RootDriver {
   const { store, log, pool = createUnpackPool() } = options;
   const known = new WeakMap<RootLayer, StoredTree>();
 
-  const take = async (source: LayerSource, unpackOptions: UnpackOptions): Promise<StoredTree> => {
-    const stored = (await findStored(source)) ?? (await collect(source, unpackOptions));
+  const takeTree = createTreeTaker({ store, pool, log });
+  const take: TakeTree = async (source, unpackOptions) => {
+    const stored = await takeTree(source, unpackOptions);
     known.set(stored.layer, stored);
     return stored;
-  };
-
-  /** What is here already, checked: the objects of a damaged tree are fetched again with it. */
-  const findStored = async (source: LayerSource): Promise<StoredTree | undefined> => {
-    const id = nameTree(source);
-    const bytes = id === undefined ? undefined : store.readTreeIfExists(id);
-    if (id === undefined || bytes === undefined) return undefined;
-    const tree = decodeLayerTree(bytes);
-    const objects = listTreeObjects(tree).map(({ verity }) => verity);
-    const { lost } = await store.check(objects);
-    if (lost.length > 0) {
-      log.warn(
-        `store: ${lost.length} of ${objects.length} objects of ${id} are damaged or missing, fetching it again`,
-      );
-      return undefined;
-    }
-    log.info(`store: ${id} is here already, ${objects.length} objects checked`);
-    return { id, tree, layer: describe(source, tree, []) };
-  };
-
-  const collect = async (source: LayerSource, unpackOptions: UnpackOptions): Promise<StoredTree> => {
-    const rootPath = store.createStaging();
-    try {
-      const { digest, diffId, sizeBytes } = source;
-      const job = {
-        kind: "objects",
-        rootPath,
-        to: "/",
-        ...(digest !== undefined && { digest }),
-        ...(diffId !== undefined && { diffId }),
-        ...(sizeBytes !== undefined && { sizeBytes }),
-      } as const;
-      const { collected, warnings } = await pool.unpack(job, source, unpackOptions);
-      const { staged, tree: bytes, diffId: computed } = collected!;
-      const tree = decodeLayerTree(Buffer.from(bytes));
-      await store.commit(staged);
-      const id = nameTree({ ...source, diffId: source.diffId ?? computed })!;
-      const objects = listTreeObjects(tree).map(({ verity }) => verity);
-      store.putTree(id, bytes, objects);
-      // The same tree by the name it will be asked for next time.
-      const asked = nameTree(source);
-      if (asked !== undefined && asked !== id) store.putTree(asked, bytes, objects);
-      return { id, tree, layer: describe(source, tree, warnings) };
-    } finally {
-      rmSync(rootPath, { recursive: true, force: true });
-    }
   };
 
   return {
     name: "composefs",
 
-    hasLayer: (diffId) => store.readTreeIfExists(nameTree({ diffId })!) !== undefined,
+    hasLayer: (diffId) => nameTrees({ diffId }).some((id) => store.readTreeIfExists(id) !== undefined),
 
     async addLayer(source, unpackOptions = {}) {
       return (await take(source, unpackOptions)).layer;
@@ -127,22 +63,6 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
       await mountTree(root);
       return createMountedRoot(root, take);
     },
-  };
-}
-
-/** Layers are known by their DiffID; an archive with a promised digest by that. */
-function nameTree({ diffId, digest }: { diffId?: string | undefined; digest?: string }): string | undefined {
-  if (diffId !== undefined) return `tar-${diffId.replace(":", "-")}`;
-  return digest === undefined ? undefined : `archive-${digest.replace(":", "-")}`;
-}
-
-function describe(source: LayerSource, tree: LayerTree, warnings: readonly string[]): RootLayer {
-  return {
-    ...(source.digest !== undefined && { digest: source.digest }),
-    ...(source.diffId !== undefined && { diffId: source.diffId }),
-    files: tree.length,
-    bytes: tree.reduce((sum, { entry }) => sum + entry.sizeBytes, 0),
-    warnings,
   };
 }
 
@@ -200,10 +120,7 @@ async function mountTree({ tree, ids, rootOptions, driver }: ComposedRoot): Prom
 const HEADER_FLAGS_OFFSET = 8;
 const HAS_ACL_FLAG = 1;
 
-function createMountedRoot(
-  root: ComposedRoot,
-  take: (source: LayerSource, options: UnpackOptions) => Promise<StoredTree>,
-): MountedRoot {
+function createMountedRoot(root: ComposedRoot, take: TakeTree): MountedRoot {
   const path = root.rootOptions.target;
   return {
     path,

@@ -3,6 +3,30 @@
  * overlay-root.ts keeps each layer as a directory; a driver on the object store takes the same sources.
  */
 
+/** Bytes of a file, from `offset` on. */
+export interface RangePiece {
+  offset: number;
+  bytes: Buffer;
+}
+
+/** A layer or archive in parts, for drivers that keep files apart; what the parts hold is checked by the driver. */
+export interface PartSource {
+  /** The descriptor's, for a layer; an archive has none, and its own end says where its tables are. */
+  annotations?: Readonly<Record<string, string>>;
+  /** `sha256:…` of the table of contents, which the job vouches for; the archive then stands and falls with it. */
+  tableDigest?: string;
+  /** The last bytes and the whole size; undefined when the server knows no ranges. */
+  readTail(
+    sizeBytes: number,
+    options?: { signal?: AbortSignal },
+  ): Promise<{ bytes: Buffer; totalBytes: number } | undefined>;
+  /** Bytes [start, end) of all ranges, those of one range in order. Throws FETCH_NO_RANGES and what the network does. */
+  readRanges(
+    ranges: readonly { start: number; end: number }[],
+    options?: { signal?: AbortSignal },
+  ): AsyncIterable<RangePiece>;
+}
+
 /** Bytes of a layer or an artifact. How they are compressed is told by the bytes themselves. */
 export interface LayerSource {
   /** `sha256:…` of the bytes as they come. */
@@ -13,6 +37,8 @@ export interface LayerSource {
   sizeBytes?: number;
   /** Called once. The chunks are copied before the next one is asked for. */
   open(): Promise<AsyncIterable<Buffer>>;
+  /** Where the server may be asked for parts. */
+  parts?: PartSource;
 }
 
 export interface UnpackProgress {
@@ -28,6 +54,8 @@ export interface UnpackOptions {
   signal?: AbortSignal;
   /** Called about once a megabyte, with totals. */
   onProgress?: (progress: UnpackProgress) => void;
+  /** Called when it is known that so many bytes of the source need not come. */
+  onReuse?: (bytes: number) => void;
 }
 
 /** A layer that was verified and kept; a driver mounts only layers of its own. */

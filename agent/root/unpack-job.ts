@@ -3,6 +3,7 @@
  * Buffers travel by transfer and come back empty: whoever holds one may use it, and their number bounds the memory.
  */
 
+import type { ByteRange } from "../archive/zstd-chunked/plan-ranges.ts";
 import type { StagedObject } from "../composefs/object-keeper.ts";
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
 
@@ -19,6 +20,58 @@ export interface UnpackJob {
   digest?: string;
   diffId?: string;
   sizeBytes?: number;
+}
+
+/**
+ * An archive to be put together of objects that are here and of parts of a zstd:chunked blob, which then come
+ * as part-stream.ts frames them.
+ */
+export interface RebuildJob {
+  kind: "parts";
+  /** The folder that objects are staged in. */
+  rootPath: string;
+  objectsDir: string;
+  to: string;
+  digest?: string;
+  diffId?: string;
+  blobBytes: number;
+  /** The frames of data end here. */
+  dataEnd: number;
+  /** Compressed; its digest has been checked where anybody promised one. */
+  toc: Uint8Array;
+  /** Compressed; the table says its digest. */
+  tarSplit?: Uint8Array;
+  /** Of the tables, already fetched. */
+  spentBytes: number;
+  /** Only what the table vouches for may be used, and the whole is no way out. */
+  isTableBound: boolean;
+}
+
+/** What a rebuilding worker asks in the middle of its work. */
+export type RebuildQuestion =
+  /** Which of these sha256 digests, 32 bytes each, are here? */
+  | { kind: "have"; digests: Uint8Array }
+  /** Send the ranges, please; nothing will be asked for where the choice is to take the whole. */
+  | { kind: "fetch"; plan: RebuildPlan };
+
+export interface RebuildAnswer {
+  /** fs-verity digests in the order of the question, 32 zeros where there is none. */
+  verities: Uint8Array;
+  /** By index of the question. */
+  smalls: [index: number, content: Uint8Array][];
+}
+
+export interface RebuildPlan {
+  choice: "partial" | "whole";
+  /** For people. */
+  reason: string;
+  ranges: ByteRange[];
+  /** What the ranges transfer, tables not included. */
+  rangeBytes: number;
+  requests: number;
+  /** With content. */
+  files: number;
+  missingFiles: number;
 }
 
 export interface UnpackResult {
@@ -43,14 +96,18 @@ export interface CollectedArchive {
   staged: StagedObject[];
 }
 
+export type WorkerJob = UnpackJob | RebuildJob;
+
 export type ToWorker =
-  | { type: "start"; job: UnpackJob }
+  | { type: "start"; job: WorkerJob }
+  | { type: "answer"; answer: RebuildAnswer | undefined }
   | { type: "chunk"; bytes: Uint8Array<ArrayBuffer>; length: number }
   | { type: "end" }
   | { type: "cancel" };
 
 export type FromWorker =
   | { type: "consumed"; bytes: Uint8Array<ArrayBuffer>; bytesOut: number; files: number }
+  | { type: "ask"; question: RebuildQuestion }
   | { type: "done"; result: UnpackResult; bytesOut: number }
   | { type: "failed"; error: ErrorRecord };
 

@@ -10,14 +10,21 @@ import type { LayerSource, UnpackOptions } from "./root-driver.ts";
 import {
   type FromWorker,
   fromErrorRecord,
+  type RebuildAnswer,
+  type RebuildQuestion,
   type ToWorker,
-  type UnpackJob,
   type UnpackResult,
+  type WorkerJob,
 } from "./unpack-job.ts";
+
+export interface WorkOptions extends UnpackOptions {
+  /** Answers what the job asks for while it is done. */
+  onAsk?: (question: RebuildQuestion) => Promise<RebuildAnswer | undefined>;
+}
 
 export interface UnpackPool {
   /** Waits for a free worker, then opens the source and unpacks it. Throws what the source throws, and AgentErrors. */
-  unpack(job: UnpackJob, source: LayerSource, options?: UnpackOptions): Promise<UnpackResult>;
+  unpack(job: WorkerJob, source: Pick<LayerSource, "open">, options?: WorkOptions): Promise<UnpackResult>;
 }
 
 export interface UnpackPoolOptions {
@@ -96,7 +103,7 @@ class Exchange {
   /** False while a job may still run in it. */
   isWorkerSound = false;
   readonly #worker: Worker;
-  readonly #options: UnpackOptions;
+  readonly #options: WorkOptions;
   readonly #empty: Uint8Array<ArrayBuffer>[] = [];
   #buffers = 0;
   #wake: (() => void) | undefined;
@@ -104,12 +111,12 @@ class Exchange {
   /** The worker may have another archive by the time a slow source answers. */
   #isOver = false;
 
-  constructor(worker: Worker, options: UnpackOptions) {
+  constructor(worker: Worker, options: WorkOptions) {
     this.#worker = worker;
     this.#options = options;
   }
 
-  async run(job: UnpackJob, chunks: AsyncIterable<Buffer>): Promise<UnpackResult> {
+  async run(job: WorkerJob, chunks: AsyncIterable<Buffer>): Promise<UnpackResult> {
     const outcome = this.#listen();
     // Its rejection is taken below, perhaps much later.
     outcome.promise.catch(() => {});
@@ -180,7 +187,15 @@ class Exchange {
     const { promise, resolve, reject } = Promise.withResolvers<UnpackResult>();
     const report = (bytesOut: number, files: number) =>
       this.#options.onProgress?.({ bytesIn: this.#bytesIn, bytesOut, files });
+    const answer = async (question: RebuildQuestion) => {
+      const reply = await this.#options.onAsk!(question);
+      if (!this.#isOver) this.#send({ type: "answer", answer: reply });
+    };
     const onMessage = (message: FromWorker) => {
+      if (message.type === "ask") {
+        answer(message.question).catch(reject);
+        return;
+      }
       if (message.type === "consumed") {
         this.#empty.push(message.bytes);
         this.#wake?.();

@@ -3,8 +3,16 @@
  * An entry point of its own: bundled as unpack-worker.js beside main.js.
  */
 import { parentPort } from "node:worker_threads";
+import { rebuildArchive } from "./chunked-rebuild.ts";
 import { type UnpackCounts, unpackArchive } from "./unpack-archive.ts";
-import { type FromWorker, type ToWorker, toErrorRecord, type UnpackJob } from "./unpack-job.ts";
+import {
+  type FromWorker,
+  type RebuildAnswer,
+  type RebuildQuestion,
+  type ToWorker,
+  toErrorRecord,
+  type WorkerJob,
+} from "./unpack-job.ts";
 
 const port = parentPort;
 if (!port) throw new Error("unpack-worker runs as a worker thread only");
@@ -17,12 +25,29 @@ class Inbox implements AsyncIterable<Buffer> {
   readonly #waiting: Chunk[] = [];
   #inUse: Chunk | undefined;
   #wake: (() => void) | undefined;
+  #takeAnswer: ((answer: RebuildAnswer | undefined) => void) | undefined;
+  #refuseAnswer: ((error: Error) => void) | undefined;
   #state: "open" | "ended" | "cancelled" = "open";
 
+  get isCancelled(): boolean {
+    return this.#state === "cancelled";
+  }
+
   accept(message: Exclude<ToWorker, { type: "start" }>): void {
-    if (message.type === "chunk") this.#waiting.push(message);
+    if (message.type === "answer") this.#takeAnswer?.(message.answer);
+    else if (message.type === "chunk") this.#waiting.push(message);
     else this.#state = message.type === "end" ? "ended" : "cancelled";
     this.#wake?.();
+    if (this.isCancelled) this.#refuseAnswer?.(givenUp());
+  }
+
+  /** The main thread's answer; one question at a time. */
+  ask(question: RebuildQuestion): Promise<RebuildAnswer | undefined> {
+    send({ type: "ask", question });
+    return new Promise((resolve, reject) => {
+      this.#takeAnswer = resolve;
+      this.#refuseAnswer = reject;
+    });
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Buffer> {
@@ -36,7 +61,7 @@ class Inbox implements AsyncIterable<Buffer> {
         this.#wake = resolve;
       });
     }
-    if (this.#state === "cancelled") throw new Error("The main thread gave this archive up");
+    if (this.isCancelled) throw givenUp();
     this.#inUse = this.#waiting.shift();
     if (!this.#inUse) return { done: true, value: undefined };
     const { bytes, length } = this.#inUse;
@@ -49,6 +74,10 @@ class Inbox implements AsyncIterable<Buffer> {
     this.#inUse = undefined;
     send({ type: "consumed", bytes, ...this.counts }, [bytes.buffer]);
   }
+}
+
+function givenUp(): Error {
+  return new Error("The main thread gave this archive up");
 }
 
 function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
@@ -65,9 +94,12 @@ port.on("message", (message: ToWorker) => {
   }
 });
 
-async function unpack(job: UnpackJob, chunks: Inbox): Promise<void> {
+async function unpack(job: WorkerJob, chunks: Inbox): Promise<void> {
   try {
-    const result = await unpackArchive(job, chunks, chunks.counts);
+    const result =
+      job.kind === "parts"
+        ? await rebuildArchive(job, chunks)
+        : await unpackArchive(job, chunks, chunks.counts);
     send({ type: "done", result, bytesOut: chunks.counts.bytesOut });
   } catch (error) {
     send({ type: "failed", error: toErrorRecord(error) });

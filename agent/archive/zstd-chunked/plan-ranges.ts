@@ -59,8 +59,8 @@ export interface PlanOptions {
   needsHeaders: boolean;
   maxHeaderBytes?: number;
   gapBytes?: number;
-  /** False for a server that answered a request for many ranges with anything but parts. */
-  allowsManyRanges?: boolean;
+  /** Ranges of a request: 1 for a server that answered a request for many with anything but parts. */
+  maxRanges?: number;
   /** Largest share of the whole that a partial pull may cost. */
   maxShare?: number;
 }
@@ -143,15 +143,20 @@ export function mergeRanges(pieces: readonly ByteRange[], gapBytes: number): Byt
 
 const UNIT = "bytes=";
 
-function groupRanges(
+/** As few requests as headers of a bounded length allow; the order is kept. */
+export function groupRanges(
   ranges: readonly ByteRange[],
-  { maxHeaderBytes = RANGE_HEADER_MAX_BYTES, allowsManyRanges = true }: PlanOptions,
+  {
+    maxHeaderBytes = RANGE_HEADER_MAX_BYTES,
+    maxRanges = Number.POSITIVE_INFINITY,
+  }: Pick<PlanOptions, "maxHeaderBytes" | "maxRanges"> = {},
 ): RangeRequest[] {
   const requests: RangeRequest[] = [];
   for (const range of ranges) {
     const text = `${range.start}-${range.end - 1}`;
     const last = requests.at(-1);
-    if (last !== undefined && allowsManyRanges && last.header.length + 1 + text.length <= maxHeaderBytes) {
+    const fits = last !== undefined && last.ranges.length < maxRanges;
+    if (fits && last.header.length + 1 + text.length <= maxHeaderBytes) {
       last.ranges.push(range);
       last.header += `,${text}`;
     } else {

@@ -135,7 +135,7 @@ describe("a plan", () => {
     expect(result.requests.length).toBeGreaterThan(30);
     expect(Math.max(...result.requests.map(({ header }) => header.length))).toBeLessThanOrEqual(500);
     expect(result.requests.flatMap(({ ranges }) => ranges)).toHaveLength(1000);
-    const single = plan(makeToc(20), { allowsManyRanges: false });
+    const single = plan(makeToc(20), { maxRanges: 1 });
     expect(single.requests.map(({ ranges }) => ranges.length)).toEqual(new Array(20).fill(1));
     expect(splitRequest(plan(makeToc(3)).requests[0]!).map(({ header }) => header)).toEqual([
       "bytes=1000-10999",

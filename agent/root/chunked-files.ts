@@ -1,0 +1,130 @@
+/**
+ * Writes the missing files of a chunked archive as staged objects, chunk by chunk in any order, and checks each.
+ * A file is told of when its content has the sha256 that the table promised, and not before.
+ */
+import { createHash, hash } from "node:crypto";
+import { closeSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+import type { TocChunk, TocFile } from "../archive/zstd-chunked/toc-entry.ts";
+import { FsVerityHasher } from "../composefs/fsverity.ts";
+import { INLINE_FILE_MAX_BYTES } from "../composefs/layer-entry.ts";
+import type { StagedObject } from "../composefs/object-keeper.ts";
+import { AgentError } from "../errors.ts";
+import { READ_CHUNK_BYTES } from "../limits.ts";
+import type { FileContent } from "./file-content.ts";
+
+interface OpenFile {
+  file: TocFile;
+  path: string;
+  fd: number;
+  missingChunks: number;
+}
+
+export class ChunkedFiles {
+  readonly staged: StagedObject[] = [];
+  readonly #stagingDir: string;
+  readonly #onContent: (digest: string, content: FileContent) => void;
+  readonly #open = new Map<string, OpenFile>();
+  #count = 0;
+
+  constructor(stagingDir: string, onContent: (digest: string, content: FileContent) => void) {
+    this.#stagingDir = stagingDir;
+    this.#onContent = onContent;
+  }
+
+  /** A file that nothing has to be fetched for: holes throughout. */
+  addHoles(file: TocFile): void {
+    this.#finish(this.#openFile(file, 0));
+  }
+
+  /** `bytes` are good until this returns. Throws CHUNKED_BAD_FRAME for a file with another digest. */
+  addChunk(file: TocFile, chunk: TocChunk, bytes: Buffer): void {
+    if (file.chunks.length === 1) {
+      this.#addWhole(file, bytes);
+      return;
+    }
+    const open =
+      this.#open.get(file.digest) ??
+      this.#openFile(file, file.chunks.filter(({ isZeros }) => !isZeros).length);
+    writeAll(open.fd, bytes, chunk.fileOffset);
+    open.missingChunks--;
+    if (open.missingChunks > 0) return;
+    this.#open.delete(file.digest);
+    this.#finish(open);
+  }
+
+  close(): void {
+    for (const { fd } of this.#open.values()) closeSync(fd);
+    this.#open.clear();
+  }
+
+  #addWhole(file: TocFile, bytes: Buffer): void {
+    checkDigest(file, hash("sha256", bytes));
+    if (file.sizeBytes <= INLINE_FILE_MAX_BYTES) {
+      this.#onContent(file.digest, { inline: Buffer.from(bytes) });
+      return;
+    }
+    const path = this.#newPath();
+    const fd = openSync(path, "wx", 0o600);
+    try {
+      writeAll(fd, bytes, 0);
+    } finally {
+      closeSync(fd);
+    }
+    this.#stage(file, path, new FsVerityHasher().update(bytes));
+  }
+
+  #openFile(file: TocFile, missingChunks: number): OpenFile {
+    const path = this.#newPath();
+    const fd = openSync(path, "wx+", 0o600);
+    const open = { file, path, fd, missingChunks };
+    this.#open.set(file.digest, open);
+    ftruncateSync(fd, file.sizeBytes);
+    return open;
+  }
+
+  /** Chunks came in any order: what counts is what is written now. */
+  #finish({ file, path, fd }: OpenFile): void {
+    this.#open.delete(file.digest);
+    const sha256 = createHash("sha256");
+    const verity = new FsVerityHasher();
+    const buffer = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, file.sizeBytes));
+    const small: Buffer[] = [];
+    try {
+      for (let at = 0; at < file.sizeBytes; ) {
+        const bytes = buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, at));
+        sha256.update(bytes);
+        verity.update(bytes);
+        at += bytes.length;
+        if (file.sizeBytes <= INLINE_FILE_MAX_BYTES) small.push(Buffer.from(bytes));
+      }
+    } finally {
+      closeSync(fd);
+    }
+    checkDigest(file, sha256.digest("hex"));
+    if (small.length > 0) this.#onContent(file.digest, { inline: Buffer.concat(small) });
+    else this.#stage(file, path, verity);
+  }
+
+  #stage({ digest, sizeBytes }: TocFile, path: string, hasher: FsVerityHasher): void {
+    const verity = hasher.digest().toString("hex");
+    this.staged.push({ path, verity, sha256: digest, sizeBytes });
+    this.#onContent(digest, { path, verity });
+  }
+
+  #newPath(): string {
+    return `${this.#stagingDir}/part-${this.#count++}`;
+  }
+}
+
+function checkDigest(file: TocFile, sha256: string): void {
+  if (sha256 === file.digest) return;
+  throw new AgentError(
+    "CHUNKED_BAD_FRAME",
+    `Cannot take "${file.name}": its content has the sha256 "${sha256}", the table of contents says "${file.digest}"`,
+    { context: { expected: file.digest, got: sha256 } },
+  );
+}
+
+function writeAll(fd: number, bytes: Buffer, position: number): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
+}

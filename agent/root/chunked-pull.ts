@@ -1,0 +1,196 @@
+/**
+ * Takes a zstd:chunked layer or archive in parts: what is here already is not fetched (docs/architecture.md, "partial pulls").
+ * What cannot be had in parts is taken whole where something vouches for the whole, and the log says why.
+ */
+import type { ObjectKeeper } from "../composefs/object-keeper.ts";
+import { AgentError, type ErrorCode } from "../errors.ts";
+import { formatMegabytes } from "../wire/megabytes.ts";
+import { type ChunkedTables, fetchTables, isChunked, keepTables } from "./chunked-tables.ts";
+import { frameParts } from "./part-stream.ts";
+import type { LayerSource, PartSource, RangePiece, UnpackOptions } from "./root-driver.ts";
+import type { RebuildAnswer, RebuildPlan, RebuildQuestion, UnpackResult } from "./unpack-job.ts";
+import type { UnpackPool } from "./unpack-pool.ts";
+
+export interface ChunkedPullTools {
+  store: ObjectKeeper;
+  pool: UnpackPool;
+  log: { info(line: string): void; warn(line: string): void };
+}
+
+type ChunkedSource = LayerSource & { parts: PartSource };
+
+/** Gives nothing when the source is to be taken whole. Objects are staged below `rootPath`. */
+export async function pullInParts(
+  source: LayerSource,
+  rootPath: string,
+  tools: ChunkedPullTools,
+  options: UnpackOptions,
+): Promise<UnpackResult | undefined> {
+  if (!hasParts(source)) return undefined;
+  const { log, store } = tools;
+  const name = nameSource(source);
+  for (let isSecond = false; ; isSecond = true) {
+    const used: string[] = [];
+    try {
+      const fault = findFault(source, store);
+      if (fault === undefined) return await pullOnce(source, { ...tools, rootPath, name, used }, options);
+      if (isTableBound(source)) throw refuseWhole(fault);
+      if (fault !== "") log.info(`${name}: taken whole: ${fault}`);
+      return undefined;
+    } catch (error) {
+      if (options.signal?.aborted || !(error instanceof AgentError)) throw error;
+      // What was read from here may be what is wrong; then it is known now, and fetched at the second try.
+      const { lost } = MAY_BE_OURS.has(error.code) ? await store.check(used) : { lost: [] };
+      if (lost.length > 0) log.warn(`store: dropped ${lost.length} damaged objects`);
+      if (lost.length > 0 && !isSecond) continue;
+      if (isTableBound(source) || !MAY_GO_WHOLE.test(error.code)) throw error;
+      log.warn(`${name}: taken whole: ${error.message} (${error.code})`);
+      return undefined;
+    }
+  }
+}
+
+const MAY_BE_OURS: ReadonlySet<ErrorCode> = new Set([
+  "STORE_OBJECT_LOST",
+  "LAYER_DIFFID_MISMATCH",
+  "CHUNKED_BAD_TOC",
+]);
+/** Errors of what only a pull in parts relies on; the whole is checked by digests of its own. */
+const MAY_GO_WHOLE =
+  /^(CHUNKED_|ARCHIVE_|MULTIPART_|STORE_OBJECT_LOST|LAYER_DIFFID_MISMATCH|FETCH_(NO|TOO_MANY)_RANGES|FETCH_WRONG_RANGE)/;
+
+function hasParts(source: LayerSource): source is ChunkedSource {
+  return source.parts !== undefined;
+}
+
+/** Only the table is promised: what cannot be had in parts cannot be had. */
+function isTableBound({ digest, diffId, parts }: ChunkedSource): boolean {
+  return parts.tableDigest !== undefined && digest === undefined && diffId === undefined;
+}
+
+/** Why parts are of no use here; the empty text where nobody would expect them to be. */
+function findFault(source: ChunkedSource, store: ObjectKeeper): string | undefined {
+  const { digest, diffId, parts } = source;
+  const isLayer = parts.annotations !== undefined;
+  if (isLayer && !isChunked(parts)) return "";
+  if (isLayer && !diffId?.startsWith("sha256:")) return "no sha256 DiffID would check what comes in parts";
+  // Parts of an archive cannot be held against a digest of the whole.
+  if (!isLayer && digest !== undefined && parts.tableDigest === undefined) return "";
+  if (store.objectCount === 0 && !isTableBound(source)) return isLayer ? "nothing is here yet" : "";
+  return undefined;
+}
+
+interface PullTools extends ChunkedPullTools {
+  rootPath: string;
+  name: string;
+  /** Filled with the objects that are read. */
+  used: string[];
+}
+
+async function pullOnce(
+  source: ChunkedSource,
+  tools: PullTools,
+  options: UnpackOptions,
+): Promise<UnpackResult | undefined> {
+  const { store, pool, log, name } = tools;
+  const tables = await fetchTables(source, store, options);
+  if ("reason" in tables) {
+    if (isTableBound(source)) throw refuseWhole(tables.reason);
+    log.info(`${name}: taken whole: ${tables.reason}`);
+    return undefined;
+  }
+  const stream = Promise.withResolvers<AsyncIterable<Buffer>>();
+  const onAsk = async (question: RebuildQuestion) => {
+    if (question.kind === "have") return lookUp(question.digests, store, tools.used);
+    log.info(`${name}: ${describePlan(question.plan, tables)}`);
+    stream.resolve(openParts(question.plan, tables, source, options));
+    return undefined;
+  };
+  const { diffId, digest } = source;
+  const job = {
+    kind: "parts",
+    to: "/",
+    rootPath: tools.rootPath,
+    objectsDir: store.objectsDir,
+    blobBytes: tables.blobBytes,
+    dataEnd: tables.dataEnd,
+    spentBytes: tables.spentBytes,
+    isTableBound: isTableBound(source),
+    toc: tables.toc,
+    ...(tables.tarSplit && { tarSplit: tables.tarSplit }),
+    ...(diffId !== undefined && { diffId }),
+    ...(digest !== undefined && { digest }),
+  } as const;
+  const { signal } = options;
+  const open = async () => readLater(stream.promise);
+  const result = await pool.unpack(job, { open }, { onAsk, ...(signal && { signal }) });
+  if (!result.collected) return undefined;
+  keepTables(store, tables);
+  return result;
+}
+
+const DIGEST_BYTES = 32;
+
+function lookUp(digests: Uint8Array, store: ObjectKeeper, used: string[]): RebuildAnswer {
+  const asked = Buffer.from(digests.buffer, digests.byteOffset, digests.length);
+  const verities = Buffer.alloc(asked.length);
+  const smalls: RebuildAnswer["smalls"] = [];
+  for (let at = 0; at < asked.length; at += DIGEST_BYTES) {
+    const sha256 = asked.toString("hex", at, at + DIGEST_BYTES);
+    const verity = store.findBySha256(sha256);
+    if (verity !== undefined) {
+      verities.write(verity, at, "hex");
+      used.push(verity);
+      continue;
+    }
+    const small = store.findSmall(sha256);
+    if (small) smalls.push([at / DIGEST_BYTES, small]);
+  }
+  return { verities, smalls };
+}
+
+async function* readLater(chunks: Promise<AsyncIterable<Buffer>>): AsyncGenerator<Buffer> {
+  yield* await chunks;
+}
+
+function openParts(
+  { choice, ranges, rangeBytes }: RebuildPlan,
+  { blobBytes, spentBytes }: ChunkedTables,
+  { parts }: ChunkedSource,
+  { signal, onProgress, onReuse }: UnpackOptions,
+): AsyncIterable<Buffer> {
+  let bytesIn = spentBytes;
+  async function* count(pieces: AsyncIterable<RangePiece>): AsyncGenerator<RangePiece> {
+    for await (const piece of pieces) {
+      bytesIn += piece.bytes.length;
+      onProgress?.({ bytesIn, bytesOut: 0, files: 0 });
+      yield piece;
+    }
+  }
+  async function* nothing(): AsyncGenerator<Buffer> {}
+  if (choice === "whole") return nothing();
+  onReuse?.(Math.max(0, blobBytes - spentBytes - rangeBytes));
+  return ranges.length === 0
+    ? nothing()
+    : frameParts(count(parts.readRanges(ranges, { ...(signal && { signal }) })));
+}
+
+function describePlan(plan: RebuildPlan, { blobBytes, spentBytes }: ChunkedTables): string {
+  if (plan.choice === "whole") return `taken ${plan.reason}`;
+  const missing = `${plan.missingFiles.toLocaleString("en")} of ${plan.files.toLocaleString("en")} files missing`;
+  const cost = `${formatMegabytes(spentBytes + plan.rangeBytes)} of ${formatMegabytes(blobBytes)} MB`;
+  return `${missing}, ${cost} by ${plan.requests} request${plan.requests === 1 ? "" : "s"} for ${plan.ranges.length} ranges`;
+}
+
+function nameSource({ digest, parts }: ChunkedSource): string {
+  if (parts.annotations !== undefined)
+    return `layer ${digest?.slice(0, "sha256:".length + 12) ?? ""}`.trimEnd();
+  return `archive${parts.tableDigest ? ` with table ${parts.tableDigest.slice(0, "sha256:".length + 12)}` : ""}`;
+}
+
+function refuseWhole(reason: string): AgentError {
+  return new AgentError(
+    "ARTIFACT_NOT_IN_PARTS",
+    `Cannot take the archive, of which only the table of contents is vouched for: ${reason}`,
+  );
+}

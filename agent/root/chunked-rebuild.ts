@@ -1,0 +1,179 @@
+/**
+ * The worker's side of a pull in parts: reads the table, asks for what is missing, and puts the tar together again
+ * of objects, fetched files and headers, so that one digest vouches for all of it. Trust goes from the table of
+ * contents to each file's sha256 to the DiffID; nothing is used before the last of them.
+ */
+import { createHash } from "node:crypto";
+import { setImmediate as takeTurn } from "node:timers/promises";
+import { checkRatio } from "../archive/decompress.ts";
+import { FrameDecoder } from "../archive/zstd-chunked/frame-decoder.ts";
+import {
+  LayerRebuilder,
+  planFromHeaderFrames,
+  planFromTarSplit,
+  type RebuildStep,
+} from "../archive/zstd-chunked/layer-rebuilder.ts";
+import { readTarSplit } from "../archive/zstd-chunked/tar-split.ts";
+import { type Toc, TocReader } from "../archive/zstd-chunked/toc.ts";
+import { formatObjectPath } from "../composefs/layer-entry.ts";
+import { AgentError } from "../errors.ts";
+import { REBUILD_SLICE_MS } from "../limits.ts";
+import { Arrivals } from "./arrivals.ts";
+import { refuseDiffId } from "./checked-source.ts";
+import { ChunkedFiles } from "./chunked-files.ts";
+import { PieceCollector } from "./chunked-pieces.ts";
+import { planPieces } from "./chunked-plan.ts";
+import { ContentReader, type FileContent } from "./file-content.ts";
+import { PartReader } from "./part-stream.ts";
+import { RebuiltTree } from "./rebuilt-tree.ts";
+import type { UnpackCounts } from "./unpack-archive.ts";
+import type { RebuildAnswer, RebuildJob, RebuildQuestion, UnpackResult } from "./unpack-job.ts";
+
+/** The main thread as a job sees it. */
+export interface RebuildPeer extends AsyncIterable<Buffer> {
+  readonly counts: UnpackCounts;
+  ask(question: RebuildQuestion): Promise<RebuildAnswer | undefined>;
+}
+
+/** Contents of files by their sha256 in hex, as they become available: here already, or fetched. */
+type Shelf = Arrivals<string, FileContent>;
+/** Compressed frames of tar headers by where they start. */
+type HeaderFrames = Arrivals<number, Buffer>;
+
+/** Without `collected` the main thread is to take the whole archive. Throws CHUNKED_… and LAYER_DIFFID_MISMATCH. */
+export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promise<UnpackResult> {
+  const decoder = new FrameDecoder();
+  const toc = readToc(job, decoder);
+  const tarSplit = checkTarSplit(job, toc);
+  const shelf: Shelf = new Arrivals();
+  await shelveKnown(job, toc, shelf, peer);
+  const hasFile = (digest: string) => shelf.has(digest);
+  const { plan, pieces } = planPieces(job, toc, { hasFile, needsHeaders: tarSplit === undefined });
+  await peer.ask({ kind: "fetch", plan });
+  const tree = new RebuiltTree();
+  if (plan.choice === "whole") return tree.finish(undefined, []);
+
+  const headers: HeaderFrames = new Arrivals();
+  const files = new ChunkedFiles(job.rootPath, (digest, content) => shelf.put(digest, content));
+  try {
+    for (const file of toc.files) {
+      if (!shelf.has(file.digest) && file.chunks.every(({ isZeros }) => isZeros)) files.addHoles(file);
+    }
+    const onHeaders = (start: number, frames: Buffer) => headers.put(start, frames);
+    const collector = new PieceCollector(pieces, { files, decoder, onHeaders });
+    const steps = tarSplit
+      ? planFromTarSplit(toc, readTarSplit(new FrameDecoder().decodeAll(tarSplit)))
+      : planFromHeaderFrames(toc, job.dataEnd);
+    const [diffId] = await Promise.all([
+      build(steps, { shelf, headers, tree, counts: peer.counts, checksFiles: job.diffId === undefined }),
+      receive(peer, collector).catch((error: unknown) => {
+        shelf.fail(error);
+        headers.fail(error);
+        throw error;
+      }),
+    ]);
+    if (job.diffId !== undefined && diffId !== job.diffId) throw refuseDiffId(job, diffId);
+    return tree.finish(diffId, files.staged);
+  } finally {
+    files.close();
+  }
+}
+
+function readToc(job: RebuildJob, decoder: FrameDecoder): Toc {
+  const reader = new TocReader({ dataEnd: job.dataEnd });
+  for (const piece of decoder.decodeAll(job.toc)) reader.push(piece);
+  const toc = reader.finish();
+  const contentBytes = toc.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  checkRatio(job.blobBytes, contentBytes);
+  return toc;
+}
+
+/** The tar-split, if the table vouches for it; without one the blob's own frames of headers serve. */
+function checkTarSplit({ tarSplit, isTableBound }: RebuildJob, toc: Toc): Uint8Array | undefined {
+  if (tarSplit === undefined || toc.tarSplitDigest === undefined) {
+    if (isTableBound) throw badTarSplit("the table of contents vouches for none");
+    return undefined;
+  }
+  const sha256 = createHash("sha256").update(tarSplit).digest("hex");
+  if (sha256 === toc.tarSplitDigest) return tarSplit;
+  throw badTarSplit(`it has the sha256 "${sha256}", the table of contents says "${toc.tarSplitDigest}"`);
+}
+
+function badTarSplit(fault: string): AgentError {
+  return new AgentError("CHUNKED_BAD_TAR_SPLIT", `Cannot use the tar-split: ${fault}`);
+}
+
+const DIGEST_BYTES = 32;
+const NO_DIGEST = "0".repeat(2 * DIGEST_BYTES);
+
+async function shelveKnown(job: RebuildJob, toc: Toc, shelf: Shelf, peer: RebuildPeer): Promise<void> {
+  const digests = [...new Set(toc.files.map(({ digest }) => digest))];
+  const answer = await peer.ask({ kind: "have", digests: Buffer.from(digests.join(""), "hex") });
+  const { verities, smalls } = answer!;
+  const bytes = Buffer.from(verities.buffer, verities.byteOffset, verities.length);
+  for (const [index, digest] of digests.entries()) {
+    const verity = bytes.toString("hex", index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
+    if (verity === NO_DIGEST) continue;
+    shelf.put(digest, { path: `${job.objectsDir}/${formatObjectPath(verity)}`, verity });
+  }
+  for (const [index, content] of smalls) shelf.put(digests[index]!, { inline: Buffer.from(content) });
+}
+
+async function receive(chunks: AsyncIterable<Buffer>, collector: PieceCollector): Promise<void> {
+  const reader = new PartReader();
+  for await (const chunk of chunks) for (const piece of reader.read(chunk)) collector.push(piece);
+  if (collector.missing > 0) throw new Error(`${collector.missing} pieces of the archive never came`);
+}
+
+interface BuildTools {
+  shelf: Shelf;
+  headers: HeaderFrames;
+  tree: RebuiltTree;
+  counts: UnpackCounts;
+  /** No DiffID will tell whether what was here already is sound. */
+  checksFiles: boolean;
+}
+
+/** Puts the tar together as its parts come, and lets the thread look at its messages every few milliseconds. */
+async function build(
+  steps: AsyncIterable<RebuildStep> | Iterable<RebuildStep>,
+  { shelf, headers, tree, counts, checksFiles }: BuildTools,
+): Promise<string> {
+  const rebuilder = new LayerRebuilder(({ entry, file }) => {
+    tree.add({ entry, file }, file && shelf.get(file.digest));
+  });
+  const decoder = new FrameDecoder();
+  const reader = new ContentReader();
+  let sliceStart = performance.now();
+  const lookUp = async () => {
+    await takeTurn();
+    sliceStart = performance.now();
+  };
+  for await (const step of steps) {
+    if (step.kind === "literal") rebuilder.addLiteral(step.bytes);
+    else if (step.kind === "headers") {
+      const frames = await headers.wait(step.range.start);
+      headers.delete(step.range.start);
+      for (const bytes of decoder.decodeAll(frames)) rebuilder.addLiteral(bytes);
+    } else {
+      const { file } = step;
+      const content = await shelf.wait(file.digest);
+      const sha256 = checksFiles ? createHash("sha256") : undefined;
+      rebuilder.startContent(file);
+      for (const bytes of reader.read(content)) {
+        rebuilder.addContent(bytes);
+        sha256?.update(bytes);
+        counts.bytesOut += bytes.length;
+        if (performance.now() - sliceStart > REBUILD_SLICE_MS) await lookUp();
+      }
+      if (sha256 && sha256.digest("hex") !== file.digest) throw objectDamaged(file.name);
+      rebuilder.endContent();
+      counts.files = tree.size;
+    }
+  }
+  return rebuilder.finish().diffId;
+}
+
+function objectDamaged(name: string): AgentError {
+  return new AgentError("STORE_OBJECT_LOST", `Cannot use the object that holds "${name}": it is damaged`);
+}

@@ -1,0 +1,116 @@
+/**
+ * Gets a layer or archive into the store: from there when it is there already, in parts where that is cheaper, else whole.
+ * What comes out is its tree, all of whose objects are kept and were checked.
+ */
+import { rmSync } from "node:fs";
+import { decodeLayerTree, type LayerTree, listTreeObjects } from "../composefs/layer-tree.ts";
+import type { ObjectKeeper } from "../composefs/object-keeper.ts";
+import { pullInParts } from "./chunked-pull.ts";
+import type { LayerSource, RootLayer, UnpackOptions } from "./root-driver.ts";
+import type { UnpackResult } from "./unpack-job.ts";
+import type { UnpackPool } from "./unpack-pool.ts";
+
+/** A layer or archive that is in the store. */
+export interface StoredTree {
+  id: string;
+  tree: LayerTree;
+  layer: RootLayer;
+}
+
+export interface TreeTakerTools {
+  store: ObjectKeeper;
+  pool: UnpackPool;
+  log: { info(line: string): void; warn(line: string): void };
+}
+
+export type TakeTree = (source: LayerSource, options: UnpackOptions) => Promise<StoredTree>;
+
+export function createTreeTaker(tools: TreeTakerTools): TakeTree {
+  const { store, pool, log } = tools;
+
+  /** What is here already, checked: the objects of a damaged tree are fetched again with it. */
+  const findStored = async (source: LayerSource, options: UnpackOptions): Promise<StoredTree | undefined> => {
+    for (const id of nameTrees(source)) {
+      const bytes = store.readTreeIfExists(id);
+      if (bytes === undefined) continue;
+      const tree = decodeLayerTree(bytes);
+      const objects = listTreeObjects(tree).map(({ verity }) => verity);
+      const { lost } = await store.check(objects);
+      if (lost.length > 0) {
+        log.warn(
+          `store: ${lost.length} of ${objects.length} objects of ${id} are damaged or missing, fetching it again`,
+        );
+        return undefined;
+      }
+      log.info(`store: ${id} is here already, ${objects.length} objects checked`);
+      options.onReuse?.(source.sizeBytes ?? 0);
+      return { id, tree, layer: describe(source, tree, []) };
+    }
+    return undefined;
+  };
+
+  const pull = async (
+    source: LayerSource,
+    unpack: (rootPath: string) => Promise<UnpackResult | undefined>,
+  ): Promise<StoredTree | undefined> => {
+    const rootPath = store.createStaging();
+    try {
+      const result = await unpack(rootPath);
+      return result && (await keep(source, result));
+    } finally {
+      rmSync(rootPath, { recursive: true, force: true });
+    }
+  };
+
+  const keep = async (source: LayerSource, { collected, warnings }: UnpackResult): Promise<StoredTree> => {
+    const { staged, tree: bytes, diffId } = collected!;
+    const tree = decodeLayerTree(Buffer.from(bytes));
+    await store.commit(staged);
+    store.addSmalls(listSmalls(tree));
+    const objects = listTreeObjects(tree).map(({ verity }) => verity);
+    // Also by the names it will be asked for next time.
+    const [id, ...others] = new Set([...nameTrees({ diffId }), ...nameTrees(source)]);
+    for (const name of [id!, ...others]) store.putTree(name, bytes, objects);
+    return { id: id!, tree, layer: describe(source, tree, warnings) };
+  };
+
+  const unpackWhole = (source: LayerSource, rootPath: string, options: UnpackOptions) => {
+    const { digest, diffId, sizeBytes } = source;
+    const job = {
+      kind: "objects",
+      rootPath,
+      to: "/",
+      ...(digest !== undefined && { digest }),
+      ...(diffId !== undefined && { diffId }),
+      ...(sizeBytes !== undefined && { sizeBytes }),
+    } as const;
+    return pool.unpack(job, source, options);
+  };
+
+  return async (source, options) =>
+    (await findStored(source, options)) ??
+    (await pull(source, (rootPath) => pullInParts(source, rootPath, tools, options))) ??
+    (await pull(source, (rootPath) => unpackWhole(source, rootPath, options)))!;
+}
+
+/** Layers are known by their DiffID; archives by the digest, of themselves or of their table, that a job promised. */
+export function nameTrees({ diffId, digest, parts }: Partial<LayerSource>): string[] {
+  const name = (kind: string, value: string | undefined) =>
+    value === undefined ? [] : [`${kind}-${value.replace(":", "-")}`];
+  if (diffId !== undefined) return name("tar", diffId);
+  return [...name("archive", digest), ...name("table", parts?.tableDigest)];
+}
+
+function* listSmalls(tree: LayerTree): Generator<Buffer> {
+  for (const { content } of tree) if (content && "inline" in content) yield content.inline;
+}
+
+function describe(source: LayerSource, tree: LayerTree, warnings: readonly string[]): RootLayer {
+  return {
+    ...(source.digest !== undefined && { digest: source.digest }),
+    ...(source.diffId !== undefined && { diffId: source.diffId }),
+    files: tree.length,
+    bytes: tree.reduce((sum, { entry }) => sum + entry.sizeBytes, 0),
+    warnings,
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * Answers to requests for ranges of a file, as real servers give them: parts, parts in any order, the whole, refusals.
+ */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { answer, type Behaviour, serveFile } from "./misbehaving-server.ts";
+
+export interface RangeManners {
+  /** How many ranges at once are answered by parts; more get `refusal`. */
+  maxRanges?: number;
+  /** To too many ranges: the whole file, or an error's status. */
+  refusal?: "whole" | 400 | 416 | 501;
+  /** No range is known at all. */
+  ignoresRanges?: boolean;
+  order?: "asked" | "reversed";
+  /** Parts less than this many bytes apart become one. */
+  mergesGaps?: number;
+  /** Only so many parts come, and the body ends in good order. */
+  omitsAfter?: number;
+  /** The body ends in the middle, after so many bytes. */
+  cutAt?: number;
+  /** Of many ranges one comes, without multipart. */
+  answersFirstOnly?: boolean;
+  contentType?: (boundary: string) => string;
+  /** Changes bytes on their way out, by their place in the file. */
+  spoil?: (bytes: Buffer, offset: number) => void;
+}
+
+interface Part {
+  start: number;
+  end: number;
+}
+
+export function serveRanges(content: Buffer, manners: RangeManners = {}): Behaviour {
+  return (request, response) => {
+    const ranges = readRanges(request, content.length);
+    if (manners.ignoresRanges || ranges === undefined)
+      return serveFile(content, { ignoresRange: true })(request, response);
+    if (ranges.length === 1) return sendOne(ranges[0]!, response);
+    if (ranges.length > (manners.maxRanges ?? Number.POSITIVE_INFINITY)) {
+      if (manners.refusal === "whole") return serveFile(content, { ignoresRange: true })(request, response);
+      return answer(manners.refusal ?? 416)(request, response);
+    }
+    if (manners.answersFirstOnly) return sendOne(ranges[0]!, response);
+    return sendMany(ranges, response);
+  };
+
+  function cut({ start, end }: Part): Buffer {
+    const bytes = Buffer.from(content.subarray(start, end));
+    manners.spoil?.(bytes, start);
+    return bytes;
+  }
+
+  function sendOne(part: Part, response: ServerResponse): void {
+    const bytes = cut(part);
+    response.writeHead(206, {
+      "content-range": `bytes ${part.start}-${part.end - 1}/${content.length}`,
+      "content-length": String(bytes.length),
+    });
+    response.end(bytes);
+  }
+
+  function sendMany(asked: readonly Part[], response: ServerResponse): void {
+    const boundary = "THIS:IS:THE:BOUNDARY";
+    let parts = merge(asked, manners.mergesGaps ?? -1);
+    if (manners.order === "reversed") parts = parts.toReversed();
+    parts = parts.slice(0, manners.omitsAfter);
+    const body = parts.flatMap((part) => [
+      Buffer.from(
+        `\r\n--${boundary}\r\nContent-Type: application/octet-stream\r\nContent-Range: bytes ${part.start}-${part.end - 1}/${content.length}\r\n\r\n`,
+      ),
+      cut(part),
+    ]);
+    const bytes = Buffer.concat([...body, Buffer.from(`\r\n--${boundary}--\r\n`)]);
+    const type = manners.contentType?.(boundary) ?? `multipart/byteranges; boundary="${boundary}"`;
+    response.writeHead(206, { "content-type": type });
+    response.end(manners.cutAt === undefined ? bytes : bytes.subarray(0, manners.cutAt));
+  }
+}
+
+/** The ranges of a request, or undefined for one without. */
+export function readRanges(request: IncomingMessage, sizeBytes: number): Part[] | undefined {
+  const text = /^bytes=(.+)$/.exec(request.headers.range ?? "")?.[1];
+  return text?.split(",").map((range) => {
+    const [, from = "", to = ""] = /^\s*(\d*)-(\d*)\s*$/.exec(range)!;
+    if (from === "") return { start: Math.max(0, sizeBytes - Number(to)), end: sizeBytes };
+    return { start: Number(from), end: to === "" ? sizeBytes : Math.min(sizeBytes, Number(to) + 1) };
+  });
+}
+
+function merge(parts: readonly Part[], gapBytes: number): Part[] {
+  const merged: Part[] = [];
+  for (const { start, end } of parts) {
+    const last = merged.at(-1);
+    if (last && start - last.end <= gapBytes) last.end = end;
+    else merged.push({ start, end });
+  }
+  return merged;
+}
