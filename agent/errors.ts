@@ -362,9 +362,17 @@ export class AgentError extends Error {
   }
 }
 
-/** Anything thrown becomes an AgentError; what we did not foresee is a bug of ours and keeps its stack as the cause. */
+/**
+ * Anything thrown becomes an AgentError; what we did not foresee is a bug of ours and keeps its stack as the cause.
+ * A full file system can be met by every write, so it is known here.
+ */
 export function toAgentError(thrown: unknown): AgentError {
   if (thrown instanceof AgentError) return thrown;
+  const { code, syscall } = (thrown ?? {}) as { code?: unknown; syscall?: unknown };
+  if (code === "ENOSPC" || code === "EDQUOT") {
+    const message = `Cannot write any more: there is no room (${syscall ?? "a call"} gave ${code})`;
+    return new AgentError("ROOT_NO_SPACE", message, { cause: thrown });
+  }
   const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
   return new AgentError("BUG_UNEXPECTED", `Cannot go on after an unforeseen error: ${text}`, {
     cause: thrown,
