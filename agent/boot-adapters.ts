@@ -2,12 +2,13 @@
  * Builds the adapters of one boot: those the machine phase needs at once, and those that need a job and a network.
  */
 import { createHash } from "node:crypto";
-import { readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { AgentError } from "./errors.ts";
 import { parseAwsCredentials } from "./job/aws-credentials.ts";
 import { readDutDialect } from "./job/dut-dialect.ts";
 import type { Job, S3Endpoint } from "./job/job.ts";
 import { umount } from "./kernel/syscalls.ts";
+import { createArchiveOpener } from "./net/archive-opener.ts";
 import { createHttpClient } from "./net/http-client.ts";
 import type { HttpClient } from "./net/http-message.ts";
 import { createRegistryClient } from "./net/registry.ts";
@@ -127,8 +128,10 @@ async function connect(job: Job, store: OpenStore, tools: BootTools): Promise<Jo
   const imageName = formatImageReference(job.root.image);
   const needsComposefs = job.root.composefsDigest !== undefined && job.root.driver === "auto";
 
+  const s3 = job.s3 && (await connectS3(job.s3, http, credentials, redaction));
+
   return {
-    http,
+    openArchive: createArchiveOpener(http, s3),
     registry: createRegistryClient(http, {
       auth(registry, repository) {
         const found = auths?.findCredential(registry, repository);
@@ -157,15 +160,11 @@ async function connect(job: Job, store: OpenStore, tools: BootTools): Promise<Jo
       tools.logFile.write(chunk);
     },
     runContainer: (step) => runContainer(step, { log, bundleDir: PATHS.bundle }),
-    ...(job.s3 && { s3: await connectS3(job.s3, http, credentials, redaction) }),
+    ...(s3 && { s3 }),
     listResults: () => listResults(PATHS.results),
-    writeVerdictFile(exitCode) {
-      const path = `${PATHS.results}/verdict.json`;
-      writeFileSync(
-        path,
-        JSON.stringify(createVerdict(runner.records, exitCode, runner.firstFailure), null, 2),
-      );
-      return { name: "verdict.json", path, sizeBytes: statSync(path).size };
+    formatVerdictFile(exitCode) {
+      const verdict = createVerdict(runner.records, exitCode, runner.firstFailure);
+      return Buffer.from(redaction.redact(JSON.stringify(verdict, null, 2)));
     },
   };
 }

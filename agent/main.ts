@@ -2,7 +2,7 @@
  * The agent's composition root: builds the adapters, runs the phases and always reaches the end.
  * It runs under busybox init on the DUT; should it die all the same, init prints the last verdict (initrd/files).
  */
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createBootAdapters } from "./boot-adapters.ts";
 import { toAgentError } from "./errors.ts";
 import { PATHS } from "./paths.ts";
@@ -10,9 +10,10 @@ import { boot } from "./phases/boot.ts";
 import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
 import { createConsole } from "./report/console.ts";
 import { createEventStream } from "./report/event-stream.ts";
-import { createLog } from "./report/log.ts";
+import { createLog, type Log } from "./report/log.ts";
 import { openLogFile } from "./report/log-file.ts";
-import { createRedaction } from "./report/redaction.ts";
+import { createRedaction, type Redaction } from "./report/redaction.ts";
+import { mountResults } from "./report/results.ts";
 import { endMachine } from "./sys/power.ts";
 import { readUptimeMs } from "./sys/uptime.ts";
 import { createVerdict, formatVerdictLine, type Verdict } from "./wire/verdict.ts";
@@ -23,7 +24,7 @@ interface BuildInfo {
 }
 
 async function main(): Promise<void> {
-  mkdirSync(PATHS.results, { recursive: true });
+  mountResults(PATHS.results);
   const build = JSON.parse(readFileSync(PATHS.buildInfo, "utf8")) as BuildInfo;
   const redaction = createRedaction();
   const console_ = createConsole(process.stdout.fd);
@@ -53,7 +54,7 @@ async function main(): Promise<void> {
   const finish = async (verdict: Verdict) => {
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
     log.info(formatPhaseTable(verdict, peakRssBytes));
-    writeFileSync(`${PATHS.results}/verdict.json`, JSON.stringify(verdict));
+    keepVerdict(verdict, redaction, log);
     events.emit({ event: "end", verdict, peakRssBytes });
     await events.close();
     const line = formatVerdictLine({ ...verdict });
@@ -89,6 +90,15 @@ async function main(): Promise<void> {
   events.emit({ event: "start", agent: build.version });
   const adapters = createBootAdapters({ runner, log, logFile, console: console_, events, redaction, build });
   await finishOnce(await boot(runner, adapters));
+}
+
+/** For whoever looks at the DUT itself; where the test has left no room for it, the console and the upload have it. */
+function keepVerdict(verdict: Verdict, redaction: Redaction, log: Log): void {
+  try {
+    writeFileSync(`${PATHS.results}/verdict.json`, redaction.redact(JSON.stringify(verdict)));
+  } catch (error) {
+    log.warn(`the verdict is not among the results: ${(error as Error).message}`);
+  }
 }
 
 function formatPhaseTable(verdict: Verdict, peakRssBytes: number): string {

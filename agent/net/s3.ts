@@ -7,7 +7,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { AgentError } from "../errors.ts";
 import type { S3Endpoint } from "../job/job.ts";
 import { S3_PART_BYTES, S3_XML_MAX_BYTES } from "../limits.ts";
-import type { ByteRange, HttpClient, HttpRequest, HttpResponse } from "./http-message.ts";
+import type { ErrorAnswer, HttpClient, HttpRequest, HttpResponse } from "./http-message.ts";
 import { fetchWhole } from "./read-body.ts";
 import { putMultipart } from "./s3-multipart.ts";
 import {
@@ -23,7 +23,7 @@ import {
 import { explainS3Error, parseListPage, type S3ListedObject } from "./s3-xml.ts";
 
 /** A file is read as `sizeBytes` long, whatever is appended to it meanwhile. */
-type S3Body = Buffer | { path: string; sizeBytes: number };
+export type S3Body = Buffer | { path: string; sizeBytes: number };
 
 export interface S3Client {
   putObject(
@@ -34,7 +34,10 @@ export interface S3Client {
   /** `body` throws S3_*, HTTP_* and FETCH_* errors; `hasDigest` as in HttpRequest. */
   getObject(
     object: S3Object,
-    options?: { range?: ByteRange; hasDigest?: boolean; signal?: AbortSignal },
+    options?: Pick<HttpRequest, "range" | "ranges" | "maxBytes" | "hasDigest" | "signal"> & {
+      /** Asked where S3's own error code says nothing. */
+      explainRefusal?: NonNullable<HttpRequest["explainError"]>;
+    },
   ): Promise<HttpResponse>;
   /** All objects below the prefix, in the service's order, page after page. */
   listObjects(
@@ -129,18 +132,18 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
       }
     },
 
-    getObject(object, { range, hasDigest, signal } = {}) {
-      return http.fetch(
-        formatObjectUrl(base, object),
-        signedRequest({
-          method: "GET",
-          subject: `fetch ${formatS3Name(object)}`,
-          acceptsHtml: true,
-          ...(range && { range }),
-          ...(hasDigest !== undefined && { hasDigest }),
-          ...(signal && { signal }),
-        }),
-      );
+    getObject(object, { explainRefusal, ...fields } = {}) {
+      const request = signedRequest({
+        method: "GET",
+        subject: `fetch ${formatS3Name(object)}`,
+        acceptsHtml: true,
+        ...fields,
+      });
+      const explainError = (answer: ErrorAnswer) => {
+        const failure = request.explainError!(answer);
+        return failure?.code === "S3_REJECTED" ? { ...failure, ...explainRefusal?.(answer) } : failure;
+      };
+      return http.fetch(formatObjectUrl(base, object), { ...request, explainError });
     },
 
     async *listObjects({ bucket, prefix }, { pageKeys, signal } = {}) {

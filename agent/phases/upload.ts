@@ -4,17 +4,19 @@
  */
 import type { S3Location } from "../job/job.ts";
 import { UPLOADS_AT_A_TIME } from "../limits.ts";
-import type { S3Client } from "../net/s3.ts";
+import type { S3Body, S3Client } from "../net/s3.ts";
 import type { startProgress } from "../report/progress.ts";
-import type { ResultFile, ResultList } from "../report/results.ts";
+import type { ResultList } from "../report/results.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
 import type { PhaseContext } from "./phase-runner.ts";
+
+const VERDICT_FILE_NAME = "verdict.json";
 
 export interface UploadAdapters {
   s3: S3Client;
   listResults(): ResultList;
-  /** Written among the results when all else is uploaded. */
-  writeVerdictFile(exitCode: number | null): ResultFile;
+  /** The record as it is when all else is uploaded. */
+  formatVerdictFile(exitCode: number | null): Buffer;
   startProgress: typeof startProgress;
 }
 
@@ -28,22 +30,21 @@ export async function uploadResults(
   for (const name of leftOut) log.warn(`upload: "${name}" is no regular file and stays on the DUT`);
   const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const progress = adapters.startProgress({ title: "upload", totalBytes, onLine: (line) => log.info(line) });
-  const put = async (file: ResultFile) => {
-    const key = to.prefix ? `${to.prefix}/${file.name}` : file.name;
-    await adapters.s3.putObject(
-      { bucket: to.bucket, key },
-      { path: file.path, sizeBytes: file.sizeBytes },
-      { signal },
-    );
-    progress.add(file.sizeBytes);
+  const put = async (name: string, body: S3Body) => {
+    const key = to.prefix ? `${to.prefix}/${name}` : name;
+    await adapters.s3.putObject({ bucket: to.bucket, key }, body, { signal });
   };
   try {
     const waiting = files.values();
     const putNext = async () => {
-      for (const file of waiting) await put(file);
+      for (const { name, path, sizeBytes } of waiting) {
+        // A test may have left a file where ours goes; ours is the one that counts.
+        if (name !== VERDICT_FILE_NAME) await put(name, { path, sizeBytes });
+        progress.add(sizeBytes);
+      }
     };
     await Promise.all(Array.from({ length: UPLOADS_AT_A_TIME }, putNext));
-    await put(adapters.writeVerdictFile(exitCode));
+    await put(VERDICT_FILE_NAME, adapters.formatVerdictFile(exitCode));
   } finally {
     progress.stop();
   }

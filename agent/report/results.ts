@@ -2,8 +2,15 @@
  * What the test left in /results, as a list to upload: regular files only, each with its key below the prefix.
  * The test may have written anything there, so links are never followed and odd entries are named, not fetched.
  */
-import { type Dirent, lstatSync, readdirSync } from "node:fs";
+import { type Dirent, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { mount } from "../kernel/syscalls.ts";
+
+/** A file system of its own: a test that fills it must not take what the agent needs to end the machine. */
+export function mountResults(path: string): void {
+  mkdirSync(path, { recursive: true });
+  mount({ source: "dutboot-results", target: path, type: "tmpfs", data: "mode=0755" });
+}
 
 export interface ResultFile {
   /** Path below the results folder, with `/` between parts. */
