@@ -104,7 +104,7 @@ function describePacked(target: string, packed: PackedArchive): string {
     `${target}: ${packed.files} files, ${packed.sizeBytes} bytes, ${share} % of the tar`,
     `archive  ${packed.digest}`,
     `tar      ${packed.diffId}`,
-    `table    ${packed.positions.tocDigest}`,
+    `table    ${packed.positions.tocDigest} (toc= of dut.artifact)`,
     "",
   ].join("\n");
 }

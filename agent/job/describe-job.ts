@@ -39,10 +39,11 @@ function describeJob(job: AnyJob) {
   const rootImage = job.root && "image" in job.root ? formatImageReference(job.root.image) : null;
   return {
     root: job.root ? describeRoot(job.root) : null,
-    artifacts: job.artifacts.map(({ url, to, sha256 }) => ({
+    artifacts: job.artifacts.map(({ url, to, sha256, tableSha256 }) => ({
       url: hideSecrets(url),
       to,
       sha256: sha256 ?? null,
+      tableSha256: tableSha256 ?? null,
     })),
     steps: job.steps.map((step) => describeStep(step, rootImage)),
     stopsAtFailure: job.stopsAtFailure ?? false,

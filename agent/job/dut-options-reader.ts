@@ -71,6 +71,8 @@ export function readDutOptions(
   if (ip !== undefined) collect(() => parseIpParameter(ip));
   if (seen.has("dut.results") && !seen.has("dut.s3"))
     errors.push(refuseMissing("dut.s3", 'upload to "dut.results"', "which service holds the bucket"));
+  if (draft.artifacts.some(({ url }) => url.startsWith("s3://")) && !seen.has("dut.s3"))
+    errors.push(refuseMissing("dut.s3", 'fetch "dut.artifact"', "which service holds the bucket"));
   errors.push(...findRefusedUrls(draft));
   return { errors, warnings, seen };
 }

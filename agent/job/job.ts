@@ -19,11 +19,14 @@ export interface ImageReference {
 
 /** An archive that is unpacked into the root before the test. */
 export interface Artifact {
+  /** `http(s)://…`, or `s3://BUCKET/KEY` of the job's S3 service. */
   url: string;
   /** Absolute path in the root that the archive's members are placed under. */
   to: string;
   /** Lower-case hex of the archive's bytes as served. */
   sha256?: string;
+  /** Lower-case hex, the sha256 of a zstd:chunked archive's table of contents: who has that may be pulled in parts. */
+  tableSha256?: string;
 }
 
 export interface S3Endpoint {

@@ -10,17 +10,26 @@ import { showValue } from "./redact.ts";
 /** What is wrong with a value, as the end of "Cannot read …: it …". */
 export class ValueError extends Error {}
 
-/** `URL[,to=/path][,sha256=HEX]`: told from the end by their names, so that a URL may hold commas. */
+/** `URL[,to=/path][,sha256=HEX][,toc=HEX]`: told from the end by their names, so that a URL may hold commas. */
 export function parseArtifact(text: string): Artifact {
-  const { head, options } = splitSubOptions(text, ["to", "sha256"]);
+  const { head, options } = splitSubOptions(text, ["to", "sha256", "toc"]);
   const to = options.get("to") ?? "/";
   const sha256 = options.get("sha256");
-  parseUrl(head);
+  const toc = options.get("toc");
+  if (head.startsWith("s3://")) parseS3Object(head);
+  else parseUrl(head);
   return {
     url: head,
     to: parseAbsolutePath(to, `has "to=${showValue(to)}"`),
-    ...(sha256 !== undefined && { sha256: parseSha256(sha256) }),
+    ...(sha256 !== undefined && { sha256: parseSha256("sha256", sha256) }),
+    ...(toc !== undefined && { tableSha256: parseSha256("toc", toc.replace(/^sha256:/, "")) }),
   };
+}
+
+/** Throws for a bucket without a key: an archive is one object. */
+function parseS3Object(text: string): void {
+  if (/[\x00-\x20\x7f]/.test(text) || !parseS3Location(text).prefix)
+    throw new ValueError("is not s3://BUCKET/KEY");
 }
 
 export function parseUrl(text: string): URL {
@@ -35,9 +44,9 @@ export function parseUrl(text: string): URL {
   return url;
 }
 
-function parseSha256(text: string): string {
+function parseSha256(name: string, text: string): string {
   if (!/^[0-9a-fA-F]{64}$/.test(text)) {
-    throw new ValueError(`has "sha256=${showValue(text)}", which is not 64 hex digits`);
+    throw new ValueError(`has "${name}=${showValue(text)}", which is not 64 hex digits`);
   }
   return text.toLowerCase();
 }

@@ -56,8 +56,8 @@ export const OPTIONS: readonly Option[] = [
   },
   {
     name: "dut.artifact",
-    form: "URL[,to=/path][,sha256=HEX]",
-    help: "An archive unpacked into the root before the test: tar, plain or as gz, xz or zst",
+    form: "URL[,to=/path][,sha256=HEX][,toc=HEX]",
+    help: "An archive unpacked into the root before the test: tar, plain or as gz, xz or zst. The URL may be s3://BUCKET/KEY. With toc=, which `dutboot pack` prints, only files that are not here are fetched, and checked",
     example: "dut.artifact=https://artifacts.farm/install.tar.zst,to=/opt",
     isRepeatable: true,
     read: (value, draft) => {

@@ -24,7 +24,8 @@ export function planPhases(job: AnyJob): PlannedPhase[] {
     fetch: planFetch(job),
     assemble: planAssemble(job),
     artifact: job.artifacts.map(
-      ({ url, to, sha256 }) => `unpack ${hideSecrets(url)} at ${to}${sha256 ? ", its sha256 checked" : ""}`,
+      ({ url, to, sha256, tableSha256 }) =>
+        `unpack ${hideSecrets(url)} at ${to}${sha256 ? ", its sha256 checked" : ""}${tableSha256 ? ", in parts by its table" : ""}`,
     ),
     run: planRun(job),
     upload: planUpload(job),

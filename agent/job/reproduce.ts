@@ -5,7 +5,7 @@
 import { formatImageReference } from "../oci/reference.ts";
 import { parseCommandLine } from "./command-line.ts";
 import { isHostInsecure } from "./insecure-hosts.ts";
-import type { AnyJob, Artifact, NfsRoot } from "./job.ts";
+import type { AnyJob, NfsRoot } from "./job.ts";
 import { hideEnvironment, hideSecrets } from "./redact.ts";
 import { quoteShellWord } from "./shell-words.ts";
 import type { ContainerSettings, Mount, Step } from "./step.ts";
@@ -38,22 +38,31 @@ function formatShellLine(job: AnyJob, step: Step): string | undefined {
   const flags = formatFlags(step, job);
   if (step.image) {
     if ("id" in step.image) return formatPodmanRun(flags, step.image.id);
-    return formatImageShell(formatImageReference(step.image), flags, []);
+    return formatImageShell(formatImageReference(step.image), flags, { artifacts: [] });
   }
   if (!job.root) return undefined;
   if ("nfs" in job.root) return formatNfsShell(job.root, flags);
-  return formatImageShell(formatImageReference(job.root.image), flags, job.artifacts);
+  return formatImageShell(formatImageReference(job.root.image), flags, job);
 }
 
 /** Artifacts go in by `podman cp`, which unpacks what comes on its stdin, compressed or not. */
-function formatImageShell(image: string, flags: readonly string[], artifacts: readonly Artifact[]): string {
+function formatImageShell(
+  image: string,
+  flags: readonly string[],
+  { artifacts, s3 }: Pick<AnyJob, "artifacts" | "s3">,
+): string {
   if (artifacts.length === 0) return formatPodmanRun(flags, image);
   const create = ["podman create --name", CONTAINER, "-it", ...flags, image].join(" ");
   const copies = artifacts.map(
-    ({ url, to }) =>
-      `curl -fL ${quoteShellWord(hideSecrets(url))} | podman cp - ${quoteShellWord(`${CONTAINER}:${to}`)}`,
+    ({ url, to }) => `${formatDownload(url, s3)} | podman cp - ${quoteShellWord(`${CONTAINER}:${to}`)}`,
   );
   return `${[create, ...copies, `podman start -ai ${CONTAINER}`].join(" && ")}; podman rm -f ${CONTAINER}`;
+}
+
+function formatDownload(url: string, s3: AnyJob["s3"]): string {
+  if (!url.startsWith("s3://")) return `curl -fL ${quoteShellWord(hideSecrets(url))}`;
+  const endpoint = s3 ? `--endpoint-url ${quoteShellWord(s3.url)} ` : "";
+  return `aws ${endpoint}s3 cp ${quoteShellWord(url)} -`;
 }
 
 const formatPodmanRun = (flags: readonly string[], image: string) =>

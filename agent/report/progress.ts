@@ -16,13 +16,16 @@ export interface ProgressOptions {
 
 export interface Progress {
   add(bytes: number): void;
+  /** For a total that is only known later. */
+  setTotal(bytes: number): void;
   /** So many of the total are here already and will not come. */
   reuse(bytes: number): void;
   stop(): void;
 }
 
-export function startProgress({ title, totalBytes, onLine, intervalMs }: ProgressOptions): Progress {
+export function startProgress({ title, onLine, intervalMs, ...options }: ProgressOptions): Progress {
   const startedAt = performance.now();
+  let { totalBytes } = options;
   let doneBytes = 0;
   let reusedBytes = 0;
   const timer = setInterval(() => {
@@ -35,6 +38,9 @@ export function startProgress({ title, totalBytes, onLine, intervalMs }: Progres
   return {
     add: (bytes) => {
       doneBytes += bytes;
+    },
+    setTotal: (bytes) => {
+      totalBytes = bytes;
     },
     reuse: (bytes) => {
       reusedBytes += bytes;

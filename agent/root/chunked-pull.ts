@@ -2,6 +2,8 @@
  * Takes a zstd:chunked layer or archive in parts: what is here already is not fetched (docs/architecture.md, "partial pulls").
  * What cannot be had in parts is taken whole where something vouches for the whole, and the log says why.
  */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { AgentError, type ErrorCode } from "../errors.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
@@ -29,11 +31,15 @@ export async function pullInParts(
   if (!hasParts(source)) return undefined;
   const { log, store } = tools;
   const name = nameSource(source);
-  for (let isSecond = false; ; isSecond = true) {
+  for (let attempt = 1; ; attempt++) {
     const used: string[] = [];
     try {
       const fault = findFault(source, store);
-      if (fault === undefined) return await pullOnce(source, { ...tools, rootPath, name, used }, options);
+      if (fault === undefined) {
+        const stagingDir = join(rootPath, `attempt-${attempt}`);
+        mkdirSync(stagingDir);
+        return await pullOnce(source, { ...tools, stagingDir, name, used }, options);
+      }
       if (isTableBound(source)) throw refuseWhole(fault);
       if (fault !== "") log.info(`${name}: taken whole: ${fault}`);
       return undefined;
@@ -42,7 +48,7 @@ export async function pullInParts(
       // What was read from here may be what is wrong; then it is known now, and fetched at the second try.
       const { lost } = MAY_BE_OURS.has(error.code) ? await store.check(used) : { lost: [] };
       if (lost.length > 0) log.warn(`store: dropped ${lost.length} damaged objects`);
-      if (lost.length > 0 && !isSecond) continue;
+      if (lost.length > 0 && attempt === 1) continue;
       if (isTableBound(source) || !MAY_GO_WHOLE.test(error.code)) throw error;
       log.warn(`${name}: taken whole: ${error.message} (${error.code})`);
       return undefined;
@@ -81,7 +87,7 @@ function findFault(source: ChunkedSource, store: ObjectKeeper): string | undefin
 }
 
 interface PullTools extends ChunkedPullTools {
-  rootPath: string;
+  stagingDir: string;
   name: string;
   /** Filled with the objects that are read. */
   used: string[];
@@ -110,7 +116,7 @@ async function pullOnce(
   const job = {
     kind: "parts",
     to: "/",
-    rootPath: tools.rootPath,
+    rootPath: tools.stagingDir,
     objectsDir: store.objectsDir,
     blobBytes: tables.blobBytes,
     dataEnd: tables.dataEnd,
@@ -169,7 +175,7 @@ function openParts(
   }
   async function* nothing(): AsyncGenerator<Buffer> {}
   if (choice === "whole") return nothing();
-  onReuse?.(Math.max(0, blobBytes - spentBytes - rangeBytes));
+  onReuse?.(Math.max(0, blobBytes - spentBytes - rangeBytes), blobBytes);
   return ranges.length === 0
     ? nothing()
     : frameParts(count(parts.readRanges(ranges, { ...(signal && { signal }) })));

@@ -106,6 +106,15 @@ function createJob(kind: UnpackJob["kind"], rootPath: string, to: string, source
   };
 }
 
+/** This driver takes archives whole: a table of contents vouches for nothing here. */
+function requireDigestOfWhole({ digest, parts }: LayerSource): void {
+  if (digest !== undefined || parts?.tableDigest === undefined) return;
+  throw new AgentError(
+    "ARTIFACT_NOT_IN_PARTS",
+    "Cannot take the archive, of which only the table of contents is vouched for: an overlay root takes archives whole",
+  );
+}
+
 function removeDirectory(parentPath: string, name: string): void {
   const parentFd = openSync(parentPath, O_DIRECTORY);
   try {
@@ -141,6 +150,7 @@ function createMountedRoot(path: string, pool: UnpackPool): MountedRoot {
   return {
     path,
     async unpackArchive(source, to, options = {}) {
+      requireDigestOfWhole(source);
       const { files, contentBytes, warnings } = await pool.unpack(
         createJob("artifact", path, to, source),
         source,

@@ -54,8 +54,8 @@ export interface UnpackOptions {
   signal?: AbortSignal;
   /** Called about once a megabyte, with totals. */
   onProgress?: (progress: UnpackProgress) => void;
-  /** Called when it is known that so many bytes of the source need not come. */
-  onReuse?: (bytes: number) => void;
+  /** Called when it is known that so many bytes of the source, of so many, need not come. */
+  onReuse?: (bytes: number, totalBytes: number) => void;
 }
 
 /** A layer that was verified and kept; a driver mounts only layers of its own. */

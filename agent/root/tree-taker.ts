@@ -43,7 +43,7 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
         return undefined;
       }
       log.info(`store: ${id} is here already, ${objects.length} objects checked`);
-      options.onReuse?.(source.sizeBytes ?? 0);
+      if (source.sizeBytes !== undefined) options.onReuse?.(source.sizeBytes, source.sizeBytes);
       return { id, tree, layer: describe(source, tree, []) };
     }
     return undefined;

@@ -1,11 +1,14 @@
 import { createHash } from "node:crypto";
+import { readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeLayerTree } from "../../../agent/composefs/layer-tree.ts";
 import type { HttpClient } from "../../../agent/net/http-message.ts";
+import { pathOfObject } from "../../../agent/store/store-place.ts";
 import { type MisbehavingServer, startServer } from "../../servers/misbehaving-server.ts";
 import { type RangeManners, serveRanges } from "../../servers/range-server.ts";
 import { buildTar, type Member } from "../../unit/archive/tar-builder.ts";
-import { type Chunked, packOld, packTar } from "./pack.ts";
+import { type Chunked, packOld, packTar, packWith, sha256, type TocJson } from "./pack.ts";
 import { createTestClient, createTestStore, layerAt, type TestStore } from "./store.ts";
 
 let test: TestStore;
@@ -75,16 +78,259 @@ async function update(pack: (tar: Buffer) => Promise<Chunked>, manners?: RangeMa
 }
 
 describe("a layer after two files changed", () => {
+  const twoMissing = /^layer sha256:\w{12}: 2 of 203 files missing, 0\.0 of 1\.4 MB by 1 request for /;
+
   it("with a tar-split fetches those two", async () => {
     const { line, requests } = await update(packTar);
-    expect(line).toMatch(
-      /^layer sha256:\w{12}: 2 of 203 files missing, 0\.0 of 1\.4 MB by 1 request for 2 ranges$/,
-    );
+    expect(line).toMatch(twoMissing);
     expect(requests).toHaveLength(2);
   });
 
   it("without a tar-split fetches those two and the frames of headers", async () => {
     const { line } = await update(packOld);
-    expect(line).toMatch(/^layer sha256:\w{12}: 2 of 203 files missing, /);
+    expect(line).toMatch(twoMissing);
+  });
+
+  it.each<[string, RangeManners]>([
+    ["parts in another order", { order: "reversed" }],
+    ["parts made one", { mergesGaps: 1_000_000 }],
+    ["200 to many", { maxRanges: 1, refusal: "whole" }],
+    ["400 to many", { maxRanges: 1, refusal: 400 }],
+    ["416 to many", { maxRanges: 1, refusal: 416 }],
+    ["a body that is cut", { cutAt: 4_000 }],
+  ])("gets through %s", async (_name, manners) => {
+    expect((await update(packTar, manners)).line).toMatch(twoMissing);
+    test.close();
+    test = await createTestStore();
+    expect((await update(packOld, manners)).line).toMatch(twoMissing);
+  });
+
+  it("is taken whole where the server knows no ranges", async () => {
+    const { line } = await update(packTar, { ignoresRanges: true });
+    expect(line).toMatch(/taken whole: Cannot fetch the file in parts: .*FETCH_NO_RANGES/);
+  });
+
+  it("is taken whole, and is right, where parts come spoiled", async () => {
+    const spoil = (bytes: Buffer, offset: number) => {
+      if (offset < 1_000_000) bytes[bytes.length - 1]! ^= 1;
+    };
+    const { line } = await update(packTar, { spoil });
+    expect(line).toMatch(/taken whole: .*\(CHUNKED_BAD_FRAME\)/);
+  });
+});
+
+describe("says which way it took and why", () => {
+  it("nothing is here", async () => {
+    const one = await packTar(buildTar(makeMembers("one")));
+    await test.take(layerAt((await serve(one.blob)).origin, http, one));
+    expect(test.lines).toEqual([expect.stringMatching(/taken whole: nothing is here yet/)]);
+  });
+
+  it("most is missing", async () => {
+    await test.take(
+      layerAt(
+        (await serve((await packTar(buildTar(makeMembers("one")))).blob)).origin,
+        http,
+        await packTar(buildTar(makeMembers("one"))),
+      ),
+    );
+    const other = await packTar(buildTar([{ path: "x", content: noise("x", 500_000) }]));
+    await test.take(layerAt((await serve(other.blob)).origin, http, other));
+    expect(test.lines.at(-1)).toMatch(/taken whole: \d+ range.* would cost 1\d\d % of it/);
+  });
+
+  it("everything is here: no range but the tables'", async () => {
+    const members = makeMembers("one");
+    const one = await packTar(buildTar(members));
+    await test.take(layerAt((await serve(one.blob)).origin, http, one));
+    const two = await packTar(buildTar(members.slice(0, 100)));
+    const server = await serve(two.blob);
+    await test.take(layerAt(server.origin, http, two));
+    expect(test.lines.at(-1)).toMatch(/0 of 99 files missing, .* by 0 requests/);
+    expect(server.requests).toHaveLength(1);
+  });
+});
+
+describe("reuses", () => {
+  it("contents of other layers, too small for objects or not, and reports what need not come", async () => {
+    const members = makeMembers("one");
+    const plain = buildTar(members);
+    await test.take({
+      diffId: sha256(plain),
+      open: async () =>
+        (async function* () {
+          yield plain;
+        })(),
+    });
+    const two = await packTar(buildTar([...members.slice(50), { path: "extra", content: "extra" }]));
+    const reused: number[] = [];
+    let bytesIn = 0;
+    await test.take(layerAt((await serve(two.blob)).origin, http, two), {
+      onReuse: (...numbers) => reused.push(...numbers),
+      onProgress: (progress) => {
+        bytesIn = progress.bytesIn;
+      },
+    });
+    expect(test.lines.at(-1)).toMatch(/1 of 155 files missing/);
+    expect(reused[1]).toBe(two.blob.length);
+    expect(bytesIn).toBe(two.blob.length - reused[0]!);
+    expect(bytesIn).toBeLessThan(40_000);
+  });
+
+  it("tables that are here: a damaged object is fetched again and nothing else", async () => {
+    const one = await packTar(buildTar(makeMembers("one")));
+    const two = await packTar(buildTar(makeMembers("two")));
+    await test.take(layerAt((await serve(one.blob)).origin, http, one));
+    const server = await serve(two.blob);
+    const { tree } = await test.take(layerAt(server.origin, http, two));
+    const content = tree.find(({ entry }) => entry.path === "d/file-7")!.content as { verity: string };
+    writeFileSync(join(test.store.objectsDir, pathOfObject(content.verity)), "rotten");
+    const before = server.requests.length;
+    await test.take(layerAt(server.origin, http, two));
+    expect(test.lines.at(-1)).toMatch(/1 of 203 files missing/);
+    expect(server.requests.length - before).toBe(1);
+    expect((await test.store.check([content.verity])).lost).toEqual([]);
+  });
+
+  it("no object that has rotted since: it is found while the tar is put together", async () => {
+    const one = await packTar(buildTar(makeMembers("one")));
+    const two = await packTar(buildTar(makeMembers("two")));
+    const { tree } = await test.take(layerAt((await serve(one.blob)).origin, http, one));
+    const content = tree.find(({ entry }) => entry.path === "d/file-7")!.content as { verity: string };
+    writeFileSync(join(test.store.objectsDir, pathOfObject(content.verity)), noise("rotten", 6_000));
+    await test.take(layerAt((await serve(two.blob)).origin, http, two));
+    expect(test.lines.slice(-2)).toEqual([
+      "store: dropped 1 damaged objects",
+      expect.stringMatching(/3 of 203 files missing/),
+    ]);
+  });
+});
+
+describe("believes no table", () => {
+  const whole = (code: string) => new RegExp(`taken whole: .*\\(${code}\\)$`);
+  const file = (toc: TocJson, name: string) => toc.entries.find((entry: TocJson) => entry.name === name);
+
+  it.each<[string, (toc: TocJson) => void, RegExp]>([
+    [
+      "a wrong digest of a file that is fetched",
+      (toc) => {
+        file(toc, "d/file-50").digest = `sha256:${"1".repeat(64)}`;
+      },
+      whole("CHUNKED_BAD_FRAME"),
+    ],
+    [
+      "another file's digest",
+      (toc) => {
+        file(toc, "d/file-7").digest = file(toc, "d/file-8").digest;
+      },
+      whole("LAYER_DIFFID_MISMATCH"),
+    ],
+    [
+      "another size",
+      (toc) => {
+        file(toc, "d/file-7").size = 7;
+      },
+      whole("CHUNKED_BAD_TOC"),
+    ],
+    [
+      "a file that is not in the tar",
+      (toc) => {
+        file(toc, "d/file-199").name = "d/other";
+      },
+      whole("CHUNKED_BAD_TOC"),
+    ],
+    [
+      "a payload in the tables",
+      (toc) => {
+        file(toc, "holes").endOffset = 3_000_000;
+      },
+      whole("CHUNKED_BAD_TOC"),
+    ],
+    [
+      "a payload in the middle of a frame",
+      (toc) => {
+        file(toc, "d/file-50").offset += 1;
+      },
+      whole("CHUNKED_BAD_FRAME"),
+    ],
+    [
+      "overlapping payloads",
+      (toc) => {
+        file(toc, "d/file-8").offset = file(toc, "d/file-7").offset;
+      },
+      whole("CHUNKED_BAD_TOC"),
+    ],
+    [
+      "another tar-split",
+      (toc) => {
+        toc.tarSplitDigest = `sha256:${"1".repeat(64)}`;
+      },
+      whole("CHUNKED_BAD_TAR_SPLIT"),
+    ],
+    [
+      "a bomb of zeros",
+      (toc) => {
+        Object.assign(file(toc, "d/file-50"), { size: 2 ** 45, chunkSize: 2 ** 45, chunkType: "zeros" });
+      },
+      whole("ARCHIVE_LIMIT_EXCEEDED"),
+    ],
+    [
+      "a chunk too large for memory",
+      (toc) => {
+        Object.assign(file(toc, "d/file-50"), { size: 2 ** 29, chunkSize: 2 ** 29 });
+      },
+      /taken whole: a chunk of "d\/file-50" has 536870912 bytes/,
+    ],
+    [
+      "no entries",
+      (toc) => {
+        toc.entries = [];
+      },
+      whole("LAYER_DIFFID_MISMATCH|ARCHIVE_\\w+|CHUNKED_\\w+"),
+    ],
+  ])("with %s", async (_name, edit, line) => {
+    const one = await packTar(buildTar(makeMembers("one")));
+    await test.take(layerAt((await serve(one.blob)).origin, http, one));
+    const two = await packWith(buildTar(makeMembers("two")), edit);
+    const { tree } = await test.take(layerAt((await serve(two.blob)).origin, http, two));
+    expect(test.lines.at(-1)).toMatch(line);
+    expect(tree).toHaveLength(makeMembers("two").length);
+  });
+
+  it("with other bytes than the manifest promised", async () => {
+    const one = await packTar(buildTar(makeMembers("one")));
+    await test.take(layerAt((await serve(one.blob)).origin, http, one));
+    const two = await packTar(buildTar(makeMembers("two")));
+    const spoil = (bytes: Buffer, offset: number) => {
+      if (offset > 1_000_000) bytes[0]! ^= 1;
+    };
+    await test.take(layerAt((await serve(two.blob, { spoil })).origin, http, two));
+    expect(test.lines.at(-1)).toMatch(whole("CHUNKED_BAD_TOC"));
+  });
+
+  it.each([
+    ["no numbers", { "manifest-position": "x:y:z:1" }],
+    ["a place behind the end", { "manifest-position": "90000000:10:10:1" }],
+    ["another kind of table", { "manifest-position": "100:10:10:2" }],
+    ["no digest", { "manifest-checksum": "sha256:abc" }],
+  ])("at %s", async (_name, annotations) => {
+    const one = await packTar(buildTar(makeMembers("one")));
+    await test.take(layerAt((await serve(one.blob)).origin, http, one));
+    const two = await packTar(buildTar(makeMembers("two")));
+    for (const [key, value] of Object.entries(annotations))
+      two.annotations[`io.github.containers.zstd-chunked.${key}`] = value;
+    await test.take(layerAt((await serve(two.blob)).origin, http, two));
+    expect(test.lines.at(-1)).toMatch(whole("CHUNKED_BAD_ANNOTATION"));
+  });
+
+  it("where the whole layer has another DiffID too", async () => {
+    const one = await packTar(buildTar(makeMembers("one")));
+    await test.take(layerAt((await serve(one.blob)).origin, http, one));
+    const two = { ...(await packTar(buildTar(makeMembers("two")))), diffId: `sha256:${"2".repeat(64)}` };
+    const pulling = test.take(layerAt((await serve(two.blob)).origin, http, two));
+    await expect(pulling).rejects.toMatchObject({ code: "LAYER_DIFFID_MISMATCH" });
+    expect(test.lines.at(-1)).toMatch(whole("LAYER_DIFFID_MISMATCH"));
+    expect(readdirSync(test.store.place.staging)).toEqual([]);
+    expect(readdirSync(test.store.place.trees).filter((name) => name.includes("2222"))).toEqual([]);
   });
 });
