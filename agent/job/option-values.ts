@@ -181,7 +181,10 @@ function refuseMisspelledTail(head: string, names: readonly string[]): void {
   const isMeant =
     assigned === undefined ? names.includes(tail!) : !before.includes("?") || isNear(tail!, names);
   if (!isMeant) return;
-  const known = names.map((name) => `${name}=`).join(", ").replace(/, ([^,]*)$/, " and $1");
+  const known = names
+    .map((name) => `${name}=`)
+    .join(", ")
+    .replace(/, ([^,]*)$/, " and $1");
   throw new ValueError(`ends in ",${tail}": known there are ${known}; a comma of a URL is written %2C`);
 }
 

@@ -7,7 +7,7 @@ import { createDigestHash, parseDigest } from "../oci/digest.ts";
 import type { UnpackJob, WorkerJob } from "./unpack-job.ts";
 
 /** For messages: a layer by its digest, an artifact by its place. */
-export function nameOfJob(job: WorkerJob): string {
+function nameOfJob(job: WorkerJob): string {
   const { kind, digest, diffId, to } = job;
   if (isLayer({ kind, diffId })) return `layer ${digest ? `"${digest}"` : "without a digest"}`;
   return `the artifact for "${to}"`;

@@ -78,7 +78,7 @@ export function serveRanges(content: Buffer, manners: RangeManners = {}): Behavi
 }
 
 /** The ranges of a request, or undefined for one without. */
-export function readRanges(request: IncomingMessage, sizeBytes: number): Part[] | undefined {
+function readRanges(request: IncomingMessage, sizeBytes: number): Part[] | undefined {
   const text = /^bytes=(.+)$/.exec(request.headers.range ?? "")?.[1];
   return text?.split(",").map((range) => {
     const [, from = "", to = ""] = /^\s*(\d*)-(\d*)\s*$/.exec(range)!;
