@@ -24,6 +24,8 @@ const TOOLS: readonly Wanted[] = [
     programs: ["usr/sbin/mke2fs", "usr/sbin/e2fsck"],
     links: { "usr/sbin/mkfs.ext4": "mke2fs", "usr/sbin/fsck.ext4": "e2fsck" },
   },
+  // Debian's busybox has no blkid, and cache devices are found by their labels.
+  { package: "util-linux", programs: ["usr/sbin/blkid"] },
   { package: "xz-utils", programs: ["usr/bin/xz"] },
 ];
 

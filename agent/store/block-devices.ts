@@ -1,5 +1,5 @@
 /**
- * The block devices of this machine and what is on them: label, UUID and file system by busybox's blkid, model and size by sysfs.
+ * The block devices of this machine and what is on them: label, UUID and file system by blkid, model and size by sysfs.
  */
 import { execFile } from "node:child_process";
 import { readdirSync, readFileSync, statSync } from "node:fs";
@@ -61,7 +61,7 @@ async function readSignatures(): Promise<Map<string, Record<string, string>>> {
     const { stdout } = await promisify(execFile)("blkid", []);
     return parseBlkid(stdout);
   } catch (error) {
-    // util-linux's blkid ends with 2 when it found nothing; busybox's with 0.
+    // It ends with 2 when it found nothing.
     if ((error as { code?: unknown }).code === 2) return new Map();
     throw error;
   }

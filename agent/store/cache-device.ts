@@ -80,7 +80,9 @@ async function formatDevice(
   log.warn(`cache: formatting ${describe(device)}`);
   try {
     const features = "verity,^metadata_csum_seed";
-    await promisify(execFile)("mkfs.ext4", ["-q", "-F", "-O", features, "-L", CACHE_LABEL, device.path]);
+    // Blocks of 4 KiB on small devices too: fs-verity's are no larger than the file system's.
+    const layout = ["-b", "4096", "-O", features, "-L", CACHE_LABEL];
+    await promisify(execFile)("mkfs.ext4", ["-q", "-F", ...layout, device.path]);
   } catch (error) {
     const { stderr } = error as { stderr?: string };
     throw new AgentError("STORE_FORMAT_FAILED", `Cannot format ${describe(device)}: ${stderr?.trim()}`, {
