@@ -1,0 +1,46 @@
+/** Disks for a DUT's cache, made and looked into on the host by e2fsprogs, without ever mounting them. */
+import { open, truncate, writeFile } from "node:fs/promises";
+import type { ToolsRoot } from "../../../qemu/tools-root.ts";
+
+const MiB = 1024 * 1024;
+const DISK_BYTES = 256 * MiB;
+
+/** A sparse raw disk; with `features` it holds ext4 under our label. */
+export async function createDisk(
+  tools: ToolsRoot,
+  path: string,
+  { features }: { features?: string } = {},
+): Promise<void> {
+  await writeFile(path, "", { flag: "wx" });
+  await truncate(path, DISK_BYTES);
+  if (features === undefined) return;
+  await tools.run("mkfs.ext4", ["-q", "-F", "-O", features, "-L", "DUTBOOT_CACHE", path]);
+}
+
+/** What fsck says of the file system: nothing is repaired, and anything that is not clean is an error. */
+export async function checkDisk(tools: ToolsRoot, path: string): Promise<void> {
+  await tools.run("e2fsck", ["-f", "-n", path]);
+}
+
+export async function readUuid(tools: ToolsRoot, path: string): Promise<string> {
+  const text = await tools.run("dumpe2fs", ["-h", path]);
+  return /^Filesystem UUID:\s+(\S+)$/m.exec(text)![1]!;
+}
+
+/** Turns a byte over in the first block of a file on the disk, as an ageing disk would: below the file system. */
+export async function rotFile(tools: ToolsRoot, path: string, file: string): Promise<void> {
+  const stats = await tools.run("dumpe2fs", ["-h", path]);
+  const blockBytes = Number(/^Block size:\s+(\d+)$/m.exec(stats)![1]);
+  const blocks = await tools.run("debugfs", ["-R", `blocks ${file}`, path]);
+  const firstBlock = Number(/^\d+/.exec(blocks.trim())?.[0]);
+  if (!firstBlock) throw new Error(`Cannot find "${file}" on the disk: ${blocks}`);
+  const disk = await open(path, "r+");
+  try {
+    const byte = Buffer.alloc(1);
+    await disk.read(byte, 0, 1, firstBlock * blockBytes);
+    byte[0] = byte[0]! ^ 0xff;
+    await disk.write(byte, 0, 1, firstBlock * blockBytes);
+  } finally {
+    await disk.close();
+  }
+}
