@@ -3,9 +3,8 @@
  * skopeo pulls ours in parts from a real registry and enforces the DiffID; we rebuild the tar of a layer it wrote.
  */
 
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -23,8 +22,9 @@ import {
 } from "../../../agent/archive/zstd-chunked/layer-rebuilder.ts";
 import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
 import { parseToc, type Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
-import { type ServerProcess, startServer } from "../../../qemu/farm/server-process.ts";
+import type { ServerProcess } from "../../../qemu/farm/server-process.ts";
 import { ensureToolsRoot, type ToolsRoot } from "../../../qemu/tools-root.ts";
+import { makeTar, startRegistry, writeLayout } from "./registry-images.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "skopeo-"));
 let tools: ToolsRoot;
@@ -32,54 +32,13 @@ let registry: (ServerProcess & { port: number }) | undefined;
 
 beforeAll(async () => {
   tools = await ensureToolsRoot({ log: () => {} });
-  const config = join(directory, "registry.json");
-  writeFileSync(
-    config,
-    JSON.stringify({
-      version: 0.1,
-      log: { level: "info" },
-      storage: { filesystem: { rootdirectory: join(directory, "storage") } },
-      http: { addr: "127.0.0.1:0" },
-    }),
-  );
-  registry = await startServer({
-    name: "docker-registry",
-    words: tools.commandWords("docker-registry", ["serve", config]),
-    logPath: join(directory, "registry.log"),
-    readyPattern: /listening on 127\.0\.0\.1:(\d+)/,
-    onDeath: () => {},
-  });
+  registry = await startRegistry(tools, directory);
 }, 600_000);
 
 afterAll(async () => {
   await registry?.stop();
   rmSync(directory, { recursive: true });
 });
-
-/** The same tree each time, but for three files of `version`. */
-function makeTar(version: string): Buffer {
-  const tree = join(directory, `tree-${version}`);
-  mkdirSync(join(tree, "d"), { recursive: true });
-  for (let index = 0; index < 100; index++) {
-    const seed = index < 3 ? `${version}${index}` : `${index}`;
-    const noise = Array.from({ length: 300 }, (_, part) =>
-      createHash("sha256").update(`${seed}:${part}`).digest(),
-    );
-    writeFileSync(join(tree, `d/file-${index}`), Buffer.concat(noise));
-  }
-  writeFileSync(
-    join(tree, "holes"),
-    Buffer.concat([Buffer.from("a"), Buffer.alloc(200_000), Buffer.from("b")]),
-  );
-  writeFileSync(join(tree, "empty"), "");
-  writeFileSync(join(tree, "ünï"), "u");
-  mkdirSync(join(tree, "deep/".repeat(40)), { recursive: true });
-  execFileSync("ln", ["-f", join(tree, "d/file-9"), join(tree, "hard")]);
-  execFileSync("ln", ["-sf", "d/file-9", join(tree, "soft")]);
-  execFileSync("mknod", [join(tree, "null"), "c", "1", "3"]);
-  execFileSync("mkfifo", [join(tree, "pipe")]);
-  return execFileSync("tar", ["--format=pax", "--sort=name", "-C", tree, "-c", "."], { maxBuffer: 2 ** 30 });
-}
 
 async function pack(tar: Buffer): Promise<{ blob: Buffer; packed: PackedArchive }> {
   const parts: Buffer[] = [];
@@ -89,46 +48,6 @@ async function pack(tar: Buffer): Promise<{ blob: Buffer; packed: PackedArchive 
     if (step.done) return { blob: Buffer.concat(parts), packed: step.value };
     parts.push(step.value);
   }
-}
-
-/** An OCI layout of one layer. */
-function writeLayout(
-  name: string,
-  layer: Buffer,
-  diffId: string,
-  mediaType: string,
-  annotations = {},
-): string {
-  const layout = join(directory, name);
-  mkdirSync(join(layout, "blobs/sha256"), { recursive: true });
-  const put = (type: string, content: Buffer | object, extra = {}) => {
-    const bytes = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content));
-    const hex = createHash("sha256").update(bytes).digest("hex");
-    writeFileSync(join(layout, "blobs/sha256", hex), bytes);
-    return {
-      mediaType: `application/vnd.oci.image.${type}`,
-      digest: `sha256:${hex}`,
-      size: bytes.length,
-      ...extra,
-    };
-  };
-  const config = put("config.v1+json", {
-    architecture: "amd64",
-    os: "linux",
-    config: {},
-    rootfs: { type: "layers", diff_ids: [diffId] },
-  });
-  const layers = [put(mediaType, layer, { annotations })];
-  const manifest = put("manifest.v1+json", {
-    schemaVersion: 2,
-    mediaType: "application/vnd.oci.image.manifest.v1+json",
-    config,
-    layers,
-  });
-  const named = { ...manifest, annotations: { "org.opencontainers.image.ref.name": "t" } };
-  writeFileSync(join(layout, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [named] }));
-  writeFileSync(join(layout, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}');
-  return layout;
 }
 
 function readTables(blob: Buffer, positions: ChunkedPositions): { toc: Toc; tarSplit: Buffer } {
@@ -153,8 +72,8 @@ describe("skopeo", () => {
     );
     const reference = (version: string) => `docker://127.0.0.1:${registry!.port}/${version}:t`;
     for (const version of ["one", "two"]) {
-      const { blob, packed } = await pack(makeTar(version));
-      const layout = writeLayout(version, blob, packed.diffId, CHUNKED, packed.annotations);
+      const { blob, packed } = await pack(makeTar(directory, version));
+      const layout = writeLayout(directory, version, blob, packed.diffId, CHUNKED, packed.annotations);
       await tools.run("skopeo", [
         "--insecure-policy",
         "copy",
@@ -188,9 +107,9 @@ describe("skopeo", () => {
   });
 
   test("writes layers that we rebuild by tar-split and by header frames, with the same table as ours", async () => {
-    const tar = makeTar("three");
+    const tar = makeTar(directory, "three");
     const diffId = `sha256:${createHash("sha256").update(tar).digest("hex")}`;
-    const plain = writeLayout("plain", tar, diffId, "layer.v1.tar");
+    const plain = writeLayout(directory, "plain", tar, diffId, "layer.v1.tar");
     const target = join(directory, "chunked");
     await tools.run("skopeo", [
       "--insecure-policy",
