@@ -27,14 +27,21 @@ export interface CheckedImage {
   largeFile: { path: string; content: Buffer };
 }
 
-export async function pushCheckedImage(farm: Farm, folder: string, name: string): Promise<CheckedImage> {
+/** Images of two editions have half of their files in common. */
+export async function pushCheckedImage(
+  farm: Farm,
+  folder: string,
+  name: string,
+  edition = "first",
+): Promise<CheckedImage> {
   const busybox = await readFile(join(farm.tools.path, "usr/bin/busybox"));
   const files: { path: string; content: Buffer }[] = [];
   for (let layer = 0; layer < LAYERS; layer++) {
     for (const sizeBytes of SIZES_BYTES) {
       for (let count = 0; count < FILES_OF_EACH_SIZE; count++) {
         const path = `data/${layer}/${sizeBytes}-${count}`;
-        files.push({ path, content: createBytes(path, sizeBytes) });
+        const seed = count % 2 === 0 ? path : `${path} ${edition}`;
+        files.push({ path, content: createBytes(seed, sizeBytes) });
       }
     }
   }

@@ -14,7 +14,7 @@ export async function createDisk(
   await writeFile(path, "", { flag: "wx" });
   await truncate(path, DISK_BYTES);
   if (features === undefined) return;
-  await tools.run("mkfs.ext4", ["-q", "-F", "-O", features, "-L", "DUTBOOT_CACHE", path]);
+  await tools.run("mkfs.ext4", ["-q", "-F", "-b", "4096", "-O", features, "-L", "DUTBOOT_CACHE", path]);
 }
 
 /** What fsck says of the file system: nothing is repaired, and anything that is not clean is an error. */
