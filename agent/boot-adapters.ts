@@ -160,6 +160,7 @@ async function connect(job: Job, store: OpenStore, tools: BootTools): Promise<Jo
       tools.logFile.write(chunk);
     },
     runContainer: (step) => runContainer(step, { log, bundleDir: PATHS.bundle }),
+    dropDamagedObjects: store.dropDamagedObjects,
     ...(s3 && { s3 }),
     listResults: () => listResults(PATHS.results),
     formatVerdictFile(exitCode) {

@@ -6,7 +6,7 @@ import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { DigestIndex } from "./digest-index.ts";
 import { dropRecord, putRecord, readRecordIfExists } from "./records.ts";
-import { pathOfObject, type StorePlace } from "./store-place.ts";
+import { listObjects, pathOfObject, type StorePlace } from "./store-place.ts";
 
 /** What somebody asked for by name: an image or an archive, and what of the store belongs to it. */
 export interface Reference {
@@ -38,9 +38,9 @@ export function putReference(place: StorePlace, id: string, reference: Reference
 }
 
 export function readReferences(place: StorePlace): KeptReference[] {
-  const references = readdirSync(place.references).map((id): KeptReference => {
-    const text = readRecordIfExists(place.references, id)!.toString();
-    return { id, ...(JSON.parse(text) as Reference) };
+  const references = readdirSync(place.references).flatMap((id): KeptReference[] => {
+    const bytes = readRecordIfExists(place, place.references, id);
+    return bytes ? [{ id, ...(JSON.parse(bytes.toString()) as Reference) }] : [];
   });
   return references.sort((a, b) => b.usedAtMs - a.usedAtMs);
 }
@@ -80,13 +80,8 @@ export function collect(
 }
 
 function measureObjects(place: StorePlace): Map<string, number> {
-  const sizes = new Map<string, number>();
-  for (const prefix of readdirSync(place.objects)) {
-    for (const rest of readdirSync(join(place.objects, prefix))) {
-      sizes.set(prefix + rest, statSync(join(place.objects, prefix, rest)).size);
-    }
-  }
-  return sizes;
+  const measure = (verity: string) => statSync(join(place.objects, pathOfObject(verity))).size;
+  return new Map(listObjects(place).map((verity) => [verity, measure(verity)]));
 }
 
 function liveObjects(place: StorePlace, references: readonly Reference[]): Set<string> {
@@ -94,7 +89,7 @@ function liveObjects(place: StorePlace, references: readonly Reference[]): Set<s
   for (const { trees, image } of references) {
     if (image) live.add(image);
     for (const tree of trees) {
-      const digests = readRecordIfExists(place.trees, `${tree}.objects`)?.toString("hex") ?? "";
+      const digests = readRecordIfExists(place, place.trees, `${tree}.objects`)?.toString("hex") ?? "";
       for (let at = 0; at < digests.length; at += 64) live.add(digests.slice(at, at + 64));
     }
   }

@@ -2,9 +2,9 @@
  * From a file's sha256 to its object's fs-verity digest: archives know the one, the store names objects by the other.
  * On disk: files of 64-byte records (sha256, then fs-verity), each written once and whole; all are read when first asked.
  */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { dropRecord, putRecord } from "./records.ts";
+import { dropRecord, putRecord, readRecordIfExists } from "./records.ts";
 import type { StorePlace } from "./store-place.ts";
 
 const DIGEST_BYTES = 32;
@@ -27,7 +27,7 @@ export interface DigestIndex {
 export function openDigestIndex(place: StorePlace): DigestIndex {
   const pairs = new Map<string, string>();
   for (const name of readdirSync(place.index)) {
-    const bytes = readFileSync(join(place.index, name));
+    const bytes = readRecordIfExists(place, place.index, name) ?? Buffer.alloc(0);
     for (let at = 0; at + RECORD_BYTES <= bytes.length; at += RECORD_BYTES) {
       const sha256 = bytes.toString("hex", at, at + DIGEST_BYTES);
       pairs.set(sha256, bytes.toString("hex", at + DIGEST_BYTES, at + RECORD_BYTES));

@@ -36,7 +36,8 @@ export interface CheckResult {
 export interface ObjectStore extends ObjectKeeper {
   readonly place: StorePlace;
   readTreeObjects(id: string): string[];
-  check(verities: Iterable<string>): Promise<CheckResult>;
+  /** Without trust in seals every byte is read. */
+  check(verities: Iterable<string>, options?: { trustsSeals?: boolean }): Promise<CheckResult>;
 }
 
 const DIGEST_BYTES = 32;
@@ -65,7 +66,36 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
     return path;
   };
 
+  const check: ObjectStore["check"] = async (verities, { trustsSeals = true } = {}) => {
+    const result: CheckResult = { checked: 0, sealed: 0, lost: [] };
+    const buffer = createVerifyBuffer();
+    let sliceStart = performance.now();
+    for (const verity of verities) {
+      const state = verifyObject(objectPath(verity), verity, { buffer, trustsSeals });
+      result.checked++;
+      if (state === "sealed") result.sealed++;
+      if (state === "damaged") rmSync(objectPath(verity), { force: true });
+      if (state === "damaged" || state === "missing") result.lost.push(verity);
+      if (performance.now() - sliceStart > CHECK_SLICE_MS) {
+        await new Promise((resolve) => setImmediate(resolve));
+        sliceStart = performance.now();
+      }
+    }
+    return result;
+  };
+
+  /** What is here already is as good as what comes only if it is still what its name says. */
+  const dropDamaged = async (verities: readonly string[], trustsSeals: boolean) => {
+    const here = verities.filter((verity) => existsSync(objectPath(verity)));
+    const { lost } = await check(here, { trustsSeals });
+    for (const verity of lost) place.onDamage(`object ${verity}`);
+  };
+
   const commit = async (staged: readonly StagedObject[]) => {
+    await dropDamaged(
+      staged.map(({ verity }) => verity),
+      true,
+    );
     const fresh = new Map<string, StagedObject>();
     for (const object of staged) {
       if (fresh.has(object.verity) || existsSync(objectPath(object.verity)))
@@ -101,9 +131,9 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
       putRecord(place, place.trees, `${id}.objects`, Buffer.from(objects.join(""), "hex"));
       putRecord(place, place.trees, `${id}.tree`, content);
     },
-    readTreeIfExists: (id) => readRecordIfExists(place.trees, `${id}.tree`),
+    readTreeIfExists: (id) => readRecordIfExists(place, place.trees, `${id}.tree`),
     readTreeObjects(id) {
-      const bytes = readRecordIfExists(place.trees, `${id}.objects`) ?? Buffer.alloc(0);
+      const bytes = readRecordIfExists(place, place.trees, `${id}.objects`) ?? Buffer.alloc(0);
       const digests: string[] = [];
       for (let at = 0; at + DIGEST_BYTES <= bytes.length; at += DIGEST_BYTES) {
         digests.push(bytes.toString("hex", at, at + DIGEST_BYTES));
@@ -116,13 +146,15 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
       putRecord(place, place.tables, id, content);
       dropOldTables(place);
     },
-    readTableIfExists: (id) => readRecordIfExists(place.tables, id),
+    readTableIfExists: (id) => readRecordIfExists(place, place.tables, id),
     async putImage(content) {
       const verity = computeFsVerityDigest(content).toString("hex");
       const sha256 = createHash("sha256").update(content).digest("hex");
       const folder = createStaging();
       const staged = { path: join(folder, "image"), verity, sha256, sizeBytes: content.length };
       writeFileSync(staged.path, content, { mode: 0o600 });
+      // Not by its seal alone: the kernel reads the image first, and would refuse the whole root at every boot.
+      await dropDamaged([verity], false);
       await commit([staged]);
       rmSync(folder, { recursive: true, force: true });
       const path = objectPath(verity);
@@ -131,22 +163,6 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
       if (!existsSync(link)) symlinkSync(`../objects/${pathOfObject(digest)}`, link);
       return { digest, path };
     },
-    async check(verities) {
-      const result: CheckResult = { checked: 0, sealed: 0, lost: [] };
-      const buffer = createVerifyBuffer();
-      let sliceStart = performance.now();
-      for (const verity of verities) {
-        const state = verifyObject(objectPath(verity), verity, buffer);
-        result.checked++;
-        if (state === "sealed") result.sealed++;
-        if (state === "damaged") rmSync(objectPath(verity), { force: true });
-        if (state === "damaged" || state === "missing") result.lost.push(verity);
-        if (performance.now() - sliceStart > CHECK_SLICE_MS) {
-          await new Promise((resolve) => setImmediate(resolve));
-          sliceStart = performance.now();
-        }
-      }
-      return result;
-    },
+    check,
   };
 }

@@ -6,9 +6,10 @@ import type { CacheQuota, Job } from "../job/job.ts";
 import { mountCacheDevice } from "./cache-device.ts";
 import { type CollectResult, collect, putReference, type Reference } from "./collect.ts";
 import { openDigestIndex } from "./digest-index.ts";
+import { hasVerityComplaint } from "./kernel-complaints.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { mountRamStore, readFreeBytes } from "./ram-store.ts";
-import { openStorePlace } from "./store-place.ts";
+import { listObjects, openStorePlace } from "./store-place.ts";
 
 export interface OpenStore {
   /** `cache`: on a device, and here again at the next boot. */
@@ -21,6 +22,8 @@ export interface OpenStore {
   readFreeBytes(): number;
   /** Remembers what was used, so that it is kept longest. */
   remember(reference: { id: string; name: string; trees: readonly string[]; image?: string }): void;
+  /** Reads all that is sealed once the kernel complained of some of it, and drops what is damaged: how many objects. */
+  dropDamagedObjects(): Promise<number>;
   /** Drops what the quota has no room for; nothing that was remembered in this boot. */
   collect(): CollectResult;
   close(): void;
@@ -44,7 +47,9 @@ export async function openStore(
     const { sizeBytes } = mountRamStore(path);
     log.info(`store: in RAM, at most ${(sizeBytes / 1e6).toFixed(0)} MB`);
   }
-  const { place, dropped } = openStorePlace(path);
+  const { place, dropped } = openStorePlace(path, {
+    onDamage: (what) => log.warn(`store: dropped ${what}: the disk has changed it`),
+  });
   if (dropped.length > 0)
     log.warn(`store: dropped ${dropped.length} half-written things of a boot that was cut off`);
   const objects = await openObjectStore(place);
@@ -60,6 +65,12 @@ export async function openStore(
       pinned.add(id);
       const used: Reference = { kind: "image", name, trees: [...trees], usedAtMs: Date.now() };
       putReference(place, id, image === undefined ? used : { ...used, image });
+    },
+    async dropDamagedObjects() {
+      if (!objects.seals || !hasVerityComplaint()) return 0;
+      const { lost } = await objects.check(listObjects(place), { trustsSeals: false });
+      for (const verity of lost) place.onDamage(`object ${verity}`);
+      return lost.length;
     },
     collect: () =>
       collect(place, openDigestIndex(place), { quotaBytes: measureQuota(cache.quota, path), pinned }),

@@ -1,10 +1,13 @@
 /**
  * Small files of the store that must be whole or absent: trees, references, tables of contents.
- * Temporary name, data on disk, rename, folder on disk; a reader never sees a half-written one.
+ * Temporary name, data on disk, rename, folder on disk; behind the content its sha256, so that a disk that ages is noticed.
  */
+import { hash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type StorePlace, syncFolder } from "./store-place.ts";
+
+const DIGEST_BYTES = 32;
 
 let counter = 0;
 
@@ -20,6 +23,7 @@ export function putRecord(
   const fd = openSync(temporary, "wx", 0o600);
   try {
     writeFileSync(fd, content);
+    writeFileSync(fd, hash("sha256", content, "buffer"));
     fsyncSync(fd);
   } finally {
     closeSync(fd);
@@ -28,11 +32,30 @@ export function putRecord(
   syncFolder(folder);
 }
 
-export function readRecordIfExists(folder: string, name: string): Buffer | undefined {
+/** A record that is not what was written is dropped, told and as good as absent. */
+export function readRecordIfExists(
+  { onDamage }: StorePlace,
+  folder: string,
+  name: string,
+): Buffer | undefined {
+  const path = join(folder, name);
+  const bytes = readFileIfReadable(path);
+  if (bytes === undefined) return undefined;
+  const content = bytes.subarray(0, Math.max(0, bytes.length - DIGEST_BYTES));
+  if (hash("sha256", content, "buffer").equals(bytes.subarray(content.length))) return content;
+  rmSync(path, { force: true });
+  onDamage(`record ${basename(folder)}/${name}`);
+  return undefined;
+}
+
+/** Nothing of a file that is not there; no bytes of one that the disk cannot read. */
+function readFileIfReadable(path: string): Buffer | undefined {
   try {
-    return readFileSync(join(folder, name));
+    return readFileSync(path);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT") return undefined;
+    if (code === "EIO") return Buffer.alloc(0);
     throw error;
   }
 }

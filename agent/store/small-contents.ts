@@ -3,10 +3,10 @@
  * On disk: files of records (a length byte, then the content), each written once and whole; all are read when first asked.
  */
 import { hash } from "node:crypto";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { SMALL_CONTENTS_MAX_BYTES } from "../limits.ts";
-import { dropRecord, putRecord } from "./records.ts";
+import { dropRecord, putRecord, readRecordIfExists } from "./records.ts";
 import type { StorePlace } from "./store-place.ts";
 
 export interface SmallContents {
@@ -25,7 +25,8 @@ export function openSmallContents(place: StorePlace): SmallContents {
     if (isLoaded) return;
     isLoaded = true;
     for (const name of readdirSync(place.smalls)) {
-      const bytes = readFileSync(join(place.smalls, name));
+      const bytes = readRecordIfExists(place, place.smalls, name);
+      if (bytes === undefined) continue;
       keptBytes += bytes.length;
       for (let at = 0; at < bytes.length; at += 1 + bytes[at]!) {
         const content = bytes.subarray(at + 1, at + 1 + bytes[at]!);

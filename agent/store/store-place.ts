@@ -31,6 +31,8 @@ export interface StorePlace {
   smalls: string;
   /** Half-written things; whatever is here at the start was cut off. */
   staging: string;
+  /** Told what was found damaged and dropped. */
+  onDamage: (what: string) => void;
   /** Releases the lock. */
   close(): void;
 }
@@ -42,7 +44,10 @@ export interface OpenedPlace {
 }
 
 /** Creates what is missing, takes the one writer's lock and drops what a cut left. Throws STORE_LOCKED. */
-export function openStorePlace(mountPath: string): OpenedPlace {
+export function openStorePlace(
+  mountPath: string,
+  { onDamage = () => {} }: Partial<Pick<StorePlace, "onDamage">> = {},
+): OpenedPlace {
   const path = join(mountPath, `dutboot-store-${FORMAT_VERSION}`);
   const place = {
     path,
@@ -70,12 +75,19 @@ export function openStorePlace(mountPath: string): OpenedPlace {
   }
   const dropped = readdirSync(place.staging);
   for (const name of dropped) rmSync(join(place.staging, name), { recursive: true, force: true });
-  return { place: { ...place, close: () => closeSync(lockFd) }, dropped };
+  return { place: { ...place, onDamage, close: () => closeSync(lockFd) }, dropped };
 }
 
 /** Where an object lies, relative to the objects folder: what composefs images redirect to. */
 export function pathOfObject(verityDigest: string): string {
   return `${verityDigest.slice(0, 2)}/${verityDigest.slice(2)}`;
+}
+
+/** Digests of all objects that are here. */
+export function listObjects({ objects }: Pick<StorePlace, "objects">): string[] {
+  return readdirSync(objects).flatMap((prefix) =>
+    readdirSync(join(objects, prefix)).map((rest) => prefix + rest),
+  );
 }
 
 /** Puts a folder's entries on the disk, so that a rename in it survives a power cut. */

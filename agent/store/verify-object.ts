@@ -9,8 +9,15 @@ import { READ_CHUNK_BYTES } from "../limits.ts";
 
 export type ObjectState = "sealed" | "good" | "damaged" | "missing";
 
-/** `sealed`: the kernel checks every read from now on, nothing had to be read here. */
-export function verifyObject(path: string, verityDigest: string, buffer: Buffer): ObjectState {
+/**
+ * `sealed`: the kernel checks every read from now on. A trusted seal saves reading here: bytes that the disk has changed
+ * since then are an error of whoever reads them first, and never wrong bytes.
+ */
+export function verifyObject(
+  path: string,
+  verityDigest: string,
+  { buffer, trustsSeals }: { buffer: Buffer; trustsSeals: boolean },
+): ObjectState {
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -20,14 +27,16 @@ export function verifyObject(path: string, verityDigest: string, buffer: Buffer)
   }
   try {
     const seal = readSeal(fd);
-    if (seal !== undefined) return seal === verityDigest ? "sealed" : "damaged";
+    if (seal !== undefined && seal !== verityDigest) return "damaged";
+    if (seal !== undefined && trustsSeals) return "sealed";
     const hasher = new FsVerityHasher();
     for (;;) {
       const length = readSync(fd, buffer, 0, buffer.length, null);
       if (length === 0) break;
       hasher.update(buffer.subarray(0, length));
     }
-    return hasher.digest().toString("hex") === verityDigest ? "good" : "damaged";
+    if (hasher.digest().toString("hex") !== verityDigest) return "damaged";
+    return seal === undefined ? "good" : "sealed";
   } catch (error) {
     // A disk that cannot be read is as bad as one that gives wrong bytes: the object is fetched again.
     if ((error as NodeJS.ErrnoException).code === "EIO") return "damaged";

@@ -100,6 +100,35 @@ describe("object store", () => {
     expect(store.readTreeIfExists("abd")).toBeUndefined();
   });
 
+  it("puts anew what rotted since it was kept, objects and images alike", async () => {
+    const first = stage("content");
+    await store.commit([first]);
+    const { path } = await store.putImage(Buffer.from("image"));
+    const object = join(place.objects, pathOfObject(first.verity));
+    for (const damaged of [object, path]) writeFileSync(damaged, "rotten!");
+    await store.commit([stage("content")]);
+    await store.putImage(Buffer.from("image"));
+    expect(readFileSync(object, "utf8")).toBe("content");
+    expect(readFileSync(path, "utf8")).toBe("image");
+  });
+
+  it("takes a record that rotted for absent, drops it and says so", async () => {
+    const told: string[] = [];
+    store.putTree("abc", Buffer.from("a tree"), []);
+    const path = join(place.trees, "abc.tree");
+    const bytes = readFileSync(path);
+    bytes[2] = bytes[2]! ^ 1;
+    writeFileSync(path, bytes);
+    writeFileSync(join(place.references, "cut"), "");
+    place.close();
+    ({ place } = openStorePlace(folder, { onDamage: (what) => told.push(what) }));
+    store = await openObjectStore(place);
+    expect(store.readTreeIfExists("abc")).toBeUndefined();
+    expect(readReferences(place)).toEqual([]);
+    expect(told).toEqual(["record trees/abc.tree", "record references/cut"]);
+    expect(existsSync(path)).toBe(false);
+  });
+
   it("keeps images as objects with a link beside them", async () => {
     const { digest, path } = await store.putImage(Buffer.from("image"));
     expect(readFileSync(join(place.images, digest), "utf8")).toBe("image");
