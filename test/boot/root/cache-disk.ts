@@ -27,6 +27,14 @@ export async function readUuid(tools: ToolsRoot, path: string): Promise<string> 
   return /^Filesystem UUID:\s+(\S+)$/m.exec(text)![1]!;
 }
 
+/** Names in a folder of the disk. */
+export async function listFolder(tools: ToolsRoot, path: string, folder: string): Promise<string[]> {
+  const lines = (await tools.run("debugfs", ["-R", `ls -p ${folder}`, path])).trim().split("\n");
+  return lines
+    .map((line) => line.split("/")[5] ?? "")
+    .filter((name) => name !== "" && name !== "." && name !== "..");
+}
+
 /** Turns a byte over in the first block of a file on the disk, as an ageing disk would: below the file system. */
 export async function rotFile(tools: ToolsRoot, path: string, file: string): Promise<void> {
   const stats = await tools.run("dumpe2fs", ["-h", path]);
