@@ -138,6 +138,9 @@ export const XZ_MAX_MEMORY_BYTES = 256 * MiB;
 /** One buffer on its way to a worker thread, and how many of them a stream has: its whole memory on the way. */
 export const UNPACK_BUFFER_BYTES = MiB;
 export const UNPACK_BUFFERS = 4;
+/** Contents on their way to the thread that writes objects, and how many batches are on the way at once. */
+export const OBJECT_BATCH_BYTES = 512 * KiB;
+export const OBJECT_BATCHES = 4;
 /** More workers than cores gain nothing; each holds about 15 MB and a decompression window. */
 export const UNPACK_WORKERS_MAX = 3;
 /** An idle worker holds memory that the test may need. */
@@ -220,8 +223,8 @@ export const PARTIAL_PULL_MAX_SHARE = 0.8;
 export const MULTIPART_HEADER_MAX_BYTES = 8 * KiB;
 /** A frame decoded in one piece; the packers' are 64 KiB on average and 4 MiB at most. */
 export const FRAME_IN_MEMORY_MAX_BYTES = 8 * MiB;
-/** Both tables of a blob, compressed, in memory: 400,000 files; beyond that the whole is taken. */
-export const CHUNKED_TABLES_MAX_BYTES = 48 * MiB;
+/** Both tables of a blob, compressed, in memory: 200,000 files; beyond that the whole is taken. */
+export const CHUNKED_TABLES_MAX_BYTES = 32 * MiB;
 /** Requests for ranges in flight: they hide each other's round trips, and each buffers a megabyte. */
 export const RANGE_REQUESTS_AT_A_TIME = 4;
 /** Compressed; a chunk that comes in several pieces is held until it is whole. */
@@ -232,5 +235,7 @@ export const HEADER_FRAMES_MAX_BYTES = 32 * MiB;
 export const REBUILD_SLICE_MS = 20;
 /** Files too small for an object, kept so that they need not be fetched; a system has some hundred. */
 export const SMALL_CONTENTS_MAX_BYTES = 4 * MiB;
+/** Tables of other archives that are searched for chunks of changed files; reading one of a large image takes 100 ms. */
+export const CHUNK_TABLES_SEARCHED = 3;
 /** Tables of contents, compressed, about a megabyte for each layer. */
 export const TABLES_MAX_BYTES = 64 * MiB;

@@ -31,6 +31,8 @@ export interface ObjectKeeper {
   /** Tables of contents and the like, for as long as there is room; the reader checks them. */
   putTable(id: string, content: Uint8Array): void;
   readTableIfExists(id: string): Buffer | undefined;
+  /** Those whose ids begin so. */
+  listTables(prefix: string): { id: string; sizeBytes: number }[];
   putImage(content: Uint8Array): Promise<{ digest: string; path: string }>;
   /** Checks objects against their names and drops what is wrong; gives those that are not there (any more). */
   check(verities: Iterable<string>): Promise<{ lost: string[] }>;

@@ -11,6 +11,7 @@ import type { StagedObject } from "../composefs/object-keeper.ts";
 import { AgentError } from "../errors.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
 import type { FileContent } from "./file-content.ts";
+import type { KnownChunks } from "./known-chunks.ts";
 
 interface OpenFile {
   file: TocFile;
@@ -19,21 +20,29 @@ interface OpenFile {
   missingChunks: number;
 }
 
+export interface ChunkedFilesTools {
+  /** Pieces that are here. */
+  chunks: KnownChunks;
+  onContent: (digest: string, content: FileContent) => void;
+}
+
 export class ChunkedFiles {
   readonly staged: StagedObject[] = [];
   readonly #stagingDir: string;
+  readonly #chunks: KnownChunks;
   readonly #onContent: (digest: string, content: FileContent) => void;
   readonly #open = new Map<string, OpenFile>();
   #count = 0;
 
-  constructor(stagingDir: string, onContent: (digest: string, content: FileContent) => void) {
+  constructor(stagingDir: string, { chunks, onContent }: ChunkedFilesTools) {
     this.#stagingDir = stagingDir;
+    this.#chunks = chunks;
     this.#onContent = onContent;
   }
 
-  /** A file that nothing has to be fetched for: holes throughout. */
-  addHoles(file: TocFile): void {
-    this.#finish(this.#openFile(file, 0));
+  /** A file that nothing has to be fetched for: holes, and pieces that are here. */
+  addIfComplete(file: TocFile): void {
+    if (file.chunks.every((chunk) => !this.#isMissing(chunk))) this.#finish(this.#openFile(file));
   }
 
   /** `bytes` are good until this returns. Throws CHUNKED_BAD_FRAME for a file with another digest. */
@@ -42,9 +51,7 @@ export class ChunkedFiles {
       this.#addWhole(file, bytes);
       return;
     }
-    const open =
-      this.#open.get(file.digest) ??
-      this.#openFile(file, file.chunks.filter(({ isZeros }) => !isZeros).length);
+    const open = this.#open.get(file.digest) ?? this.#openFile(file);
     writeAll(open.fd, bytes, chunk.fileOffset);
     open.missingChunks--;
     if (open.missingChunks > 0) return;
@@ -73,13 +80,22 @@ export class ChunkedFiles {
     this.#stage(file, path, new FsVerityHasher().update(bytes));
   }
 
-  #openFile(file: TocFile, missingChunks: number): OpenFile {
+  /** With all of it that need not come. */
+  #openFile(file: TocFile): OpenFile {
     const path = this.#newPath();
     const fd = openSync(path, "wx+", 0o600);
-    const open = { file, path, fd, missingChunks };
+    const open = { file, path, fd, missingChunks: 0 };
     this.#open.set(file.digest, open);
     ftruncateSync(fd, file.sizeBytes);
+    for (const chunk of file.chunks) {
+      if (this.#isMissing(chunk)) open.missingChunks++;
+      else if (!chunk.isZeros) writeAll(fd, this.#chunks.read(chunk.digest!), chunk.fileOffset);
+    }
     return open;
+  }
+
+  #isMissing({ isZeros, digest }: TocChunk): boolean {
+    return !isZeros && !this.#chunks.has(digest!);
   }
 
   /** Chunks came in any order: what counts is what is written now. */
@@ -108,7 +124,7 @@ export class ChunkedFiles {
   #stage({ digest, sizeBytes }: TocFile, path: string, hasher: FsVerityHasher): void {
     const verity = hasher.digest().toString("hex");
     this.staged.push({ path, verity, sha256: digest, sizeBytes });
-    this.#onContent(digest, { path, verity });
+    this.#onContent(digest, { verity, stagedPath: path });
   }
 
   #newPath(): string {

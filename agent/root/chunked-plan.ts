@@ -2,7 +2,7 @@
  * Decides in the worker how a chunked archive is had: which pieces are fetched, or the whole, and says it for people.
  */
 import { FrameDecoder } from "../archive/zstd-chunked/frame-decoder.ts";
-import { type MissingPiece, planPull } from "../archive/zstd-chunked/plan-ranges.ts";
+import { type MissingPiece, type PlanOptions, planPull } from "../archive/zstd-chunked/plan-ranges.ts";
 import type { Toc } from "../archive/zstd-chunked/toc.ts";
 import { AgentError } from "../errors.ts";
 import { CHUNK_FRAME_MAX_BYTES, HEADER_FRAMES_MAX_BYTES } from "../limits.ts";
@@ -17,20 +17,21 @@ export interface PlannedPieces {
 export function planPieces(
   job: RebuildJob,
   toc: Toc,
-  { hasFile, needsHeaders }: { hasFile: (digest: string) => boolean; needsHeaders: boolean },
+  options: Pick<PlanOptions, "hasFile" | "hasChunk" | "needsHeaders">,
 ): PlannedPieces {
   const { choice, reason, pieces, requests, partialBytes } = planPull(toc, {
     blobBytes: job.blobBytes,
     dataEnd: job.dataEnd,
     spentBytes: job.spentBytes,
-    hasFile,
-    needsHeaders,
+    ...options,
     ...(job.isTableBound && { maxShare: Number.POSITIVE_INFINITY }),
   });
   const fault = choice === "partial" ? findTooLarge(pieces) : undefined;
   if (fault !== undefined && job.isTableBound)
     throw new AgentError("CHUNKED_TOO_LARGE", `Cannot fetch the archive in parts: ${fault}`);
-  const missing = new Set(toc.files.filter(({ digest }) => !hasFile(digest)).map(({ digest }) => digest));
+  const missing = new Set(
+    toc.files.filter(({ digest }) => !options.hasFile(digest, 0)).map(({ digest }) => digest),
+  );
   const plan: RebuildPlan = {
     choice: fault === undefined ? choice : "whole",
     reason: fault === undefined ? reason : `whole: ${fault}`,

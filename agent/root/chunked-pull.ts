@@ -7,10 +7,10 @@ import { join } from "node:path";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { AgentError, type ErrorCode } from "../errors.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
-import { type ChunkedTables, fetchTables, isChunked, keepTables } from "./chunked-tables.ts";
+import { type ChunkedTables, fetchTables, isChunked, keepTables, listOtherTables } from "./chunked-tables.ts";
 import { frameParts } from "./part-stream.ts";
 import type { LayerSource, PartSource, RangePiece, UnpackOptions } from "./root-driver.ts";
-import type { RebuildAnswer, RebuildPlan, RebuildQuestion, UnpackResult } from "./unpack-job.ts";
+import type { KnownFiles, RebuildPlan, RebuildQuestion, UnpackResult } from "./unpack-job.ts";
 import type { UnpackPool } from "./unpack-pool.ts";
 
 export interface ChunkedPullTools {
@@ -108,6 +108,7 @@ async function pullOnce(
   const stream = Promise.withResolvers<AsyncIterable<Buffer>>();
   const onAsk = async (question: RebuildQuestion) => {
     if (question.kind === "have") return lookUp(question.digests, store, tools.used);
+    if (question.kind === "tables") return listOtherTables(store, tables);
     log.info(`${name}: ${describePlan(question.plan, tables)}`);
     stream.resolve(openParts(question.plan, tables, source, options));
     return undefined;
@@ -137,10 +138,10 @@ async function pullOnce(
 
 const DIGEST_BYTES = 32;
 
-function lookUp(digests: Uint8Array, store: ObjectKeeper, used: string[]): RebuildAnswer {
+function lookUp(digests: Uint8Array, store: ObjectKeeper, used: string[]): KnownFiles {
   const asked = Buffer.from(digests.buffer, digests.byteOffset, digests.length);
   const verities = Buffer.alloc(asked.length);
-  const smalls: RebuildAnswer["smalls"] = [];
+  const smalls: KnownFiles["smalls"] = [];
   for (let at = 0; at < asked.length; at += DIGEST_BYTES) {
     const sha256 = asked.toString("hex", at, at + DIGEST_BYTES);
     const verity = store.findBySha256(sha256);

@@ -15,7 +15,6 @@ import {
 } from "../archive/zstd-chunked/layer-rebuilder.ts";
 import { readTarSplit } from "../archive/zstd-chunked/tar-split.ts";
 import { type Toc, TocReader } from "../archive/zstd-chunked/toc.ts";
-import { formatObjectPath } from "../composefs/layer-entry.ts";
 import { AgentError } from "../errors.ts";
 import { REBUILD_SLICE_MS } from "../limits.ts";
 import { Arrivals } from "./arrivals.ts";
@@ -24,15 +23,15 @@ import { ChunkedFiles } from "./chunked-files.ts";
 import { PieceCollector } from "./chunked-pieces.ts";
 import { planPieces } from "./chunked-plan.ts";
 import { ContentReader, type FileContent } from "./file-content.ts";
+import { askForFiles, type FileAsker, findKnownChunks } from "./known-chunks.ts";
 import { PartReader } from "./part-stream.ts";
 import { RebuiltTree } from "./rebuilt-tree.ts";
 import type { UnpackCounts } from "./unpack-archive.ts";
-import type { RebuildAnswer, RebuildJob, RebuildQuestion, UnpackResult } from "./unpack-job.ts";
+import type { RebuildJob, UnpackResult } from "./unpack-job.ts";
 
-/** The main thread as a job sees it. */
-export interface RebuildPeer extends AsyncIterable<Buffer> {
+/** The main thread as a job sees it: what it sends are parts of the blob. */
+export interface RebuildPeer extends AsyncIterable<Buffer>, FileAsker {
   readonly counts: UnpackCounts;
-  ask(question: RebuildQuestion): Promise<RebuildAnswer | undefined>;
 }
 
 /** Contents of files by their sha256 in hex, as they become available: here already, or fetched. */
@@ -46,26 +45,39 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   const toc = readToc(job, decoder);
   const tarSplit = checkTarSplit(job, toc);
   const shelf: Shelf = new Arrivals();
-  await shelveKnown(job, toc, shelf, peer);
+  const known = await askForFiles(new Set(toc.files.map(({ digest }) => digest)), peer);
+  for (const [digest, content] of known) shelf.put(digest, content);
   const hasFile = (digest: string) => shelf.has(digest);
-  const { plan, pieces } = planPieces(job, toc, { hasFile, needsHeaders: tarSplit === undefined });
+  const reader = new ContentReader(job.objectsDir);
+  const chunks = await findKnownChunks(toc, shelf, { reader, decoder, peer });
+  const hasChunk = (digest: string) => chunks.has(digest);
+  const needsHeaders = tarSplit === undefined;
+  const { plan, pieces } = planPieces(job, toc, { hasFile, hasChunk, needsHeaders });
   await peer.ask({ kind: "fetch", plan });
   const tree = new RebuiltTree();
   if (plan.choice === "whole") return tree.finish(undefined, []);
 
   const headers: HeaderFrames = new Arrivals();
-  const files = new ChunkedFiles(job.rootPath, (digest, content) => shelf.put(digest, content));
+  const files = new ChunkedFiles(job.rootPath, {
+    chunks,
+    onContent: (digest, content) => shelf.put(digest, content),
+  });
   try {
-    for (const file of toc.files) {
-      if (!shelf.has(file.digest) && file.chunks.every(({ isZeros }) => isZeros)) files.addHoles(file);
-    }
+    for (const file of toc.files) if (!shelf.has(file.digest)) files.addIfComplete(file);
     const onHeaders = (start: number, frames: Buffer) => headers.put(start, frames);
     const collector = new PieceCollector(pieces, { files, decoder, onHeaders });
     const steps = tarSplit
       ? planFromTarSplit(toc, readTarSplit(new FrameDecoder().decodeAll(tarSplit)))
       : planFromHeaderFrames(toc, job.dataEnd);
     const [diffId] = await Promise.all([
-      build(steps, { shelf, headers, tree, counts: peer.counts, checksFiles: job.diffId === undefined }),
+      build(steps, {
+        reader,
+        shelf,
+        headers,
+        tree,
+        counts: peer.counts,
+        checksFiles: job.diffId === undefined,
+      }),
       receive(peer, collector).catch((error: unknown) => {
         shelf.fail(error);
         headers.fail(error);
@@ -103,22 +115,6 @@ function badTarSplit(fault: string): AgentError {
   return new AgentError("CHUNKED_BAD_TAR_SPLIT", `Cannot use the tar-split: ${fault}`);
 }
 
-const DIGEST_BYTES = 32;
-const NO_DIGEST = "0".repeat(2 * DIGEST_BYTES);
-
-async function shelveKnown(job: RebuildJob, toc: Toc, shelf: Shelf, peer: RebuildPeer): Promise<void> {
-  const digests = [...new Set(toc.files.map(({ digest }) => digest))];
-  const answer = await peer.ask({ kind: "have", digests: Buffer.from(digests.join(""), "hex") });
-  const { verities, smalls } = answer!;
-  const bytes = Buffer.from(verities.buffer, verities.byteOffset, verities.length);
-  for (const [index, digest] of digests.entries()) {
-    const verity = bytes.toString("hex", index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
-    if (verity === NO_DIGEST) continue;
-    shelf.put(digest, { path: `${job.objectsDir}/${formatObjectPath(verity)}`, verity });
-  }
-  for (const [index, content] of smalls) shelf.put(digests[index]!, { inline: Buffer.from(content) });
-}
-
 async function receive(chunks: AsyncIterable<Buffer>, collector: PieceCollector): Promise<void> {
   const reader = new PartReader();
   for await (const chunk of chunks) for (const piece of reader.read(chunk)) collector.push(piece);
@@ -126,6 +122,7 @@ async function receive(chunks: AsyncIterable<Buffer>, collector: PieceCollector)
 }
 
 interface BuildTools {
+  reader: ContentReader;
   shelf: Shelf;
   headers: HeaderFrames;
   tree: RebuiltTree;
@@ -137,13 +134,12 @@ interface BuildTools {
 /** Puts the tar together as its parts come, and lets the thread look at its messages every few milliseconds. */
 async function build(
   steps: AsyncIterable<RebuildStep> | Iterable<RebuildStep>,
-  { shelf, headers, tree, counts, checksFiles }: BuildTools,
+  { reader, shelf, headers, tree, counts, checksFiles }: BuildTools,
 ): Promise<string> {
   const rebuilder = new LayerRebuilder(({ entry, file }) => {
     tree.add({ entry, file }, file && shelf.get(file.digest));
   });
   const decoder = new FrameDecoder();
-  const reader = new ContentReader();
   let sliceStart = performance.now();
   const lookUp = async () => {
     await takeTurn();

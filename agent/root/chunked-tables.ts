@@ -13,8 +13,8 @@ import { FOOTER_TAIL_BYTES, parseFooter } from "../archive/zstd-chunked/footer.t
 import { mergeRanges } from "../archive/zstd-chunked/plan-ranges.ts";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { AgentError } from "../errors.ts";
-import { CHUNKED_TABLES_MAX_BYTES, RANGE_GAP_BYTES } from "../limits.ts";
-import type { LayerSource, PartSource } from "./root-driver.ts";
+import { CHUNK_TABLES_SEARCHED, CHUNKED_TABLES_MAX_BYTES, RANGE_GAP_BYTES } from "../limits.ts";
+import type { LayerSource, PartSource, RangePiece } from "./root-driver.ts";
 
 export interface ChunkedTables {
   blobBytes: number;
@@ -89,7 +89,18 @@ export function keepTables(store: ObjectKeeper, { toc, tarSplit, tocSha256 }: Ch
   if (tarSplit) store.putTable(nameTarSplit(tocSha256), tarSplit);
 }
 
-const nameToc = (tocSha256: string): string => `toc-${tocSha256}`;
+/** Tables of contents of other archives, those first that are likest by their size: another version has a like one. */
+export function listOtherTables(store: ObjectKeeper, { toc, tocSha256 }: ChunkedTables): Buffer[] {
+  const distance = ({ sizeBytes }: { sizeBytes: number }) => Math.abs(sizeBytes - toc.length);
+  return store
+    .listTables(nameToc(""))
+    .filter(({ id }) => id !== nameToc(tocSha256))
+    .sort((left, right) => distance(left) - distance(right))
+    .slice(0, CHUNK_TABLES_SEARCHED)
+    .flatMap(({ id }) => readKept(store, id, id.slice(nameToc("").length)) ?? []);
+}
+
+export const nameToc = (tocSha256: string): string => `toc-${tocSha256}`;
 /** The table says the tar-split's digest, and whoever reads the table compares them. */
 const nameTarSplit = (tocSha256: string): string => `tar-split-${tocSha256}`;
 
@@ -144,15 +155,19 @@ async function fetchFrames(
   const ranges = mergeRanges(sorted, RANGE_GAP_BYTES);
   if (ranges.length === 0) return { frames, fetchedBytes: 0 };
   for await (const { offset, bytes } of parts.readRanges(ranges, options)) {
-    for (const [index, position] of positions.entries()) {
-      const from = Math.max(offset, position.offset);
-      const to = Math.min(offset + bytes.length, position.offset + position.sizeBytes);
-      if (from < to) bytes.copy(frames[index]!, from - position.offset, from - offset, to - offset);
-    }
+    for (const [index, position] of positions.entries())
+      copyOverlap({ offset, bytes }, position, frames[index]!);
   }
   return { frames, fetchedBytes: ranges.reduce((sum, { start, end }) => sum + end - start, 0) };
 }
 
-function sha256Of(bytes: Buffer): string {
+/** Copies what of a piece of the blob belongs to a frame. */
+export function copyOverlap({ offset, bytes }: RangePiece, position: FramePosition, frame: Buffer): void {
+  const from = Math.max(offset, position.offset);
+  const to = Math.min(offset + bytes.length, position.offset + position.sizeBytes);
+  if (from < to) bytes.copy(frame, from - position.offset, from - offset, to - offset);
+}
+
+export function sha256Of(bytes: Buffer): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

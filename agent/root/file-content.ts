@@ -2,14 +2,20 @@
  * Where a file's content is while an archive is put together, and how it is read from there.
  */
 import { closeSync, openSync, readSync } from "node:fs";
+import { formatObjectPath } from "../composefs/layer-entry.ts";
 import { AgentError } from "../errors.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
 
-/** In memory when small, else in a file of ours, an object or one to become one. */
-export type FileContent = { inline: Buffer } | { path: string; verity: string };
+/** In memory when small; else an object, or a staged file to become one. */
+export type FileContent = { inline: Buffer } | { verity: string; stagedPath?: string };
 
 export class ContentReader {
+  readonly #objectsDir: string;
   readonly #buffer = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
+
+  constructor(objectsDir: string) {
+    this.#objectsDir = objectsDir;
+  }
 
   /** Pieces are good until the next. What a damaged file has too much or too little is the caller's to see. */
   *read(content: FileContent): Generator<Buffer> {
@@ -17,7 +23,7 @@ export class ContentReader {
       yield content.inline;
       return;
     }
-    const fd = openContent(content.path);
+    const fd = this.#open(content);
     try {
       for (;;) {
         const bytesRead = readSync(fd, this.#buffer);
@@ -28,15 +34,27 @@ export class ContentReader {
       closeSync(fd);
     }
   }
-}
 
-function openContent(path: string): number {
-  try {
-    return openSync(path, "r");
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
-    throw new AgentError("STORE_OBJECT_LOST", `Cannot read object "${path}": it is not there any more`, {
-      cause,
-    });
+  /** A part of it, as far as it is there. */
+  readAt(content: FileContent, offset: number, sizeBytes: number): Buffer {
+    if ("inline" in content) return content.inline.subarray(offset, offset + sizeBytes);
+    const bytes = Buffer.allocUnsafe(sizeBytes);
+    const fd = this.#open(content);
+    try {
+      return bytes.subarray(0, readSync(fd, bytes, 0, sizeBytes, offset));
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  #open({ verity, stagedPath }: { verity: string; stagedPath?: string }): number {
+    try {
+      return openSync(stagedPath ?? `${this.#objectsDir}/${formatObjectPath(verity)}`, "r");
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
+      throw new AgentError("STORE_OBJECT_LOST", `Cannot read object "${verity}": it is not there any more`, {
+        cause,
+      });
+    }
   }
 }

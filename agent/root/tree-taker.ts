@@ -7,6 +7,7 @@ import { decodeLayerTree, type LayerTree, listTreeObjects } from "../composefs/l
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { pullInParts } from "./chunked-pull.ts";
 import type { LayerSource, RootLayer, UnpackOptions } from "./root-driver.ts";
+import { copyTable, locateTable } from "./table-copy.ts";
 import type { UnpackResult } from "./unpack-job.ts";
 import type { UnpackPool } from "./unpack-pool.ts";
 
@@ -84,7 +85,12 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
       ...(diffId !== undefined && { diffId }),
       ...(sizeBytes !== undefined && { sizeBytes }),
     } as const;
-    return pool.unpack(job, source, options);
+    const open = async () => {
+      const chunks = await source.open();
+      const table = source.parts && locateTable(source.parts);
+      return table ? copyTable(chunks, table, store) : chunks;
+    };
+    return pool.unpack(job, { open }, options);
   };
 
   return async (source, options) =>

@@ -51,10 +51,20 @@ export interface RebuildJob {
 export type RebuildQuestion =
   /** Which of these sha256 digests, 32 bytes each, are here? */
   | { kind: "have"; digests: Uint8Array }
+  /** Where else may there be chunks of files that are not? */
+  | { kind: "tables" }
   /** Send the ranges, please; nothing will be asked for where the choice is to take the whole. */
   | { kind: "fetch"; plan: RebuildPlan };
 
-export interface RebuildAnswer {
+export interface RebuildAnswers {
+  have: KnownFiles;
+  /** Tables of contents of other archives, compressed. */
+  tables: Uint8Array[];
+  fetch: undefined;
+}
+export type RebuildAnswer = RebuildAnswers[keyof RebuildAnswers];
+
+export interface KnownFiles {
   /** fs-verity digests in the order of the question, 32 zeros where there is none. */
   verities: Uint8Array;
   /** By index of the question. */
@@ -100,7 +110,7 @@ export type WorkerJob = UnpackJob | RebuildJob;
 
 export type ToWorker =
   | { type: "start"; job: WorkerJob }
-  | { type: "answer"; answer: RebuildAnswer | undefined }
+  | { type: "answer"; answer: RebuildAnswer }
   | { type: "chunk"; bytes: Uint8Array<ArrayBuffer>; length: number }
   | { type: "end" }
   | { type: "cancel" };

@@ -19,7 +19,7 @@ import {
 
 export interface WorkOptions extends UnpackOptions {
   /** Answers what the job asks for while it is done. */
-  onAsk?: (question: RebuildQuestion) => Promise<RebuildAnswer | undefined>;
+  onAsk?: (question: RebuildQuestion) => Promise<RebuildAnswer>;
 }
 
 export interface UnpackPool {

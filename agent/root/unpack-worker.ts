@@ -7,7 +7,7 @@ import { rebuildArchive } from "./chunked-rebuild.ts";
 import { type UnpackCounts, unpackArchive } from "./unpack-archive.ts";
 import {
   type FromWorker,
-  type RebuildAnswer,
+  type RebuildAnswers,
   type RebuildQuestion,
   type ToWorker,
   toErrorRecord,
@@ -25,7 +25,7 @@ class Inbox implements AsyncIterable<Buffer> {
   readonly #waiting: Chunk[] = [];
   #inUse: Chunk | undefined;
   #wake: (() => void) | undefined;
-  #takeAnswer: ((answer: RebuildAnswer | undefined) => void) | undefined;
+  #takeAnswer: ((answer: never) => void) | undefined;
   #refuseAnswer: ((error: Error) => void) | undefined;
   #state: "open" | "ended" | "cancelled" = "open";
 
@@ -34,7 +34,7 @@ class Inbox implements AsyncIterable<Buffer> {
   }
 
   accept(message: Exclude<ToWorker, { type: "start" }>): void {
-    if (message.type === "answer") this.#takeAnswer?.(message.answer);
+    if (message.type === "answer") this.#takeAnswer?.(message.answer as never);
     else if (message.type === "chunk") this.#waiting.push(message);
     else this.#state = message.type === "end" ? "ended" : "cancelled";
     this.#wake?.();
@@ -42,7 +42,9 @@ class Inbox implements AsyncIterable<Buffer> {
   }
 
   /** The main thread's answer; one question at a time. */
-  ask(question: RebuildQuestion): Promise<RebuildAnswer | undefined> {
+  ask<Kind extends RebuildQuestion["kind"]>(
+    question: RebuildQuestion & { kind: Kind },
+  ): Promise<RebuildAnswers[Kind]> {
     send({ type: "ask", question });
     return new Promise((resolve, reject) => {
       this.#takeAnswer = resolve;

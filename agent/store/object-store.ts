@@ -23,7 +23,7 @@ import { putRecord, readRecordIfExists } from "./records.ts";
 import { canSeal, sealAll } from "./seal.ts";
 import { openSmallContents } from "./small-contents.ts";
 import { pathOfObject, type StorePlace } from "./store-place.ts";
-import { dropOldTables } from "./tables.ts";
+import { dropOldTables, listTables } from "./tables.ts";
 import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
 
 export interface CheckResult {
@@ -146,6 +146,7 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
       putRecord(place, place.tables, id, content);
       dropOldTables(place);
     },
+    listTables: (prefix) => listTables(place, prefix),
     readTableIfExists: (id) => readRecordIfExists(place, place.tables, id),
     async putImage(content) {
       const verity = computeFsVerityDigest(content).toString("hex");

@@ -8,15 +8,22 @@ import { dropRecord } from "./records.ts";
 import type { StorePlace } from "./store-place.ts";
 
 export function dropOldTables(place: StorePlace, maxBytes: number = TABLES_MAX_BYTES): void {
-  const tables = readdirSync(place.tables).map((name) => {
-    const path = join(place.tables, name);
-    const { size, mtimeMs } = statSync(path);
-    return { path, size, mtimeMs };
-  });
-  tables.sort((left, right) => right.mtimeMs - left.mtimeMs);
+  const tables = listTables(place, "").sort((left, right) => right.writtenMs - left.writtenMs);
   let keptBytes = 0;
-  for (const { path, size } of tables) {
-    keptBytes += size;
-    if (keptBytes > maxBytes) dropRecord(path);
+  for (const { id, sizeBytes } of tables) {
+    keptBytes += sizeBytes;
+    if (keptBytes > maxBytes) dropRecord(join(place.tables, id));
   }
+}
+
+export function listTables(
+  place: StorePlace,
+  prefix: string,
+): { id: string; sizeBytes: number; writtenMs: number }[] {
+  return readdirSync(place.tables)
+    .filter((id) => id.startsWith(prefix))
+    .map((id) => {
+      const { size, mtimeMs } = statSync(join(place.tables, id));
+      return { id, sizeBytes: size, writtenMs: mtimeMs };
+    });
 }

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
-import { readdirSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { encodeLayerTree } from "../../../agent/composefs/layer-tree.ts";
 import type { HttpClient } from "../../../agent/net/http-message.ts";
+import type { LayerSource } from "../../../agent/root/root-driver.ts";
 import { pathOfObject } from "../../../agent/store/store-place.ts";
 import { type MisbehavingServer, startServer } from "../../servers/misbehaving-server.ts";
 import { type RangeManners, serveRanges } from "../../servers/range-server.ts";
@@ -175,6 +176,39 @@ describe("reuses", () => {
     expect(reused[1]).toBe(two.blob.length);
     expect(bytesIn).toBe(two.blob.length - reused[0]!);
     expect(bytesIn).toBeLessThan(40_000);
+  });
+
+  it("chunks of a file that changed, from the layer's last version taken whole or in parts, and from a renamed file", async () => {
+    const large = noise("large", 2_000_000);
+    const change = (at: number) => {
+      const changed = Buffer.from(large);
+      changed[at]! ^= 1;
+      return changed;
+    };
+    const layerOf = async (name: string, content: Buffer) => {
+      const layer = await packTar(buildTar([...makeMembers("one"), { path: name, content }]));
+      return layerAt((await serve(layer.blob)).origin, http, layer);
+    };
+    const fetched: number[] = [];
+    const takeCounting = async (source: LayerSource) => {
+      let bytes = 0;
+      const { tree } = await test.take(source, { onProgress: ({ bytesIn }) => (bytes = bytesIn) });
+      fetched.push(bytes);
+      return tree;
+    };
+    await takeCounting(await layerOf("a", large));
+    await takeCounting(await layerOf("a", change(700_000)));
+    const tree = await takeCounting(await layerOf("b", change(1_500_000)));
+    expect(fetched[0]).toBeGreaterThan(2_000_000);
+    for (const bytes of fetched.slice(1)) expect(bytes).toBeLessThan(400_000);
+    expect(test.lines.slice(1)).toEqual([
+      expect.stringMatching(/1 of 204 files/),
+      expect.stringMatching(/1 of 204 files/),
+    ]);
+    const content = tree.at(-1)!.content as { verity: string };
+    expect(
+      readFileSync(join(test.store.objectsDir, pathOfObject(content.verity))).equals(change(1_500_000)),
+    ).toBe(true);
   });
 
   it("tables that are here: a damaged object is fetched again and nothing else", async () => {
