@@ -18,6 +18,15 @@ const COMMA = 0x2c;
 /** How many brackets are open where an element of a list of the top object stands. */
 const ELEMENT_DEPTH = 2;
 
+/**
+ * Between two elements as the writers make them. A quote in a string is escaped or ends it, and then no letter follows:
+ * so this stands in no string. Should it stand deeper than the list's elements, what is cut there is no JSON.
+ */
+const BOUNDARY = '},{"type":';
+const BATCH_BYTES = 256 * 1024;
+const OPEN = Buffer.from("[");
+const CLOSE = Buffer.from("]");
+
 export class JsonEntriesReader {
   readonly #listStart: RegExp;
   readonly #onElement: (element: unknown) => void;
@@ -31,6 +40,10 @@ export class JsonEntriesReader {
   #element: Buffer[] = [];
   #collectedBytes = 0;
   #elementCount = 0;
+  /** While elements are parsed many at a time: what is left of the last batch, and what came since. */
+  #takesBatches = false;
+  #batch: Buffer[] = [];
+  #batchBytes = 0;
 
   constructor(listKey: string, onElement: (element: unknown) => void) {
     this.#listStart = new RegExp(`"${listKey}"\\s*:\\s*\\[$`);
@@ -39,6 +52,40 @@ export class JsonEntriesReader {
 
   /** Throws CHUNKED_BAD_TOC. */
   push(chunk: Buffer): void {
+    if (!this.#takesBatches) {
+      this.#scan(chunk);
+      return;
+    }
+    this.#batch.push(Buffer.from(chunk));
+    this.#batchBytes += chunk.length;
+    if (this.#batchBytes >= BATCH_BYTES) this.#parseBatch();
+  }
+
+  /** As many elements as are whole, in one go: a call of the parser for each of them costs several times as much. */
+  #parseBatch(): void {
+    const bytes = Buffer.concat(this.#batch);
+    const end = bytes.lastIndexOf(BOUNDARY);
+    // Written in another way, or far too long: byte by byte then.
+    if (end < 0) {
+      this.#leaveBatches(bytes);
+      return;
+    }
+    const rest = bytes.subarray(end + 2);
+    this.#batch = [rest];
+    this.#batchBytes = rest.length;
+    const elements = parseJson([OPEN, bytes.subarray(0, end + 1), CLOSE]) as unknown[];
+    this.#elementCount += elements.length;
+    for (const element of elements) this.#onElement(element);
+  }
+
+  #leaveBatches(bytes: Buffer): void {
+    this.#takesBatches = false;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    this.#scan(bytes);
+  }
+
+  #scan(chunk: Buffer): void {
     let start = 0;
     for (let index = 0; index < chunk.length; index++) {
       const byte = chunk[index]!;
@@ -53,7 +100,11 @@ export class JsonEntriesReader {
         if (this.#depth !== ELEMENT_DEPTH || this.#inList || byte === OPEN_BRACE) continue;
         this.#collect(chunk.subarray(start, index + 1));
         start = index + 1;
-        this.#enterList();
+        if (this.#enterList()) {
+          this.#takesBatches = true;
+          this.push(chunk.subarray(start));
+          return;
+        }
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
         this.#depth--;
         if (!this.#inList || this.#depth >= ELEMENT_DEPTH) continue;
@@ -72,16 +123,19 @@ export class JsonEntriesReader {
 
   /** The object around the list, which stands empty in it. Throws CHUNKED_BAD_TOC. */
   finish(): unknown {
+    if (this.#takesBatches) this.#parseBatch();
+    if (this.#takesBatches) this.#leaveBatches(Buffer.concat(this.#batch));
     if (this.#depth !== 0 || this.#inString) throw badJson("it is cut, or its brackets do not match");
     return parseJson(this.#frame);
   }
 
-  #enterList(): void {
-    if (!this.#listStart.test(Buffer.concat(this.#frame).toString("latin1"))) return;
+  #enterList(): boolean {
+    if (!this.#listStart.test(Buffer.concat(this.#frame).toString("latin1"))) return false;
     if (this.#hadList) throw badJson("it has its list of entries twice");
     this.#hadList = true;
     this.#inList = true;
     this.#collectedBytes = 0;
+    return true;
   }
 
   #collect(bytes: Buffer): void {

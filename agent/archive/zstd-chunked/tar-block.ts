@@ -165,12 +165,24 @@ function readStarTimes(block: Buffer): { access: number; change: number } {
 /** Octal digits amid spaces and NULs, or GNU's base 256, two's complement. */
 function parseNumber(field: Buffer): number {
   if ((field[0]! & 0x80) !== 0) return parseBase256(field);
-  const text = field.toString("latin1").replace(/^[ \0]+|[ \0]+$/g, "");
-  if (text === "") return 0;
-  const digits = cutAtNul(text);
-  if (!/^[0-7]+$/.test(digits)) throw corruptTar("a number in a header block is not octal");
-  return Number.parseInt(digits, 8);
+  let start = 0;
+  while (start < field.length && isPadding(field[start]!)) start++;
+  let value = 0;
+  let end = start;
+  for (; end < field.length && field[end] !== 0; end++) {
+    const digit = field[end]! - DIGIT_ZERO;
+    if (digit < 0 || digit > 7) break;
+    value = value * 8 + digit;
+  }
+  // What follows a NUL does not count; spaces may only end the field.
+  for (; end < field.length && field[end] !== 0; end++)
+    if (field[end] !== SPACE) throw corruptTar("a number in a header block is not octal");
+  return value;
 }
+
+const SPACE = 0x20;
+const DIGIT_ZERO = 0x30;
+const isPadding = (byte: number): boolean => byte === SPACE || byte === 0;
 
 function parseBase256(field: Buffer): number {
   const isNegative = (field[0]! & 0x40) !== 0;
