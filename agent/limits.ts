@@ -138,9 +138,6 @@ export const XZ_MAX_MEMORY_BYTES = 256 * MiB;
 /** One buffer on its way to a worker thread, and how many of them a stream has: its whole memory on the way. */
 export const UNPACK_BUFFER_BYTES = MiB;
 export const UNPACK_BUFFERS = 4;
-/** Contents on their way to the thread that writes objects, and how many batches are on the way at once. */
-export const OBJECT_BATCH_BYTES = 512 * KiB;
-export const OBJECT_BATCHES = 4;
 /** More workers than cores gain nothing; each holds about 15 MB and a decompression window. */
 export const UNPACK_WORKERS_MAX = 3;
 /** An idle worker holds memory that the test may need. */
