@@ -4,7 +4,7 @@
  */
 import type { AgentError } from "../errors.ts";
 import { formatImageReference } from "../oci/reference.ts";
-import type { AnyJob, CacheChoice, Dialect, Root } from "./job.ts";
+import type { AnyJob, CacheChoice, Dialect, ResultsPlace, Root } from "./job.ts";
 import { formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
 import type { ReadLine } from "./read-job.ts";
 import { hideEnvironment, hideSecrets } from "./redact.ts";
@@ -60,7 +60,7 @@ function describeJob(job: AnyJob) {
       mayFormat: job.cache.mayFormat,
       quota: "bytes" in job.cache.quota ? job.cache.quota.bytes : `${job.cache.quota.percent}%`,
     },
-    results: job.results ? { s3: `s3://${job.results.s3.bucket}/${job.results.s3.prefix}` } : null,
+    results: job.results ? describePlace(job.results.to) : null,
     s3: job.s3 ? { url: hideSecrets(job.s3.url), region: job.s3.region } : null,
     insecureHosts: job.insecureHosts,
     limits: { timeoutMs: job.limits.timeoutMs ?? null },
@@ -77,6 +77,16 @@ function describeRoot(root: Root) {
       driver: root.driver,
       composefsDigest: root.composefsDigest ?? null,
     };
+  if ("archives" in root)
+    return {
+      archives: root.archives.map(({ url, sha256, tableSha256 }) => ({
+        url: hideSecrets(url),
+        sha256: sha256 ?? null,
+        tableSha256: tableSha256 ?? null,
+      })),
+      driver: root.driver,
+    };
+  if ("directory" in root) return { directory: root.directory };
   const { server, path, version, options, isWritable } = root.nfs;
   return {
     nfs: {
@@ -87,6 +97,13 @@ function describeRoot(root: Root) {
       writable: isWritable,
     },
   };
+}
+
+function describePlace(place: ResultsPlace) {
+  if ("s3" in place) return { s3: `s3://${place.s3.bucket}/${place.s3.prefix}` };
+  if ("put" in place) return { put: hideSecrets(place.put) };
+  const { server, path, version, options } = place.nfs;
+  return { nfs: { server, path, version: version ?? null, options } };
 }
 
 function describeStep(step: Step, rootImage: string | null) {

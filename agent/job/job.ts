@@ -17,10 +17,15 @@ export interface ImageReference {
   digest?: string;
 }
 
+/**
+ * Where bytes come from, as a URL: `https://…`, `http://…`, `s3://BUCKET/KEY` of the job's S3 service,
+ * `nfs://SERVER/EXPORT/FILE`, or `file:///PATH` of what an initrd archive brought along.
+ */
+export type Source = string;
+
 /** An archive that is unpacked into the root before the test. */
 export interface Artifact {
-  /** `http(s)://…`, or `s3://BUCKET/KEY` of the job's S3 service. */
-  url: string;
+  url: Source;
   /** Absolute path in the root that the archive's members are placed under. */
   to: string;
   /** Lower-case hex of the archive's bytes as served. */
@@ -39,6 +44,27 @@ export interface S3Location {
   bucket: string;
   /** Key prefix without leading or trailing slash; may be empty. */
   prefix: string;
+}
+
+/** An export of an NFS server, as the mount of it takes it. */
+export interface NfsExport {
+  server: string;
+  /** Absolute. */
+  path: string;
+  /** As in `vers=`: 3, 4, 4.2. */
+  version?: string;
+  /** Further mount options, as given. */
+  options: string[];
+}
+
+/** Where the results go; `put` is a prefix of URLs: each file is PUT at `PREFIX/NAME`. */
+export type ResultsPlace = { s3: S3Location } | { put: string } | { nfs: NfsExport };
+
+/** A registry, and the URL that is asked in its place first. */
+export interface RegistryMirror {
+  /** `host` or `host:port`. */
+  registry: string;
+  url: string;
 }
 
 /** Where the store lies: in RAM, on the device labelled for us, or on one that the job names. */
@@ -61,7 +87,7 @@ export type OnExit = "poweroff" | "reboot" | "halt";
 export type Dialect = "dut" | "b2c" | "nfsroot";
 
 /** The file tree that steps without an image of their own run in. */
-export type Root = ImageRoot | NfsRoot;
+export type Root = ImageRoot | NfsRoot | ArchiveRoot | InitrdRoot;
 
 export interface ImageRoot {
   image: ImageReference;
@@ -85,6 +111,27 @@ export interface NfsRoot {
   };
 }
 
+/** Archives stacked from the first up, as layers of an image are. */
+export interface ArchiveRoot {
+  /** At least one. */
+  archives: RootArchive[];
+  driver: RootDriverChoice;
+}
+
+export interface RootArchive {
+  url: Source;
+  /** Lower-case hex of the archive's bytes as served. */
+  sha256?: string;
+  /** Lower-case hex, the sha256 of a zstd:chunked archive's table of contents. */
+  tableSha256?: string;
+}
+
+/** A tree that an initrd archive brought along, in RAM already. */
+export interface InitrdRoot {
+  /** Absolute path in the initrd. */
+  directory: string;
+}
+
 /** What the phases run today has an image as its root; `AnyJob` is what the dialects can say. */
 export interface Job<SomeRoot extends Root | undefined = ImageRoot> {
   dialect: Dialect;
@@ -100,14 +147,20 @@ export interface Job<SomeRoot extends Root | undefined = ImageRoot> {
   cache: { choice: CacheChoice; mayFormat: boolean; quota: CacheQuota };
   /** Name of the file system that the store lies on, in place of a device. */
   cacheFileSystem?: string;
-  results?: { s3: S3Location };
+  results?: { to: ResultsPlace };
   s3?: S3Endpoint;
+  /** Tried in this order; the registry itself is the last resort. */
+  mirrors?: RegistryMirror[];
   /** `host` or `host:port` that may be reached over plain HTTP or with an unknown certificate. */
   insecureHosts: string[];
   limits: { timeoutMs?: number };
   onExit: OnExit;
   /** The kernel's own `ip=` value, untouched; absent means DHCP on every wired interface. */
   ip?: string;
+  /** The main step is an interactive shell on the console, for whoever types there. */
+  shell?: boolean;
+  /** Everything the console shows goes there by TCP as well. */
+  logTo?: { host: string; port: number };
   machine?: MachineSettings;
 }
 

@@ -21,6 +21,8 @@ export interface MachineSettings {
   proxies?: Readonly<Record<string, string>>;
   /** Where more arguments are fetched from. */
   extraArgumentsUrl?: string;
+  /** Where the job file is fetched from; its digest in lower-case hex. */
+  jobFileUrl?: { url: string; sha256?: string };
   end?: EndSettings;
 }
 

@@ -89,7 +89,7 @@ export const OPTIONS: readonly Option[] = [
     help: "Where /results of the container goes, with the full log and the verdict",
     example: "dut.results=s3://results/job-42",
     read: (value, draft) => {
-      draft.results = { s3: parseS3Location(value) };
+      draft.results = { to: { s3: parseS3Location(value) } };
     },
   },
   {

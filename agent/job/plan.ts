@@ -3,7 +3,7 @@
  * Nothing secret is in the words.
  */
 import { formatImageReference } from "../oci/reference.ts";
-import type { AnyJob, CacheChoice, Root } from "./job.ts";
+import type { AnyJob, CacheChoice, ResultsPlace, Root } from "./job.ts";
 import { hideSecrets } from "./redact.ts";
 import { quoteShellWord } from "./shell-words.ts";
 import type { Step, StepImage } from "./step.ts";
@@ -92,6 +92,7 @@ function describeRoot(root: Root): string {
     const how = root.nfs.isWritable ? "read-write" : "read-only under an overlay";
     return `mount ${server}:${path} by NFS${version ? ` ${version}` : ""}, ${how}`;
   }
+  if ("directory" in root) return `take ${root.directory} of the initrd as the root`;
   return `mount the root${root.driver === "auto" ? "" : ` by ${root.driver}`}`;
 }
 
@@ -140,13 +141,18 @@ export function formatStepImage(image: StepImage): string {
 
 function planUpload({ results, volumes = [] }: AnyJob): string[] {
   return [
-    ...(results ? [`put the results to s3://${results.s3.bucket}/${results.s3.prefix}`] : []),
+    ...(results ? [`put the results to ${formatPlace(results.to)}`] : []),
     ...volumes
       .filter(({ push }) =>
         push?.on.some((condition) => condition === "pipeline_end" || condition === "changes"),
       )
       .map(({ name }) => `push volume ${name} to the last byte`),
   ];
+}
+
+function formatPlace(place: ResultsPlace): string {
+  if ("s3" in place) return `s3://${place.s3.bucket}/${place.s3.prefix}`;
+  return "put" in place ? hideSecrets(place.put) : `${place.nfs.server}:${place.nfs.path} by NFS`;
 }
 
 function planEnd({ onExit, machine }: AnyJob): string[] {

@@ -42,6 +42,7 @@ function formatShellLine(job: AnyJob, step: Step): string | undefined {
   }
   if (!job.root) return undefined;
   if ("nfs" in job.root) return formatNfsShell(job.root, flags);
+  if (!("image" in job.root)) return undefined;
   return formatImageShell(formatImageReference(job.root.image), flags, job);
 }
 

@@ -23,6 +23,8 @@ export interface Step {
   volumes?: Mount[];
   workdir?: string;
   container?: ContainerSettings;
+  /** `argv` is the root's own init: the container is a machine of its own, which ends when that does. */
+  isInit?: boolean;
   /** What is wrong with this step alone: it fails when its turn comes, the job goes on as it does after any failure. */
   error?: AgentError;
   /** As it was written, for dialects that know some words only when the step's turn comes. */

@@ -59,7 +59,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   };
 
   await settle(runner, runJob());
-  const to = job?.results?.s3;
+  const to = job?.results && "s3" in job.results.to ? job.results.to.s3 : undefined;
   const uploader = adapters?.s3 && { ...adapters, s3: adapters.s3 };
   if (!to || !uploader) runner.skip("upload");
   else {

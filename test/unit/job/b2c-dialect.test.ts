@@ -146,7 +146,7 @@ describe("options", () => {
     ["b2c.reboot_cmd=reboot", { machine: { end: { rebootCommand: "reboot" } } }],
     [
       "dut.s3=http://s dut.insecure=s dut.results=s3://bucket/x",
-      { results: { s3: { bucket: "bucket", prefix: "x" } } },
+      { results: { to: { s3: { bucket: "bucket", prefix: "x" } } } },
     ],
     ["b2c.minio=gw,http://10.0.0.1:9000,a,b", { insecureHosts: ["10.0.0.1:9000"] }],
   ])("%s", (line, expected) => {

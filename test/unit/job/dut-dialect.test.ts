@@ -44,7 +44,7 @@ describe("a job", () => {
           argv: ["/bin/sh", "-c", "cd /opt; ./go --fast"],
         },
       ],
-      results: { s3: { bucket: "results", prefix: "job/42" } },
+      results: { to: { s3: { bucket: "results", prefix: "job/42" } } },
       s3: { url: "https://s3.farm:9000", region: "eu" },
       insecureHosts: ["a.farm", "10.0.0.1:80", "b.farm"],
       limits: { timeoutMs: 5_400_000 },
