@@ -38,6 +38,10 @@ function tellWhySkipped(name: string): string | undefined {
   return undefined;
 }
 
+export function isInterface(name: string): boolean {
+  return existsSync(join(CLASS_NET, name));
+}
+
 /** Whether there is a link; false as well while the interface is down. */
 export function hasCarrier(name: string): boolean {
   try {

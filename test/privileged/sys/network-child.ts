@@ -4,17 +4,24 @@
  */
 import { once } from "node:events";
 import { AgentError } from "../../../agent/errors.ts";
+import type { InterfaceSettings } from "../../../agent/job/machine-settings.ts";
 import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../../../agent/sys/network.ts";
 import { queryTime } from "../../../agent/sys/ntp-query.ts";
+import { type StaticNetworkOptions, setUpInterfaces } from "../../../agent/sys/static-interfaces.ts";
 
 const say = (record: object) => process.stdout.write(`${JSON.stringify(record)}\n`);
 const text = (line: string) => say({ log: line });
-const { askTime, ...options } = JSON.parse(process.argv[2]!) as Omit<NetworkOptions, "log"> & {
+const { askTime, interfaces, ...wishes } = JSON.parse(process.argv[2]!) as Omit<
+  NetworkOptions & StaticNetworkOptions,
+  "log"
+> & {
   askTime?: boolean;
+  interfaces?: InterfaceSettings[];
 };
+const options = { ...wishes, log: { debug: text, info: text, warn: text } };
 let state: NetworkState | undefined;
 try {
-  state = await bringUpNetwork({ ...options, log: { debug: text, info: text, warn: text } });
+  state = await (interfaces ? setUpInterfaces(interfaces, options) : bringUpNetwork(options));
   const { stop: _, ...plain } = state;
   say({ state: plain });
   if (askTime) say({ time: await queryTime(state.ntpServers) });

@@ -9,8 +9,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { NetworkOptions, NetworkState } from "../../../agent/sys/network.ts";
+import type { InterfaceSettings } from "../../../agent/job/machine-settings.ts";
+import type { NetworkState } from "../../../agent/sys/network.ts";
 import type { NtpResult } from "../../../agent/sys/ntp-query.ts";
+import type { StaticNetworkOptions } from "../../../agent/sys/static-interfaces.ts";
 import { createNamespacePair, type NamespacePair } from "../../servers/network-namespace.ts";
 
 interface Answer {
@@ -42,7 +44,11 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-type Wishes = Partial<Omit<NetworkOptions, "log">> & { askTime?: boolean };
+type Wishes = Partial<Omit<StaticNetworkOptions, "log">> & {
+  ip?: string;
+  askTime?: boolean;
+  interfaces?: InterfaceSettings[];
+};
 
 /** Starts the agent's part; `next` waits for its next state, time or error, `logs` holds what it logged so far. */
 function startAgent(wishes: Wishes = {}) {
@@ -203,6 +209,96 @@ describe("ip=", () => {
 
   test("off leaves everything alone", async () => {
     expect((await startAgent({ ip: "off" }).next()).state?.interfaces).toEqual([]);
+  });
+});
+
+const PLAIN: InterfaceSettings = {
+  name: "dut0",
+  asksDhcp: false,
+  addresses: [],
+  routes: [],
+  nameservers: [],
+  forwards: false,
+};
+
+describe("interfaces by hand", () => {
+  test("addresses, a gateway, routes, name servers, forwarding", async () => {
+    pair.farm.ip("link set farm0 up");
+    const forwardPath = join(directory, "ip_forward");
+    const interfaces = [
+      {
+        ...PLAIN,
+        addresses: ["10.9.0.7/24", "fd00:9::7/64"],
+        gateway: "10.9.0.1",
+        routes: [
+          { to: "10.77.0.0/16", via: "10.9.0.9" },
+          { to: "fd00:77::/32", via: "fd00:9::1" },
+        ],
+        nameservers: ["10.9.0.3", "10.9.0.4"],
+        forwards: true,
+      },
+    ];
+    const agent = startAgent({ interfaces, forwardPath });
+    expect((await agent.next()).state).toEqual({
+      interfaces: [
+        { name: "dut0", address: "10.9.0.7", prefixLength: 24, method: "static" },
+        { name: "dut0", address: "fd00:9::7", prefixLength: 64, method: "static" },
+      ],
+      nameservers: ["10.9.0.3", "10.9.0.4"],
+      ntpServers: [],
+      searchDomains: [],
+    });
+    expect(readRoutes()).toContain("default via 10.9.0.1 dev dut0");
+    expect(readRoutes()).toContain("10.77.0.0/16 via 10.9.0.9 dev dut0");
+    expect(readFileSync(forwardPath, "utf8")).toBe("1\n");
+    expect(readFileSync(join(directory, "resolv.conf"), "utf8")).toBe(
+      "nameserver 10.9.0.3\nnameserver 10.9.0.4\n",
+    );
+  });
+
+  test("DHCP on one, a fixed address on the other", async () => {
+    pair.addCable("other0", "dut1");
+    pair.farm.ip("link set farm0 up");
+    startDhcpServer();
+    const interfaces = [
+      { ...PLAIN, asksDhcp: true, nameservers: ["10.9.0.8"] },
+      { ...PLAIN, name: "dut1", addresses: ["192.168.9.1/24"] },
+    ];
+    const agent = startAgent({ interfaces });
+    expect((await agent.next()).state).toMatchObject({
+      interfaces: [
+        { name: "dut0", method: "dhcp" },
+        { name: "dut1", address: "192.168.9.1", method: "static" },
+      ],
+      nameservers: ["10.9.0.8", "10.9.0.1"],
+    });
+    expect(agent.logs.join("\n")).toContain("dut1: has no link");
+  });
+
+  test("one that appears late", async () => {
+    pair.dut.ip("link del dut0");
+    const answer = startAgent({
+      interfaces: [{ ...PLAIN, name: "usb0", addresses: ["10.9.0.7/24"] }],
+    }).next();
+    await sleep(1000);
+    pair.addCable("farm0", "usb0");
+    pair.farm.ip("link set farm0 up");
+    expect((await answer).state?.interfaces).toMatchObject([{ name: "usb0" }]);
+  });
+
+  test.each([
+    { name: "no such interface", wish: { name: "eth7" }, code: "NETWORK_NO_INTERFACE" },
+    { name: "no link", wish: { addresses: ["10.9.0.7/24"] }, code: "NETWORK_NO_CARRIER" },
+    {
+      name: "a gateway nobody can reach",
+      wish: { addresses: ["10.9.0.7/24"], gateway: "172.16.0.1" },
+      code: "NETWORK_FAILED",
+    },
+    { name: "an address that is none", wish: { addresses: ["10.9.0.777/24"] }, code: "NETWORK_FAILED" },
+  ])("$name", async ({ wish, code }) => {
+    expect(await startAgent({ waitMs: 1000, interfaces: [{ ...PLAIN, ...wish }] }).next()).toEqual({
+      error: code,
+    });
   });
 });
 
