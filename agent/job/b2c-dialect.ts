@@ -5,6 +5,7 @@
 import { AgentError } from "../errors.ts";
 import { readB2cContainer, showPipelineVariable } from "./b2c-container.ts";
 import { B2C_OPTIONS, B2C_RUMOURS, type B2cDraft, type B2cOption, findB2cOption } from "./b2c-options.ts";
+import type { ReadingRules } from "./b2c-sub-parameters.ts";
 import { type B2cParameter, parseB2cLine, splitEchoedValue } from "./b2c-words.ts";
 import {
   createDraft,
@@ -78,6 +79,9 @@ export function readB2cDialect(line: string, options: B2cOptions = {}): ReadAnyJ
   return { job: finishDraft(draft), errors, warnings };
 }
 
+/** For readers that have nothing to warn of. */
+const LENIENT: ReadingRules = { warn: () => {}, isStrict: false };
+
 interface Sink {
   errors: AgentError[];
   warnings: string[];
@@ -92,7 +96,7 @@ function readParameter(
 ): void {
   if (option.form === undefined) {
     // The original compares the whole word.
-    if (value === undefined) option.read?.("", draft, () => {});
+    if (value === undefined) option.read?.("", draft, LENIENT);
     else warnings.push(`${name} takes no value: "${showValue(`${name}=${value}`)}" is ignored`);
     return;
   }
@@ -112,7 +116,10 @@ function readParameter(
       continue;
     }
     try {
-      option.read?.(piece, draft, (warning) => warnings.push(`${name}: ${warning}`));
+      option.read?.(piece, draft, {
+        warn: (warning) => warnings.push(`${name}: ${warning}`),
+        isStrict: false,
+      });
     } catch (error) {
       const shown = name === "b2c.minio" ? piece.split(",", 1)[0]! : showValue(piece);
       errors.push(

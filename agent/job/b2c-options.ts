@@ -2,24 +2,27 @@
  * The table of boot2container's options under their old and new names: one entry an option, as in options.ts for ours.
  * Those that repeat go through splitEchoedValue first; of the others the last one counts.
  */
-import { showPipelineVariable } from "./b2c-container.ts";
-import type { Warn } from "./b2c-sub-parameters.ts";
-import {
-  parseB2cCache,
-  parseB2cFileSystem,
-  parseB2cInterface,
-  parseB2cNbd,
-  parseB2cProxy,
-  parseB2cStorage,
-  parseB2cSwap,
-  parseWholeNumber,
-} from "./b2c-values.ts";
-import { parseB2cMinio, parseB2cVolume } from "./b2c-volume.ts";
-import { parseEndCommands } from "./end-command.ts";
+import type { ReadingRules } from "./b2c-sub-parameters.ts";
+import { parseB2cCache, parseB2cStorage, parseWholeNumber } from "./b2c-values.ts";
 import type { AnyJob } from "./job.ts";
 import type { EndSettings, MachineSettings } from "./machine-settings.ts";
-import { explainValueError, parseText, parseUrl, ValueError } from "./option-values.ts";
-import { showValue } from "./redact.ts";
+import { parseUrl } from "./option-values.ts";
+import {
+  readFileSystem,
+  readHostname,
+  readInterface,
+  readKeymap,
+  readModuleFiles,
+  readModules,
+  readNetworkBlockDevice,
+  readNtpPeer,
+  readPoweroffCommand,
+  readProxies,
+  readRebootCommand,
+  readS3Alias,
+  readSwap,
+  readVolume,
+} from "./setting-readers.ts";
 import type { StepKind } from "./step.ts";
 
 export interface B2cDraft extends AnyJob {
@@ -35,7 +38,7 @@ export interface B2cOption {
   /** What kind of step the value is; it is read by readB2cContainer. */
   step?: StepKind;
   /** The value is empty for an option that has no form. */
-  read?: (value: string, draft: B2cDraft, warn: Warn) => void;
+  read?: (value: string, draft: B2cDraft, rules: ReadingRules) => void;
 }
 
 /** Above a day nobody waits. */
@@ -51,22 +54,14 @@ export const B2C_OPTIONS: readonly B2cOption[] = [
       draft.stopsAtFailure = true;
     },
   },
-  {
-    names: ["b2c.volume"],
-    form: "NAME[,…]",
-    isRepeatable: true,
-    read: (value, draft, warn) => {
-      draft.volumes = [...(draft.volumes ?? []), parseB2cVolume(value, warn)];
-    },
-  },
+  { names: ["b2c.volume"], form: "NAME[,…]", isRepeatable: true, read: readVolume },
   {
     names: ["b2c.minio"],
     form: "ALIAS,URL,ACCESS_KEY,SECRET_KEY",
     isRepeatable: true,
-    read: (value, draft) => {
-      const alias = parseB2cMinio(value);
-      draft.s3Aliases = [...(draft.s3Aliases ?? []), alias];
-      allowPlainHttp(alias.url, draft);
+    read: (value, draft, rules) => {
+      readS3Alias(value, draft, rules);
+      allowPlainHttp(draft.s3Aliases!.at(-1)!.url, draft);
     },
   },
   {
@@ -85,80 +80,33 @@ export const B2C_OPTIONS: readonly B2cOption[] = [
     names: ["b2c.filesystem"],
     form: "NAME,src=…[,type=…][,opts=A|B]",
     isRepeatable: true,
-    read: (value, draft, warn) => {
-      draft.fileSystems = [...(draft.fileSystems ?? []), parseB2cFileSystem(value, warn)];
-    },
+    read: readFileSystem,
   },
-  {
-    names: ["b2c.swap"],
-    form: "SIZE|/dev/X[,swappiness=N]",
-    read: (value, { machine }, warn) => {
-      delete machine.swap;
-      const swap = parseB2cSwap(value, warn);
-      if (swap) machine.swap = swap;
-    },
-  },
+  { names: ["b2c.swap"], form: "SIZE|/dev/X[,swappiness=N]", read: readSwap },
   {
     names: ["b2c.nbd"],
     form: "/dev/nbdN,host=H[,port=P][,connections=N]",
     isRepeatable: true,
-    read: (value, { machine }, warn) => {
-      machine.networkBlockDevices = [...(machine.networkBlockDevices ?? []), parseB2cNbd(value, warn)];
-    },
+    read: readNetworkBlockDevice,
   },
   {
     names: ["b2c.storage"],
     form: "additionalimagestores=FILESYSTEM",
-    read: (value, { machine }, warn) => {
-      machine.imageStores = parseB2cStorage(value, warn);
+    read: (value, { machine }, rules) => {
+      machine.imageStores = parseB2cStorage(value, rules);
     },
   },
-  {
-    names: ["b2c.proxy"],
-    form: "https=URL",
-    read: (value, { machine }) => {
-      machine.proxies = parseB2cProxy(value);
-    },
-  },
+  { names: ["b2c.proxy"], form: "https=URL", read: readProxies },
   {
     names: ["b2c.iface"],
     form: "NAME[,dhcp][,address=IP/LENGTH][,…]",
     isRepeatable: true,
-    read: (value, { machine }, warn) => {
-      machine.interfaces = [...(machine.interfaces ?? []), parseB2cInterface(value, warn)];
-    },
+    read: readInterface,
   },
-  {
-    names: ["b2c.ntp_peer"],
-    form: "none|auto|HOST",
-    read: (value, { machine }) => {
-      if (!/^[\w.:[\]-]+$/.test(value)) throw new ValueError(`has "${showValue(value)}", which is no host`);
-      machine.ntp = value === "none" || value === "auto" ? value : { host: value };
-    },
-  },
-  {
-    names: ["b2c.hostname"],
-    form: "NAME",
-    read: (value, { machine }) => {
-      if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/.test(value)) throw new ValueError("is no name for a machine");
-      machine.hostname = value;
-    },
-  },
-  {
-    names: ["b2c.keymap"],
-    form: "NAME",
-    read: (value, { machine }) => {
-      if (!/^[\w.-]+$/.test(value)) throw new ValueError("is no name of a keymap");
-      machine.keymap = value;
-    },
-  },
-  {
-    names: ["b2c.insmods"],
-    form: "FILE,FILE",
-    read: (value, { machine }) => {
-      machine.moduleFiles = splitList(value);
-    },
-  },
+  { names: ["b2c.ntp_peer"], form: "none|auto|HOST", read: readNtpPeer },
+  { names: ["b2c.hostname"], form: "NAME", read: readHostname },
+  { names: ["b2c.keymap"], form: "NAME", read: readKeymap },
+  { names: ["b2c.insmods"], form: "FILE,FILE", read: readModuleFiles },
   {
     names: ["b2c.poweroff_delay"],
     form: "SECONDS",
@@ -166,20 +114,8 @@ export const B2C_OPTIONS: readonly B2cOption[] = [
       end.poweroffDelayMs = parseWholeNumber(value, { max: MAX_POWEROFF_DELAY_S }) * 1_000;
     },
   },
-  {
-    names: ["b2c.shutdown_cmd"],
-    form: "COMMAND",
-    read: (value, { end }, warn) => {
-      end.poweroffCommand = checkEndCommand(value, warn);
-    },
-  },
-  {
-    names: ["b2c.reboot_cmd"],
-    form: "COMMAND",
-    read: (value, { end }, warn) => {
-      end.rebootCommand = checkEndCommand(value, warn);
-    },
-  },
+  { names: ["b2c.shutdown_cmd"], form: "COMMAND", read: readPoweroffCommand },
+  { names: ["b2c.reboot_cmd"], form: "COMMAND", read: readRebootCommand },
   {
     names: ["b2c.extra_args_url"],
     form: "URL",
@@ -193,28 +129,12 @@ export const B2C_OPTIONS: readonly B2cOption[] = [
     names: ["modules_load", "modules-load"],
     form: "NAME,NAME",
     isRepeatable: true,
-    read: (value, { machine }) => {
-      machine.modules = [...(machine.modules ?? []), ...splitList(value)];
-    },
+    read: readModules,
   },
 ];
 
 /** Named by users in places, found in no source: they did nothing, and do nothing. */
 export const B2C_RUMOURS = /^b2c\.(login|load|image_\w+|firmware\w*)$/;
-
-function splitList(value: string): string[] {
-  return value.split(",").filter((word) => word !== "");
-}
-
-/** No reason to refuse a job: its end comes in any case. */
-function checkEndCommand(value: string, warn: Warn): string {
-  try {
-    parseEndCommands(parseText(value), showPipelineVariable);
-  } catch (error) {
-    warn(`${explainValueError(error)}: the machine ends without it`);
-  }
-  return value;
-}
 
 /** Farms of this dialect speak plain HTTP to their gateway, and their lines say so with the URL alone. */
 function allowPlainHttp(text: string, draft: B2cDraft): void {

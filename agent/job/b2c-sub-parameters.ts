@@ -1,12 +1,18 @@
 /**
  * boot2container's values with sub-parameters: NAME first, then `key=value` or flags, separated by commas.
- * Unknown ones are only warned of, as the original does.
+ * Unknown ones are only warned of, as the original does; under our own names they are errors.
  */
 import { findNearestName } from "./nearest-name.ts";
 import { ValueError } from "./option-values.ts";
 import { showValue } from "./redact.ts";
 
 export type Warn = (warning: string) => void;
+
+export interface ReadingRules {
+  warn: Warn;
+  /** Of our own dialect: what is unknown is refused, and half a mirror is one. */
+  isStrict: boolean;
+}
 
 export interface SubParameter {
   key: string;
@@ -32,16 +38,27 @@ export type SubReaders = Readonly<Record<string, (value: string, key: string) =>
 export function readSubParameters(
   parameters: readonly SubParameter[],
   readers: SubReaders,
-  warn: Warn,
+  rules: ReadingRules,
 ): void {
   for (const { key, value } of parameters) {
     const reader = Object.hasOwn(readers, key) ? readers[key]! : undefined;
     if (!reader) {
-      const near = findNearestName(key, Object.keys(readers));
-      warn(`the parameter ${showValue(key)} is unknown and ignored; the nearest known one is "${near}"`);
+      meetUnknown(`the parameter ${showValue(key)}`, Object.keys(readers), key, rules);
       continue;
     }
     if (reader.length > 0 && !value) throw new ValueError(`has "${key}" without a value`);
     reader(value ?? "", key);
   }
+}
+
+/** Throws ValueError where the rules are strict; `what` starts a sentence, and is no secret. */
+export function meetUnknown(
+  what: string,
+  known: readonly string[],
+  word: string,
+  { warn, isStrict }: ReadingRules,
+): void {
+  const nearest = `the nearest known one is "${findNearestName(word, known)}"`;
+  if (isStrict) throw new ValueError(`has ${what}, which is unknown; ${nearest}`);
+  warn(`${what} is unknown and ignored; ${nearest}`);
 }

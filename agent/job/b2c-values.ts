@@ -2,7 +2,7 @@
  * Readers of boot2container's other values: file systems, interfaces, swap, network block devices, proxies, the cache.
  * Each throws ValueError; what the original only warns of, they only warn of.
  */
-import { readSubParameters, splitSubParameters, type Warn } from "./b2c-sub-parameters.ts";
+import { type ReadingRules, readSubParameters, splitSubParameters } from "./b2c-sub-parameters.ts";
 import type { CacheChoice } from "./job.ts";
 import type { InterfaceSettings, NetworkBlockDevice, Swap } from "./machine-settings.ts";
 import { parseUrl, ValueError } from "./option-values.ts";
@@ -11,7 +11,7 @@ import { parseSize } from "./size.ts";
 import type { FileSystem } from "./volume.ts";
 
 /** `NAME,src=…[,type=…][,opts=a|b|c]` */
-export function parseB2cFileSystem(text: string, warn: Warn): FileSystem {
+export function parseB2cFileSystem(text: string, rules: ReadingRules): FileSystem {
   const { head: name, parameters } = splitSubParameters(text);
   if (name === "") throw new ValueError("has no name");
   const fileSystem: FileSystem = { name, source: "", options: [] };
@@ -28,14 +28,14 @@ export function parseB2cFileSystem(text: string, warn: Warn): FileSystem {
         fileSystem.options = value.split("|").filter((option) => option !== "");
       },
     },
-    warn,
+    rules,
   );
   if (fileSystem.source === "") throw new ValueError("has no src=, which says what is mounted");
   return fileSystem;
 }
 
 /** `NAME[,dhcp|auto][,address=IP/LENGTH][,gateway=IP][,route=NET/LENGTH:VIA]…[,nameserver=IP]…[,forward]` */
-export function parseB2cInterface(text: string, warn: Warn): InterfaceSettings {
+export function parseB2cInterface(text: string, rules: ReadingRules): InterfaceSettings {
   const { head: name, parameters } = splitSubParameters(text);
   if (!/^[^\s/:]{1,15}$/.test(name)) throw new ValueError(`has "${showValue(name)}" as the interface's name`);
   const settings: InterfaceSettings = {
@@ -73,7 +73,7 @@ export function parseB2cInterface(text: string, warn: Warn): InterfaceSettings {
         settings.forwards = true;
       },
     },
-    warn,
+    rules,
   );
   return settings;
 }
@@ -93,7 +93,7 @@ function parseAddress(text: string): string {
 }
 
 /** `SIZE` or `/dev/X`, with `swappiness=N` behind it; without either there is no swap. */
-export function parseB2cSwap(text: string, warn: Warn): Swap | undefined {
+export function parseB2cSwap(text: string, rules: ReadingRules): Swap | undefined {
   const { head, parameters } = splitSubParameters(text);
   let swappiness: number | undefined;
   readSubParameters(
@@ -103,7 +103,7 @@ export function parseB2cSwap(text: string, warn: Warn): Swap | undefined {
         swappiness = parseWholeNumber(value, { max: 200 });
       },
     },
-    warn,
+    rules,
   );
   if (head === "" || head === "0") return undefined;
   const place = head.startsWith("/dev/") ? { device: head } : { sizeBytes: parseSize(head) };
@@ -111,7 +111,7 @@ export function parseB2cSwap(text: string, warn: Warn): Swap | undefined {
 }
 
 /** `/dev/nbdN,host=H,port=P,connections=N` */
-export function parseB2cNbd(text: string, warn: Warn): NetworkBlockDevice {
+export function parseB2cNbd(text: string, rules: ReadingRules): NetworkBlockDevice {
   const { head: device, parameters } = splitSubParameters(text);
   if (!/^\/dev\/nbd\d+$/.test(device))
     throw new ValueError(`has the device "${showValue(device)}", which is not /dev/nbdN`);
@@ -129,7 +129,7 @@ export function parseB2cNbd(text: string, warn: Warn): NetworkBlockDevice {
         settings.connections = parseWholeNumber(value, { max: 16 });
       },
     },
-    warn,
+    rules,
   );
   if (settings.host === "") throw new ValueError("has no host=");
   return settings;
@@ -139,7 +139,7 @@ export function parseB2cNbd(text: string, warn: Warn): NetworkBlockDevice {
 const DEFAULT_NBD_PORT = 10_809;
 
 /** `additionalimagestores=NAME` */
-export function parseB2cStorage(text: string, warn: Warn): string[] {
+export function parseB2cStorage(text: string, rules: ReadingRules): string[] {
   const stores: string[] = [];
   const { parameters } = splitSubParameters(`,${text}`);
   readSubParameters(
@@ -149,7 +149,7 @@ export function parseB2cStorage(text: string, warn: Warn): string[] {
         stores.push(...value.split("|"));
       },
     },
-    warn,
+    rules,
   );
   return stores;
 }

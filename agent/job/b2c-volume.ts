@@ -1,15 +1,19 @@
 /**
  * `b2c.volume` and the S3 services that volumes are mirrored with.
- * Two halves of a mirror are needed before anything is mirrored: a habit of the original that farms may count on.
+ * Under the original's name two halves of a mirror are needed before anything is mirrored: a habit that farms may count on.
  */
-import { readSubParameters, splitSubParameters, type Warn } from "./b2c-sub-parameters.ts";
-import { findNearestName } from "./nearest-name.ts";
+import {
+  meetUnknown,
+  type ReadingRules,
+  readSubParameters,
+  splitSubParameters,
+} from "./b2c-sub-parameters.ts";
 import { parseUrl, ValueError } from "./option-values.ts";
 import { showValue } from "./redact.ts";
 import { MIRROR_CONDITIONS, type MirrorCondition, type S3Alias, type Volume } from "./volume.ts";
 
 /** `NAME[,mirror=ALIAS/BUCKET[/PATH]][,…]` */
-export function parseB2cVolume(text: string, warn: Warn): Volume {
+export function parseB2cVolume(text: string, rules: ReadingRules): Volume {
   const { head: name, parameters } = splitSubParameters(text);
   if (!/^[a-zA-Z0-9][\w.-]*$/.test(name)) throw new ValueError(`has "${showValue(name)}" as its name`);
   const volume: Volume = {
@@ -40,10 +44,10 @@ export function parseB2cVolume(text: string, warn: Warn): Volume {
         pushTo = value;
       },
       pull_on: (value, key) => {
-        pullOn = parseConditions(key, value, warn);
+        pullOn = parseConditions(key, value, rules);
       },
       push_on: (value, key) => {
-        pushOn = parseConditions(key, value, warn);
+        pushOn = parseConditions(key, value, rules);
       },
       expiration: (value) => {
         if (value !== "never" && value !== "pipeline_end")
@@ -72,29 +76,31 @@ export function parseB2cVolume(text: string, warn: Warn): Volume {
         volume.resetsFscryptKey = true;
       },
     },
-    warn,
+    rules,
   );
-  if (pullFrom !== undefined && pushTo !== undefined) {
-    volume.pull = { ...parsePlace(pullFrom), on: pullOn };
-    volume.push = { ...parsePlace(pushTo), on: pushOn };
+  const isWhole = pullFrom !== undefined && pushTo !== undefined;
+  if (isWhole || rules.isStrict) {
+    if (rules.isStrict && pullOn.length === 0 && pushOn.length === 0) {
+      pullOn = ["pipeline_start"];
+      pushOn = ["pipeline_end"];
+    }
+    if (pullFrom !== undefined) volume.pull = { ...parsePlace(pullFrom), on: pullOn };
+    if (pushTo !== undefined) volume.push = { ...parsePlace(pushTo), on: pushOn };
   } else if (pullFrom !== undefined || pushTo !== undefined) {
     // Kept from the original: farms may count on one half doing nothing.
-    warn(`volume "${name}" is not mirrored: that takes both pull_from and push_to, or mirror`);
+    rules.warn(`volume "${name}" is not mirrored: that takes both pull_from and push_to, or mirror`);
   }
   return volume;
 }
 
-function parseConditions(key: string, text: string, warn: Warn): MirrorCondition[] {
+function parseConditions(key: string, text: string, rules: ReadingRules): MirrorCondition[] {
   const conditions = text.split("|").flatMap((word) => {
     const known = MIRROR_CONDITIONS.find((condition) => condition === word);
-    if (known === undefined) {
-      const near = findNearestName(word, MIRROR_CONDITIONS);
-      warn(`"${key}=${showValue(word)}" is unknown and ignored; the nearest known condition is "${near}"`);
-    }
+    if (known === undefined) meetUnknown(`"${key}=${showValue(word)}"`, MIRROR_CONDITIONS, word, rules);
     return known ?? [];
   });
   if (!conditions.includes("changes") || conditions.length === 1) return conditions;
-  warn(`"${key}" has conditions beside "changes": they are ignored`);
+  rules.warn(`"${key}" has conditions beside "changes": they are ignored`);
   return ["changes"];
 }
 
