@@ -15,6 +15,8 @@ export const MANIFEST_MAX_BYTES = 4 * MiB;
 export const CONSOLE_QUEUE_BYTES = MiB;
 /** One write to the console: small enough that an agent's line is not far behind. */
 export const CONSOLE_CHUNK_BYTES = 4 * KiB;
+/** A test that writes a line in pieces does so at once; one that asks a question waits for an answer. */
+export const CONSOLE_HOLD_MS = 1_000;
 export const PROGRESS_INTERVAL_MS = 2_000;
 /** A host that has not read its events by then is not listening. */
 export const EVENT_PORT_PATIENCE_MS = 2_000;

@@ -3,12 +3,16 @@
  * A UART carries 11 KB/s, so nothing waits for it: what does not fit is elided, counted and said; the log file has it all.
  */
 import { write } from "node:fs";
-import { CONSOLE_CHUNK_BYTES, CONSOLE_QUEUE_BYTES } from "../limits.ts";
+import { CONSOLE_CHUNK_BYTES, CONSOLE_HOLD_MS, CONSOLE_QUEUE_BYTES } from "../limits.ts";
+import { createResultLineFilter } from "./result-lines.ts";
 
 export interface Console {
-  /** One line of the agent's, never elided; a line end is added, and one before it if the test left its line open. */
+  /**
+   * One line of the agent's, never elided; a line end is added. While the test has a line open it waits for its end, for a
+   * second at most, and then ends it: a farm reads the test's lines whole.
+   */
   line(text: string): void;
-  /** Output of the test, as it came. */
+  /** Output of the test, as it came; of what is elided, the lines that farms wait for (result-lines.ts) still come. */
   output(chunk: Buffer): void;
   /** Resolves when everything queued has been handed to the kernel. */
   flush(): Promise<void>;
@@ -26,6 +30,9 @@ export function createConsole(fd: number, options: ConsoleOptions = {}): Console
   let atLineStart = true;
   let writing = false;
   let whenIdle: (() => void)[] = [];
+  const results = createResultLineFilter();
+  const held: string[] = [];
+  let holdTimer: NodeJS.Timeout | undefined;
 
   const enqueue = (bytes: Buffer) => {
     if (bytes.length === 0) return;
@@ -40,6 +47,15 @@ export function createConsole(fd: number, options: ConsoleOptions = {}): Console
     const note = `[dutboot: ${elidedBytes} bytes of output left out here; the log file has them]\n`;
     elidedBytes = 0;
     enqueue(Buffer.from(atLineStart ? note : `\n${note}`));
+  };
+
+  const releaseHeld = () => {
+    clearTimeout(holdTimer);
+    holdTimer = undefined;
+    for (const text of held.splice(0)) {
+      sayElided();
+      enqueue(Buffer.from(atLineStart ? `${text}\n` : `\n${text}\n`));
+    }
   };
 
   const writeNext = () => {
@@ -64,18 +80,25 @@ export function createConsole(fd: number, options: ConsoleOptions = {}): Console
 
   return {
     line(text) {
-      sayElided();
-      enqueue(Buffer.from(atLineStart ? `${text}\n` : `\n${text}\n`));
+      held.push(text);
+      if (atLineStart) releaseHeld();
+      else holdTimer ??= setTimeout(releaseHeld, CONSOLE_HOLD_MS);
     },
     output(chunk) {
       if (queuedBytes + chunk.length > queueBytes) {
-        elidedBytes += chunk.length;
-        return;
+        const kept = results.filter(chunk);
+        elidedBytes += chunk.length - kept.length;
+        if (kept.length === 0) return;
+        sayElided();
+        enqueue(kept);
+      } else {
+        sayElided();
+        enqueue(chunk);
       }
-      sayElided();
-      enqueue(chunk);
+      if (atLineStart) releaseHeld();
     },
     flush() {
+      releaseHeld();
       if (!writing && queue.length === 0 && elidedBytes === 0) return Promise.resolve();
       return new Promise((resolve) => {
         whenIdle = [...whenIdle, resolve];

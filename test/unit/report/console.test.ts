@@ -48,6 +48,32 @@ describe("console", () => {
     );
   });
 
+  it("waits for the end of the test's line, so that what a farm reads stays whole", async () => {
+    const text = await record((console) => {
+      console.output(Buffer.from("hwci: mesa: exit_"));
+      console.line("the agent's own");
+      console.output(Buffer.from("code: 0\n"));
+    });
+    expect(text).toBe("hwci: mesa: exit_code: 0\nthe agent's own\n");
+  });
+
+  it("passes on the lines that farms wait for, whatever is elided around them", async () => {
+    const text = await record((console) => {
+      console.output(Buffer.from("12345678\n"));
+      console.output(Buffer.from("too much\nhwci: mesa: ex"));
+      console.output(Buffer.from("it_code: 0\r\n"));
+      console.output(Buffer.from("and more\n"));
+    }, 10);
+    expect(text).toBe(
+      [
+        "12345678",
+        "[dutboot: 9 bytes of output left out here; the log file has them]",
+        "hwci: mesa: exit_code: 0\r",
+        "[dutboot: 9 bytes of output left out here; the log file has them]\n",
+      ].join("\n"),
+    );
+  });
+
   it("passes bytes through as they are", async () => {
     const bytes = Buffer.from([0xff, 0x00, 0x1b, 0x5b, 0x0d, 0x0a]);
     const path = join(mkdtempSync(join(tmpdir(), "console-")), "out");
