@@ -4,7 +4,7 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { appendFile, copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { appendFile, copyFile, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureCacheEntry } from "./cache-entry.ts";
 import { runMmdebstrap } from "./mmdebstrap.ts";
@@ -19,7 +19,7 @@ const PACKAGES = [
   // the virtual farm
   ...["docker-registry", "apache2-utils", "openssl"],
   ...["swift-proxy", "swift-account", "swift-container", "swift-object"],
-  ...["dnsmasq-base", "chrony", "nfs-ganesha", "nfs-ganesha-vfs", "iproute2"],
+  ...["dnsmasq-base", "chrony", "nfs-ganesha", "nfs-ganesha-vfs", "rpcbind", "iproute2"],
   // images: made, moved, looked into
   ...["skopeo", "podman", "crun", "erofs-utils", "e2fsprogs", "fsverity", "mmdebstrap", "busybox-static"],
   ...["zstd", "xz-utils", "gzip", "tar"],
@@ -39,7 +39,7 @@ const PACKAGES = [
 ];
 
 /** Raised when what is done after unpacking changes. */
-const RECIPE_VERSION = 1;
+const RECIPE_VERSION = 3;
 
 export interface ToolOptions extends SpawnOptions {
   /** Host folders or files shown at another place inside: `{ "/etc/swift": "/run/directory/swift" }`. */
@@ -138,6 +138,10 @@ async function settleRoot(root: string): Promise<void> {
     join(root, "etc/nsswitch.conf"),
     "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n",
   );
+  await appendFile(join(root, "etc/passwd"), "_rpc:x:100:65534::/run/rpcbind:/usr/sbin/nologin\n");
+  await symlink("../proc/self/mounts", join(root, "etc/mtab"));
+  await rm(join(root, "var/run"), { recursive: true, force: true });
+  await symlink("../run", join(root, "var/run"));
   // Places for what `enter` binds.
   for (const file of ["etc/resolv.conf", "etc/hosts"]) await appendFile(join(root, file), "");
   for (const folder of ["etc/swift", "etc/ssl/certs", "var/tmp", "run", "tmp"]) {

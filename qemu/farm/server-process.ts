@@ -15,7 +15,7 @@ export interface ServerStart {
   name: string;
   words: readonly string[];
   logPath: string;
-  /** Tried on each line of output; its first group is the port. */
+  /** Tried on each line of output; its first group is the port, and a second one another port. */
   readyPattern: RegExp;
   env?: NodeJS.ProcessEnv;
   /** Ends the wait for it, and the server. */
@@ -27,8 +27,10 @@ export interface ServerStart {
 const READY_TIMEOUT_MS = 60_000;
 const LAST_LINES = 10;
 
-/** Starts the server and resolves with the port it listens on. */
-export async function startServer(start: ServerStart): Promise<ServerProcess & { port: number }> {
+/** Starts the server and resolves with the ports it listens on. */
+export async function startServer(
+  start: ServerStart,
+): Promise<ServerProcess & { port: number; otherPort: number }> {
   const owned = startOwnedProcess(start.words, start.env ? { env: start.env } : {});
   const log = createWriteStream(start.logPath, { flags: "a" });
   const lastLines: string[] = [];
@@ -37,7 +39,7 @@ export async function startServer(start: ServerStart): Promise<ServerProcess & {
   if (start.signal?.aborted) kill();
   let stopping = false;
   let isReady = false;
-  const port = await new Promise<number>((resolve, reject) => {
+  const found = await new Promise<RegExpExecArray>((resolve, reject) => {
     const fail = (how: string) =>
       reject(
         new Error(`Cannot start ${start.name}: ${how}; its last lines: ${lastLines.join(" | ") || "none"}`),
@@ -51,11 +53,11 @@ export async function startServer(start: ServerStart): Promise<ServerProcess & {
         log.write(`${line}\n`);
         lastLines.push(line);
         if (lastLines.length > LAST_LINES) lastLines.shift();
-        const found = start.readyPattern.exec(line)?.[1];
-        if (found === undefined || isReady) return;
+        const ready = start.readyPattern.exec(line);
+        if (!ready || isReady) return;
         isReady = true;
         clearTimeout(timer);
-        resolve(Number(found));
+        resolve(ready);
       });
     }
     owned.ended.then(
@@ -76,7 +78,8 @@ export async function startServer(start: ServerStart): Promise<ServerProcess & {
     );
   });
   return {
-    port,
+    port: Number(found[1]),
+    otherPort: Number(found[2]),
     stop: async () => {
       stopping = true;
       owned.kill();
