@@ -37,6 +37,10 @@ export const ERRORS = defineErrors({
   },
 
   // composefs roots
+  ROOT_NO_DIRECTORY: {
+    blame: "job",
+    hint: "Add the initrd archive that brings the directory along, or correct its path",
+  },
   ROOT_DIGEST_MISMATCH: {
     blame: "job",
     hint: "The image is not the one the digest was made of: correct the digest, or pull by the manifest's digest too",
@@ -54,6 +58,28 @@ export const ERRORS = defineErrors({
     blame: "job",
     hint: "Write the job in one dialect: `dutboot explain` says which one a line is read in",
   },
+
+  // volumes
+  VOLUME_BAD_NAME: { blame: "job", hint: "Name volumes by letters, digits, dot, dash and underscore" },
+  VOLUME_UNUSABLE: { blame: "infra", hint: "Look at the cache device: it may be full or damaged" },
+  VOLUME_NO_FILE_SYSTEM: { blame: "job", hint: "Define the file system that the volume names" },
+  VOLUME_NO_ALIAS: { blame: "job", hint: "Define the S3 service that the volume's mirror names" },
+  VOLUME_BAD_KEY: { blame: "job", hint: "Give the key in the length and encoding that the message names" },
+  VOLUME_KEY_MISSING: { blame: "job", hint: "Give the volume's fscrypt_key" },
+  VOLUME_WRONG_KEY: {
+    blame: "job",
+    hint: "Correct the volume's fscrypt_key, or let fscrypt_reset_key wipe the volume",
+  },
+  VOLUME_NOT_ENCRYPTABLE: {
+    blame: "config",
+    hint: "Keep volumes with a key on a cache device with ext4's encrypt feature",
+  },
+  VOLUME_MIRROR_FAILED: {
+    blame: "infra",
+    hint: "Look at the S3 service, and at the files that the log names above",
+  },
+  VOLUME_NO_SOURCE: { blame: "job", hint: "Correct the path, or use a named volume" },
+  VOLUME_BAD_MOUNT: { blame: "job", hint: "Leave the mount option away" },
 
   // the store
   STORE_NO_DEVICE: {
@@ -244,6 +270,23 @@ export const ERRORS = defineErrors({
   NETWORK_NO_CARRIER: { blame: "infra", hint: "Check cable, switch port and the adapter's firmware" },
   NETWORK_NO_LEASE: { blame: "infra", hint: "Check the DHCP server, and that the port is in its VLAN" },
   NETWORK_FAILED: { blame: "infra", hint: "Look at the lines of the interface above" },
+  NFS_NO_PLACE: {
+    blame: "config",
+    hint: "Write nfsroot=SERVER:/PATH, or have the DHCP server send root-path (option 17) and next-server",
+  },
+  NFS_UNREACHABLE: { blame: "infra", hint: "Check the NFS server, and that its ports are open to the DUT" },
+  NFS_REFUSED: {
+    blame: "config",
+    hint: "Correct the path, or export it to the DUT in the server's settings",
+  },
+  NFS_UNSUPPORTED: {
+    blame: "config",
+    hint: "Boot with a kernel or a modules archive that has the NFS client",
+  },
+  NFS_MOUNT_FAILED: {
+    blame: "infra",
+    hint: "Look at the kernel's log: versions and options must suit the server",
+  },
   CREDENTIAL_BAD_FILE: {
     blame: "config",
     hint: "Give the credential again: an intact file below 1 MiB, or base64 in an SMBIOS string",

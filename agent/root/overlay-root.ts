@@ -6,6 +6,7 @@ import { closeSync, mkdirSync, openSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../errors.ts";
 import { O_DIRECTORY } from "../kernel/syscalls.ts";
+import { unpackIntoRoot } from "./artifact-unpack.ts";
 import { copyMetadataOfPath, describeImpliedDirectories } from "./directory-metadata.ts";
 import { removeAt } from "./file-at.ts";
 import { mountOverlay } from "./overlay-mount.ts";
@@ -47,7 +48,7 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
       mkdirSync(partialPath, { recursive: true, mode: 0o755 });
       let unpacked: UnpackResult;
       try {
-        unpacked = await pool.unpack(createJob("layer", partialPath, "/", source), source, options);
+        unpacked = await pool.unpack(createLayerJob(partialPath, source), source, options);
       } catch (error) {
         removeDirectory(layersDir, `${name}.partial`);
         throw error;
@@ -94,25 +95,15 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
   };
 }
 
-function createJob(kind: UnpackJob["kind"], rootPath: string, to: string, source: LayerSource): UnpackJob {
-  const { digest, diffId, sizeBytes } = source;
+function createLayerJob(rootPath: string, { digest, diffId, sizeBytes }: LayerSource): UnpackJob {
   return {
-    kind,
+    kind: "layer",
     rootPath,
-    to,
+    to: "/",
     ...(digest !== undefined && { digest }),
     ...(diffId !== undefined && { diffId }),
     ...(sizeBytes !== undefined && { sizeBytes }),
   };
-}
-
-/** This driver takes archives whole: a table of contents vouches for nothing here. */
-function requireDigestOfWhole({ digest, parts }: LayerSource): void {
-  if (digest !== undefined || parts?.tableDigest === undefined) return;
-  throw new AgentError(
-    "ARTIFACT_NOT_IN_PARTS",
-    "Cannot take the archive, of which only the table of contents is vouched for: an overlay root takes archives whole",
-  );
 }
 
 function removeDirectory(parentPath: string, name: string): void {
@@ -149,15 +140,7 @@ function prepareUpper(layers: readonly OverlayLayer[], { target, upperDir, workD
 function createMountedRoot(path: string, pool: UnpackPool): MountedRoot {
   return {
     path,
-    async unpackArchive(source, to, options = {}) {
-      requireDigestOfWhole(source);
-      const { files, contentBytes, warnings } = await pool.unpack(
-        createJob("artifact", path, to, source),
-        source,
-        options,
-      );
-      return { files, bytes: contentBytes, warnings };
-    },
+    unpackArchive: (source, to, options) => unpackIntoRoot(path, pool, source, to, options),
     unmount: async () => unmountRoot(path),
   };
 }
