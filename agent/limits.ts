@@ -157,6 +157,11 @@ export const NETWORK_WAIT_MS = 120_000;
 /** Other interfaces with a link get this long after the first lease; they go on in the background. */
 export const NETWORK_OTHERS_WAIT_MS = 1_500;
 export const NETWORK_POLL_MS = 200;
+/** A server that is just starting, and a switch that holds a new link back for half a minute. */
+export const NFS_ANSWER_MS = 60_000;
+export const NFS_RETRY_MS = 1_000;
+/** The kernel itself goes on for minutes where a server answers but its MOUNT service does not. */
+export const NFS_MOUNT_MS = 60_000;
 /** Rare enough for a slow console, frequent enough that nobody takes the wait for a hang. */
 export const NETWORK_PROGRESS_MS = 5_000;
 /** A look at all devices costs some 10 ms. */
@@ -238,3 +243,40 @@ export const SMALL_CONTENTS_MAX_BYTES = 4 * MiB;
 export const CHUNK_TABLES_SEARCHED = 3;
 /** Tables of contents, compressed, about a megabyte for each layer. */
 export const TABLES_MAX_BYTES = 64 * MiB;
+
+// Volumes
+/** Small files cost a round trip each: a few at a time hide it, more would only queue at the service. */
+export const VOLUME_TRANSFERS_AT_A_TIME = 8;
+/** Of files on their way up, which the S3 client holds whole or in two parts. */
+export const VOLUME_TRANSFER_BUFFER_BYTES = 32 * MiB;
+/** Of mirrors that follow changes. */
+export interface LiveMirrorLimits {
+  settleMs: number;
+  busyFileMs: number;
+  scanShare: number;
+  rescanMs: number;
+  pollMs: number;
+  retryFirstMs: number;
+  retryMostMs: number;
+}
+export const LIVE_MIRROR_LIMITS: LiveMirrorLimits = {
+  // Between a change and the look at it, and again until a file is still: what a test writes in one go goes up once.
+  settleMs: 1_000,
+  // A log that is never still goes up this often all the same.
+  busyFileMs: 30_000,
+  // A walk over a large volume takes its time: no more than this share of a core.
+  scanShare: 0.1,
+  // Without any sign of a change: for signs that the kernel dropped.
+  rescanMs: 60_000,
+  // S3 gives no sign of a change, and neither do directories beyond the kernel's watches.
+  pollMs: 10_000,
+  // After a failure, doubled from the first to the second.
+  retryFirstMs: 2_000,
+  retryMostMs: 60_000,
+};
+/** A file that changes while it goes up is sent again so often. */
+export const VOLUME_CHANGED_FILE_TRIES = 3;
+/** inotify takes about 1 KiB of kernel memory a directory; beyond, the walk finds what changed. */
+export const VOLUME_WATCHES_MAX = 20_000;
+/** Files that are told by name in one run; the rest is counted. */
+export const VOLUME_TOLD_FILES = 10;

@@ -31,7 +31,7 @@ case "$1" in
     else
       for gateway in $router; do route default "$gateway"; break; done
     fi
-    for key in ip mask router dns ntpsrv search domain serverid lease; do
+    for key in ip mask router dns ntpsrv search domain serverid lease rootpath siaddr tftp; do
       eval "echo \\"$key=\\$$key\\""
     done >"$DUTBOOT_LEASE.new"
     "$DUTBOOT_BUSYBOX" mv "$DUTBOOT_LEASE.new" "$DUTBOOT_LEASE" ;;
@@ -71,7 +71,8 @@ export function startDhcpClient(interfaceName: string, options: DhcpOptions): Dh
   words.push("-p", join(stateDir, `${interfaceName}.pid`));
   // Five quick tries, then again after a short pause, for ever: servers come back.
   words.push("-t", "5", "-T", "2", "-A", "5");
-  for (const option of ["ntpsrv", "search", "staticroutes", "mtu"]) words.push("-O", option);
+  for (const option of ["ntpsrv", "search", "staticroutes", "mtu", "rootpath", "tftp"])
+    words.push("-O", option);
   if (hostname) words.push("-x", `hostname:${hostname}`);
   const outputFd = openSync(outputPath, "w");
   let child: ChildProcess;

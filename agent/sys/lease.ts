@@ -15,6 +15,17 @@ export interface Lease {
   /** The server that gave it. */
   serverId?: string;
   leaseSeconds?: number;
+  boot: BootOffer;
+}
+
+/** Where the machine's root may be, as far as the server says. */
+export interface BootOffer {
+  /** DHCP option 17, as it came. */
+  rootPath?: string;
+  /** The header's siaddr. */
+  nextServer?: string;
+  /** DHCP option 66: an address or a name. */
+  tftpServer?: string;
 }
 
 /** undefined for a file without a usable address. */
@@ -31,6 +42,9 @@ export function parseLease(text: string): Lease | undefined {
   const prefix = Number(values.get("mask") ?? "24");
   const serverId = parseAddress(values.get("serverid") ?? "");
   const leaseSeconds = Number(values.get("lease") ?? "");
+  const rootPath = values.get("rootpath") ?? "";
+  const nextServer = parseAddress(values.get("siaddr") ?? "");
+  const tftpServer = values.get("tftp") ?? "";
   return {
     address,
     prefixLength: Number.isInteger(prefix) && prefix >= 0 && prefix <= 32 ? prefix : 24,
@@ -40,6 +54,11 @@ export function parseLease(text: string): Lease | undefined {
     searchDomains: [...words("search"), ...words("domain")].filter(isDomain),
     ...(serverId && { serverId }),
     ...(leaseSeconds > 0 && { leaseSeconds }),
+    boot: {
+      ...(/^[\x21-\x7e]{1,1024}$/.test(rootPath) && { rootPath }),
+      ...(nextServer && { nextServer }),
+      ...(isDomain(tftpServer) && { tftpServer }),
+    },
   };
 }
 

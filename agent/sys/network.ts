@@ -16,7 +16,7 @@ import {
 } from "../limits.ts";
 import { type DhcpClient, startDhcpClient } from "./dhcp.ts";
 import { hasCarrier, listInterfaces, readIndex } from "./interfaces.ts";
-import { formatResolvConf, type Lease } from "./lease.ts";
+import { type BootOffer, formatResolvConf, type Lease } from "./lease.ts";
 import { runTool } from "./run-tool.ts";
 import type { SysLog } from "./sys-log.ts";
 
@@ -35,6 +35,8 @@ export interface NetworkState {
   nameservers: string[];
   ntpServers: string[];
   searchDomains: string[];
+  /** Of the first DHCP answer that offers a root. */
+  boot?: BootOffer;
   /** Stops watching and the DHCP clients; addresses stay. For tests: a DUT keeps them to its end. */
   stop(): void;
 }
@@ -226,6 +228,7 @@ function createEffort(wish: Exclude<IpParameter, { method: "off" }>, options: Ne
       return {
         interfaces: configured.map(({ state }) => state!),
         ...collect(),
+        ...findBootOffer(configured),
         stop: this.stop,
       };
     },
@@ -300,6 +303,12 @@ function describeFailure(candidates: Candidate[], waitMs: number): AgentError {
     "NETWORK_NO_LEASE",
     `Cannot bring the network up: no address for "${names}" ${after}: ${describeWait(candidates)}`,
   );
+}
+
+function findBootOffer(configured: readonly Candidate[]): { boot?: BootOffer } {
+  const offers = configured.flatMap(({ lease }) => lease?.boot ?? []);
+  const boot = offers.find(({ rootPath }) => rootPath !== undefined) ?? offers[0];
+  return boot ? { boot } : {};
 }
 
 function unique(words: readonly string[]): string[] {
