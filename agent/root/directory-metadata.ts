@@ -18,14 +18,15 @@ import {
 import { joinParts, splitMemberPath } from "./member-path.ts";
 
 const NO_PATH = Buffer.alloc(0);
+/** How a layer stands to those below is its own affair; an NFS server's access lists mean nothing to another file system. */
+const STAYS_BEHIND = /^(trusted\.overlay\.|system\.nfs4_)/;
 
 function copyDirectoryMetadata(fromFd: number, toFd: number): void {
   const { uid, gid, mode, mtimeNs } = fstatSync(fromFd, { bigint: true });
   fchownat(toFd, NO_PATH, Number(uid), Number(gid));
   fchmod(toFd, Number(mode & 0o7777n));
   for (const name of flistxattr(fromFd)) {
-    // How this layer stands to those below is its own affair.
-    if (name.toString("latin1").startsWith("trusted.overlay.")) continue;
+    if (STAYS_BEHIND.test(name.toString("latin1"))) continue;
     fsetxattr(toFd, name, fgetxattr(fromFd, name) ?? Buffer.alloc(0));
   }
   const sec = mtimeNs / 1_000_000_000n - (mtimeNs % 1_000_000_000n < 0n ? 1n : 0n);

@@ -62,6 +62,9 @@ const MEANS_OTHER_VERSION: ReadonlySet<string> = new Set([
   "ENODEV",
 ]);
 
+/** Said by a kernel or a server that has no such version at all. */
+const MEANS_UNKNOWN: ReadonlySet<string> = new Set(["EPROTONOSUPPORT", "ENOTSUP", "ENODEV"]);
+
 async function findAddress(server: string, name: string, signal: AbortSignal | undefined): Promise<string> {
   try {
     const { address } = await lookup(server.replace(/^\[(.*)\]$/, "$1"), {
@@ -163,6 +166,7 @@ function explainRefusals(
   const message = `Cannot mount "${name}": ${said}`;
   if (codes.has("EACCES") || codes.has("EPERM") || codes.has("ENOENT"))
     return new AgentError("NFS_REFUSED", message, { cause });
-  if (codes.has("ENODEV")) return new AgentError("NFS_UNSUPPORTED", message, { cause });
+  if (refusals.every(({ error }) => MEANS_UNKNOWN.has(error.code)))
+    return new AgentError("NFS_UNSUPPORTED", message, { cause });
   return new AgentError("NFS_MOUNT_FAILED", message, { cause });
 }

@@ -5,6 +5,9 @@
 set -eu
 
 config=$1
+# ganesha opens files by their handles through the first mount of the file system that it finds: a root that is read
+# only would make every export so. These mounts are this script's alone.
+mount -o remount,bind,rw /
 network=()
 if [ "$2" = own ]; then
   touch /run/portmapper-network
