@@ -83,6 +83,18 @@ const CASES: readonly Case[] = [
     message: /signal 9/,
   },
   {
+    name: "an agent that ends without a verdict in a job of boot2container",
+    commandLine: 'stub=exit3 b2c.run="docker://image" b2c.poweroff_delay=1',
+    initrds: () => [image, kernel.modules],
+    code: "AGENT_DIED",
+    phase: "run",
+    message: /exit code 3/,
+    console: [
+      /^\[\d+\.\d\d\]: Execution is over, pipeline status: 1\r$/m,
+      /^\[\d+\.\d\d\]: It's now safe to turn off your computer\r$/m,
+    ],
+  },
+  {
     name: "a killed keeper of the agent",
     commandLine: "stub=keeper dut.on_exit=poweroff",
     initrds: () => [image, kernel.modules],
