@@ -5,6 +5,7 @@
 import type { Dialect } from "../job/job.ts";
 import {
   B2C_TEXTS,
+  type CacheOutcome,
   formatB2cError,
   formatB2cLine,
   formatOutcome,
@@ -14,15 +15,6 @@ import {
   type RuntimeInfo,
   type SectionId,
 } from "../wire/b2c-console.ts";
-
-/** What became of the cache. */
-export type CacheOutcome =
-  | { kind: "none" }
-  | { kind: "no-disk" }
-  | { kind: "file-system"; name: string }
-  | { kind: "device"; device: string; target: string; isMounted: boolean }
-  /** Anything else that leaves the job without a cache, said in full. */
-  | { kind: "failed"; reason: string };
 
 /** Each is called when the thing happens, in about this order; what a job does not need is not called. */
 export interface Announcer {

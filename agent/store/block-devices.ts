@@ -2,40 +2,59 @@
  * The block devices of this machine and what is on them: label, UUID and file system by blkid, model and size by sysfs.
  */
 import { execFile } from "node:child_process";
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname } from "node:path";
 import { promisify } from "node:util";
 
 export interface BlockDevice {
   /** `/dev/vda1` */
   path: string;
+  /** Of a partition: the disk it is on, `/dev/vda`. */
+  disk?: string;
   sizeBytes: number;
   model: string;
   label?: string;
+  /** The partition's own name, in the partition table. */
+  partitionLabel?: string;
   uuid?: string;
   fileSystem?: string;
   /** True when it holds partitions, so that formatting it would take them all. */
   isPartitioned: boolean;
+  isReadOnly: boolean;
 }
 
 const SECTOR_BYTES = 512;
-const PSEUDO_DEVICE = /^(loop|ram|zram|nbd|sr|fd|dm-)/;
+const PSEUDO_DEVICE = /^(ram|zram|sr|fd|dm-)/;
 
+/** Those with something in them: no empty card readers, no unused loop or network devices. */
 export async function listBlockDevices(): Promise<BlockDevice[]> {
   const names = readdirSync("/sys/class/block").filter((name) => !PSEUDO_DEVICE.test(name));
   const signatures = await readSignatures();
-  return names.map((name) => {
-    const path = `/dev/${name}`;
-    const { LABEL: label, UUID: uuid, TYPE: fileSystem } = signatures.get(path) ?? {};
-    return {
-      path,
-      sizeBytes: Number(readText(`/sys/class/block/${name}/size`)) * SECTOR_BYTES,
-      model: readModel(name),
-      isPartitioned: readdirSync(`/sys/class/block/${name}/`).some((entry) => entry.startsWith(name)),
-      ...(label !== undefined && { label }),
-      ...(uuid !== undefined && { uuid }),
-      ...(fileSystem !== undefined && { fileSystem }),
-    };
-  });
+  return names.map((name) => describe(name, signatures)).filter(({ sizeBytes }) => sizeBytes > 0);
+}
+
+function describe(name: string, signatures: Map<string, Record<string, string>>): BlockDevice {
+  const path = `/dev/${name}`;
+  const folder = `/sys/class/block/${name}`;
+  const {
+    LABEL: label,
+    PARTLABEL: partitionLabel,
+    UUID: uuid,
+    TYPE: fileSystem,
+  } = signatures.get(path) ?? {};
+  const isPartition = existsSync(`${folder}/partition`);
+  return {
+    path,
+    ...(isPartition && { disk: `/dev/${basename(dirname(realpathSync(folder)))}` }),
+    sizeBytes: Number(readText(`${folder}/size`)) * SECTOR_BYTES,
+    model: readModel(name),
+    isPartitioned: listFolder(folder).some((entry) => entry.startsWith(name)),
+    isReadOnly: readText(`${folder}/ro`) === "1",
+    ...(label !== undefined && { label }),
+    ...(partitionLabel !== undefined && { partitionLabel }),
+    ...(uuid !== undefined && { uuid }),
+    ...(fileSystem !== undefined && { fileSystem }),
+  };
 }
 
 export function isBlockDevice(path: string): boolean {
@@ -58,7 +77,8 @@ export function parseBlkid(output: string): Map<string, Record<string, string>> 
 
 async function readSignatures(): Promise<Map<string, Record<string, string>>> {
   try {
-    const { stdout } = await promisify(execFile)("blkid", []);
+    // Not from its cache file: what was formatted a moment ago counts.
+    const { stdout } = await promisify(execFile)("blkid", ["-c", "/dev/null"]);
     return parseBlkid(stdout);
   } catch (error) {
     // It ends with 2 when it found nothing.
@@ -74,10 +94,19 @@ function readModel(name: string): string {
   return candidates.map(readText).find((text) => text !== "") ?? "unknown model";
 }
 
+// Devices go away while we look, and not every driver has every attribute.
+function listFolder(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return [];
+  }
+}
+
 function readText(path: string): string {
   try {
     return readFileSync(path, "utf8").trim();
   } catch {
-    return ""; // not every driver has every attribute
+    return "";
   }
 }

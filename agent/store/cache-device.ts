@@ -1,23 +1,24 @@
 /**
- * The cache device: which one a job means, and mounting it. A disk is formatted only when the job names it and says so;
- * `auto` looks for our label and touches nothing else.
+ * The cache device: found, formatted where the job allows it, and mounted.
+ * What may be formatted is decided in choose-device.ts; everything that is formatted is said on the console first.
  */
-import { execFile } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
 import { AgentError } from "../errors.ts";
-import type { CacheChoice } from "../job/job.ts";
 import { isKernelError, mountAsync } from "../kernel/syscalls.ts";
 import { CACHE_DEVICE_WAIT_MS } from "../limits.ts";
-import { type BlockDevice, isBlockDevice, listBlockDevices } from "./block-devices.ts";
+import { type BlockDevice, listBlockDevices } from "./block-devices.ts";
+import {
+  CACHE_LABELS,
+  type DeviceChoice,
+  type DevicePlan,
+  isLabelled,
+  type PlanOptions,
+  planDevice,
+} from "./choose-device.ts";
+import { describeDevice, formatDevice } from "./format-device.ts";
 
-/** What our formatting writes, and what `auto` looks for. */
-const CACHE_LABEL = "DUTBOOT_CACHE";
-
-export interface CacheOptions {
-  /** `dut.cache_format=yes`. */
-  mayFormat: boolean;
+export interface CacheOptions extends PlanOptions {
   log: { info(line: string): void; warn(line: string): void };
   signal: AbortSignal;
   waitMs?: number;
@@ -25,69 +26,53 @@ export interface CacheOptions {
 
 /** Mounts the chosen device on `target`; undefined when `auto` found none. Throws STORE_* errors. */
 export async function mountCacheDevice(
-  choice: Exclude<CacheChoice, "none">,
+  choice: DeviceChoice,
   target: string,
   options: CacheOptions,
 ): Promise<BlockDevice | undefined> {
-  const device = await waitForDevice(choice, options);
-  if (!device) {
-    if (choice === "auto") {
-      options.log.warn(`cache: no device is labelled ${CACHE_LABEL}, going on in RAM`);
+  const plan = await waitForDevice(choice, options);
+  const { dialect, log } = options;
+  const labels = Object.values(CACHE_LABELS).join(" or ");
+  if (!plan) {
+    if (choice === "auto" || (choice === "reset" && dialect === "b2c")) {
+      log.warn(`cache: no device is labelled ${labels}, going on in RAM`);
       return undefined;
     }
     throw new AgentError("STORE_NO_DEVICE", `Cannot find the cache device "${formatChoice(choice)}"`);
   }
+  const { device, action } = plan;
+  if (action === "refuse") {
+    const content = device.fileSystem ?? (device.isPartitioned ? "partitions" : "no known file system");
+    throw new AgentError(
+      "STORE_DEVICE_FOREIGN",
+      `Cannot use ${describeDevice(device)} as "${formatChoice(choice)}": it is not labelled ${labels} and holds ${content}, not ext4`,
+    );
+  }
+  if (action === "format") {
+    log.warn(`cache: formatting ${describeDevice(device)}`);
+    await formatDevice(device, chooseLabel(device, options));
+  }
   mkdirSync(target, { recursive: true });
-  // A device that the job names and that holds ext4 is used as it is: the store keeps to a folder of its own there.
-  if (choice === "reset" || device.fileSystem !== "ext4") await formatDevice(device, choice, options);
   await mountExt4(device, target);
-  options.log.info(`cache: ${describe(device)} mounted`);
+  log.info(`cache: ${describeDevice(device)} mounted`);
   return device;
 }
 
-async function waitForDevice(
-  choice: Exclude<CacheChoice, "none">,
-  { signal, waitMs = CACHE_DEVICE_WAIT_MS }: CacheOptions,
-): Promise<BlockDevice | undefined> {
+/** A device keeps its label, so that whoever gave it finds it again. */
+function chooseLabel(device: BlockDevice, { dialect }: CacheOptions): string {
+  if (isLabelled(device) && device.label) return device.label;
+  return dialect === "b2c" ? CACHE_LABELS.b2c : CACHE_LABELS.own;
+}
+
+async function waitForDevice(choice: DeviceChoice, options: CacheOptions): Promise<DevicePlan | undefined> {
+  const { signal, waitMs = CACHE_DEVICE_WAIT_MS } = options;
   const deadline = performance.now() + waitMs;
   for (;;) {
-    const devices = await listBlockDevices();
-    const found = devices.find((device) => matches(device, choice));
-    if (found || performance.now() >= deadline) return found;
+    const plan = planDevice(choice, await listBlockDevices(), options);
+    // A disk that nobody named is the last resort: the one with the label may still appear.
+    const isCertain = plan && (typeof choice !== "string" || isLabelled(plan.device));
+    if (isCertain || performance.now() >= deadline) return plan;
     await sleep(250, undefined, { signal });
-  }
-}
-
-function matches(device: BlockDevice, choice: Exclude<CacheChoice, "none">): boolean {
-  if (choice === "auto" || choice === "reset") return device.label === CACHE_LABEL;
-  if ("label" in choice) return device.label === choice.label;
-  if ("uuid" in choice) return device.uuid?.toLowerCase() === choice.uuid.toLowerCase();
-  return device.path === choice.device && isBlockDevice(device.path);
-}
-
-async function formatDevice(
-  device: BlockDevice,
-  choice: Exclude<CacheChoice, "none">,
-  { mayFormat, log }: CacheOptions,
-): Promise<void> {
-  // Our own label is the permission to reset; any other device needs the job's word, and its name.
-  if (device.label !== CACHE_LABEL && !mayFormat) {
-    throw new AgentError(
-      "STORE_DEVICE_FOREIGN",
-      `Cannot use ${describe(device)} as "${formatChoice(choice)}": it holds ${device.fileSystem ?? (device.isPartitioned ? "partitions" : "no known file system")}, not ext4`,
-    );
-  }
-  log.warn(`cache: formatting ${describe(device)}`);
-  try {
-    const features = "verity,^metadata_csum_seed";
-    // Blocks of 4 KiB on small devices too: fs-verity's are no larger than the file system's.
-    const layout = ["-b", "4096", "-O", features, "-L", CACHE_LABEL];
-    await promisify(execFile)("mkfs.ext4", ["-q", "-F", ...layout, device.path]);
-  } catch (error) {
-    const { stderr } = error as { stderr?: string };
-    throw new AgentError("STORE_FORMAT_FAILED", `Cannot format ${describe(device)}: ${stderr?.trim()}`, {
-      cause: error,
-    });
   }
 }
 
@@ -96,18 +81,13 @@ async function mountExt4(device: BlockDevice, target: string): Promise<void> {
     await mountAsync({ source: device.path, target, type: "ext4" });
   } catch (error) {
     if (!isKernelError(error)) throw error;
-    throw new AgentError("STORE_NO_DEVICE", `Cannot mount ${describe(device)}: ${error.message}`, {
+    throw new AgentError("STORE_NO_DEVICE", `Cannot mount ${describeDevice(device)}: ${error.message}`, {
       cause: error,
     });
   }
 }
 
-function describe({ path, model, sizeBytes, label }: BlockDevice): string {
-  const name = label ? `, label ${label}` : "";
-  return `${path} (${model}, ${(sizeBytes / 1e9).toFixed(1)} GB${name})`;
-}
-
-function formatChoice(choice: Exclude<CacheChoice, "none">): string {
+function formatChoice(choice: DeviceChoice): string {
   if (typeof choice === "string") return choice;
   if ("label" in choice) return `LABEL=${choice.label}`;
   return "uuid" in choice ? `UUID=${choice.uuid}` : choice.device;

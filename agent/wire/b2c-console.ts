@@ -88,6 +88,15 @@ function formatDiskSize(bytes: number): string {
   return `${value.toFixed(1).replace(/\.0$/, "")}${units[unit]}`;
 }
 
+/** What became of the cache. */
+export type CacheOutcome =
+  | { kind: "none" }
+  | { kind: "no-disk" }
+  | { kind: "file-system"; name: string }
+  | { kind: "device"; device: string; target: string; isMounted: boolean }
+  /** Anything else that leaves the job without a cache, said in full. */
+  | { kind: "failed"; reason: string };
+
 const formatEpoch = ({ nowMs }: Moment) => Math.floor(nowMs / 1000);
 
 /** As /proc/uptime has it. */
