@@ -96,7 +96,10 @@ function readJob(log: Log): Job {
       "BUG_UNEXPECTED",
       "Cannot read a job from the command line, and no complaint says why",
     );
-  return job;
+  const { root } = job;
+  if (!root || !("image" in root))
+    throw new AgentError("BUG_UNEXPECTED", "Cannot run a job whose root is no image: not yet");
+  return { ...job, root };
 }
 
 /** What lies in RAM goes with the machine; a cache device is left tidy, within its quota, and written back. */

@@ -172,6 +172,12 @@ export const NETWORK_COMMAND_MS = 10_000;
 export const NTP_WAIT_MS = 5_000;
 export const NTP_RETRY_MS = 1_000;
 export const NTP_SERVERS_MAX = 4;
+/** boot2container's: three tries of five seconds for the peer that a line names. */
+export const NTP_PEER_TRIES = 3;
+/** From another board's disk or over a network: a swap file of many GB is allocated, or read back, in minutes. */
+export const SWAP_COMMAND_MS = 5 * 60_000;
+export const SWAP_DEVICE_WAIT_MS = 10_000;
+export const DEVICE_POLL_MS = 100;
 /** Of a credential: a CA bundle of a whole distribution is 220 KiB. */
 export const CREDENTIAL_MAX_BYTES = MiB;
 
@@ -196,6 +202,8 @@ export const CONTAINER_OPEN_FILES = 1_048_576;
 export const USER_FILE_MAX_BYTES = MiB;
 /** From here on a line is worth a warning: the boot loader, the kernel and its built-in words add theirs. */
 export const CMDLINE_WARN_BYTES = 1800;
+/** A job of thousands of variables is a tenth of it. */
+export const JOB_FILE_MAX_BYTES = MiB;
 
 // zstd:chunked
 /** containers/storage's own bound on a table of contents; ours is read entry by entry, not held whole. */

@@ -4,12 +4,16 @@
 import { existsSync, readFileSync } from "node:fs";
 import { AgentError } from "../agent/errors.ts";
 import type { Parameter } from "../agent/job/command-line.ts";
-import { readJobFile } from "../agent/job/job-file.ts";
+import { parseJobFileText } from "../agent/job/job-file.ts";
 import { type CommandInput, type CommandOption, UsageError } from "./command.ts";
 
 export const JOB_INPUT_OPTIONS = {
   "extra-args": { type: "string", value: "FILE", help: "What the DUT would fetch from b2c.extra_args_url" },
-  job: { type: "string", value: "FILE", help: "A job file, in JSON, that the line's own options win over" },
+  job: {
+    type: "string",
+    value: "FILE",
+    help: "A job file, in YAML or JSON, that the line's own options win over",
+  },
 } as const satisfies Record<string, CommandOption>;
 
 export interface JobFiles {
@@ -41,20 +45,10 @@ function readFiles(input: CommandInput): JobFiles {
   const files: JobFiles = extra === undefined ? {} : { extraArguments: readText(extra) };
   if (job === undefined) return files;
   try {
-    return { ...files, jobFile: readJobFile(parseJson(readText(job), job)) };
+    return { ...files, jobFile: parseJobFileText(readText(job)) };
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     return { ...files, error };
-  }
-}
-
-function parseJson(text: string, path: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new AgentError("JOB_FILE_BAD", `Cannot read the job file "${path}": ${(error as Error).message}`, {
-      cause: error,
-    });
   }
 }
 

@@ -1,10 +1,13 @@
 /**
- * Writes docs/options.md from the option table, and docs/errors.md from the error table: `npm run docs`.
+ * Writes docs/options.md and docs/job.schema.json from the option table, and docs/errors.md from the error table: `npm run docs`.
  * A test compares the committed pages with what this would write.
  */
 import { writeFileSync } from "node:fs";
 import { BLAMES, ERRORS, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
-import { formatUsage, OPTIONS } from "../agent/job/options.ts";
+import { parseCommandLine } from "../agent/job/command-line.ts";
+import { DUT_PREFIX } from "../agent/job/dut-options-reader.ts";
+import { formatUsage, type Option } from "../agent/job/option.ts";
+import { OPTIONS } from "../agent/job/options.ts";
 
 export function formatOptionReference(): string {
   const options = OPTIONS.map(
@@ -20,6 +23,11 @@ ${option.example}
   return `# Options of the kernel command line
 
 Made from \`agent/job/options.ts\` by \`npm run docs\`.
+
+- In a job file (\`dut.job\`, YAML or JSON, docs/job.schema.json) the same options stand under their names without \`dut.\`,
+  those marked repeatable as a list if there are several, and \`env\` also as an object of names and values. Secrets may stand
+  there. A job file names no other. An option of the command line wins over that of the file, and that is said; those marked
+  repeatable add up, the file's first.
 
 - Words are split as the kernel splits them: white space between them, double quotes keep spaces, round a value
   (\`dut.run="a b"\`) or round a whole word (\`"dut.run=a b"\`). There is no escape character.
@@ -51,10 +59,56 @@ ${rows.join("\n")}
 `;
 }
 
+/** Of JSON Schema's draft 2020-12: names, kinds of values and help; what a value may be, the reader says. */
+function formatJobSchema(): string {
+  const options = OPTIONS.filter(({ isOfLine }) => !isOfLine);
+  const properties = options.map((option) => [
+    option.name.slice(DUT_PREFIX.length),
+    describeProperty(option),
+  ]);
+  const schema = {
+    $schema: "https://json-schema.org/draft/2020-12/schema",
+    title: "dutboot job file",
+    description:
+      "What dut.job names, in YAML or JSON: the options of docs/options.md without their prefix. Made by `npm run docs`.",
+    type: "object",
+    properties: Object.fromEntries(properties),
+    additionalProperties: false,
+    $defs: { text: { type: ["string", "number", "boolean"] } },
+  };
+  return `${JSON.stringify(schema, null, 2).replace(PLAIN_LIST, joinList)}\n`;
+}
+
+/** A list without lists or objects in it, with what stands in front of it on its line. */
+const PLAIN_LIST = /^.*\[\n[^[\]{}]*\]/gm;
+const LINE_WIDTH = 110;
+
+/** As the formatter has it: on one line where that is not too long. */
+function joinList(text: string): string {
+  const line = text.replace(/\n\s*(?=\])|(?<=\[)\n\s*/g, "").replace(/\n\s+/g, " ");
+  return line.length <= LINE_WIDTH ? line : text;
+}
+
+function describeProperty({ name, form, help, example, isRepeatable }: Option) {
+  const text = { $ref: "#/$defs/text" };
+  const value = form === "yes|no" ? { enum: ["yes", "no", true, false] } : text;
+  const kinds = [
+    value,
+    ...(isRepeatable ? [{ type: "array", items: text }] : []),
+    ...(name === "dut.env" ? [{ type: "object", additionalProperties: text }] : []),
+  ];
+  return {
+    description: `${form}: ${help}.`,
+    ...(kinds.length === 1 ? value : { anyOf: kinds }),
+    examples: [parseCommandLine(example).parameters[0]!.value],
+  };
+}
+
 /** Paths from the project's root. */
 export const PAGES = [
   { path: "docs/options.md", text: formatOptionReference },
   { path: "docs/errors.md", text: formatErrorReference },
+  { path: "docs/job.schema.json", text: formatJobSchema },
 ];
 
 if (import.meta.main) {

@@ -39,6 +39,16 @@ export interface ContainerContext {
 
 /** Never throws: what is wrong is the step's `error`, and the rest of the step is what could be read. */
 export function readB2cContainer(kind: StepKind, value: string, context: ContainerContext): Step {
+  const { step, complaints } = readContainerWords(kind, value, context);
+  return { ...step, ...formatError(value, complaints, context) };
+}
+
+/** What could be read, and each complaint as the end of "Cannot read …: …". */
+export function readContainerWords(
+  kind: StepKind,
+  value: string,
+  context: ContainerContext,
+): { step: Step; complaints: string[] } {
   const draft: StepDraft = { env: [], envFiles: [], volumes: [], container: {} };
   const complaints: string[] = [];
   const attempt = (read: () => void) => {
@@ -60,7 +70,7 @@ export function readB2cContainer(kind: StepKind, value: string, context: Contain
     });
   });
   draft.env = resolveEnvironment(draft.env, context);
-  return { kind, ...trimDraft(draft), source: value, ...formatError(value, complaints, context) };
+  return { step: { kind, ...trimDraft(draft), source: value }, complaints };
 }
 
 function splitWords(value: string, { option, lookup, warn }: ContainerContext): string[] {
@@ -100,7 +110,7 @@ function resolveEnvironment(env: readonly string[], { option, lookup, warn }: Co
 }
 
 /** Fields that say nothing are left out. */
-function trimDraft({ envFiles, volumes, container, ...draft }: StepDraft): Omit<Step, "kind"> {
+export function trimDraft({ envFiles, volumes, container, ...draft }: StepDraft): Omit<Step, "kind"> {
   return {
     ...draft,
     ...(envFiles.length > 0 && { envFiles }),

@@ -7,20 +7,16 @@ import { readB2cContainer, showPipelineVariable } from "./b2c-container.ts";
 import { B2C_OPTIONS, B2C_RUMOURS, type B2cDraft, type B2cOption, findB2cOption } from "./b2c-options.ts";
 import type { ReadingRules } from "./b2c-sub-parameters.ts";
 import { type B2cParameter, parseB2cLine, splitEchoedValue } from "./b2c-words.ts";
-import {
-  createDraft,
-  DUT_PREFIX,
-  END_MARKER,
-  readDutOptions,
-  refuseOpenQuote,
-} from "./dut-options-reader.ts";
+import { DUT_PREFIX, END_MARKER, readDutOptions, refuseOpenQuote } from "./dut-options-reader.ts";
 import type { AnyJob } from "./job.ts";
+import { createDraft, finishMachine, listInsecureRegistries } from "./job-draft.ts";
 import { findLineWarnings } from "./line-warnings.ts";
 import { findNearestName } from "./nearest-name.ts";
 import { explainValueError } from "./option-values.ts";
 import type { ReadAnyJob } from "./read-result.ts";
 import { showValue } from "./redact.ts";
 import type { VariableLookup } from "./shell-words.ts";
+import { findUnknownNames } from "./unknown-names.ts";
 
 export const B2C_PREFIX = "b2c.";
 
@@ -39,6 +35,8 @@ const BESIDE = new Set([
   "dut.timeout",
   "dut.results",
   "dut.s3",
+  "dut.mirror",
+  "dut.log",
   "dut.on_exit",
   END_MARKER,
 ]);
@@ -48,8 +46,11 @@ export function readB2cDialect(line: string, options: B2cOptions = {}): ReadAnyJ
   const { extraArguments, lookup = showPipelineVariable } = options;
   const errors: AgentError[] = [];
   const warnings = findLineWarnings(line);
-  const { root: _root, ...base } = createDraft();
-  const draft: B2cDraft = { ...base, dialect: "b2c", root: undefined, steps: [], machine: {}, end: {} };
+  const { cache, limits, onExit } = createDraft();
+  const draft: B2cDraft = {
+    ...{ dialect: "b2c", root: undefined, artifacts: [], steps: [], insecureHosts: [], machine: {}, end: {} },
+    ...{ cache, limits, onExit },
+  };
 
   const ofLine = parseB2cLine(line);
   const ofFile = extraArguments === undefined ? undefined : parseB2cLine(extraArguments);
@@ -74,7 +75,7 @@ export function readB2cDialect(line: string, options: B2cOptions = {}): ReadAnyJ
   const beside = readBeside(parameters, draft);
   // What extra arguments hold is not known before they are fetched.
   const isWhole = draft.machine.extraArgumentsUrl === undefined || extraArguments !== undefined;
-  errors.push(...beside.errors, ...(isWhole ? findUnknownNames(draft) : []));
+  errors.push(...beside.errors, ...(isWhole ? findUnknownNames(draft, DEFINING) : []));
   warnings.push(...beside.warnings, ...(isWhole ? findGaps(draft) : [NOT_FOLLOWED]));
   return { job: finishDraft(draft), errors, warnings };
 }
@@ -156,8 +157,13 @@ function readBeside(parameters: readonly B2cParameter[], draft: B2cDraft) {
   const { errors, warnings } = readDutOptions(ours, target, {
     refuse: (name) => (BESIDE.has(name) ? undefined : refuseMixture(name)),
   });
-  const { limits, onExit, ip, results, s3 } = target;
-  Object.assign(draft, { limits, onExit }, ip !== undefined && { ip }, results && { results }, s3 && { s3 });
+  const { limits, onExit, ip, results, s3, mirrors, logTo } = target;
+  Object.assign(
+    draft,
+    { limits, onExit },
+    ip !== undefined && { ip },
+    ...[results && { results }, s3 && { s3 }, mirrors && { mirrors }, logTo && { logTo }],
+  );
   return { errors, warnings };
 }
 
@@ -168,25 +174,7 @@ function refuseMixture(name: string): AgentError {
   );
 }
 
-/** Names that are used and defined nowhere. */
-function findUnknownNames({ volumes = [], fileSystems = [], s3Aliases = [] }: B2cDraft): AgentError[] {
-  const refuse = (what: string, by: string, option: string) =>
-    new AgentError("CMDLINE_BAD_VALUE", `Cannot use ${what} of ${by}: no ${option} has that name`, {
-      hint: `Add ${option}, or correct the name`,
-    });
-  const aliases = new Set(s3Aliases.map(({ name }) => name));
-  const systems = new Set(fileSystems.map(({ name }) => name));
-  return volumes.flatMap(({ name, pull, push, fileSystem }) => [
-    ...[...new Set([pull?.alias, push?.alias])].flatMap((alias) =>
-      alias === undefined || aliases.has(alias)
-        ? []
-        : refuse(`"${showValue(alias)}"`, `volume "${name}"`, "b2c.minio"),
-    ),
-    ...(fileSystem === undefined || systems.has(fileSystem)
-      ? []
-      : [refuse(`"${showValue(fileSystem)}"`, `volume "${name}"`, "b2c.filesystem")]),
-  ]);
-}
+const DEFINING = { alias: "b2c.minio", fileSystem: "b2c.filesystem" };
 
 const NOT_FOLLOWED =
   "b2c.extra_args_url is followed on the DUT only: give its content with --extra-args FILE to see the whole job";
@@ -205,10 +193,7 @@ function findGaps({ machine, cacheFileSystem, fileSystems = [], cache, steps }: 
   return gaps;
 }
 
-function finishDraft({ end, ...draft }: B2cDraft): AnyJob {
-  const machine = { ...draft.machine, ...(Object.keys(end).length > 0 && { end }) };
-  const insecure = draft.steps.flatMap(({ image, container }) =>
-    container?.isRegistryInsecure && image && "registry" in image ? image.registry : [],
-  );
-  return { ...draft, machine, insecureHosts: [...new Set([...draft.insecureHosts, ...insecure])] };
+function finishDraft({ end, machine, ...draft }: B2cDraft): AnyJob {
+  const insecureHosts = [...new Set([...draft.insecureHosts, ...listInsecureRegistries(draft.steps)])];
+  return { ...draft, machine: finishMachine(machine, end).machine ?? {}, insecureHosts };
 }

@@ -6,9 +6,12 @@ import { AgentError } from "../errors.ts";
 import type { Parameter } from "./command-line.ts";
 import { findRefusedUrls } from "./insecure-hosts.ts";
 import { parseIpParameter } from "./ip-parameter.ts";
+import type { JobDraft } from "./job-draft.ts";
 import { findNearestName } from "./nearest-name.ts";
-import { findOption, type JobDraft, OPTIONS, readOption } from "./options.ts";
+import { type Option, readOption } from "./option.ts";
+import { findOption, OPTIONS } from "./options.ts";
 import { showValue } from "./redact.ts";
+import { findUnknownNames } from "./unknown-names.ts";
 
 export const DUT_PREFIX = "dut.";
 /** Only a line that has come through whole ends in it. */
@@ -20,6 +23,8 @@ export interface ReadOptions {
   warnings: string[];
   /** Names that were given, whether their values could be read or not. */
   seen: ReadonlySet<string>;
+  /** Nothing of the job is still to be fetched. */
+  isWhole: boolean;
 }
 
 export interface ReadOptionsOptions {
@@ -32,7 +37,7 @@ export interface ReadOptionsOptions {
 export function readDutOptions(
   parameters: readonly Parameter[],
   draft: JobDraft,
-  { jobFile = [], refuse }: ReadOptionsOptions = {},
+  { jobFile, refuse }: ReadOptionsOptions = {},
 ): ReadOptions {
   const errors: AgentError[] = [];
   const warnings: string[] = [];
@@ -45,12 +50,12 @@ export function readDutOptions(
       errors.push(error);
     }
   };
-  const readAll = (from: readonly Parameter[], seenHere: Set<string>) => {
+  const readAll = (from: readonly Parameter[], seenHere: Set<string>, findRefusal: RefusalFinder) => {
     for (const { name, value } of from) {
       if (name === "ip" && value !== undefined) draft.ip = value;
       if (!name.startsWith(DUT_PREFIX)) continue;
       const option = findOption(name);
-      const refusal = option ? refuse?.(name) : refuseUnknown(name);
+      const refusal = findRefusal(name, option);
       if (refusal) errors.push(refusal);
       if (!option || refusal) continue;
       // As the kernel does with its own parameters.
@@ -61,20 +66,63 @@ export function readDutOptions(
       if (seenHere.has(END_MARKER) && name !== END_MARKER)
         warnings.push(`${name} stands behind ${END_MARKER}, which is no end then`);
       seenHere.add(name);
-      collect(() => readOption(option, value, draft));
+      collect(() => readOption(option, value, draft, (warning) => warnings.push(warning)));
     }
     for (const name of seenHere) seen.add(name);
   };
-  readAll(jobFile, new Set());
-  readAll(parameters, new Set());
+  readAll(jobFile ?? [], new Set(), (name, option) =>
+    option && !option.isOfLine ? undefined : refuseInFile(name, option),
+  );
+  readAll(parameters, new Set(), (name, option) => (option ? refuse?.(name) : refuseUnknown(name)));
   const { ip } = draft;
   if (ip !== undefined) collect(() => parseIpParameter(ip));
-  if (seen.has("dut.results") && !seen.has("dut.s3"))
-    errors.push(refuseMissing("dut.s3", 'upload to "dut.results"', "which service holds the bucket"));
-  if (draft.artifacts.some(({ url }) => url.startsWith("s3://")) && !seen.has("dut.s3"))
-    errors.push(refuseMissing("dut.s3", 'fetch "dut.artifact"', "which service holds the bucket"));
-  errors.push(...findRefusedUrls(draft));
-  return { errors, warnings, seen };
+  // What a job file holds is not known before it is fetched.
+  const isWhole = draft.machine.jobFileUrl === undefined || jobFile !== undefined;
+  if (isWhole) errors.push(...findGaps(draft, seen));
+  errors.push(...findRefusedUrls(draft, { isWhole }));
+  return { errors, warnings: isWhole ? warnings : [...warnings, NOT_FOLLOWED], seen, isWhole };
+}
+
+type RefusalFinder = (name: string, option: Option | undefined) => AgentError | undefined;
+
+const NOT_FOLLOWED =
+  "dut.job is followed on the DUT only: give its content with --job FILE to see the whole job";
+
+const DEFINING = { alias: "dut.s3_alias", fileSystem: "dut.filesystem" };
+
+/** What is used and defined nowhere. */
+function findGaps(draft: JobDraft, seen: ReadonlySet<string>): AgentError[] {
+  const { results, artifacts, rootSources, machine, fileSystems = [], cacheFileSystem } = draft;
+  const usesS3 = (url: string) => url.startsWith("s3://");
+  const users = [
+    ...(results && "s3" in results.to ? ['upload to "dut.results"'] : []),
+    ...(artifacts.some(({ url }) => usesS3(url)) ? ['fetch "dut.artifact"'] : []),
+    ...(rootSources.some((source) => "archive" in source && usesS3(source.archive.url))
+      ? ['fetch "dut.rootfs"']
+      : []),
+    ...(machine.jobFileUrl && usesS3(machine.jobFileUrl.url) ? ['fetch "dut.job"'] : []),
+  ];
+  const systems = new Set(fileSystems.map(({ name }) => name));
+  const mounted = [
+    ...(cacheFileSystem === undefined ? [] : [["dut.cache", cacheFileSystem] as const]),
+    ...(machine.imageStores ?? []).map((name) => ["dut.image_store", name] as const),
+  ];
+  return [
+    ...(seen.has("dut.s3")
+      ? []
+      : users.map((tried) => refuseMissing("dut.s3", tried, "which service holds the bucket"))),
+    ...findUnknownNames(draft, DEFINING),
+    ...mounted
+      .filter(([, name]) => !systems.has(name))
+      .map(
+        ([option, name]) =>
+          new AgentError(
+            "CMDLINE_BAD_VALUE",
+            `Cannot use "${showValue(name)}" of ${option}: no dut.filesystem has that name`,
+            { hint: "Add dut.filesystem, or correct the name" },
+          ),
+      ),
+  ];
 }
 
 /** `tried` and `says` end "Cannot …" and "Say …". */
@@ -82,28 +130,6 @@ export function refuseMissing(name: string, tried: string, says: string): AgentE
   return new AgentError("CMDLINE_MISSING_OPTION", `Cannot ${tried}: the command line has no "${name}"`, {
     hint: `Say ${says}: ${findOption(name)!.example}`,
   });
-}
-
-/** Leaves room for what the file system itself needs, and for the image of the next job. */
-const DEFAULT_QUOTA_PERCENT = 80;
-
-/** What a line without any option would ask for. */
-export function createDraft(): JobDraft {
-  return {
-    dialect: "dut",
-    root: { driver: "auto" },
-    cache: { choice: "none", mayFormat: false, quota: { percent: DEFAULT_QUOTA_PERCENT } },
-    artifacts: [],
-    steps: [{ kind: "main", env: [] }],
-    insecureHosts: [],
-    limits: {},
-    onExit: "poweroff",
-  };
-}
-
-/** `dut.run`'s text as words: /bin/sh runs it, whatever the image's entrypoint is. */
-export function wrapCommand(command: string): { entrypoint: string[]; argv: string[] } {
-  return { entrypoint: [], argv: ["/bin/sh", "-c", command] };
 }
 
 /** Of options that stand where the kernel has stopped reading. */
@@ -124,5 +150,21 @@ function refuseUnknown(name: string): AgentError {
     "CMDLINE_UNKNOWN_OPTION",
     `Cannot understand "${showValue(name)}": there is no such option; the nearest known one is "${near.name}"`,
     { hint: `\`dutboot --help\` lists all options; ${near.name} is written ${near.example}` },
+  );
+}
+
+function refuseInFile(name: string, option: Option | undefined): AgentError {
+  const short = (full: string) => full.slice(DUT_PREFIX.length);
+  if (option)
+    return new AgentError(
+      "JOB_FILE_BAD",
+      `Cannot use "${short(name)}" in the job file: it has a meaning on the command line only`,
+      { hint: `Take "${short(name)}" out of the job file` },
+    );
+  const names = OPTIONS.filter(({ isOfLine }) => !isOfLine).map((known) => short(known.name));
+  return new AgentError(
+    "CMDLINE_UNKNOWN_OPTION",
+    `Cannot understand "${showValue(short(name))}" of the job file: there is no such option; the nearest known one is "${findNearestName(short(name), names)}"`,
+    { hint: "docs/job.schema.json has all of them; `dutboot --help` says more" },
   );
 }

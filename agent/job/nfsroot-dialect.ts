@@ -4,18 +4,14 @@
  */
 import { AgentError } from "../errors.ts";
 import { type Parameter, parseCommandLine } from "./command-line.ts";
-import {
-  createDraft,
-  readDutOptions,
-  refuseOpenQuote,
-  warnOfInitWords,
-  wrapCommand,
-} from "./dut-options-reader.ts";
-import type { AnyJob, NfsRoot } from "./job.ts";
+import { readDutOptions, refuseOpenQuote, warnOfInitWords } from "./dut-options-reader.ts";
+import type { NfsRoot } from "./job.ts";
+import { createDraft, finishDraft } from "./job-draft.ts";
 import { findLineWarnings } from "./line-warnings.ts";
 import { explainValueError, ValueError } from "./option-values.ts";
 import type { ReadAnyJob } from "./read-result.ts";
 import { showValue } from "./redact.ts";
+import { parseNfsVersion } from "./sources.ts";
 
 const NFS_ROOT_DEVICE = "/dev/nfs";
 /** Where the kernel looks when nobody says a path. */
@@ -53,10 +49,9 @@ export function readNfsRootDialect(
   }
   if (isUnterminated) errors.push(refuseOpenQuote());
 
-  const { command, root: _root, steps, ...rest } = draft;
-  const init = [last("init") || DEFAULT_INIT, ...initParameters.map(formatInitWord)];
-  const words = command === undefined ? { entrypoint: [], argv: init } : wrapCommand(command);
-  const job: AnyJob = { ...rest, dialect: "nfsroot", root: { nfs }, steps: [{ ...steps[0]!, ...words }] };
+  const hasWords = draft.command !== undefined || draft.init !== undefined || draft.shell;
+  if (!hasWords) draft.init = [last("init") || DEFAULT_INIT, ...initParameters.map(formatInitWord)];
+  const job = finishDraft({ ...draft, dialect: "nfsroot" }, { nfs });
   const warnings = [...findLineWarnings(line), ...read.warnings, ...warnOfInitWords(initParameters)];
   return { job, errors, warnings };
 }
@@ -86,8 +81,7 @@ function parseNfsRoot(text: string): Omit<NfsRoot["nfs"], "isWritable"> {
     else if (/\s/.test(word)) throw new ValueError(`has the option "${showValue(word)}"`);
     else options.push(word);
   }
-  if (version !== undefined && !/^(3|4(\.[012])?)$/.test(version))
-    throw new ValueError(`asks for NFS version ${version}: 3, 4, 4.0, 4.1 and 4.2 are known`);
+  if (version !== undefined) parseNfsVersion(version);
   return { ...(server && { server }), ...(path && { path }), ...(version && { version }), options };
 }
 

@@ -3,34 +3,12 @@
  * They know nothing of options, so that every dialect and the host's commands read the same forms.
  */
 import { AgentError } from "../errors.ts";
-import type { Artifact, CacheChoice, S3Endpoint, S3Location } from "./job.ts";
+import type { CacheChoice, S3Endpoint, S3Location } from "./job.ts";
 import { findNearestName } from "./nearest-name.ts";
 import { showValue } from "./redact.ts";
 
 /** What is wrong with a value, as the end of "Cannot read …: it …". */
 export class ValueError extends Error {}
-
-/** `URL[,to=/path][,sha256=HEX][,toc=HEX]`: told from the end by their names, so that a URL may hold commas. */
-export function parseArtifact(text: string): Artifact {
-  const { head, options } = splitSubOptions(text, ["to", "sha256", "toc"]);
-  const to = options.get("to") ?? "/";
-  const sha256 = options.get("sha256");
-  const toc = options.get("toc");
-  if (head.startsWith("s3://")) parseS3Object(head);
-  else parseUrl(head);
-  return {
-    url: head,
-    to: parseAbsolutePath(to, `has "to=${showValue(to)}"`),
-    ...(sha256 !== undefined && { sha256: parseSha256("sha256", sha256) }),
-    ...(toc !== undefined && { tableSha256: parseSha256("toc", toc.replace(/^sha256:/, "")) }),
-  };
-}
-
-/** Throws for a bucket without a key: an archive is one object. */
-function parseS3Object(text: string): void {
-  if (/[\x00-\x20\x7f]/.test(text) || !parseS3Location(text).prefix)
-    throw new ValueError("is not s3://BUCKET/KEY");
-}
 
 export function parseUrl(text: string): URL {
   // URL drops white space and control characters without a word; in a job they are a mistake.
@@ -44,14 +22,15 @@ export function parseUrl(text: string): URL {
   return url;
 }
 
-function parseSha256(name: string, text: string): string {
+/** Lower-case hex; `name` is for the message. */
+export function parseSha256(name: string, text: string): string {
   if (!/^[0-9a-fA-F]{64}$/.test(text)) {
     throw new ValueError(`has "${name}=${showValue(text)}", which is not 64 hex digits`);
   }
   return text.toLowerCase();
 }
 
-function parseAbsolutePath(text: string, has: string): string {
+export function parseAbsolutePath(text: string, has: string): string {
   if (!text.startsWith("/")) throw new ValueError(`${has}, which is not an absolute path`);
   if (text.split("/").includes("..")) throw new ValueError(`${has}, which holds ".."`);
   return text;

@@ -21,30 +21,38 @@ export interface ReadLineOptions {
   jobFile?: readonly Parameter[];
 }
 
-/** Our own image decides; then boot2container's prefix, then an NFS root. What is left is ours, and has to say why not. */
+/** A root or a container of our own; a job file alone may as well belong to another dialect. */
+const OUR_OWN = new Set(["dut.image", "dut.rootfs", "dut.step", "dut.service", "dut.post"]);
+
+/** Our own root decides; then boot2container's prefix, then an NFS root. What is left is ours, and has to say why not. */
 function chooseDialect(parameters: readonly Pick<Parameter, "name" | "value">[]): Dialect {
   const has = (test: (name: string) => boolean) => parameters.some(({ name }) => test(name));
-  if (has((name) => name === "dut.image")) return "dut";
+  if (has((name) => OUR_OWN.has(name))) return "dut";
   if (has((name) => name.startsWith(B2C_PREFIX))) return "b2c";
   return isNfsRootLine(parameters as Parameter[]) ? "nfsroot" : "dut";
 }
 
+const NO_JOB_FILE = "the job file is not read: boot2container's dialect has extra arguments in its place";
+
 /** Never throws for anything that stands in `line`. */
-export function readCommandLine(
-  line: string,
-  { extraArguments, jobFile = [] }: ReadLineOptions = {},
-): ReadLine {
+export function readCommandLine(line: string, { extraArguments, jobFile }: ReadLineOptions = {}): ReadLine {
   const { parameters } = parseCommandLine(line.trimEnd());
-  const dialect = chooseDialect([...jobFile, ...parameters]);
-  if (dialect === "b2c")
-    return { dialect, ...readB2cDialect(line, extraArguments === undefined ? {} : { extraArguments }) };
-  if (dialect === "nfsroot") return { dialect, ...readNfsRootDialect(line, { jobFile }) };
-  const read = readDutDialect(line, { jobFile });
+  const dialect = chooseDialect([...(jobFile ?? []), ...parameters]);
+  if (dialect === "b2c") {
+    const { warnings, ...rest } = readB2cDialect(
+      line,
+      extraArguments === undefined ? {} : { extraArguments },
+    );
+    return { dialect, ...rest, warnings: [...warnings, ...(jobFile ? [NO_JOB_FILE] : [])] };
+  }
+  const files = jobFile && { jobFile };
+  if (dialect === "nfsroot") return { dialect, ...readNfsRootDialect(line, files) };
+  const read = readDutDialect(line, files);
   const unread = parameters.filter(({ name }) => name.startsWith(B2C_PREFIX)).map(({ name }) => name);
   const warnings = [...read.warnings];
   if (unread.length > 0)
     warnings.push(
-      `${[...new Set(unread)].join(", ")} is not read: dut.image makes this a job of our own dialect`,
+      `${[...new Set(unread)].join(", ")} is not read: dut.* makes this a job of our own dialect`,
     );
   return { ...read, dialect, warnings };
 }

@@ -11,7 +11,14 @@ export interface Room {
 
 const FACTS = ["agent/errors.ts", "agent/limits.ts"] as const;
 const PURE = ["agent/job", "agent/oci", "agent/archive", "agent/composefs", "agent/wire"] as const;
-const ADAPTERS = ["agent/net", "agent/root", "agent/store", "agent/sys", "agent/report"] as const;
+const ADAPTERS = [
+  "agent/net",
+  "agent/root",
+  "agent/store",
+  "agent/sys",
+  "agent/report",
+  "agent/volumes",
+] as const;
 
 /** Hashes, compression, streams and text: nothing here reaches the file system, the network, a process or a clock. */
 const PURE_PACKAGES = [
@@ -22,6 +29,7 @@ const PURE_PACKAGES = [
   "node:util",
   "node:zlib",
   "tar-stream",
+  "yaml",
   "zstd-napi",
 ];
 

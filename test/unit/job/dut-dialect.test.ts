@@ -108,7 +108,7 @@ describe("complaints", () => {
     [`${IMAGE} dut.s3=ftp://s3.farm`, ["CMDLINE_BAD_VALUE"], /https:\/\//],
     [`${IMAGE} dut.s3=https://s3.farm?x`, ["CMDLINE_BAD_VALUE"], /more than a host/],
     [`${IMAGE} dut.results=s3://Up_per/x dut.s3=https://s`, ["CMDLINE_BAD_VALUE"], /lower-case/],
-    [`${IMAGE} dut.results=bad`, ["CMDLINE_BAD_VALUE", "CMDLINE_MISSING_OPTION"], /s3:\/\/BUCKET/],
+    [`${IMAGE} dut.results=bad`, ["CMDLINE_BAD_VALUE"], /s3:\/\/BUCKET/],
     [`${IMAGE} dut.insecure=a:0`, ["CMDLINE_BAD_VALUE"], /HOST:PORT/],
     [`${IMAGE} dut.insecure=a:70000`, ["CMDLINE_BAD_VALUE"], /HOST:PORT/],
     [`${IMAGE} ip=10.0.0.256`, ["NETWORK_BAD_PARAMETER"], /10.0.0.256/],
@@ -152,7 +152,8 @@ describe("complaints", () => {
     const digest = `sha256:${HEX}`;
     for (const { name, example } of OPTIONS) {
       const word = example.replace("sha256:…", digest);
-      const others = name === "dut.image" ? "dut.s3=https://s" : `${IMAGE} dut.s3=https://s`;
+      const root = { "dut.image": "", "dut.rootfs": "dut.run=x" }[name] ?? IMAGE;
+      const others = `${root} dut.s3=https://s dut.filesystem=gateway,src=/dev/sda1`;
       expect(readDutDialect(`${others} ${word}`).errors).toEqual([]);
     }
   });

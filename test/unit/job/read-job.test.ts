@@ -1,7 +1,7 @@
 /** Which dialect a line is read in, what is refused in an NFS root, and the JSON that explain prints. */
 import { describe, expect, it } from "vitest";
 import { describeLine } from "../../../agent/job/describe-job.ts";
-import { readJobFile } from "../../../agent/job/job-file.ts";
+import { parseJobFileText } from "../../../agent/job/job-file.ts";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
 
 describe("the dialect", () => {
@@ -48,7 +48,9 @@ describe("an NFS root is refused", () => {
 
 describe("a job file", () => {
   it("says the same as the line, which wins", () => {
-    const jobFile = readJobFile({ image: "h:1/i", env: ["A=1", "B=2"], "dut.timeout": "5m", run: "ls" });
+    const jobFile = parseJobFileText(
+      JSON.stringify({ image: "h:1/i", env: ["A=1", "B=2"], "dut.timeout": "5m", run: "ls" }),
+    );
     const { job, errors, warnings } = readCommandLine("dut.timeout=1m dut.env=A=3", { jobFile });
     expect(errors).toEqual([]);
     expect(job).toMatchObject({ limits: { timeoutMs: 60_000 }, steps: [{ env: ["A=1", "B=2", "A=3"] }] });
@@ -56,11 +58,13 @@ describe("a job file", () => {
   });
 
   it.each([null, [], "x", { image: {} }, { env: [[]] }])("is refused: %j", (content) => {
-    expect(() => readJobFile(content)).toThrow(expect.objectContaining({ code: "JOB_FILE_BAD" }));
+    expect(() => parseJobFileText(JSON.stringify(content))).toThrow(
+      expect.objectContaining({ code: "JOB_FILE_BAD" }),
+    );
   });
 
   it("is read by the same table", () => {
-    const { errors } = readCommandLine("", { jobFile: readJobFile({ iamge: "x" }) });
+    const { errors } = readCommandLine("", { jobFile: parseJobFileText('{"iamge": "x"}') });
     expect(errors.map(({ code }) => code)).toEqual(["CMDLINE_UNKNOWN_OPTION", "CMDLINE_MISSING_OPTION"]);
   });
 });
