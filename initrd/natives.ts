@@ -2,7 +2,7 @@
  * Compiles the two native modules, for the host and by cross compiler for the DUT: zstd-napi and our door to the kernel.
  * Both are cached by the hash of their sources and tools, and carry no path of the machine that made them.
  */
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { copyFile, cp, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Architecture, hostArchitecture, toolFor } from "./architecture.ts";
@@ -13,7 +13,16 @@ import { runCommand } from "./run-command.ts";
 
 /** arm64 tools align segments to 64 KiB by default; 4 KiB saves most of a small file. */
 const LINK_FLAGS = ["-s", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096"];
-const DOOR_FLAGS = ["-std=gnu11", "-O2", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden"];
+const DOOR_FLAGS = [
+  "-std=gnu11",
+  "-O2",
+  "-Wall",
+  "-Wextra",
+  "-shared",
+  "-fPIC",
+  "-pthread",
+  "-fvisibility=hidden",
+];
 const ZSTD_JOBS = "2";
 /** Bump when a recipe below changes. */
 const RECIPE = 1;
@@ -34,17 +43,21 @@ export async function compileNatives(
 }
 
 async function compileDoor(target: Architecture): Promise<NativeModule> {
-  const source = join(PROJECT_ROOT, "agent/kernel/sys.c");
+  const folder = join(PROJECT_ROOT, "agent/kernel");
+  const names = readdirSync(folder)
+    .filter((name) => /\.[ch]$/.test(name))
+    .sort();
+  const sources = names.filter((name) => name.endsWith(".c")).map((name) => join(folder, name));
   const compiler = toolFor(target, "gcc");
   const key = {
     ...(await describeToolchain(target)),
-    source: hashOf(readFileSync(source)),
+    source: hashOf(Buffer.concat(names.map((name) => readFileSync(join(folder, name))))),
     flags: [...DOOR_FLAGS, ...LINK_FLAGS],
   };
-  const cached = await fillCached({ kind: "sys-node", key }, async (folder) => {
+  const cached = await fillCached({ kind: "sys-node", key }, async (cache) => {
     const headers = join(await fetchNodePackage(target), "include/node");
-    const flags = [...DOOR_FLAGS, ...LINK_FLAGS, `-ffile-prefix-map=${dirname(source)}=.`];
-    await runCommand(compiler, [...flags, "-I", headers, "-o", join(folder, "sys.node"), source]);
+    const flags = [...DOOR_FLAGS, ...LINK_FLAGS, `-ffile-prefix-map=${folder}=.`];
+    await runCommand(compiler, [...flags, "-I", headers, "-o", join(cache, "sys.node"), ...sources]);
   });
   return { ...cached, name: "sys.node", file: join(cached.path, "sys.node") };
 }

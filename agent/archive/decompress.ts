@@ -9,15 +9,16 @@ import { decompressGzip } from "./gzip-decompressor.ts";
 import { decompressZstd } from "./zstd-decompressor.ts";
 
 /**
- * Output buffers are valid until the next one is asked for.
+ * Output buffers are valid until the next one is asked for, unless `takeOutput` gives others.
  * Throws ARCHIVE_CORRUPT and ARCHIVE_TRUNCATED.
  */
 export function decompress(
   kind: Exclude<Compression, "xz">,
   chunks: AsyncIterable<Buffer>,
+  options: { takeOutput?: () => Buffer } = {},
 ): AsyncIterable<Buffer> {
   if (kind === "gzip") return decompressGzip(chunks);
-  if (kind === "zstd") return decompressZstd(chunks);
+  if (kind === "zstd") return decompressZstd(chunks, options);
   return chunks;
 }
 

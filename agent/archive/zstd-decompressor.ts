@@ -10,21 +10,26 @@ export interface ZstdOptions {
   /** Frames that want a larger window (2 to this power) are refused. */
   windowLogMax?: number;
   chunkBytes?: number;
+  /** Gives each buffer to be filled, for consumers that keep one longer. */
+  takeOutput?: () => Buffer;
 }
 
 const NOTHING = Buffer.alloc(0);
 
 /**
- * One output buffer is used again and again: a consumer keeps nothing of it after it asks for the next.
+ * One output buffer is used again and again: a consumer keeps nothing of it after it asks for the next,
+ * unless it gives the buffers itself.
  * Throws ARCHIVE_CORRUPT, also for anything but frames after a frame, and ARCHIVE_TRUNCATED.
  */
 export async function* decompressZstd(
   chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
-  { windowLogMax = ZSTD_WINDOW_LOG_MAX, chunkBytes = DECOMPRESS_CHUNK_BYTES }: ZstdOptions = {},
+  { windowLogMax = ZSTD_WINDOW_LOG_MAX, chunkBytes = DECOMPRESS_CHUNK_BYTES, takeOutput }: ZstdOptions = {},
 ): AsyncGenerator<Buffer> {
   const context = new zstd.DCtx();
   context.setParameter(zstd.DParameter.windowLogMax, windowLogMax);
-  const output = Buffer.allocUnsafeSlow(chunkBytes);
+  const own = takeOutput ? undefined : Buffer.allocUnsafeSlow(chunkBytes);
+  const nextOutput = (): Buffer => own ?? takeOutput!();
+  let output = nextOutput();
   let filledBytes = 0;
   let inFrame = false;
 
@@ -39,6 +44,7 @@ export async function* decompressZstd(
       // Full: there may be more inside the context that no input asks for any more.
       do {
         yield output.subarray(0, filledBytes);
+        output = nextOutput();
         filledBytes = 0;
         if (rest.length > 0 || !inFrame) break;
         const [moreHint, moreBytes] = decode(context, output, NOTHING);

@@ -1,5 +1,5 @@
 /**
- * Calls the kernel through sys.node (sys.c beside this file) and turns -errno into a KernelError.
+ * Calls the kernel through sys.node (sys.c and the other C files beside this one) and turns -errno into a KernelError.
  * Everything typed in this folder goes through `call` or, where the kernel may take long, `callAsync`.
  */
 import { createRequire } from "node:module";
@@ -15,12 +15,18 @@ export type Word = number | bigint | Uint8Array | string | null;
 interface Door {
   syscall(number: number, ...words: Word[]): number;
   syscallAsync(number: number, ...words: Word[]): Promise<number>;
+  /** Of lanes.ts and verity-hasher.ts, which give them types of their own. */
+  openLane(folderFd: number): object;
+  pushLane(lane: object, bytes: Uint8Array, pieces: Int32Array | null): number;
+  endLane(lane: object): Buffer | number;
+  updateVerity(state: Uint8Array, bytes: Uint8Array): void;
+  finishVerity(state: Uint8Array, digest: Uint8Array): void;
 }
 
 let door: Door | undefined;
 
 // Loaded at the first call, so that code which only needs a type or an error class runs where sys.node was not built.
-function openDoor(): Door {
+export function openDoor(): Door {
   door ??= createRequire(import.meta.url)("./sys.node") as Door;
   return door;
 }

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
+#include "lanes.h"
 #include <errno.h>
 #include <node_api.h>
 #include <stdlib.h>
@@ -125,5 +126,6 @@ NAPI_MODULE_INIT() {
       {"syscallAsync", NULL, call_async, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof doors / sizeof *doors, doors);
+  define_lanes(env, exports);
   return exports;
 }

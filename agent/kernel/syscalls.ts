@@ -5,9 +5,11 @@
 export type { Path } from "./door.ts";
 export { isKernelError } from "./errno.ts";
 export * from "./files.ts";
+export * from "./lanes.ts";
 export * from "./loop.ts";
 export * from "./machine.ts";
 export * from "./mount.ts";
 export * from "./pipes.ts";
 export * from "./verity.ts";
+export * from "./verity-hasher.ts";
 export * from "./xattrs.ts";

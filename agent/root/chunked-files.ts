@@ -5,10 +5,10 @@
 import { createHash, hash } from "node:crypto";
 import { closeSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
 import type { TocChunk, TocFile } from "../archive/zstd-chunked/toc-entry.ts";
-import { FsVerityHasher } from "../composefs/fsverity.ts";
 import { INLINE_FILE_MAX_BYTES } from "../composefs/layer-entry.ts";
 import type { StagedObject } from "../composefs/object-keeper.ts";
 import { AgentError } from "../errors.ts";
+import { VerityHasher } from "../kernel/syscalls.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
 import type { FileContent } from "./file-content.ts";
 import type { KnownChunks } from "./known-chunks.ts";
@@ -32,6 +32,7 @@ export class ChunkedFiles {
   readonly #chunks: KnownChunks;
   readonly #onContent: (digest: string, content: FileContent) => void;
   readonly #open = new Map<string, OpenFile>();
+  readonly #verity = new VerityHasher();
   #count = 0;
 
   constructor(stagingDir: string, { chunks, onContent }: ChunkedFilesTools) {
@@ -77,7 +78,7 @@ export class ChunkedFiles {
     } finally {
       closeSync(fd);
     }
-    this.#stage(file, path, new FsVerityHasher().update(bytes));
+    this.#stage(file, path, this.#verity.update(bytes).digest());
   }
 
   /** With all of it that need not come. */
@@ -102,14 +103,13 @@ export class ChunkedFiles {
   #finish({ file, path, fd }: OpenFile): void {
     this.#open.delete(file.digest);
     const sha256 = createHash("sha256");
-    const verity = new FsVerityHasher();
     const buffer = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, file.sizeBytes));
     const small: Buffer[] = [];
     try {
       for (let at = 0; at < file.sizeBytes; ) {
         const bytes = buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, at));
         sha256.update(bytes);
-        verity.update(bytes);
+        this.#verity.update(bytes);
         at += bytes.length;
         if (file.sizeBytes <= INLINE_FILE_MAX_BYTES) small.push(Buffer.from(bytes));
       }
@@ -117,12 +117,12 @@ export class ChunkedFiles {
       closeSync(fd);
     }
     checkDigest(file, sha256.digest("hex"));
+    const verity = this.#verity.digest();
     if (small.length > 0) this.#onContent(file.digest, { inline: Buffer.concat(small) });
     else this.#stage(file, path, verity);
   }
 
-  #stage({ digest, sizeBytes }: TocFile, path: string, hasher: FsVerityHasher): void {
-    const verity = hasher.digest().toString("hex");
+  #stage({ digest, sizeBytes }: TocFile, path: string, verity: string): void {
     this.staged.push({ path, verity, sha256: digest, sizeBytes });
     this.#onContent(digest, { verity, stagedPath: path });
   }

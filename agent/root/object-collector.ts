@@ -3,67 +3,74 @@
  * Nothing is ever written under a path of the archive, so there is no path to escape by.
  */
 
-import { createHash, type Hash } from "node:crypto";
-import { closeSync, openSync, rmSync, writeSync } from "node:fs";
+import { rmSync } from "node:fs";
 import type { TarEntry } from "../archive/tar-entry.ts";
 import type { TarVisitor } from "../archive/tar-reader.ts";
-import { FsVerityHasher } from "../composefs/fsverity.ts";
 import { INLINE_FILE_MAX_BYTES } from "../composefs/layer-entry.ts";
 import { encodeLayerTree, type LayerTree, type TreeContent } from "../composefs/layer-tree.ts";
 import type { StagedObject } from "../composefs/object-keeper.ts";
+import { FileLane } from "../kernel/syscalls.ts";
 import type { UnpackResult } from "./unpack-job.ts";
 
-/** A file whose content is on its way into an object. */
-interface OpenObject {
-  fd: number;
-  path: string;
-  sha256: Hash;
-  verity: FsVerityHasher;
-}
+type ObjectContent = Extract<TreeContent, { verity: string }>;
 
 export class ObjectCollector implements TarVisitor {
   readonly #stagingDir: string;
+  /** Writes and hashes contents beside this thread, which only says where in a chunk they are. */
+  readonly #lane: FileLane;
   readonly #tree: LayerTree = [];
-  readonly #staged: StagedObject[] = [];
-  readonly #seen = new Set<string>();
+  /** In the lane's order; the lane knows their digests at the end. */
+  readonly #objects: { content: ObjectContent; sizeBytes: number }[] = [];
+  #chunk: Buffer = Buffer.alloc(0);
+  #pieces: number[] = [];
   #entry: TarEntry | undefined;
   #inline: Buffer[] = [];
-  #object: OpenObject | undefined;
   #contentBytes = 0;
 
   constructor(stagingDir: string) {
     this.#stagingDir = stagingDir;
+    this.#lane = new FileLane(stagingDir);
   }
 
   get files(): number {
     return this.#tree.length;
   }
 
-  onEntry(entry: TarEntry): void {
-    this.#entry = entry;
-    if (entry.sizeBytes > INLINE_FILE_MAX_BYTES) this.#object = this.#openObject();
+  /** Before the tar reader gets it: contents are pieces of it, which stay as they are until the lane is done. */
+  startChunk(chunk: Buffer): void {
+    this.#chunk = chunk;
   }
 
-  onContent(chunk: Buffer): void {
-    this.#contentBytes += chunk.length;
-    if (!this.#object) {
-      this.#inline.push(Buffer.from(chunk));
-      return;
-    }
-    const { fd, sha256, verity } = this.#object;
-    sha256.update(chunk);
-    verity.update(chunk);
-    for (let rest = chunk; rest.length > 0; ) rest = rest.subarray(writeSync(fd, rest));
+  endChunk(): void {
+    // Also without pieces: the lane's queue is what keeps a chunk's memory from being used again too soon.
+    this.#lane.push(this.#chunk, Int32Array.from(this.#pieces));
+    this.#pieces = [];
+  }
+
+  onEntry(entry: TarEntry): void {
+    this.#entry = entry;
+  }
+
+  onContent(piece: Buffer): void {
+    this.#contentBytes += piece.length;
+    if (!this.#isObject()) this.#inline.push(Buffer.from(piece));
+    else this.#pieces.push(this.#locate(piece), piece.length, 0);
   }
 
   onEntryEnd(): void {
     const entry = this.#entry!;
-    const content = this.#object ? this.#finishObject(this.#object, entry) : this.#finishInline();
-    this.#tree.push(content ? { entry, content } : { entry });
+    if (this.#isObject()) {
+      this.#pieces[this.#pieces.length - 1] = 1;
+      const content = { verity: "", sha256: "" };
+      this.#objects.push({ content, sizeBytes: entry.sizeBytes });
+      this.#tree.push({ entry, content });
+    } else if (this.#inline.length === 0) this.#tree.push({ entry });
+    else this.#tree.push({ entry, content: { inline: Buffer.concat(this.#inline.splice(0)) } });
   }
 
   /** To be called after the last member, with the digest of the whole tar. */
   finish(diffId: string): UnpackResult {
+    const staged = this.#takeObjects();
     return {
       files: this.#tree.length,
       contentBytes: this.#contentBytes,
@@ -71,38 +78,42 @@ export class ObjectCollector implements TarVisitor {
       isRootOpaque: false,
       impliedDirectories: [],
       warnings: [],
-      collected: { diffId, tree: encodeLayerTree(this.#tree), staged: this.#staged },
+      collected: { diffId, tree: encodeLayerTree(this.#tree), staged },
     };
   }
 
-  /** Closes what is open, after success and failure. */
+  /** After success and failure: from then on nothing is written any more. */
   close(): void {
-    if (this.#object) closeSync(this.#object.fd);
-    this.#object = undefined;
+    this.#lane.close();
   }
 
-  #openObject(): OpenObject {
-    const path = `${this.#stagingDir}/${this.#tree.length}`;
-    const fd = openSync(path, "wx", 0o600);
-    return { fd, path, sha256: createHash("sha256"), verity: new FsVerityHasher() };
+  #isObject(): boolean {
+    return this.#entry!.sizeBytes > INLINE_FILE_MAX_BYTES;
   }
 
-  #finishObject({ fd, path, ...hashes }: OpenObject, { sizeBytes }: TarEntry): TreeContent {
-    this.#object = undefined;
-    closeSync(fd);
-    const verity = hashes.verity.digest().toString("hex");
-    const sha256 = hashes.sha256.digest("hex");
-    if (this.#seen.has(verity)) rmSync(path);
-    else {
-      this.#seen.add(verity);
-      this.#staged.push({ path, verity, sha256, sizeBytes });
+  #locate(piece: Buffer): number {
+    const offset = piece.byteOffset - this.#chunk.byteOffset;
+    if (piece.buffer === this.#chunk.buffer && offset >= 0 && offset + piece.length <= this.#chunk.length)
+      return offset;
+    throw new Error("A piece of a file is not part of the chunk it came with");
+  }
+
+  #takeObjects(): StagedObject[] {
+    const staged: StagedObject[] = [];
+    const seen = new Set<string>();
+    const files = this.#lane.end();
+    if (files.length !== this.#objects.length) throw new Error("Objects were lost on their way to the disk");
+    for (const [index, { verity, sha256 }] of files.entries()) {
+      const { content, sizeBytes } = this.#objects[index]!;
+      content.verity = verity;
+      content.sha256 = sha256;
+      const path = `${this.#stagingDir}/${index}`;
+      if (seen.has(verity)) rmSync(path);
+      else {
+        seen.add(verity);
+        staged.push({ path, verity, sha256, sizeBytes });
+      }
     }
-    return { verity, sha256 };
-  }
-
-  #finishInline(): TreeContent | undefined {
-    if (this.#inline.length === 0) return undefined;
-    const inline = Buffer.concat(this.#inline.splice(0));
-    return { inline };
+    return staged;
   }
 }

@@ -1,8 +1,8 @@
 /**
  * The whole way of an archive: checked, decompressed, checked again, read as tar and written below a directory, as it streams.
- * Memory is a few buffers, whatever the size. Runs in a worker thread (unpack-worker.ts), as every step is synchronous work.
+ * Memory is a few buffers, whatever the size. Runs in a worker thread (unpack-worker.ts), as every step is synchronous work;
+ * digests of what comes out, and objects, are the work of lanes beside it (agent/kernel/lanes.ts).
  */
-import { createHash } from "node:crypto";
 import { closeSync, openSync } from "node:fs";
 import { checkRatio, decompress } from "../archive/decompress.ts";
 import { COMPRESSION_MAGIC_BYTES, detectCompression } from "../archive/detect-compression.ts";
@@ -10,8 +10,10 @@ import { createTarReader, type TarVisitor } from "../archive/tar-reader.ts";
 import { AgentError } from "../errors.ts";
 import { O_DIRECTORY } from "../kernel/syscalls.ts";
 import { type CheckedSource, createCheckedSource, readDigest, refuseDiffId } from "./checked-source.ts";
+import { ChunkRing } from "./chunk-ring.ts";
 import { splitMemberPath } from "./member-path.ts";
 import { ObjectCollector } from "./object-collector.ts";
+import { createTarDigest } from "./tar-digest.ts";
 import { TreeWriter } from "./tree-writer.ts";
 import type { UnpackJob, UnpackResult } from "./unpack-job.ts";
 import { decompressXz } from "./xz-process.ts";
@@ -50,7 +52,7 @@ export async function unpackArchive(
 }
 
 /** What takes an archive's members and counts them. */
-type Taker = TarVisitor & { readonly files: number };
+type Taker = TarVisitor & { readonly files: number; startChunk?(chunk: Buffer): void; endChunk?(): void };
 
 /** Reads all of it and checks all that was promised; gives the digest of the tar where it was asked for. */
 async function readArchive(
@@ -78,19 +80,26 @@ async function unpackStream(
 ): Promise<string | undefined> {
   const isWanted = job.diffId !== undefined || job.kind === "objects";
   const algorithm = job.diffId === undefined ? "sha256" : readDigest(job.diffId).algorithm;
-  const hash = isWanted ? createHash(algorithm) : undefined;
-  const reader = createTarReader(taker);
-  for await (const chunk of await openTar(source)) {
-    hash?.update(chunk);
-    counts.bytesOut += chunk.length;
-    checkRatio(source.bytesIn, counts.bytesOut);
-    reader.write(chunk);
-    counts.files = taker.files;
+  const digest = isWanted ? createTarDigest(algorithm) : undefined;
+  try {
+    const reader = createTarReader(taker);
+    for await (const chunk of await openTar(source)) {
+      digest?.update(chunk);
+      counts.bytesOut += chunk.length;
+      checkRatio(source.bytesIn, counts.bytesOut);
+      taker.startChunk?.(chunk);
+      reader.write(chunk);
+      taker.endChunk?.();
+      counts.files = taker.files;
+    }
+    reader.end();
+    return digest?.finish();
+  } finally {
+    digest?.close();
   }
-  reader.end();
-  return hash && `${algorithm}:${hash.digest("hex")}`;
 }
 
+/** Chunks stay as they are for as long as lanes may read them. */
 async function openTar(source: CheckedSource): Promise<AsyncIterable<Buffer>> {
   const iterator = source[Symbol.asyncIterator]();
   let first: Buffer = Buffer.alloc(0);
@@ -103,7 +112,9 @@ async function openTar(source: CheckedSource): Promise<AsyncIterable<Buffer>> {
   }
   const kind = detectCompression(first);
   const whole = startWith(first, source);
-  return kind === "xz" ? decompressXz(whole) : decompress(kind, whole);
+  const ring = new ChunkRing();
+  if (kind === "none") return ring.copy(whole);
+  return kind === "xz" ? decompressXz(whole) : decompress(kind, whole, { takeOutput: () => ring.take() });
 }
 
 async function* startWith(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

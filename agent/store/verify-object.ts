@@ -3,8 +3,7 @@
  * by hashing the whole content where there is not.
  */
 import { closeSync, constants, openSync, readSync } from "node:fs";
-import { FsVerityHasher } from "../composefs/fsverity.ts";
-import { isKernelError, measureVerity } from "../kernel/syscalls.ts";
+import { isKernelError, measureVerity, VerityHasher } from "../kernel/syscalls.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
 
 export type ObjectState = "sealed" | "good" | "damaged" | "missing";
@@ -29,13 +28,13 @@ export function verifyObject(
     const seal = readSeal(fd);
     if (seal !== undefined && seal !== verityDigest) return "damaged";
     if (seal !== undefined && trustsSeals) return "sealed";
-    const hasher = new FsVerityHasher();
+    const hasher = new VerityHasher();
     for (;;) {
       const length = readSync(fd, buffer, 0, buffer.length, null);
       if (length === 0) break;
       hasher.update(buffer.subarray(0, length));
     }
-    if (hasher.digest().toString("hex") !== verityDigest) return "damaged";
+    if (hasher.digest() !== verityDigest) return "damaged";
     return seal === undefined ? "good" : "sealed";
   } catch (error) {
     // A disk that cannot be read is as bad as one that gives wrong bytes: the object is fetched again.

@@ -1,0 +1,93 @@
+/**
+ * Lanes: threads of sys.node (lanes.c) that work through buffers in their order, beside the thread that fills them.
+ * Their calls block, so they are for worker threads; whoever opens a lane ends or closes it.
+ */
+import { closeSync, constants, openSync } from "node:fs";
+import { openDoor } from "./door.ts";
+import { KernelError } from "./errno.ts";
+
+/**
+ * Buffers that wait in a lane or are in work. A buffer may be filled again once this many others were pushed after it,
+ * so a ring of one more is never written while a lane reads it.
+ */
+export const LANE_QUEUE_BUFFERS = 3;
+
+const DIGEST_BYTES = 32;
+
+/** What a lane found of a file; both digests in hex. */
+export interface LaneFile {
+  verity: string;
+  sha256: string;
+}
+
+class Lane {
+  readonly #lane: object;
+
+  constructor(folderFd: number) {
+    this.#lane = openDoor().openLane(folderFd);
+  }
+
+  protected give(bytes: Uint8Array, pieces: Int32Array | null): void {
+    const result = openDoor().pushLane(this.#lane, bytes, pieces);
+    if (result < 0) throw new KernelError("write", -result);
+  }
+
+  protected takeResult(): Buffer {
+    const result = openDoor().endLane(this.#lane);
+    if (typeof result === "number") throw new KernelError("write", -result);
+    return result;
+  }
+
+  /** Waits for what is in work and ends the thread, after success and failure. */
+  close(): void {
+    openDoor().endLane(this.#lane);
+  }
+}
+
+/** Takes the sha256 of everything. */
+export class HashLane extends Lane {
+  constructor() {
+    super(-1);
+  }
+
+  push(bytes: Uint8Array): void {
+    this.give(bytes, null);
+  }
+
+  /** The digest, 32 bytes. */
+  end(): Buffer {
+    return this.takeResult();
+  }
+}
+
+/** Cuts buffers into files of a folder, named by their number from 0 on. */
+export class FileLane extends Lane {
+  constructor(folder: string) {
+    const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      super(fd);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /**
+   * `pieces`: three numbers each, offset in `bytes`, length, and 1 where it is the last piece of its file.
+   * Throws a KernelError of what has failed so far, perhaps of an earlier buffer.
+   */
+  push(bytes: Uint8Array, pieces: Int32Array): void {
+    this.give(bytes, pieces);
+  }
+
+  /** Of all files, in their order. Throws KernelError. */
+  end(): LaneFile[] {
+    const result = this.takeResult();
+    const files: LaneFile[] = [];
+    for (let at = 0; at < result.length; at += 2 * DIGEST_BYTES) {
+      const verity = result.toString("hex", at, at + DIGEST_BYTES);
+      files.push({ verity, sha256: result.toString("hex", at + DIGEST_BYTES, at + 2 * DIGEST_BYTES) });
+    }
+    return files;
+  }
+}
