@@ -10,9 +10,10 @@ import { type BenchGoods, FORMATS, type Format } from "./bench-goods.ts";
 import type { BenchAgent } from "./case-agent.ts";
 import { pullWithCurl } from "./case-curl.ts";
 import { createPodmanStorage, pullWithPodman } from "./case-podman.ts";
-import { startCountingProxy } from "./counting-proxy.ts";
+import { type CountingProxy, startCountingProxy } from "./counting-proxy.ts";
 import type { CaseResult, Marks, Measured, Round } from "./measurement.ts";
 import { startPlainRegistry } from "./plain-registry.ts";
+import { createScratchDisk, type ScratchDisk } from "./scratch-disk.ts";
 
 export const CASES = [...FORMATS, "update"] as const;
 export type CaseName = (typeof CASES)[number];
@@ -46,28 +47,32 @@ export async function benchImage(options: BenchRunOptions): Promise<CaseResult[]
   const registry = await startPlainRegistry(tools, { storage: goods.storage, folder: workFolder, signal });
   const proxy = await startCountingProxy(registry.port);
   const rounds = new Map<CaseName, Round[]>(cases.map((name) => [name, []]));
+  const disks: ScratchDisk[] = [];
   try {
+    for (const actor of ACTORS) disks.push(await createScratchDisk(join(workFolder, actor)));
     await warmStorage(goods);
     for (let run = 0; run < runs; run++) {
       for (const format of FORMATS) {
-        // An update needs what it starts from.
         const isWanted = cases.includes(format);
+        // An update needs what it starts from.
         const hasUpdate = format === "zstd:chunked" && cases.includes("update");
         if (!isWanted && !hasUpdate) continue;
-        const folder = join(workFolder, `run-${run}`);
-        await mkdir(folder, { recursive: true });
-        const place = { folder, port: registry.port, proxyPort: proxy.port, proxy };
-        const { cold, update } = await runRound(options, { ...place, format, run, hasUpdate, isWanted });
-        if (isWanted) rounds.get(format)!.push(cold);
-        if (update) rounds.get("update")!.push(update);
-        const note = (name: string, round: Round) =>
+        const [podman = "", agent = "", curl = ""] = await Promise.all(
+          disks.map((disk) => disk.mountFresh()),
+        );
+        const folders = { podman, agent, curl };
+        const stage = { folders, port: registry.port, proxy, format, run, hasUpdate, isWanted };
+        const { cold, update } = await runRound(options, stage);
+        const note = (name: CaseName, round: Round) => {
+          rounds.get(name)!.push(round);
           log(`${image}, run ${run + 1}: ${describe(name, round)}`);
+        };
         if (isWanted) note(format, cold);
         if (update) note("update", update);
-        await removeTree(folder);
       }
     }
   } finally {
+    for (const disk of disks) await disk.unmount();
     await proxy.stop();
     await registry.stop();
     await removeTree(workFolder);
@@ -75,11 +80,12 @@ export async function benchImage(options: BenchRunOptions): Promise<CaseResult[]
   return cases.map((name) => ({ image, name, rounds: rounds.get(name)!, marks: MARKS[name] }));
 }
 
-interface RoundPlace {
-  folder: string;
+const ACTORS = ["podman", "agent", "curl"] as const;
+
+interface Stage {
+  folders: Record<(typeof ACTORS)[number], string>;
   port: number;
-  proxyPort: number;
-  proxy: { takeCounts(): { fromServerBytes: number; toServerBytes: number } };
+  proxy: CountingProxy;
   format: Format;
   run: number;
   hasUpdate: boolean;
@@ -90,15 +96,18 @@ type Actor = "agent" | "podman";
 
 async function runRound(
   { goods, tools, agent, profileFolder, signal }: BenchRunOptions,
-  { folder, port, proxyPort, proxy, format, run, hasUpdate, isWanted }: RoundPlace,
+  { folders, port, proxy, format, run, hasUpdate, isWanted }: Stage,
 ): Promise<{ cold: Round; update?: Round }> {
   const { name, layer } = goods.first[format];
-  const storage = await createPodmanStorage(join(folder, "podman"), format === "zstd:chunked");
+  const storage = await createPodmanStorage(folders.podman, format === "zstd:chunked");
   const agentOptions = { signal, ...(profileFolder !== undefined && { profileFolder }) };
   const pull: Record<Actor, (reference: string) => Promise<Measured>> = {
-    podman: (reference) => pullWithPodman(tools, storage, reference, { signal }),
+    podman: async (reference) => {
+      const { ms, peakRssBytes } = await pullWithPodman(tools, storage, reference, { signal });
+      return { ms, peakRssBytes };
+    },
     agent: async (reference) => {
-      const order = { reference, storeDir: join(folder, "agent"), driver: "auto" as const };
+      const order = { reference, storeDir: folders.agent, driver: "auto" as const };
       const { ms, peakRssBytes, report } = await agent.pull(order, agentOptions);
       return { ms, peakRssBytes, phasesMs: report.phasesMs };
     },
@@ -109,7 +118,7 @@ async function runRound(
     for (const actor of order) {
       await settle(signal);
       proxy.takeCounts();
-      const { output: _, ...result } = (await pull[actor](reference)) as Measured & { output?: string };
+      const result = await pull[actor](reference);
       const { fromServerBytes, toServerBytes } = proxy.takeCounts();
       const wireBytes = fromServerBytes + toServerBytes;
       measured[actor] = wireBytes > 0 ? { ...result, wireBytes } : result;
@@ -121,11 +130,11 @@ async function runRound(
     await settle(signal);
     const blobUrl = `http://127.0.0.1:${port}/v2/${name.split(":")[0]}/blobs/${layer.digest}`;
     const compressor = format === "gzip" ? "gzip" : "zstd";
-    const { ms, peakRssBytes } = await pullWithCurl(blobUrl, compressor, join(folder, "curl"), { signal });
+    const { ms, peakRssBytes } = await pullWithCurl(blobUrl, compressor, folders.curl, { signal });
     cold.curl = { ms, peakRssBytes };
   }
   if (!hasUpdate) return { cold };
-  return { cold, update: await takeTurns(`127.0.0.1:${proxyPort}/${goods.second.name}`) };
+  return { cold, update: await takeTurns(`127.0.0.1:${proxy.port}/${goods.second.name}`) };
 }
 
 /** What one left to be written must not be the next one's wait. */
