@@ -263,6 +263,11 @@ export const ERRORS = defineErrors({
     blame: "job",
     hint: "Write ip= as the kernel's nfsroot.txt says: CLIENT:SERVER:GATEWAY:MASK:HOST:DEVICE:AUTOCONF:DNS:DNS:NTP, or ip=dhcp",
   },
+  MACHINE_SWAP_FAILED: {
+    blame: "infra",
+    hint: "Give swap less room than the cache device has free, or a device that nobody uses",
+  },
+  MACHINE_NBD_FAILED: { blame: "infra", hint: "Check that the NBD server runs and has a default export" },
   NETWORK_NO_INTERFACE: {
     blame: "infra",
     hint: "Plug in a wired adapter, or add its driver and firmware to the modules archive",
@@ -270,6 +275,12 @@ export const ERRORS = defineErrors({
   NETWORK_NO_CARRIER: { blame: "infra", hint: "Check cable, switch port and the adapter's firmware" },
   NETWORK_NO_LEASE: { blame: "infra", hint: "Check the DHCP server, and that the port is in its VLAN" },
   NETWORK_FAILED: { blame: "infra", hint: "Look at the lines of the interface above" },
+  SOURCE_NOT_FOUND: {
+    blame: "job",
+    hint: "Correct the file's path, or put the file where the job says it is",
+  },
+  SOURCE_READ_FAILED: { blame: "infra", hint: "Look at the disk or the server that the file lies on" },
+  SOURCE_UNKNOWN: { blame: "job", hint: "Use https://, http://, s3://, nfs:// or file:" },
   NFS_NO_PLACE: {
     blame: "config",
     hint: "Write nfsroot=SERVER:/PATH, or have the DHCP server send root-path (option 17) and next-server",
@@ -298,6 +309,15 @@ export const ERRORS = defineErrors({
   RUN_COMMAND_NOT_FOUND: {
     blame: "job",
     hint: "Check dut.run and the image: the program must be in it and be executable",
+  },
+  RUN_BAD_SETTING: { blame: "job", hint: "Correct the container's settings in the job" },
+  RUN_NO_WORKDIR: {
+    blame: "job",
+    hint: "Make the directory in the image, bind something there, or name another one",
+  },
+  RUN_NO_FILE: {
+    blame: "job",
+    hint: "Check the path: it is one of the DUT, not of the image",
   },
   RUN_CONTAINER_FAILED: {
     blame: "infra",

@@ -60,7 +60,7 @@ function decodePath(path: string): string {
 }
 
 /** `nfs://SERVER[:PORT]/PATH` */
-function parseNfsUrl(text: string): NfsExport {
+export function parseNfsUrl(text: string): NfsExport {
   const url = URL.parse(text);
   if (!url?.hostname || url.pathname === "" || url.search || url.hash)
     throw new ValueError("is not nfs://SERVER/PATH");

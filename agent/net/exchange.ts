@@ -17,6 +17,7 @@ export interface ExchangeRequest {
   headers: Headers;
   authorize?: Authorize;
   body?: Buffer;
+  allowsPlainHttp: boolean;
   signal: AbortSignal;
   pace: PaceWatch;
 }
@@ -56,7 +57,10 @@ export async function exchange(
           isTransient: false,
         });
       }
-      const next = planRedirect({ from: url, location, visited }, rules);
+      const next = planRedirect(
+        { from: url, location, visited, allowsPlainHttp: request.allowsPlainHttp },
+        rules,
+      );
       if (!(next instanceof URL)) throw new AttemptError(next);
       isHome &&= next.origin === url.origin;
       url = next;

@@ -8,7 +8,7 @@ import { formatPublicUrl } from "./public-url.ts";
 export interface HostRules {
   isInsecure(url: URL): boolean;
   /** What is wrong with this URL as a target, or undefined when it may be asked. */
-  findFault(url: URL): Failure | undefined;
+  findFault(url: URL, options?: { allowsPlainHttp?: boolean }): Failure | undefined;
 }
 
 const DEFAULT_PORT: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
@@ -21,7 +21,7 @@ export function createHostRules(insecureHosts: readonly string[]): HostRules {
   };
   return {
     isInsecure,
-    findFault(url) {
+    findFault(url, { allowsPlainHttp = false } = {}) {
       const permanent = { isTransient: false } as const;
       if (url.protocol !== "http:" && url.protocol !== "https:") {
         return {
@@ -33,7 +33,7 @@ export function createHostRules(insecureHosts: readonly string[]): HostRules {
       if (url.username || url.password) {
         return { ...permanent, code: "FETCH_BAD_URL", cameBack: "it holds a user name or password" };
       }
-      if (url.protocol === "http:" && !isInsecure(url)) {
+      if (url.protocol === "http:" && !allowsPlainHttp && !isInsecure(url)) {
         return {
           ...permanent,
           code: "FETCH_INSECURE_REFUSED",
@@ -51,7 +51,17 @@ export function createHostRules(insecureHosts: readonly string[]): HostRules {
  * address that clouds serve machine credentials on.
  */
 export function planRedirect(
-  { from, location, visited }: { from: URL; location: string; visited: ReadonlySet<string> },
+  {
+    from,
+    location,
+    visited,
+    allowsPlainHttp = false,
+  }: {
+    from: URL;
+    location: string;
+    visited: ReadonlySet<string>;
+    allowsPlainHttp?: boolean;
+  },
   rules: HostRules,
 ): URL | Failure {
   const refuse = (why: string): Failure => ({
@@ -69,7 +79,8 @@ export function planRedirect(
   if (visited.has(to.href)) return refuse(`in a circle, back to ${name}`);
   const isInsecure = rules.isInsecure(to);
   if (isLinkLocal(to.hostname) && !isInsecure) return refuse(`to the link-local address of ${name}`);
-  if (to.protocol === "http:" && !isInsecure) {
+  const isWayDown = from.protocol === "https:" || !allowsPlainHttp;
+  if (to.protocol === "http:" && isWayDown && !isInsecure) {
     return refuse(
       from.protocol === "https:" ? `from HTTPS down to plain HTTP at ${name}` : `to plain HTTP at ${name}`,
     );

@@ -47,6 +47,8 @@ export interface HttpRequest {
   signal?: AbortSignal;
   /** The reader checks a digest of all it gets, so a broken download may go on without a validator. */
   hasDigest?: boolean;
+  /** The reader checks all of it before any is used, by a digest that the job vouches for: plain HTTP is as good then. */
+  allowsPlainHttp?: boolean;
   /** More than this is FETCH_TOO_LARGE, or `overrunCode` where the size was promised. */
   maxBytes?: number;
   overrunCode?: ErrorCode;

@@ -69,7 +69,7 @@ export async function startTransfer(
   const subject = request.subject ?? `${VERB[method]} "${formatPublicUrl(urlText)}"`;
   const url = URL.parse(urlText);
   const fault: Failure | undefined = url
-    ? rules.findFault(url)
+    ? rules.findFault(url, request)
     : { code: "FETCH_BAD_URL", cameBack: "this is no URL", isTransient: false };
   if (!url || fault) throw toFetchError(subject, fault!, {});
 
@@ -136,6 +136,7 @@ export async function startTransfer(
         url: url!,
         headers,
         pace,
+        allowsPlainHttp: request.allowsPlainHttp ?? false,
         signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
         ...(request.authorize && { authorize: request.authorize }),
         ...(request.body && { body: request.body }),
