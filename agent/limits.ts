@@ -186,6 +186,8 @@ export const CREDENTIAL_MAX_BYTES = MiB;
 // Container and the machine's end
 /** What a test gets between SIGTERM and the kill, to write its last words. */
 export const CONTAINER_GRACE_MS = 5_000;
+/** systemd gives its services up to 90 s; those that need more than this have lost their machine's trust already. */
+export const INIT_GRACE_MS = 30_000;
 /** A killed process is gone in milliseconds, unless it waits in the kernel. */
 export const CONTAINER_KILL_WAIT_MS = 5_000;
 /** Output still in the pipe once the test is gone; whoever holds the pipe open longer is a stray. */
@@ -200,6 +202,10 @@ export const SYNC_WAIT_MS = 60_000;
 export const RUNTIME_RECORD_MAX_BYTES = 8 * KiB;
 /** podman's default for containers. */
 export const CONTAINER_OPEN_FILES = 1_048_576;
+/** Of a file with environment variables; the kernel takes 128 KiB in one string. */
+export const ENV_FILE_MAX_BYTES = MiB;
+/** What an image has at a volume's place: a file tree, copied once. */
+export const VOLUME_COPY_MS = 600_000;
 /** Of an image's passwd or group file: thousands of users still fit. */
 export const USER_FILE_MAX_BYTES = MiB;
 /** From here on a line is worth a warning: the boot loader, the kernel and its built-in words add theirs. */

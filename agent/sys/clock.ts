@@ -2,7 +2,10 @@
  * The machine's clock: never earlier than the build, then what the farm's NTP servers say.
  * A board without a battery wakes up in 1970, where every certificate is "not yet valid" (ignition#870, fedora-coreos-tracker#1323).
  */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { MachineSettings } from "../job/machine-settings.ts";
 import { setClock } from "../kernel/machine.ts";
+import { NTP_PEER_TRIES, NTP_WAIT_MS } from "../limits.ts";
 import { type NtpQueryOptions, queryTime } from "./ntp-query.ts";
 import type { SysLog } from "./sys-log.ts";
 
@@ -33,6 +36,21 @@ export function setClockFloor(buildTimeMs: number, doors: ClockDoors): boolean {
 export interface ClockOptions extends ClockDoors, NtpQueryOptions {
   /** No time before this is believed. */
   buildTimeMs: number;
+  /** How often all servers are asked, each time for `waitMs`. */
+  tries?: number;
+}
+
+/** Where `auto` asks. */
+const PUBLIC_POOL = "pool.ntp.org";
+
+/** Whom to ask, and how often: the job's peer where it names one, else those that the network offers. */
+export function chooseTimeServers(
+  wish: MachineSettings["ntp"],
+  offered: readonly string[],
+): { servers: readonly string[]; tries: number } {
+  if (wish === undefined) return { servers: offered, tries: 1 };
+  if (wish === "none") return { servers: [], tries: 1 };
+  return { servers: [wish === "auto" ? PUBLIC_POOL : wish.host], tries: NTP_PEER_TRIES };
 }
 
 export interface ClockState {
@@ -49,12 +67,10 @@ export async function syncClock(ntpServers: readonly string[], options: ClockOpt
   const isFloor = readNow() - buildTimeMs < FLOOR_WINDOW_MS;
   const fallback: ClockState = { source: isFloor ? "build" : "own" };
   if (ntpServers.length === 0) {
-    log.info(
-      `clock: ${formatTime(readNow())} by ${formatSource(fallback)}; the network offers no time server`,
-    );
+    log.info(`clock: ${formatTime(readNow())} by ${formatSource(fallback)}; there is no time server to ask`);
     return fallback;
   }
-  const answer = await queryTime(ntpServers, options);
+  const answer = await askRepeatedly(ntpServers, options);
   if ("refusals" in answer) {
     log.warn(
       `clock: ${formatTime(readNow())} by ${formatSource(fallback)}; no time from ${answer.refusals.join("; ")}`,
@@ -75,6 +91,19 @@ export async function syncClock(ntpServers: readonly string[], options: ClockOpt
   }
   log.info(`clock: ${formatTime(nowMs)} by NTP from ${server}, it was ${formatOffset(offsetMs)}`);
   return { source: "ntp", server, offsetMs };
+}
+
+/** A name that cannot be resolved yet is refused at once; its try lasts as long as that of a silent server. */
+async function askRepeatedly(servers: readonly string[], options: ClockOptions) {
+  const { tries = 1, waitMs = NTP_WAIT_MS, signal } = options;
+  for (let left = tries; ; left--) {
+    const startedAt = performance.now();
+    const answer = await queryTime(servers, options);
+    if (!("refusals" in answer) || left <= 1) return answer;
+    await sleep(Math.max(0, waitMs - (performance.now() - startedAt)), undefined, {
+      ...(signal && { signal }),
+    });
+  }
 }
 
 /** Of a boot: within it a clock near the floor is the floor that `setClockFloor` set. */

@@ -4,7 +4,7 @@
  */
 import { closeSync, existsSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { release } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isKernelError } from "../kernel/errno.ts";
 import { finitModule } from "../kernel/machine.ts";
@@ -17,13 +17,19 @@ export interface ModuleLoader {
   loadForDevices(): Promise<string[]>;
   /** True when the module is in the kernel afterwards, built in or loaded; false is told in the log. */
   load(name: string): Promise<boolean>;
+  /** A module that a farm's own archive brought: a path, or a name below `/usr_mods`; what it needs must be loaded before. */
+  loadFile(path: string): Promise<boolean>;
 }
+
+/** Where boot2container's users put theirs. */
+const MODULE_FILES = "/usr_mods";
 
 export interface ModuleLoaderOptions {
   log: SysLog;
   /** Where depmod's files and the modules are. */
   modulesPath?: string;
   sysfsPath?: string;
+  moduleFilesPath?: string;
   settleMs?: number;
 }
 
@@ -65,10 +71,10 @@ export function createModuleLoader(options: ModuleLoaderOptions): ModuleLoader {
     return done;
   };
 
-  const insertFile = async ({ name, path }: ModuleEntry): Promise<boolean> => {
-    const file = findFile(join(modulesPath, path));
+  const insertFile = async ({ name, path }: Pick<ModuleEntry, "name" | "path">): Promise<boolean> => {
+    const file = findFile(resolve(modulesPath, path));
     if (!file) {
-      log.warn(`modules: ${name} is in the index, but its file is missing`);
+      log.warn(`modules: ${name}: there is no file "${resolve(modulesPath, path)}"`);
       return false;
     }
     const fd = openSync(file, "r");
@@ -118,6 +124,14 @@ export function createModuleLoader(options: ModuleLoaderOptions): ModuleLoader {
       if (existsSync(`/sys/module/${normal}`)) return true;
       const done = await ensure(normal, []);
       if (!done && !readIndex().find(normal)) log.warn(`modules: ${name} is not in this kernel`);
+      return done;
+    },
+    async loadFile(path) {
+      const done = await insertFile({
+        name: path,
+        path: resolve(options.moduleFilesPath ?? MODULE_FILES, path),
+      });
+      if (done) log.info(`modules: ${path} loaded`);
       return done;
     },
   };

@@ -6,7 +6,6 @@ import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../errors.ts";
 import { type IpParameter, parseIpParameter, type StaticAddress } from "../job/ip-parameter.ts";
-import { setHostname } from "../kernel/machine.ts";
 import {
   NETWORK_OTHERS_WAIT_MS,
   NETWORK_POLL_MS,
@@ -15,6 +14,7 @@ import {
   NETWORK_WAIT_MS,
 } from "../limits.ts";
 import { type DhcpClient, startDhcpClient } from "./dhcp.ts";
+import { nameMachine } from "./hostname.ts";
 import { hasCarrier, listInterfaces, readIndex } from "./interfaces.ts";
 import { type BootOffer, formatResolvConf, type Lease } from "./lease.ts";
 import { runTool } from "./run-tool.ts";
@@ -73,14 +73,6 @@ export async function bringUpNetwork(options: NetworkOptions): Promise<NetworkSt
   } catch (error) {
     effort.stop();
     throw error;
-  }
-}
-
-function nameMachine(hostname: string, log: SysLog): void {
-  try {
-    setHostname(hostname);
-  } catch (error) {
-    log.warn(`network: the machine cannot be called "${hostname}": ${(error as Error).message}`);
   }
 }
 

@@ -4,7 +4,7 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type ClockState, setClockFloor, syncClock } from "../../../agent/sys/clock.ts";
+import { type ClockState, chooseTimeServers, setClockFloor, syncClock } from "../../../agent/sys/clock.ts";
 
 const BUILD = Date.parse("2026-06-01T00:00:00Z");
 const EPOCH_OFFSET_SECONDS = 2_208_988_800;
@@ -47,7 +47,7 @@ function buildAnswer(request: Buffer, epochMs: number): Buffer {
   return answer;
 }
 
-function sync(servers = ["127.0.0.1"]): Promise<ClockState> {
+function sync(servers = ["127.0.0.1"], tries = 1): Promise<ClockState> {
   const text = (line: string) => logs.push(line);
   return syncClock(servers, {
     buildTimeMs: BUILD,
@@ -58,6 +58,7 @@ function sync(servers = ["127.0.0.1"]): Promise<ClockState> {
     port: server.address().port,
     waitMs: 500,
     retryMs: 50,
+    tries,
   });
 }
 
@@ -107,7 +108,7 @@ test("no server on the port", async () => {
 
 test("no time server at all", async () => {
   expect((await sync([])).source).toBe("own");
-  expect(logs.join()).toContain("offers no time server");
+  expect(logs.join()).toContain("no time server to ask");
 });
 
 test.each([
@@ -126,4 +127,28 @@ test.each([
   });
   expect(wasSetTo).toBe(expected);
   expect(wasRaised).toBe(expected !== undefined);
+});
+
+test("the job's peer is asked three times, and a silent one keeps nobody for longer", async () => {
+  const { servers, tries } = chooseTimeServers({ host: "127.0.0.1" }, ["192.0.2.1"]);
+  behave = () => undefined;
+  const startedAt = performance.now();
+  expect((await sync([...servers], tries)).source).toBe("own");
+  expect(performance.now() - startedAt).toBeLessThan(2500);
+  expect(requests).toBeGreaterThan(15);
+});
+
+test("a name that nobody knows is tried as long as a silent server", async () => {
+  const startedAt = performance.now();
+  expect((await sync(["no.such.host.invalid"], 2)).source).toBe("own");
+  expect(performance.now() - startedAt).toBeGreaterThan(490);
+});
+
+test.each([
+  { wish: undefined, servers: ["10.0.0.1"], tries: 1 },
+  { wish: "none" as const, servers: [], tries: 1 },
+  { wish: "auto" as const, servers: ["pool.ntp.org"], tries: 3 },
+  { wish: { host: "ci-gateway" }, servers: ["ci-gateway"], tries: 3 },
+])("whom to ask for ntp_peer=$wish", ({ wish, servers, tries }) => {
+  expect(chooseTimeServers(wish, ["10.0.0.1"])).toEqual({ servers, tries });
 });

@@ -20,6 +20,7 @@ beforeEach(() => {
     log: { debug: log, info: log, warn: log },
     modulesPath: join(directory, "modules"),
     sysfsPath: join(directory, "sys"),
+    moduleFilesPath: join(directory, "usr_mods"),
     settleMs: 1,
   });
 });
@@ -76,7 +77,7 @@ test("by name: built in, unknown, missing its file", async () => {
   expect(await loader.load("gone")).toBe(false);
   expect(logs).toEqual([
     "modules: nosuch is not in this kernel",
-    "modules: gone is in the index, but its file is missing",
+    `modules: gone: there is no file "${join(directory, "modules/k/gone.ko")}"`,
   ]);
 });
 
@@ -85,4 +86,14 @@ test("a machine without modules says so once", async () => {
   await loader.loadForDevices();
   await loader.loadForDevices();
   expect(logs).toEqual([expect.stringContaining("only built-in drivers are there")]);
+});
+
+test("files of modules, by their names or paths", async () => {
+  write("usr_mods/a.ko", "no module");
+  write("elsewhere/b.ko", "no module");
+  expect(await loader.loadFile("a.ko")).toBe(false);
+  expect(await loader.loadFile(join(directory, "elsewhere/b.ko"))).toBe(false);
+  expect(tried()).toEqual(["a.ko", join(directory, "elsewhere/b.ko")]);
+  expect(await loader.loadFile("gone.ko")).toBe(false);
+  expect(logs.at(-1)).toContain("there is no file");
 });
