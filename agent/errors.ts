@@ -275,6 +275,12 @@ export const ERRORS = defineErrors({
   NETWORK_NO_CARRIER: { blame: "infra", hint: "Check cable, switch port and the adapter's firmware" },
   NETWORK_NO_LEASE: { blame: "infra", hint: "Check the DHCP server, and that the port is in its VLAN" },
   NETWORK_FAILED: { blame: "infra", hint: "Look at the lines of the interface above" },
+  UPLOAD_REFUSED: {
+    blame: "config",
+    hint: "Give a token that may write there in the credential results-token, or correct dut.results",
+  },
+  UPLOAD_FILE_CHANGED: { blame: "test", hint: "Do not write to results after the test has ended" },
+  UPLOAD_FAILED: { blame: "infra", hint: "Look at the server that the results go to: its disk, its log" },
   SOURCE_NOT_FOUND: {
     blame: "job",
     hint: "Correct the file's path, or put the file where the job says it is",

@@ -2,13 +2,15 @@
  * One attempt: request, redirects, a renewed authorization, up to the response's headers.
  * Credentials go to the first origin only; a redirect that leaves it gets the harmless headers and nothing else.
  */
+import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
+import { AgentError } from "../errors.ts";
 import { ERROR_BODY_MAX_BYTES, MAX_REDIRECTS, RESPONSE_BUFFER_BYTES, UPLOAD_CHUNK_BYTES } from "../limits.ts";
 import { AttemptError } from "./failure.ts";
 import type { HostRules } from "./host-rules.ts";
 import { planRedirect } from "./host-rules.ts";
-import type { Authorize, Headers } from "./http-message.ts";
+import type { Authorize, Headers, RequestBody } from "./http-message.ts";
 import type { PaceWatch } from "./pace-watch.ts";
 
 export interface ExchangeRequest {
@@ -16,7 +18,7 @@ export interface ExchangeRequest {
   url: URL;
   headers: Headers;
   authorize?: Authorize;
-  body?: Buffer;
+  body?: RequestBody;
   allowsPlainHttp: boolean;
   signal: AbortSignal;
   pace: PaceWatch;
@@ -106,11 +108,9 @@ async function send(
       headers: {
         ...Object.fromEntries(own),
         ...proof,
-        ...(request.body && { "content-length": String(request.body.length) }),
+        ...(request.body && { "content-length": String(measureBody(request.body)) }),
       },
-      body: request.body
-        ? Readable.from(cutToPieces(request.body, request.pace), { objectMode: false })
-        : null,
+      body: request.body ? Readable.from(sendBody(request.body, request.pace), { objectMode: false }) : null,
       signal: request.signal,
       highWaterMark: RESPONSE_BUFFER_BYTES,
     });
@@ -130,6 +130,37 @@ function* cutToPieces(body: Buffer, pace: PaceWatch): Generator<Buffer> {
     pace.noteBytes(piece.length);
   }
 }
+
+/** Read anew for each attempt. */
+async function* sendFile(
+  { path, sizeBytes }: Exclude<RequestBody, Buffer>,
+  pace: PaceWatch,
+): AsyncGenerator<Buffer> {
+  const file = await open(path, "r");
+  try {
+    for (let at = 0; at < sizeBytes; ) {
+      const wanted = Math.min(UPLOAD_CHUNK_BYTES, sizeBytes - at);
+      // A buffer of its own: the one before may still be on its way.
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted, at);
+      if (bytesRead === 0) {
+        throw new AgentError(
+          "UPLOAD_FILE_CHANGED",
+          `Cannot upload "${path}": it is only ${at} bytes long by now`,
+        );
+      }
+      yield buffer.subarray(0, bytesRead);
+      at += bytesRead;
+      pace.noteBytes(bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+const sendBody = (body: RequestBody, pace: PaceWatch) =>
+  Buffer.isBuffer(body) ? cutToPieces(body, pace) : sendFile(body, pace);
+
+const measureBody = (body: RequestBody) => (Buffer.isBuffer(body) ? body.length : body.sizeBytes);
 
 function flattenHeaders(headers: Record<string, string | string[] | undefined>): Headers {
   const flat: Record<string, string> = {};

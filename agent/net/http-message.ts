@@ -33,11 +33,14 @@ export type Authorize = (request: {
   challenge?: { status: number; headers: Headers };
 }) => Promise<Headers | undefined>;
 
+/** A file is sent as `sizeBytes` long, whatever is appended to it meanwhile. */
+export type RequestBody = Buffer | { path: string; sizeBytes: number };
+
 export interface HttpRequest {
   method?: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   headers?: Headers;
   authorize?: Authorize;
-  body?: Buffer;
+  body?: RequestBody;
   range?: ByteRange;
   /**
    * Several ranges in one request. The answer comes as it is (200, 206, multipart/byteranges): it is tried again up to

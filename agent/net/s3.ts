@@ -60,7 +60,9 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
   const partBytes = options.partBytes ?? S3_PART_BYTES;
   let clockOffsetMs = 0;
 
-  const signedRequest = (request: Omit<HttpRequest, "method"> & { method: string }): HttpRequest => ({
+  const signedRequest = (
+    request: Omit<HttpRequest, "method" | "body"> & { method: string; body?: Buffer },
+  ): HttpRequest => ({
     ...(request as HttpRequest),
     isIdempotent: true,
     authorize: createS3Authorize({
