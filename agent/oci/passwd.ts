@@ -42,6 +42,14 @@ export function resolveUser(user: string, { passwd = "", group = "" }: UserFiles
   return { uid, gid: (entry && parseId(entry[3]!)) ?? 0, additionalGids, home };
 }
 
+/** Ids of groups by name or number; `keep-groups` means the agent's own, which has none. Throws IMAGE_UNKNOWN_USER. */
+export function resolveGroups(names: readonly string[], { group = "" }: UserFiles): number[] {
+  const groups = readLines(group, 4);
+  return [
+    ...new Set(names.filter((name) => name !== "keep-groups").map((name) => resolveGroup(name, groups))),
+  ];
+}
+
 function resolveGroup(text: string, groups: string[][]): number {
   const gid = parseId(text) ?? parseId(groups.find((fields) => fields[0] === text)?.[2] ?? "");
   if (gid === undefined) throw unknown("group", text, "/etc/group");
@@ -51,7 +59,7 @@ function resolveGroup(text: string, groups: string[][]): number {
 function unknown(what: string, name: string, file: string): AgentError {
   return new AgentError(
     "IMAGE_UNKNOWN_USER",
-    `Cannot run as ${what} "${name}" of the image's config: the image's ${file} has no such ${what}`,
+    `Cannot run as ${what} "${name}": the image's ${file} has no such ${what}`,
   );
 }
 

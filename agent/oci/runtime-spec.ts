@@ -1,164 +1,274 @@
 /**
- * Plans the runtime's config.json for one step of a job out of the image's config.
- * OCI runtime-spec 1.0. Privileged on purpose: a test job drives the machine's devices, as `podman run --privileged --network=host`.
+ * Plans the runtime's config.json for one step of a job out of the image's config and the step's settings.
+ * OCI runtime-spec 1.0. Privileged unless the job says otherwise: a test job drives the machine's devices, as
+ * `podman run --privileged --network=host`.
  */
 import { AgentError } from "../errors.ts";
+import type { ContainerSettings, Step } from "../job/step.ts";
 import type { ImageConfig } from "./image.ts";
-import { resolveUser, type UserFiles } from "./passwd.ts";
+import { type ContainerUser, resolveGroups, resolveUser, type UserFiles } from "./passwd.ts";
+import { type CapabilitySets, planCapabilities } from "./runtime-capabilities.ts";
+import {
+  type BindRequest,
+  planMounts,
+  planRootPropagation,
+  type RuntimeMount,
+  type TmpfsRequest,
+} from "./runtime-mounts.ts";
+import { planArgs, planEnv, planResourceLimits, type ResourceLimit } from "./runtime-process.ts";
+import { planResources, type RuntimeResources } from "./runtime-resources.ts";
+import { planSecurity } from "./runtime-security.ts";
 
 export interface RuntimeSpecOptions {
   config: Pick<ImageConfig, "env" | "entrypoint" | "cmd" | "workingDir" | "user">;
-  /** Replaces the image's entrypoint and command. */
-  argv?: string[];
-  /** `NAME=VALUE`, on top of the image's; a later one wins. */
-  env: string[];
+  step: Pick<Step, "entrypoint" | "argv" | "env" | "workdir" | "container" | "isInit">;
+  /** `NAME=VALUE` of the agent's own accord; image < these < files < job. */
+  extraEnv?: readonly string[];
+  /** Of environment files. */
+  fileEnv?: readonly string[];
   /** The mounted root, as the runtime sees it. */
   rootPath: string;
   hostname: string;
-  /** Binds of files and directories of the DUT, after the standard mounts. */
-  binds: { from: string; to: string; readOnly?: boolean }[];
+  /** After the standard mounts. */
+  binds: readonly BindRequest[];
+  tmpfs?: readonly TmpfsRequest[];
+  /** Those of the settings, as they are on this machine. */
+  devices?: readonly DeviceNode[];
+  /** A static init on the DUT, for `hasInit`. */
+  initPath?: string;
   userFiles?: UserFiles;
   /** Relative to the cgroup mount; the runtime creates it. */
   cgroupPath: string;
-  /** Where the DUT's own device nodes are. */
   devPath?: string;
-  /** The agent's own, as a bit mask (CapEff in /proc/self/status): nobody can give more than he has. */
   capabilityMask: bigint;
   /** Files a process may have open, soft and hard: what this machine can give (/proc/sys/fs/nr_open). */
   openFileLimit: number;
-  /** The kernel's file systems (/proc/filesystems), for the mounts that not every kernel has. */
   fileSystems?: ReadonlySet<string>;
 }
 
-interface RuntimeMount {
-  destination: string;
-  type: string;
+export interface DeviceNode {
+  /** On the DUT. */
   source: string;
-  options: string[];
+  /** In the container. */
+  path: string;
+  type: "c" | "b";
+  major: number;
+  minor: number;
+  /** Permission bits. */
+  fileMode: number;
+  uid: number;
+  gid: number;
+  /** Some of `rwm`. */
+  access: string;
 }
 
 export interface RuntimeSpec {
   ociVersion: string;
   process: {
-    terminal: false;
-    user: { uid: number; gid: number; additionalGids: number[] };
+    terminal: boolean;
+    user: { uid: number; gid: number; additionalGids: number[]; umask?: number };
     args: string[];
     env: string[];
     cwd: string;
-    capabilities: Record<"bounding" | "effective" | "inheritable" | "permitted", string[]>;
-    rlimits: { type: string; soft: number; hard: number }[];
-    noNewPrivileges: false;
+    capabilities: CapabilitySets;
+    rlimits: ResourceLimit[];
+    noNewPrivileges: boolean;
+    apparmorProfile?: string;
     oomScoreAdj: number;
   };
-  root: { path: string; readonly: false };
-  hostname: string;
+  root: { path: string; readonly: boolean };
+  hostname?: string;
   mounts: RuntimeMount[];
   linux: {
     namespaces: { type: string }[];
     cgroupsPath: string;
+    resources: RuntimeResources;
+    devices: Omit<DeviceNode, "source" | "access">[];
+    sysctl: Record<string, string>;
     maskedPaths: string[];
     readonlyPaths: string[];
+    rootfsPropagation?: string;
   };
 }
 
-/** Docker's and podman's default for images without a PATH. */
-const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** Where podman puts its own. */
+const INIT_TARGET = "/run/podman-init";
 
-/** Throws RUN_NO_COMMAND when neither job nor image says what to run, IMAGE_UNKNOWN_USER for a user it has not. */
+/** Throws RUN_NO_COMMAND when neither job nor image says what to run, IMAGE_UNKNOWN_USER, RUN_BAD_SETTING. */
 export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
-  const { config } = options;
-  const args = options.argv ?? [...config.entrypoint, ...config.cmd];
-  if (args.length === 0) {
-    throw new AgentError("RUN_NO_COMMAND", "Cannot run the image: it has no entrypoint and no command");
-  }
-  const user = resolveUser(config.user, options.userFiles ?? {});
-  const capabilities = CAPABILITIES.filter((_name, bit) => (options.capabilityMask >> BigInt(bit)) & 1n);
+  const { config, step, userFiles = {}, devices = [], hostname } = options;
+  const settings: ContainerSettings = step.container ?? {};
+  const isPrivileged = settings.isPrivileged ?? true;
+  const user = resolveUser(settings.user ?? config.user, userFiles);
+  const namespaces = planNamespaces(settings);
+  const security = planSecurity(isPrivileged, settings.securityOptions);
+  const args = planArgs(step, config);
+  const init = planInit(settings, options.initPath, namespaces);
+  const hasTerminal = settings.hasTerminal ?? step.isInit === true;
+  const hasOwnNodes = !isPrivileged && devices.length > 0;
+  const mounts = planMounts({
+    isPrivileged,
+    isReadOnly: settings.isReadOnly ?? false,
+    runsInit: isInitContainer(step, config),
+    ipc: settings.ipc === "shareable" ? "private" : (settings.ipc ?? "private"),
+    ...(settings.shmSizeBytes !== undefined && { shmSizeBytes: settings.shmSizeBytes }),
+    procOptions: security.procOptions,
+    devPath: options.devPath ?? "/dev",
+    binds: [...options.binds, ...init.binds, ...(isPrivileged ? bindDevices(devices) : [])],
+    tmpfs: options.tmpfs ?? [],
+    fileSystems: options.fileSystems ?? new Set(),
+  });
+  const propagation = planRootPropagation(mounts);
   return {
     ociVersion: "1.0.2",
     process: {
-      terminal: false,
-      user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
-      args,
-      env: mergeEnv(
-        [`PATH=${DEFAULT_PATH}`, `HOME=${user.home}`, `HOSTNAME=${options.hostname}`, "container=oci"],
-        config.env,
-        options.env,
-      ),
-      cwd: config.workingDir.startsWith("/") ? config.workingDir : `/${config.workingDir}`,
-      // No ambient set: a user other than root loses them at exec, as with podman.
-      capabilities: {
-        bounding: capabilities,
-        effective: capabilities,
-        inheritable: capabilities,
-        permitted: capabilities,
-      },
-      rlimits: [{ type: "RLIMIT_NOFILE", soft: options.openFileLimit, hard: options.openFileLimit }],
-      noNewPrivileges: false,
+      terminal: hasTerminal,
+      user: planUser(user, settings, userFiles),
+      args: [...init.words, ...args],
+      env: planEnv({
+        home: user.home,
+        hostname,
+        hasTerminal,
+        image: config.env,
+        agent: options.extraEnv ?? [],
+        files: options.fileEnv ?? [],
+        job: step.env,
+      }),
+      cwd: planWorkdir(step, config),
+      capabilities: planCapabilities({
+        isPrivileged,
+        ...(settings.addedCapabilities && { added: settings.addedCapabilities }),
+        ...(settings.droppedCapabilities && { dropped: settings.droppedCapabilities }),
+        uid: user.uid,
+        mask: options.capabilityMask,
+      }),
+      rlimits: planResourceLimits(settings.ulimits ?? [], options.openFileLimit),
+      noNewPrivileges: security.noNewPrivileges,
+      ...(security.appArmorProfile && { apparmorProfile: security.appArmorProfile }),
       // The agent protects itself with a negative score, which its children would inherit.
-      oomScoreAdj: 0,
+      oomScoreAdj: settings.oomScoreAdjust ?? 0,
     },
-    root: { path: options.rootPath, readonly: false },
-    hostname: options.hostname,
-    mounts: planMounts(options),
+    root: { path: options.rootPath, readonly: settings.isReadOnly ?? false },
+    ...(namespaces.includes("uts") && { hostname }),
+    mounts,
     linux: {
-      // No network namespace: the host's. No user namespace: root is root.
-      namespaces: ["pid", "mount", "ipc", "uts", "cgroup"].map((type) => ({ type })),
+      // No user namespace: root is root.
+      namespaces: namespaces.map((type) => ({ type })),
       cgroupsPath: options.cgroupPath,
-      maskedPaths: [],
-      readonlyPaths: [],
+      resources: planResources(settings, isPrivileged ? undefined : devices),
+      devices: hasOwnNodes ? devices.map(({ source: _source, access: _access, ...node }) => node) : [],
+      sysctl: planSysctls(settings.sysctls ?? []),
+      maskedPaths: security.maskedPaths,
+      readonlyPaths: security.readonlyPaths,
+      ...(propagation && { rootfsPropagation: propagation }),
     },
   };
 }
 
-/** Of several `NAME=` the last wins and keeps the first one's place. */
-export function mergeEnv(...lists: readonly (readonly string[])[]): string[] {
-  const byName = new Map<string, string>();
-  for (const entry of lists.flat())
-    byName.set(entry.slice(0, (entry.indexOf("=") + 1 || entry.length + 1) - 1), entry);
-  return [...byName.values()];
+/** As text: limits may be larger than a double holds, and must be written to the digit. */
+export function formatRuntimeSpec(spec: RuntimeSpec): string {
+  const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown };
+  return JSON.stringify(spec, (_key, value) => (typeof value === "bigint" ? rawJSON(String(value)) : value));
 }
 
-function planMounts({
-  devPath = "/dev",
-  binds,
-  fileSystems = new Set(),
-}: RuntimeSpecOptions): RuntimeMount[] {
-  const safe = ["nosuid", "noexec", "nodev"];
-  const mounts: RuntimeMount[] = [
-    { destination: "/proc", type: "proc", source: "proc", options: safe },
-    { destination: "/sys", type: "sysfs", source: "sysfs", options: [...safe, "rw"] },
-    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...safe, "rw"] },
-    // The machine's own nodes, GPUs and what is plugged in later included; what is mounted below them stays outside.
-    { destination: "/dev", type: "bind", source: devPath, options: ["bind", "rprivate", "nosuid", "rw"] },
-    {
-      destination: "/dev/pts",
-      type: "devpts",
-      source: "devpts",
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-    },
-    // Half of the memory, the kernel's default, and not podman's 64 MB: renderers share large buffers.
-    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: ["nosuid", "nodev", "mode=1777"] },
+/** The directory the process starts in; always absolute. */
+export function planWorkdir(
+  { workdir }: Pick<Step, "workdir">,
+  { workingDir }: Pick<ImageConfig, "workingDir">,
+): string {
+  const directory = workdir ?? workingDir;
+  return directory.startsWith("/") ? directory : `/${directory}`;
+}
+
+/** podman's own list of commands that are an init (--systemd=true). */
+const INITS = new Set(["/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init", "systemd"]);
+
+/** The job says so, or the command is one that podman prepares a container for as well. */
+export function isInitContainer(
+  step: Pick<Step, "isInit" | "entrypoint" | "argv">,
+  config: Pick<ImageConfig, "entrypoint" | "cmd">,
+): boolean {
+  const [program = ""] = planArgs(step, config);
+  return step.isInit === true || INITS.has(program) || program.endsWith("/systemd");
+}
+
+function planNamespaces({ network, pid, ipc, uts, cgroups }: ContainerSettings): string[] {
+  return [
+    "mount",
+    ...(pid === "host" ? [] : ["pid"]),
+    ...(ipc === "host" ? [] : ["ipc"]),
+    ...(uts === "host" ? [] : ["uts"]),
+    ...(cgroups === "host" ? [] : ["cgroup"]),
+    ...(network === "none" ? ["network"] : []),
   ];
-  if (fileSystems.has("mqueue")) {
-    mounts.push({ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: safe });
-  }
-  for (const { from, to, readOnly } of binds) {
-    mounts.push({
-      destination: to,
-      type: "bind",
-      source: from,
-      options: ["rbind", "rprivate", readOnly ? "ro" : "rw"],
-    });
-  }
-  return mounts;
 }
 
-/** By number, from include/uapi/linux/capability.h. */
-const CAPABILITIES = (
-  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE " +
-  "NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN " +
-  "SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE " +
-  "MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
-)
-  .split(" ")
-  .map((name) => `CAP_${name}`);
+function planUser(
+  { uid, gid, additionalGids }: ContainerUser,
+  settings: ContainerSettings,
+  files: UserFiles,
+) {
+  const more = resolveGroups(settings.groups ?? [], files).filter((id) => !additionalGids.includes(id));
+  return {
+    uid,
+    gid,
+    additionalGids: [...additionalGids, ...more],
+    ...(settings.umask !== undefined && { umask: readUmask(settings.umask) }),
+  };
+}
+
+function readUmask(text: string): number {
+  if (!/^0?[0-7]{1,3}$/.test(text)) {
+    throw new AgentError(
+      "RUN_BAD_SETTING",
+      `Cannot set the umask "${text}": it is no octal number up to 777`,
+    );
+  }
+  return Number.parseInt(text, 8);
+}
+
+function planInit(
+  { hasInit = false }: ContainerSettings,
+  initPath: string | undefined,
+  namespaces: string[],
+) {
+  if (!hasInit) return { words: [], binds: [] };
+  if (!namespaces.includes("pid")) {
+    throw new AgentError(
+      "RUN_BAD_SETTING",
+      "Cannot put an init in front of the command: it shares the machine's processes",
+    );
+  }
+  if (initPath === undefined) {
+    throw new AgentError(
+      "RUN_BAD_SETTING",
+      "Cannot put an init in front of the command: this initrd has none",
+    );
+  }
+  return {
+    words: [INIT_TARGET, "--"],
+    binds: [{ from: initPath, to: INIT_TARGET, options: ["ro"] }],
+  };
+}
+
+/** All of the machine's nodes are in a privileged container; a device may still be wanted under another name. */
+function bindDevices(devices: readonly DeviceNode[]): BindRequest[] {
+  return devices
+    .filter(({ source, path }) => source !== path)
+    .map(({ source, path }) => ({ from: source, to: path, options: ["bind", "dev"] }));
+}
+
+function planSysctls(sysctls: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    sysctls.map((text) => {
+      const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
+      if (name === undefined || value === undefined) {
+        throw new AgentError(
+          "RUN_BAD_SETTING",
+          `Cannot set the kernel parameter "${text}": it is not NAME=VALUE`,
+        );
+      }
+      return [name, value];
+    }),
+  );
+}

@@ -25,13 +25,16 @@ export async function runTest(
   { log, signal }: PhaseContext,
   adapters: RunAdapters,
 ): Promise<number> {
-  const [step] = job.steps;
+  const [step = { env: [] }] = job.steps;
   const exit = await adapters.runContainer({
+    id: "dutboot-test",
     config,
     rootPath: root.path,
     resultsPath: adapters.resultsPath,
-    ...(step?.argv && { argv: step.argv }),
-    env: step?.env ?? [],
+    step,
+    extraEnv: [],
+    mounts: [],
+    tmpfs: [],
     onOutput: adapters.onOutput,
     signal,
   });

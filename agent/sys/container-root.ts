@@ -2,7 +2,17 @@
  * What the runtime needs to know about a mounted root and this machine before a container starts.
  * The root's content is the image's, so its files are opened inside it and never by a plain path.
  */
-import { closeSync, constants, existsSync, fstatSync, openSync, readFileSync, symlinkSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+} from "node:fs";
+import { basename } from "node:path";
 import { isKernelError } from "../kernel/errno.ts";
 import { O_DIRECTORY, O_PATH, openInRoot } from "../kernel/files.ts";
 import { CONTAINER_OPEN_FILES, USER_FILE_MAX_BYTES } from "../limits.ts";
@@ -10,31 +20,67 @@ import type { UserFiles } from "../oci/passwd.ts";
 
 /** The image's passwd and group files, where it has them. */
 export function readUserFiles(rootPath: string): UserFiles {
+  const passwd = readInRoot(rootPath, "etc/passwd")?.toString();
+  const group = readInRoot(rootPath, "etc/group")?.toString();
+  return { ...(passwd !== undefined && { passwd }), ...(group !== undefined && { group }) };
+}
+
+/** A small file of the root; nothing where it has none. */
+export function readInRoot(rootPath: string, path: string): Buffer | undefined {
+  // Not to wait for a writer, should the image have a FIFO in its place.
+  return useInRoot(rootPath, path, constants.O_RDONLY | constants.O_NONBLOCK, (fd) => {
+    const status = fstatSync(fd);
+    return status.isFile() && status.size <= USER_FILE_MAX_BYTES ? readFileSync(fd) : undefined;
+  });
+}
+
+export function hasDirectory(rootPath: string, path: string): boolean {
+  return useInRoot(rootPath, path, O_PATH | O_DIRECTORY, () => true) ?? false;
+}
+
+/** Whether the program is `name` once every symlink is followed. */
+export function resolvesTo(rootPath: string, path: string, name: string): boolean {
+  const found = useInRoot(rootPath, path, O_PATH, (fd) => readlinkSync(`/proc/self/fd/${fd}`));
+  return found !== undefined && basename(found) === name;
+}
+
+/** A descriptor that the caller closes; nothing where the root has no such directory. */
+export function openDirectory(rootPath: string, path: string): number | undefined {
   const rootFd = openSync(rootPath, O_PATH | O_DIRECTORY);
   try {
-    const passwd = readInRoot(rootFd, "etc/passwd");
-    const group = readInRoot(rootFd, "etc/group");
-    return { ...(passwd !== undefined && { passwd }), ...(group !== undefined && { group }) };
+    return openInRoot(rootFd, path, O_PATH | O_DIRECTORY);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
   } finally {
     closeSync(rootFd);
   }
 }
 
-function readInRoot(rootFd: number, path: string): string | undefined {
-  let fd: number;
+function useInRoot<Result>(
+  rootPath: string,
+  path: string,
+  flags: number,
+  use: (fd: number) => Result,
+): Result | undefined {
+  const rootFd = openSync(rootPath, O_PATH | O_DIRECTORY);
   try {
-    // Not to wait for a writer, should the image have a FIFO in its place.
-    fd = openInRoot(rootFd, path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const fd = openInRoot(rootFd, path, flags);
+    try {
+      return use(fd);
+    } finally {
+      closeSync(fd);
+    }
   } catch (error) {
-    if (isKernelError(error, "ENOENT", "ENOTDIR", "ELOOP", "ENXIO")) return undefined;
+    if (isMissing(error)) return undefined;
     throw error;
-  }
-  try {
-    const status = fstatSync(fd);
-    return status.isFile() && status.size <= USER_FILE_MAX_BYTES ? readFileSync(fd, "utf8") : undefined;
   } finally {
-    closeSync(fd);
+    closeSync(rootFd);
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return isKernelError(error, "ENOENT", "ENOTDIR", "ELOOP", "ENXIO");
 }
 
 export interface ProcessFacts {

@@ -1,195 +1,152 @@
 /**
  * Runs one step of a job in a container by crun, and always comes back: with the step's exit code, or once everything
- * of it is killed. Output comes as it is written, standard output and error in one stream.
+ * of it is killed. Several run side by side, each by its id.
  */
-import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { Socket } from "node:net";
-import { constants, hostname } from "node:os";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { AgentError } from "../errors.ts";
-import { createPipe } from "../kernel/pipes.ts";
-import { CONTAINER_DRAIN_MS, CONTAINER_GRACE_MS, CONTAINER_KILL_WAIT_MS } from "../limits.ts";
+import type { Step } from "../job/step.ts";
+import { CONTAINER_DRAIN_MS, CONTAINER_GRACE_MS, INIT_GRACE_MS } from "../limits.ts";
 import type { ImageConfig } from "../oci/image.ts";
-import { planRuntimeSpec } from "../oci/runtime-spec.ts";
-import { ensureStandardLinks, readProcessFacts, readUserFiles } from "./container-root.ts";
+import { formatRuntimeSpec, type RuntimeSpec } from "../oci/runtime-spec.ts";
+import { parseSignal, SIGRTMIN_3, SIGTERM } from "../oci/stop-signal.ts";
+import { planContainer } from "./container-plan.ts";
+import { runToItsEnd } from "./container-process.ts";
+import { ensureStandardLinks, resolvesTo } from "./container-root.ts";
+import { prepareVolumes } from "./container-volumes.ts";
 import { createOpening, describeRuntimeFailure, readRuntimeError } from "./runtime-failure.ts";
 import type { SysLog } from "./sys-log.ts";
-import { createTestCgroup, type TestCgroup } from "./test-cgroup.ts";
+import { createTestCgroup } from "./test-cgroup.ts";
 
 export interface StepContainer {
+  /** Unique among the containers that run: names the container, its cgroup and its bundle. */
+  id: string;
   config: Pick<ImageConfig, "env" | "entrypoint" | "cmd" | "workingDir" | "user">;
   /** The mounted root. */
   rootPath: string;
   /** Bound to /results. */
-  resultsPath: string;
-  /** Replaces the image's entrypoint and command. */
-  argv?: string[];
-  env: string[];
+  resultsPath?: string;
+  step: Pick<Step, "entrypoint" | "argv" | "env" | "envFiles" | "workdir" | "container" | "isInit">;
+  /** `NAME=VALUE` on top of the image's, below the job's. */
+  extraEnv: readonly string[];
+  /** `copy`: an empty directory is filled with what the image has there; `U`: it becomes the container user's. */
+  mounts: readonly { from: string; to: string; options: string[] }[];
+  tmpfs: readonly { to: string; options: string[] }[];
   onOutput: (chunk: Buffer) => void;
-  /** Ends the container: SIGTERM, then after the grace everything in it is killed. */
+  /** Ends the container: its stop signal, then after the grace everything in it is killed. */
   signal?: AbortSignal;
+  /** Where its standard input comes from; without it there is nothing to read. */
+  input?: "console" | "none";
 }
 
 export interface ContainerExit {
-  /** The container's own; 128 + n when signal n ended it. */
+  /** The container's own; 128 + n when signal n ended it; 255 when its own time limit did; 0 for an init that powered off. */
   exitCode: number;
+  /**
+   * "reboot" and "poweroff" by the codes that the kernel gives for a reboot(2) inside (129 and 130); a program can exit
+   * with the same ones.
+   */
+  endedBy: "exit" | "poweroff" | "reboot";
   /** The kernel killed some process of the container because memory ran out. */
   oomKilled: boolean;
+  /** Its own time limit ended it. */
+  timedOut: boolean;
 }
 
 export interface ContainerOptions {
   log: SysLog;
-  /** Where config.json and the runtime's state go. */
+  /** Where bundles go, one directory a container. */
   bundleDir: string;
-  /** Unique on this machine: names the container and its cgroup. */
-  id?: string;
   runtime?: string;
+  /** A static init for steps that ask for one. */
+  initPath?: string;
   resolvConfPath?: string;
   devPath?: string;
+  consolePath?: string;
   cgroupMountPath?: string;
   graceMs?: number;
   drainMs?: number;
 }
 
+/** conmon's -1 for a container that it killed at its time limit. */
+const TIMED_OUT = 255;
+
 /**
- * Throws RUN_COMMAND_NOT_FOUND, RUN_CONTAINER_FAILED, RUN_CONTAINER_STUCK, RUN_NO_COMMAND, IMAGE_UNKNOWN_USER;
- * the signal's reason when it was aborted, after the container is gone.
+ * Throws RUN_COMMAND_NOT_FOUND, RUN_CONTAINER_FAILED, RUN_CONTAINER_STUCK, RUN_NO_COMMAND, RUN_NO_WORKDIR, RUN_NO_FILE,
+ * RUN_BAD_SETTING, IMAGE_UNKNOWN_USER; the signal's reason when it was aborted, after the container is gone.
  */
 export async function runContainer(step: StepContainer, options: ContainerOptions): Promise<ContainerExit> {
-  const { log, bundleDir, id = "dutboot-test", runtime = "crun", devPath = "/dev" } = options;
-  step.signal?.throwIfAborted();
+  const { id, signal } = step;
+  const { log, runtime = "crun", consolePath = "/dev/console", drainMs = CONTAINER_DRAIN_MS } = options;
+  signal?.throwIfAborted();
+  const bundleDir = join(options.bundleDir, id);
+  rmSync(bundleDir, { recursive: true, force: true });
   mkdirSync(bundleDir, { recursive: true });
-  ensureStandardLinks(devPath);
+  ensureStandardLinks(options.devPath ?? "/dev");
   const cgroup = createTestCgroup(id, {
     log,
     ...(options.cgroupMountPath && { mountPath: options.cgroupMountPath }),
   });
   const messagesPath = join(bundleDir, "runtime.log");
-  rmSync(messagesPath, { force: true });
+  const pidPath = join(bundleDir, "pid");
   try {
-    writeFileSync(join(bundleDir, "config.json"), JSON.stringify(planSpec(step, options, cgroup)));
-    const argv = ["--root", join(bundleDir, "state"), "--cgroup-manager", "cgroupfs"];
-    argv.push("--log", messagesPath, "--log-format", "json", "run", "--bundle", bundleDir, id);
+    const spec = planContainer(step, { ...options, bundleDir, cgroupPath: cgroup.containerPath });
+    await prepareVolumes(step.mounts, step.rootPath, spec.process.user);
+    writeFileSync(join(bundleDir, "config.json"), formatRuntimeSpec(spec));
     const opening = createOpening();
-    const onOutput = (chunk: Buffer) => {
-      opening.add(chunk);
-      step.onOutput(chunk);
-    };
-    const exitCode = await runToItsEnd([runtime, ...argv], { ...step, onOutput }, options, cgroup);
+    const { exitCode, timedOut } = await runToItsEnd(
+      {
+        argv: [
+          ...[runtime, "--root", join(bundleDir, "state"), "--cgroup-manager", "cgroupfs"],
+          ...["--log", messagesPath, "--log-format", "json"],
+          ...["run", "--bundle", bundleDir, "--pid-file", pidPath],
+        ],
+        id,
+        hasTerminal: spec.process.terminal,
+        keepsInputOpen: step.step.container?.keepsInputOpen ?? false,
+        ...(step.input === "console" && { consolePath }),
+        terminalSocketPath: join(bundleDir, "tty.sock"),
+        onOutput(chunk) {
+          opening.add(chunk);
+          step.onOutput(chunk);
+        },
+      },
+      { log, cgroup, drainMs, stop: planStop(step, spec, options, pidPath), ...(signal && { signal }) },
+    );
     const oomKilled = cgroup.readOomKills() > 0;
-    step.signal?.throwIfAborted();
+    signal?.throwIfAborted();
+    if (timedOut) return { exitCode: TIMED_OUT, endedBy: "exit", oomKilled, timedOut };
     const failure = exitCode === 0 ? undefined : (readRuntimeError(messagesPath) ?? opening.readError());
-    if (failure !== undefined)
-      throw describeRuntimeFailure(failure, step.argv ?? [...step.config.entrypoint, ...step.config.cmd]);
-    return { exitCode, oomKilled };
+    if (failure !== undefined) throw describeRuntimeFailure(failure, spec.process.args);
+    return { ...describeEnd(exitCode, step, spec), oomKilled, timedOut };
   } finally {
     cgroup.remove();
-    rmSync(join(bundleDir, "state", id), { recursive: true, force: true });
+    rmSync(bundleDir, { recursive: true, force: true });
   }
 }
 
-/** What the kernel says until somebody names the machine. */
-const NO_HOSTNAME = "(none)";
+/** What reboot(2) in a PID namespace of its own leaves: its init seems killed by SIGHUP or SIGINT (pid_namespaces(7)). */
+const ENDS: Readonly<Record<number, "reboot" | "poweroff">> = { 129: "reboot", 130: "poweroff" };
 
-function planSpec(step: StepContainer, options: ContainerOptions, cgroup: TestCgroup) {
-  const { bundleDir, resolvConfPath = "/etc/resolv.conf", devPath } = options;
-  const name = hostname() === NO_HOSTNAME ? "dut" : hostname();
-  const hostsPath = join(bundleDir, "hosts");
-  writeFileSync(
-    hostsPath,
-    `127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n127.0.1.1 ${name}\n`,
-  );
-  return planRuntimeSpec({
-    config: step.config,
-    ...(step.argv && { argv: step.argv }),
-    env: step.env,
-    rootPath: step.rootPath,
-    hostname: name,
-    binds: [
-      { from: resolvConfPath, to: "/etc/resolv.conf" },
-      { from: hostsPath, to: "/etc/hosts" },
-      { from: step.resultsPath, to: "/results" },
-    ],
-    userFiles: readUserFiles(step.rootPath),
-    cgroupPath: cgroup.containerPath,
-    ...(devPath && { devPath }),
-    ...readProcessFacts(),
-  });
+function describeEnd(exitCode: number, { step }: StepContainer, spec: RuntimeSpec) {
+  const ownsItsEnd = spec.linux.namespaces.some(({ type }) => type === "pid");
+  const endedBy = (ownsItsEnd ? ENDS[exitCode] : undefined) ?? ("exit" as const);
+  return { exitCode: step.isInit && endedBy === "poweroff" ? 0 : exitCode, endedBy };
 }
 
-async function runToItsEnd(
-  argv: [string, ...string[]],
-  { onOutput, signal }: StepContainer,
-  { log, graceMs = CONTAINER_GRACE_MS, drainMs = CONTAINER_DRAIN_MS }: ContainerOptions,
-  cgroup: TestCgroup,
-): Promise<number> {
-  const { readFd, writeFd } = createPipe();
-  const output = new Socket({ fd: readFd, readable: true, writable: false });
-  output.on("data", onOutput);
-  const outputEnded = new Promise<void>((resolve) => output.once("close", () => resolve()));
-  const ended = Promise.withResolvers<number>();
-  try {
-    const child = spawn(argv[0], argv.slice(1), { stdio: ["ignore", writeFd, writeFd] });
-    child.once("error", (cause) => {
-      const message = `Cannot start the container runtime "${argv[0]}": ${cause.message}`;
-      ended.reject(new AgentError("RUN_CONTAINER_FAILED", message, { cause }));
-    });
-    child.once("exit", (code, signalName) => {
-      ended.resolve(code ?? 128 + (constants.signals[signalName ?? "SIGKILL"] ?? 9));
-    });
-  } finally {
-    closeSync(writeFd);
-  }
-
-  const end = () => {
-    killInSteps(cgroup, graceMs, ended.promise, log).catch(ended.reject);
+function planStop(
+  { step, rootPath }: StepContainer,
+  spec: RuntimeSpec,
+  options: ContainerOptions,
+  pidPath: string,
+) {
+  const { stopSignal, stopTimeoutMs, timeoutMs } = step.container ?? {};
+  const isInit = step.isInit === true;
+  const ownSignal = isInit && resolvesTo(rootPath, spec.process.args[0]!, "systemd") ? SIGRTMIN_3 : SIGTERM;
+  return {
+    signal: stopSignal === undefined ? ownSignal : parseSignal(stopSignal),
+    // A shell that waits for its child heeds nothing, so every process is told, unless the first one is known to know what to do.
+    ...((isInit || stopSignal !== undefined) && { pidPath }),
+    graceMs: stopTimeoutMs ?? options.graceMs ?? (isInit ? INIT_GRACE_MS : CONTAINER_GRACE_MS),
+    ...(timeoutMs && { timeoutMs }),
   };
-  signal?.addEventListener("abort", end, { once: true });
-  try {
-    return await ended.promise;
-  } finally {
-    signal?.removeEventListener("abort", end);
-    // What the test left behind outside its PID namespace's reach would hold the pipe, and go on during the upload.
-    if (!cgroup.isEmpty()) cgroup.kill();
-    const patience = new AbortController();
-    const late = sleep(drainMs, "late", { signal: patience.signal }).catch(() => undefined);
-    if ((await Promise.race([outputEnded, late])) === "late") {
-      log.warn("run: somebody still holds the test's output open; what comes now is not read any more");
-      output.destroy();
-    }
-    patience.abort();
-  }
-}
-
-/** Settles when the container has ended; rejects when even the kill did not end it. */
-async function killInSteps(
-  cgroup: TestCgroup,
-  graceMs: number,
-  ended: Promise<unknown>,
-  log: SysLog,
-): Promise<void> {
-  log.warn(`run: the test is told to end, and killed in ${graceMs / 1000} s`);
-  cgroup.signalAll("SIGTERM");
-  if (await settlesWithin(ended, graceMs)) return;
-  log.warn("run: the test did not end, everything of it is killed now");
-  cgroup.kill();
-  if (await settlesWithin(ended, CONTAINER_KILL_WAIT_MS)) return;
-  throw new AgentError(
-    "RUN_CONTAINER_STUCK",
-    `Cannot end the test: its processes are still there ${CONTAINER_KILL_WAIT_MS / 1000} s after SIGKILL`,
-  );
-}
-
-async function settlesWithin(work: Promise<unknown>, limitMs: number): Promise<boolean> {
-  const timeout = new AbortController();
-  const settled = work.then(
-    () => true,
-    () => true,
-  );
-  const expired = sleep(limitMs, false, { signal: timeout.signal }).catch(() => false);
-  const result = await Promise.race([settled, expired]);
-  timeout.abort();
-  return result;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { resolveUser } from "../../../agent/oci/passwd.ts";
-import { mergeEnv, planRuntimeSpec, type RuntimeSpecOptions } from "../../../agent/oci/runtime-spec.ts";
+import { mergeEnv } from "../../../agent/oci/runtime-process.ts";
+import { planRuntimeSpec, type RuntimeSpecOptions } from "../../../agent/oci/runtime-spec.ts";
 
 const passwd =
   "root:x:0:0:root:/root:/bin/sh\ntester:x:1000:1001::/home/tester:/bin/sh\nbroken:x\n4:x:77:77::/four:/bin/sh\n";
@@ -38,7 +39,7 @@ describe("the image's user", () => {
 
 const plain: RuntimeSpecOptions = {
   config: { env: [], entrypoint: ["/entry"], cmd: ["a", "b"], workingDir: "", user: "" },
-  env: [],
+  step: { env: [] },
   rootPath: "/root-path",
   hostname: "dut",
   binds: [],
@@ -48,13 +49,16 @@ const plain: RuntimeSpecOptions = {
 };
 
 describe("the runtime spec", () => {
-  test("entrypoint and command, unless the job says what to run", () => {
-    expect(planRuntimeSpec(plain).process.args).toEqual(["/entry", "a", "b"]);
-    expect(planRuntimeSpec({ ...plain, argv: ["/bin/sh", "-c", "x y"] }).process.args).toEqual([
-      "/bin/sh",
-      "-c",
-      "x y",
-    ]);
+  // As `podman run`: another entrypoint takes the image's command away.
+  test.each([
+    [{}, ["/entry", "a", "b"]],
+    [{ argv: [] }, ["/entry", "a", "b"]],
+    [{ argv: ["c"] }, ["/entry", "c"]],
+    [{ entrypoint: ["/bin/sh"] }, ["/bin/sh"]],
+    [{ entrypoint: ["/bin/sh", "-c"], argv: ["x y"] }, ["/bin/sh", "-c", "x y"]],
+    [{ entrypoint: [], argv: ["/bin/sh"] }, ["/bin/sh"]],
+  ])("of %j runs %j", (words, args) => {
+    expect(planRuntimeSpec({ ...plain, step: { env: [], ...words } }).process.args).toEqual(args);
   });
 
   test("nothing to run is an error", () => {
@@ -71,7 +75,7 @@ describe("the runtime spec", () => {
     expect(spec.linux.maskedPaths).toEqual([]);
     expect(spec.linux.readonlyPaths).toEqual([]);
     expect(spec.linux).not.toHaveProperty("seccomp");
-    expect(spec.linux.namespaces.map(({ type }) => type)).toEqual(["pid", "mount", "ipc", "uts", "cgroup"]);
+    expect(spec.linux.namespaces.map(({ type }) => type)).toEqual(["mount", "pid", "ipc", "uts", "cgroup"]);
   });
 
   test("a capability that the agent has not is not asked for", () => {
@@ -84,7 +88,9 @@ describe("the runtime spec", () => {
     const { env } = planRuntimeSpec({
       ...plain,
       config,
-      env: ["B=job=x", "C="],
+      step: { env: ["B=job=x", "C=", "FROM_AGENT", "UNKNOWN", "PRE*"] },
+      extraEnv: ["A=agent", "FROM_AGENT=2", "PREFIX=3", "F=agent"],
+      fileEnv: ["F=file", "B=file"],
       userFiles: { passwd },
     }).process;
     expect(env).toEqual([
@@ -92,8 +98,11 @@ describe("the runtime spec", () => {
       "HOME=/home/tester",
       "HOSTNAME=dut",
       "container=oci",
-      "A=1",
+      "A=agent",
       "B=job=x",
+      "FROM_AGENT=2",
+      "PREFIX=3",
+      "F=file",
       "C=",
     ]);
   });
@@ -107,12 +116,19 @@ describe("the runtime spec", () => {
   });
 
   test("binds come after the standard mounts, message queues only where the kernel has them", () => {
-    const binds = [{ from: "/run/results", to: "/results" }];
+    const binds = [{ from: "/run/results", to: "/results", options: [] }];
     const paths = (options: RuntimeSpecOptions) =>
       planRuntimeSpec(options).mounts.map(({ destination }) => destination);
-    const standard = ["/proc", "/sys", "/sys/fs/cgroup", "/dev", "/dev/pts", "/dev/shm"];
-    expect(paths({ ...plain, binds })).toEqual([...standard, "/results"]);
-    expect(paths({ ...plain, fileSystems: new Set(["mqueue"]) })).toEqual([...standard, "/dev/mqueue"]);
+    const deep = ["/dev/pts", "/dev/shm"];
+    expect(paths({ ...plain, binds })).toEqual([
+      "/proc",
+      "/sys",
+      "/dev",
+      "/results",
+      ...deep,
+      "/sys/fs/cgroup",
+    ]);
+    expect(paths({ ...plain, fileSystems: new Set(["mqueue"]) })).toContain("/dev/mqueue");
   });
 });
 

@@ -1,0 +1,142 @@
+/**
+ * The runtime as a child process: its output and terminal on the way out, the console on the way in, and its end, which
+ * comes by itself or in steps.
+ */
+import { spawn } from "node:child_process";
+import { closeSync } from "node:fs";
+import { Socket } from "node:net";
+import { constants } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ReadStream } from "node:tty";
+import { AgentError } from "../errors.ts";
+import { listenForDescriptor } from "../kernel/passed-descriptor.ts";
+import { createPipe } from "../kernel/pipes.ts";
+import { connectConsole } from "./container-input.ts";
+import { type StopPlan, stopInSteps } from "./container-stop.ts";
+import type { SysLog } from "./sys-log.ts";
+import type { TestCgroup } from "./test-cgroup.ts";
+
+export interface RuntimeProcess {
+  /** Of the runtime up to its `run` and that one's options; the id comes last. */
+  argv: string[];
+  id: string;
+  hasTerminal: boolean;
+  keepsInputOpen: boolean;
+  /** Whose input is the container's. */
+  consolePath?: string;
+  terminalSocketPath: string;
+  onOutput: (chunk: Buffer) => void;
+}
+
+export interface EndOptions {
+  log: SysLog;
+  cgroup: TestCgroup;
+  drainMs: number;
+  stop: StopPlan & { timeoutMs?: number };
+  signal?: AbortSignal;
+}
+
+export async function runToItsEnd(
+  runtime: RuntimeProcess,
+  { log, cgroup, drainMs, stop, signal }: EndOptions,
+): Promise<{ exitCode: number; timedOut: boolean }> {
+  const streams = startRuntime(runtime, log);
+  const stopNow = () => {
+    stopInSteps(stop, streams.ended, { log, cgroup }).catch(streams.fail);
+  };
+  let timedOut = false;
+  const timer =
+    stop.timeoutMs === undefined
+      ? undefined
+      : setTimeout(() => {
+          timedOut = true;
+          log.warn(`run: the container's ${stop.timeoutMs! / 1000} s are over, everything of it is killed`);
+          cgroup.kill();
+        }, stop.timeoutMs);
+  signal?.addEventListener("abort", stopNow, { once: true });
+  try {
+    return { exitCode: await streams.ended, timedOut };
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stopNow);
+    // What the test left behind outside its PID namespace's reach would hold the output, and go on during the upload.
+    if (!cgroup.isEmpty()) cgroup.kill();
+    await streams.drain(drainMs);
+  }
+}
+
+function startRuntime(runtime: RuntimeProcess, log: SysLog) {
+  const { onOutput, hasTerminal, consolePath } = runtime;
+  const ended = Promise.withResolvers<number>();
+  const outputs: Socket[] = [];
+  const follow = (output: Socket) => {
+    outputs.push(output);
+    output.on("data", onOutput);
+    // A terminal whose last user is gone says EIO.
+    output.on("error", () => output.destroy());
+  };
+  const { readFd, writeFd } = createPipe();
+  follow(new Socket({ fd: readFd, readable: true, writable: false }));
+  const input = hasTerminal || !(runtime.keepsInputOpen || consolePath) ? undefined : createPipe();
+  const terminal = hasTerminal ? listenForDescriptor(runtime.terminalSocketPath) : undefined;
+  const closers: (() => void)[] = [];
+  const connect = (sink: Socket) => {
+    if (consolePath) closers.push(connectConsole(consolePath, sink, { isRaw: hasTerminal, log }));
+  };
+  const terminalOpen = terminal?.receive().then(
+    (fd) => {
+      const master = new ReadStream(fd);
+      follow(master);
+      connect(master);
+    },
+    () => undefined, // the runtime ended before it had one, and says why
+  );
+  try {
+    const [program = "", ...words] = runtime.argv;
+    const socketWords = hasTerminal ? ["--console-socket", runtime.terminalSocketPath] : [];
+    const child = spawn(program, [...words, ...socketWords, runtime.id], {
+      stdio: [input?.readFd ?? "ignore", writeFd, writeFd],
+    });
+    child.once("error", (cause) => {
+      const message = `Cannot start the container runtime "${program}": ${cause.message}`;
+      ended.reject(new AgentError("RUN_CONTAINER_FAILED", message, { cause }));
+    });
+    child.once("exit", (code, signalName) => {
+      ended.resolve(code ?? 128 + (constants.signals[signalName ?? "SIGKILL"] ?? 9));
+    });
+  } finally {
+    closeSync(writeFd);
+    if (input) closeSync(input.readFd);
+  }
+  if (input) {
+    const sink = new Socket({ fd: input.writeFd, readable: false, writable: true });
+    sink.on("error", () => sink.destroy()); // nobody reads any more
+    closers.push(() => sink.destroy());
+    connect(sink);
+  }
+  return {
+    ended: ended.promise,
+    fail: ended.reject,
+    /** Until nobody can write any more, or a stray has been waited for long enough. */
+    async drain(drainMs: number): Promise<void> {
+      terminal?.close();
+      await terminalOpen;
+      const closed = Promise.all(outputs.map((output) => waitForClose(output)));
+      const patience = new AbortController();
+      const late = sleep(drainMs, "late", { signal: patience.signal }).catch(() => undefined);
+      if ((await Promise.race([closed, late])) === "late") {
+        log.warn("run: somebody still holds the test's output open; what comes now is not read any more");
+      }
+      patience.abort();
+      for (const output of outputs) output.destroy();
+      for (const close of closers) close();
+    },
+  };
+}
+
+function waitForClose(output: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (output.closed) resolve();
+    else output.once("close", () => resolve());
+  });
+}
