@@ -17,6 +17,18 @@ export const CONSOLE_QUEUE_BYTES = MiB;
 export const CONSOLE_CHUNK_BYTES = 4 * KiB;
 /** A test that writes a line in pieces does so at once; one that asks a question waits for an answer. */
 export const CONSOLE_HOLD_MS = 1_000;
+/** Of the log's copy over the network while nobody takes it: minutes of a loud test. What is lost is counted. */
+export const NETWORK_LOG_QUEUE_BYTES = 8 * MiB;
+export const NETWORK_LOG_CHUNK_BYTES = 64 * KiB;
+export const NETWORK_LOG_RETRY_MS = 1_000;
+/** A reader that takes nothing for so long is gone, though nothing says so. */
+export const NETWORK_LOG_STALL_MS = 30_000;
+/** What the machine's end waits for the last lines to leave. */
+export const NETWORK_LOG_FLUSH_MS = 3_000;
+/** Kernel messages in the log's copy: late enough to cost nothing, early enough to be live. */
+export const KERNEL_LOG_POLL_MS = 250;
+/** A record of /dev/kmsg is at most 8 KiB, escapes and all. */
+export const KERNEL_LOG_RECORD_BYTES = 8 * KiB;
 export const PROGRESS_INTERVAL_MS = 2_000;
 /** A host that has not read its events by then is not listening. */
 export const EVENT_PORT_PATIENCE_MS = 2_000;
@@ -140,6 +152,8 @@ export const XZ_MAX_MEMORY_BYTES = 256 * MiB;
 /** One buffer on its way to a worker thread, and how many of them a stream has: its whole memory on the way. */
 export const UNPACK_BUFFER_BYTES = MiB;
 export const UNPACK_BUFFERS = 4;
+/** Of buffers that were handed on, before their memory is collected. */
+export const COLLECT_BUFFERS_BYTES = 8 * MiB;
 /** More workers than cores gain nothing; each holds about 15 MB and a decompression window. */
 export const UNPACK_WORKERS_MAX = 3;
 /** An idle worker holds memory that the test may need. */

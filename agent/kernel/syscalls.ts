@@ -5,6 +5,7 @@
 export type { Path } from "./door.ts";
 export { isKernelError } from "./errno.ts";
 export * from "./files.ts";
+export * from "./fscrypt.ts";
 export * from "./lanes.ts";
 export * from "./loop.ts";
 export * from "./machine.ts";

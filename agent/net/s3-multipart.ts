@@ -4,6 +4,7 @@
  */
 import { AgentError } from "../errors.ts";
 import { S3_COMPLETE_SILENCE_MS, S3_MAX_PARTS, S3_PARTS_AT_A_TIME } from "../limits.ts";
+import type { Headers } from "./http-message.ts";
 import { formatObjectUrl, formatS3Name, type S3Object, type SendS3 } from "./s3-request.ts";
 import { formatPartList, parseUploadId, readS3ErrorCode } from "./s3-xml.ts";
 
@@ -12,7 +13,10 @@ export interface MultipartUpload {
   object: S3Object;
   sizeBytes: number;
   partBytes: number;
-  contentType: string;
+  /** Of the object: its type and metadata. */
+  headers: Headers;
+  /** Of every request that carries content. */
+  contentHeaders: Headers;
   readPart(start: number, length: number): Promise<Buffer>;
   signal?: AbortSignal;
 }
@@ -28,7 +32,7 @@ export async function putMultipart(send: SendS3, upload: MultipartUpload): Promi
   const started = await send(formatObjectUrl(base, object, { uploads: "" }), {
     method: "POST",
     subject: `start the upload of ${name}`,
-    headers: { "content-type": upload.contentType },
+    headers: { ...upload.contentHeaders, ...upload.headers },
     signal,
   });
   const uploadId = parseUploadId(started.bytes);
@@ -43,6 +47,7 @@ export async function putMultipart(send: SendS3, upload: MultipartUpload): Promi
       const { headers } = await send(formatObjectUrl(base, object, query), {
         method: "PUT",
         subject: `upload part ${index + 1} of ${partCount} of ${name}`,
+        headers: upload.contentHeaders,
         body,
         signal,
       });

@@ -17,6 +17,8 @@ export interface S3ListedObject {
   key: string;
   sizeBytes: number;
   etag: string;
+  /** When the service took it, by its own clock. */
+  modifiedMs?: number;
 }
 
 type XmlNode = Readonly<Record<string, unknown>>;
@@ -78,7 +80,9 @@ export function parseListPage(body: Buffer): S3ListPage {
     const size = text(node, "Size") ?? "";
     const key = rawKey !== undefined && isEscaped ? unescapeKey(rawKey) : rawKey;
     if (key === undefined || !/^\d{1,15}$/.test(size)) throw badAnswer("an entry without key or size");
-    return { key, sizeBytes: Number(size), etag: (text(node, "ETag") ?? "").replace(/^"|"$/g, "") };
+    const etag = (text(node, "ETag") ?? "").replace(/^"|"$/g, "");
+    const modifiedMs = Date.parse(text(node, "LastModified") ?? "");
+    return { key, sizeBytes: Number(size), etag, ...(Number.isFinite(modifiedMs) && { modifiedMs }) };
   });
   const token = text(result, "NextContinuationToken");
   if (text(result, "IsTruncated") !== "true") return { objects };

@@ -7,7 +7,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { AgentError } from "../errors.ts";
 import type { S3Endpoint } from "../job/job.ts";
 import { S3_PART_BYTES, S3_XML_MAX_BYTES } from "../limits.ts";
-import type { ErrorAnswer, HttpClient, HttpRequest, HttpResponse } from "./http-message.ts";
+import type { ErrorAnswer, Headers, HttpClient, HttpRequest, HttpResponse } from "./http-message.ts";
 import { fetchWhole } from "./read-body.ts";
 import { putMultipart } from "./s3-multipart.ts";
 import {
@@ -29,12 +29,21 @@ export interface S3Client {
   putObject(
     object: S3Object,
     body: S3Body,
-    options?: { contentType?: string; signal?: AbortSignal },
+    options?: {
+      contentType?: string;
+      /** The object's own, by names without `x-amz-meta-`. */
+      metadata?: Headers;
+      /** Of every request that carries content: the key that the service encrypts by. */
+      contentHeaders?: Headers;
+      /** Gets the ETag of what was put in one piece: of parts it says nothing. */
+      onEtag?: (etag: string) => void;
+      signal?: AbortSignal;
+    },
   ): Promise<void>;
   /** `body` throws S3_*, HTTP_* and FETCH_* errors; `hasDigest` as in HttpRequest. */
   getObject(
     object: S3Object,
-    options?: Pick<HttpRequest, "range" | "ranges" | "maxBytes" | "hasDigest" | "signal"> & {
+    options?: Pick<HttpRequest, "range" | "ranges" | "maxBytes" | "hasDigest" | "headers" | "signal"> & {
       /** Asked where S3's own error code says nothing. */
       explainRefusal?: NonNullable<HttpRequest["explainError"]>;
     },
@@ -53,6 +62,13 @@ export interface S3ClientOptions {
   /** Without them requests are anonymous. */
   credentials?: S3Credentials;
   partBytes?: number;
+}
+
+interface PutOptions {
+  headers: Headers;
+  contentHeaders: Headers;
+  onEtag?: (etag: string) => void;
+  signal?: AbortSignal;
 }
 
 export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Client {
@@ -101,10 +117,9 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
     object: S3Object,
     file: FileHandle,
     sizeBytes: number,
-    { contentType, signal }: { contentType: string; signal: AbortSignal | undefined },
+    common: PutOptions,
   ): Promise<void> {
     const readPart = (start: number, length: number) => readExactly(file, start, length, object);
-    const common = { contentType, ...(signal && { signal }) };
     if (sizeBytes <= partBytes) return putBuffer(object, await readPart(0, sizeBytes), common);
     return putMultipart(send, { base, object, sizeBytes, partBytes, readPart, ...common });
   }
@@ -112,23 +127,35 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
   async function putBuffer(
     object: S3Object,
     body: Buffer,
-    { contentType, signal }: { contentType: string; signal?: AbortSignal },
+    { headers, contentHeaders, onEtag, signal }: PutOptions,
   ): Promise<void> {
-    await send(formatObjectUrl(base, object), {
+    const { headers: answer } = await send(formatObjectUrl(base, object), {
       method: "PUT",
       subject: `upload ${formatS3Name(object)}`,
-      headers: { "content-type": contentType },
+      headers: { ...contentHeaders, ...headers },
       body,
       ...(signal && { signal }),
     });
+    const etag = answer.etag?.replace(/^"|"$/g, "");
+    if (etag) onEtag?.(etag);
   }
 
   return {
-    async putObject(object, body, { contentType = "application/octet-stream", signal } = {}) {
-      if (Buffer.isBuffer(body)) return putBuffer(object, body, { contentType, ...(signal && { signal }) });
+    async putObject(object, body, options = {}) {
+      const {
+        contentType = "application/octet-stream",
+        metadata = {},
+        contentHeaders = {},
+        onEtag,
+        signal,
+      } = options;
+      const named = Object.entries(metadata).map(([name, value]) => [`x-amz-meta-${name}`, value]);
+      const headers = { "content-type": contentType, ...Object.fromEntries(named) };
+      const common = { headers, contentHeaders, ...(onEtag && { onEtag }), ...(signal && { signal }) };
+      if (Buffer.isBuffer(body)) return putBuffer(object, body, common);
       const file = await open(body.path, "r");
       try {
-        await putFile(object, file, body.sizeBytes, { contentType, signal });
+        await putFile(object, file, body.sizeBytes, common);
       } finally {
         await file.close();
       }

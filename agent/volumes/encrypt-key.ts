@@ -1,0 +1,34 @@
+/**
+ * `encrypt_key`: the key that an S3 service encrypts a mirror by (SSE-C), written as for the MinIO client's `--encrypt-key`:
+ * `[ALIAS/BUCKET[/PREFIX]=]KEY`, the key as 64 hex digits, in base64, or as 32 plain characters.
+ */
+import { AgentError } from "../errors.ts";
+import type { Mirror } from "../job/volume.ts";
+
+const KEY_BYTES = 32;
+
+/** The key, where it covers the mirror's place; throws VOLUME_BAD_KEY for what is none. Messages show no part of it. */
+export function parseEncryptKey(
+  text: string,
+  { volume, mirror }: { volume: string; mirror: Pick<Mirror, "alias" | "bucket" | "prefix"> },
+): Buffer | undefined {
+  const whole = decodeKey(text);
+  if (whole) return whole;
+  const [, scope = "", keyText = ""] = /^([^=/]+\/[^=]*)=(.*)$/s.exec(text) ?? [];
+  const key = decodeKey(keyText);
+  if (!key) {
+    throw new AgentError(
+      "VOLUME_BAD_KEY",
+      `Cannot mirror volume "${volume}": its encrypt_key is not ${KEY_BYTES} bytes in hex, base64 or plain`,
+    );
+  }
+  const place = `${[mirror.alias, mirror.bucket, mirror.prefix].filter(Boolean).join("/")}/`;
+  return place.startsWith(scope.replace(/\/*$/, "/")) ? key : undefined;
+}
+
+function decodeKey(text: string): Buffer | undefined {
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return Buffer.from(text, "hex");
+  if (/^[A-Za-z0-9+/]{43}=?$/.test(text)) return Buffer.from(text, "base64");
+  const plain = Buffer.from(text);
+  return plain.length === KEY_BYTES ? plain : undefined;
+}

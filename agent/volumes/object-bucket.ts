@@ -1,0 +1,41 @@
+/**
+ * What volumes need of an S3 service, as an interface: the client itself is in agent/net, which this folder does not know.
+ */
+
+export interface BucketObject {
+  key: string;
+  sizeBytes: number;
+  /** Without quotes; the MD5 of the content where it is 32 hex digits and nothing is encrypted. */
+  etag?: string;
+  /** When the service took it, by its own clock. */
+  modifiedMs?: number;
+}
+
+/** A bucket, perhaps with a key that the service encrypts by; every call throws S3_* and HTTP errors. */
+export interface ObjectBucket {
+  /** All objects whose key starts with the prefix, whatever their number. */
+  list(prefix: string, options: { signal: AbortSignal }): AsyncIterable<BucketObject>;
+  /** `metadata`: the object's own (x-amz-meta-…), by names in lower case without that prefix. */
+  get(
+    key: string,
+    options: { signal: AbortSignal },
+  ): Promise<{ body: AsyncIterable<Buffer>; metadata: Readonly<Record<string, string>> }>;
+  put(
+    key: string,
+    file: { path: string; sizeBytes: number },
+    options: { metadata: Readonly<Record<string, string>>; signal: AbortSignal },
+  ): Promise<{ etag?: string }>;
+  /** What is not there any more is no error. */
+  delete(key: string, options: { signal: AbortSignal }): Promise<void>;
+}
+
+export interface BucketPlace {
+  /** Name of an S3 service that the job gives. */
+  alias: string;
+  bucket: string;
+  /** 32 bytes for encryption by the service (SSE-C). */
+  encryptionKey?: Buffer;
+}
+
+/** Throws VOLUME_NO_ALIAS. */
+export type OpenBucket = (place: BucketPlace) => ObjectBucket;

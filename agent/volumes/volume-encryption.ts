@@ -1,0 +1,96 @@
+/**
+ * Encrypted volumes: ext4's fscrypt, a key for each volume, given to the file system for as long as the job runs.
+ * Linux kernel documentation, "Filesystem-level encryption (fscrypt)".
+ */
+import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import { AgentError } from "../errors.ts";
+import type { Volume } from "../job/volume.ts";
+import {
+  addEncryptionKey,
+  isKernelError,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  readEncryptionPolicy,
+  removeEncryptionKey,
+  setEncryptionPolicy,
+} from "../kernel/syscalls.ts";
+
+const KEY_BYTES = 64;
+const OPEN_FLAGS = constants.O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+
+export interface VolumeLock {
+  /** Takes the key away from the file system again. */
+  close(): Promise<void>;
+}
+
+type EncryptedVolume = Pick<Volume, "name" | "fscryptKey" | "resetsFscryptKey">;
+
+/** Opens the volume's directory for this boot, or makes it an encrypted one. Throws VOLUME_* errors. */
+export function unlockVolume(volume: EncryptedVolume, dataPath: string): VolumeLock | undefined {
+  const { name, fscryptKey, resetsFscryptKey } = volume;
+  const policy = withDirectory(dataPath, readEncryptionPolicy);
+  if (fscryptKey === undefined) {
+    if (policy === undefined) return undefined;
+    throw new AgentError("VOLUME_KEY_MISSING", `Cannot open volume "${name}": it is encrypted`);
+  }
+  const key = parseKey(name, fscryptKey);
+  try {
+    const identifier = withDirectory(dataPath, (fd) => addEncryptionKey(fd, key));
+    if (policy === undefined || policy === "foreign" || !policy.equals(identifier)) {
+      takeOver({ name, resetsFscryptKey, isEncrypted: policy !== undefined }, dataPath);
+      withDirectory(dataPath, (fd) => setEncryptionPolicy(fd, identifier));
+    }
+    return { close: () => withDirectoryAsync(dataPath, (fd) => removeEncryptionKey(fd, identifier)) };
+  } catch (error) {
+    if (!isKernelError(error)) throw error;
+    const cannot = ["ENOTSUP", "ENOTTY", "ENOSYS"].includes(error.code);
+    const what = cannot ? "its file system does not encrypt" : error.message;
+    throw new AgentError("VOLUME_NOT_ENCRYPTABLE", `Cannot encrypt volume "${name}": ${what}`, {
+      cause: error,
+    });
+  } finally {
+    key.fill(0);
+  }
+}
+
+/** What a policy can be set on: an empty directory; the job says whether it may be made one. */
+function takeOver(
+  volume: { name: string; resetsFscryptKey: boolean; isEncrypted: boolean },
+  dataPath: string,
+): void {
+  if (!volume.isEncrypted && readdirSync(dataPath).length === 0) return;
+  if (!volume.resetsFscryptKey) {
+    const what = volume.isEncrypted ? "it is encrypted with another key" : "it has unencrypted files in it";
+    throw new AgentError("VOLUME_WRONG_KEY", `Cannot open volume "${volume.name}": ${what}`);
+  }
+  rmSync(dataPath, { recursive: true, force: true });
+  mkdirSync(dataPath, { mode: 0o755 });
+}
+
+function parseKey(name: string, text: string): Buffer {
+  const key = /^[A-Za-z0-9+/]+={0,2}$/.test(text) ? Buffer.from(text, "base64") : Buffer.alloc(0);
+  if (key.length === KEY_BYTES) return key;
+  throw new AgentError(
+    "VOLUME_BAD_KEY",
+    `Cannot open volume "${name}": its fscrypt_key is not ${KEY_BYTES} bytes in base64`,
+  );
+}
+
+function withDirectory<Result>(path: string, use: (fd: number) => Result): Result {
+  const fd = openSync(path, OPEN_FLAGS);
+  try {
+    return use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+async function withDirectoryAsync(path: string, use: (fd: number) => Promise<void>): Promise<void> {
+  const fd = openSync(path, OPEN_FLAGS);
+  try {
+    await use(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

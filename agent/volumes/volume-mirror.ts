@@ -1,0 +1,116 @@
+/**
+ * The mirror of one volume: both directions, one run at a time, over one knowledge of what is the same where both have one place.
+ */
+import type { Mirror, MirrorCondition, Volume } from "../job/volume.ts";
+import type { LiveMirrorLimits } from "../limits.ts";
+import { parseEncryptKey } from "./encrypt-key.ts";
+import { followBucket, followFiles } from "./live-mirror.ts";
+import { LocalTree } from "./local-files.ts";
+import type { MirrorEnd, VolumeLog } from "./mirror-run.ts";
+import { MirrorState } from "./mirror-state.ts";
+import type { OpenBucket } from "./object-bucket.ts";
+import { formatKeyPrefix } from "./object-key.ts";
+import { createPullMirror } from "./pull-mirror.ts";
+import { createPushMirror } from "./push-mirror.ts";
+
+export interface VolumeMirror {
+  runHook(on: MirrorCondition, options: { signal: AbortSignal }): Promise<void>;
+  /** Follows changes until `finish`. */
+  startLive(): void;
+  /** Stops following; what followed changes has a last complete run. */
+  finish(options: { signal: AbortSignal }): Promise<void>;
+}
+
+export interface VolumeMirrorOptions {
+  openBucket: OpenBucket;
+  liveLimits?: Partial<LiveMirrorLimits>;
+  log: VolumeLog;
+}
+
+/** undefined where the volume is not mirrored. Throws VOLUME_NO_ALIAS, VOLUME_BAD_KEY. */
+export function createVolumeMirror(
+  volume: Volume,
+  dataPath: string,
+  { openBucket, liveLimits = {}, log }: VolumeMirrorOptions,
+): VolumeMirror | undefined {
+  const { name, mirrorOptions } = volume;
+  let isEncrypted = false;
+  const openEnd = (mirror: Mirror): MirrorEnd => {
+    const { alias, bucket } = mirror;
+    const { encryptKey } = mirrorOptions;
+    const encryptionKey =
+      encryptKey === undefined ? undefined : parseEncryptKey(encryptKey, { volume: name, mirror });
+    isEncrypted ||= encryptionKey !== undefined;
+    const prefix = formatKeyPrefix(mirror.prefix);
+    return {
+      bucket: openBucket({ alias, bucket, ...(encryptionKey && { encryptionKey }) }),
+      prefix,
+      place: `${alias}/${bucket}/${prefix}`,
+    };
+  };
+  const armed = (mirror: Mirror | undefined) => (mirror && mirror.on.length > 0 ? mirror : undefined);
+  const pull = armed(volume.pull);
+  const push = armed(volume.push);
+  if (!pull && !push) return undefined;
+  const pullEnd = pull && openEnd(pull);
+  const pushEnd = push && openEnd(push);
+
+  const tree = new LocalTree(dataPath);
+  const createContext = () => {
+    const state = new MirrorState(tree, { hasMd5: !isEncrypted });
+    return { volume: name, tree, state, options: mirrorOptions, log };
+  };
+  const pullContext = createContext();
+  const isOnePlace = pullEnd?.place === pushEnd?.place;
+  const pushContext = isOnePlace ? pullContext : createContext();
+  const follows = (mirror: Mirror | undefined) => mirror?.on.includes("changes") ?? false;
+  const live = { isTwoWay: isOnePlace && follows(pull) && follows(push) };
+  const puller = pullEnd && createPullMirror(pullEnd, pullContext, live);
+  const pusher = pushEnd && createPushMirror(pushEnd, pushContext, live);
+
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <Result>(run: () => Promise<Result>): Promise<Result> => {
+    const mine = turn.then(run, run);
+    turn = mine.catch(() => {});
+    return mine;
+  };
+  const stop = new AbortController();
+  const followers: Promise<void>[] = [];
+
+  const runPull = (signal: AbortSignal) => inTurn(async () => puller?.pullAll({ signal }));
+  const runPush = async (signal: AbortSignal) => {
+    await inTurn(async () => pusher?.pushAll({ signal }));
+  };
+
+  return {
+    async runHook(on, { signal }) {
+      // A live pull has its first, complete run before anything can miss its data.
+      const pullsNow = pull?.on.includes(on) || (on === "pipeline_start" && follows(pull));
+      const pushesNow = push?.on.includes(on) ?? false;
+      const isStart = on.endsWith("_start");
+      // After the work is done, its results go out before anything can be put in their place.
+      if (pushesNow && !isStart) await runPush(signal);
+      if (pullsNow) await runPull(signal);
+      if (pushesNow && isStart) await runPush(signal);
+    },
+
+    startLive() {
+      if (followers.length > 0 || stop.signal.aborted) return;
+      const options = { volume: name, log, signal: stop.signal, inTurn, limits: liveLimits };
+      if (puller && follows(pull)) followers.push(followBucket(puller, options));
+      if (pusher && follows(push)) followers.push(followFiles(pusher, dataPath, options));
+    },
+
+    async finish({ signal }) {
+      stop.abort(new Error("The steps are over"));
+      try {
+        await Promise.all(followers);
+        const wasLive = followers.length > 0;
+        if (wasLive && follows(push)) await runPush(signal);
+        if (wasLive && follows(pull)) await runPull(signal);
+      } finally {
+        tree.close();
+      }
+    },
+  };
+}

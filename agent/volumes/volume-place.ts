@@ -1,0 +1,93 @@
+/**
+ * Where volumes lie on the disk: `VOLUMES/NAME/data` is the volume, `VOLUMES/NAME/volume.json` says what becomes of it after
+ * the job. A volume that a boot should have removed and did not, for a crash or a power cut, is removed by the next one.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { AgentError } from "../errors.ts";
+import type { Volume } from "../job/volume.ts";
+import { FILE_NAME_MAX_BYTES } from "../limits.ts";
+
+type Expiration = Volume["expiration"];
+
+/** Those of the keeper's own volumes begin with an underscore, which no job's can. */
+const NAME = /^[a-zA-Z0-9_][\w.-]*$/;
+const MARKER = "volume.json";
+
+export interface VolumePlace {
+  name: string;
+  /** What containers see. */
+  dataPath: string;
+}
+
+export interface VolumePlaces {
+  /** Makes the volume where it is missing. Throws VOLUME_BAD_NAME, VOLUME_UNUSABLE. */
+  make(name: string, expiration: Expiration): VolumePlace;
+  /** Everything in it goes; symlinks are not followed. */
+  remove(name: string): void;
+  /** Volumes whose time was over before this boot: their names. */
+  removeExpired(): string[];
+}
+
+export function createVolumePlaces(volumesDir: string): VolumePlaces {
+  mkdirSync(volumesDir, { recursive: true, mode: 0o700 });
+  const pathOf = (name: string) => {
+    if (!NAME.test(name) || Buffer.byteLength(name) > FILE_NAME_MAX_BYTES)
+      throw new AgentError("VOLUME_BAD_NAME", `Cannot use volume "${name}": this is no name of a volume`);
+    return join(volumesDir, name);
+  };
+  const remove = (name: string) => rmSync(pathOf(name), { recursive: true, force: true });
+
+  return {
+    remove,
+
+    make(name, expiration) {
+      const path = pathOf(name);
+      const dataPath = join(path, "data");
+      try {
+        mkdirSync(path, { recursive: true, mode: 0o700 });
+        // Before there is anything to forget.
+        if (readMarker(path) !== expiration) writeMarker(path, expiration);
+        mkdirSync(dataPath, { recursive: true, mode: 0o755 });
+      } catch (cause) {
+        throw describeFailure("make", name, cause);
+      }
+      return { name, dataPath };
+    },
+
+    removeExpired() {
+      const names = readdirSync(volumesDir).filter(
+        (name) => NAME.test(name) && readMarker(join(volumesDir, name)) === "pipeline_end",
+      );
+      for (const name of names) {
+        try {
+          remove(name);
+        } catch (cause) {
+          throw describeFailure("remove", name, cause);
+        }
+      }
+      return names;
+    },
+  };
+}
+
+function describeFailure(verb: string, name: string, cause: unknown): AgentError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new AgentError("VOLUME_UNUSABLE", `Cannot ${verb} volume "${name}": ${code ?? message}`, { cause });
+}
+
+/** What cannot be read says nothing, and a volume that says nothing stays. */
+function readMarker(path: string): Expiration | undefined {
+  try {
+    const { expiration } = JSON.parse(readFileSync(join(path, MARKER), "utf8"));
+    return expiration === "pipeline_end" || expiration === "never" ? expiration : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function writeMarker(path: string, expiration: Expiration): void {
+  const temporary = join(path, `${MARKER}.new`);
+  writeFileSync(temporary, `${JSON.stringify({ expiration })}\n`, { flush: true });
+  renameSync(temporary, join(path, MARKER));
+}
