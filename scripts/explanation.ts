@@ -25,7 +25,7 @@ function formatPhase({ name, does, skipped }: JobDescription["phases"][number], 
 
 /** What the phases do not say: a line for everything else of each step. */
 function formatSteps({ steps }: NonNullable<JobDescription["job"]>): string[] {
-  return steps.flatMap(({ kind, image, env, envFiles, volumes, workdir, container }, at) => {
+  return steps.flatMap(({ kind, image, env, envFiles, volumes, workdir, container, error }, at) => {
     const lines = [
       ...env.map((entry) => `env ${entry}`),
       ...envFiles.map((path) => `env from ${path}`),
@@ -33,6 +33,7 @@ function formatSteps({ steps }: NonNullable<JobDescription["job"]>): string[] {
         ["volume", source ?? "(new)", "at", target, options.join(",")].join(" ").trim(),
       ),
       ...(workdir === null ? [] : [`in directory ${workdir}`]),
+      ...(error === null ? [] : [`fails when its turn comes: ${error.code}`]),
       ...Object.entries(container).map(([name, value]) => `${name} ${JSON.stringify(value)}`),
     ];
     if (lines.length === 0) return [];

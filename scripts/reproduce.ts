@@ -26,11 +26,7 @@ export const reproduceCommand: Command = {
       console.error(`error: ${message} (${code})`);
     }
     if (!job || errors.length > 0 || files.error) return EXIT_CODE_INVALID;
-    console.log(
-      formatReproduction(line, job)
-        .map((text, at) => (at % 2 ? text : `# ${text}`))
-        .join("\n"),
-    );
+    console.log(formatReproduction(line, job).join("\n"));
     return 0;
   },
 };

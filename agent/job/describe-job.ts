@@ -62,10 +62,13 @@ function describeJob(job: AnyJob) {
     },
     results: job.results ? describePlace(job.results.to) : null,
     s3: job.s3 ? { url: hideSecrets(job.s3.url), region: job.s3.region } : null,
+    mirrors: (job.mirrors ?? []).map(({ registry, url }) => ({ registry, url: hideSecrets(url) })),
     insecureHosts: job.insecureHosts,
     limits: { timeoutMs: job.limits.timeoutMs ?? null },
     onExit: job.onExit,
     ip: job.ip ?? null,
+    shell: job.shell ?? false,
+    logTo: job.logTo ?? null,
     machine: describeMachine(job),
   };
 }
@@ -117,6 +120,7 @@ function describeStep(step: Step, rootImage: string | null) {
     volumes: (step.volumes ?? []).map(describeMount),
     workdir: step.workdir ?? null,
     container: step.container ?? {},
+    isInit: step.isInit ?? false,
     error: step.error ? { code: step.error.code, message: step.error.message } : null,
   };
 }
@@ -145,7 +149,7 @@ function describeMirror(mirror: Mirror | undefined) {
 }
 
 function describeMachine({ machine = {} }: AnyJob) {
-  const { extraArgumentsUrl, end, proxies, ...settings } = machine;
+  const { extraArgumentsUrl, jobFileUrl, end, proxies, ...settings } = machine;
   const hideAll = (texts: Readonly<Record<string, string | number>>) =>
     Object.fromEntries(
       Object.entries(texts).map(([name, text]) => [
@@ -156,6 +160,9 @@ function describeMachine({ machine = {} }: AnyJob) {
   return {
     ...settings,
     ...(extraArgumentsUrl !== undefined && { extraArgumentsUrl: hideSecrets(extraArgumentsUrl) }),
+    ...(jobFileUrl && {
+      jobFileUrl: { url: hideSecrets(jobFileUrl.url), sha256: jobFileUrl.sha256 ?? null },
+    }),
     ...(end && { end: hideAll({ ...end }) }),
     ...(proxies && { proxies: hideAll(proxies) }),
   };

@@ -127,7 +127,7 @@ function findGaps(draft: JobDraft, seen: ReadonlySet<string>): AgentError[] {
 
 /** `tried` and `says` end "Cannot …" and "Say …". */
 export function refuseMissing(name: string, tried: string, says: string): AgentError {
-  return new AgentError("CMDLINE_MISSING_OPTION", `Cannot ${tried}: the command line has no "${name}"`, {
+  return new AgentError("CMDLINE_MISSING_OPTION", `Cannot ${tried}: the job has no "${name}"`, {
     hint: `Say ${says}: ${findOption(name)!.example}`,
   });
 }

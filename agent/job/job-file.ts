@@ -14,8 +14,9 @@ import { showValue } from "./redact.ts";
 export function parseJobFileText(text: string): Parameter[] {
   if (Buffer.byteLength(text) > JOB_FILE_MAX_BYTES)
     throw refuse(`it is larger than ${JOB_FILE_MAX_BYTES} bytes`);
-  const document = parseDocument(text, { schema: "core", prettyErrors: false, logLevel: "silent" });
-  const [error] = document.errors;
+  const document = parseDocument(text, { schema: "core", prettyErrors: false, logLevel: "error" });
+  // A tag that it does not know is a warning for the library; what stands behind it would be taken for what it is not.
+  const [error] = [...document.errors, ...document.warnings];
   if (error) {
     const line = text.slice(0, error.pos[0]).split("\n").length;
     throw refuse(`line ${line}: ${error.code.toLowerCase().replaceAll("_", " ")}`);
@@ -38,7 +39,8 @@ function listTexts(name: string, node: Node | null, document: Document): string[
   const resolve = (item: unknown) => (isAlias(item) ? item.resolve(document) : item);
   const asText = (item: unknown) => {
     const scalar = resolve(item);
-    if (isScalar(scalar) && scalar.value !== null) return formatScalar(scalar);
+    const text = isScalar(scalar) ? formatScalar(scalar) : undefined;
+    if (text !== undefined) return text;
     throw refuse(`"${shown}" is neither text nor a list of texts`);
   };
   const value = resolve(node);
@@ -53,10 +55,10 @@ function listTexts(name: string, node: Node | null, document: Document): string[
 }
 
 /** Numbers as they are written: a digest of digits alone is one for YAML, and must not be rounded. */
-function formatScalar({ value, source }: Scalar): string {
+function formatScalar({ value, source }: Scalar): string | undefined {
   if (typeof value === "string") return value;
   if (typeof value === "boolean") return value ? "yes" : "no";
-  return source ?? String(value);
+  return typeof value === "number" ? (source ?? String(value)) : undefined;
 }
 
 function refuse(why: string): AgentError {

@@ -3,7 +3,7 @@
  * Nothing secret is in the words.
  */
 import { formatImageReference } from "../oci/reference.ts";
-import type { AnyJob, CacheChoice, ResultsPlace, Root } from "./job.ts";
+import type { AnyJob, CacheChoice, ResultsPlace, Root, RootArchive } from "./job.ts";
 import { hideSecrets } from "./redact.ts";
 import { quoteShellWord } from "./shell-words.ts";
 import type { Step, StepImage } from "./step.ts";
@@ -23,10 +23,7 @@ export function planPhases(job: AnyJob): PlannedPhase[] {
     machine: planMachine(job),
     fetch: planFetch(job),
     assemble: planAssemble(job),
-    artifact: job.artifacts.map(
-      ({ url, to, sha256, tableSha256 }) =>
-        `unpack ${hideSecrets(url)} at ${to}${sha256 ? ", its sha256 checked" : ""}${tableSha256 ? ", in parts by its table" : ""}`,
-    ),
+    artifact: job.artifacts.map((artifact) => `unpack ${describeArchive(artifact, ` at ${artifact.to}`)}`),
     run: planRun(job),
     upload: planUpload(job),
     end: planEnd(job),
@@ -34,12 +31,23 @@ export function planPhases(job: AnyJob): PlannedPhase[] {
   return PHASE_NAMES.map((name) => ({ name, does: lines[name] }));
 }
 
-function planMachine({ ip, machine = {}, cache, cacheFileSystem }: AnyJob): string[] {
+function describeArchive({ url, sha256, tableSha256 }: RootArchive, where = ""): string {
+  const checked = sha256 ? ", its sha256 checked" : "";
+  return `${hideSecrets(url)}${where}${checked}${tableSha256 ? ", in parts by its table" : ""}`;
+}
+
+function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo }: AnyJob): string[] {
   const { interfaces = [], modules, moduleFiles, ntp, swap, networkBlockDevices = [] } = machine;
+  const { jobFileUrl, imageStores = [] } = machine;
   const byHand = interfaces.map(({ name }) => name).join(", ");
   const network =
     byHand !== "" ? `set up ${byHand}` : ip === undefined ? "network by DHCP" : `network by ip=${ip}`;
-  const clock = typeof ntp === "object" ? `set the clock by ${ntp.host}` : "set the clock";
+  const clock =
+    typeof ntp === "object"
+      ? `set the clock by ${ntp.host}`
+      : ntp === "auto"
+        ? "set the clock by a public pool"
+        : "set the clock";
   const place = formatCacheChoice(cache.choice);
   return [
     "load modules",
@@ -47,18 +55,29 @@ function planMachine({ ip, machine = {}, cache, cacheFileSystem }: AnyJob): stri
       ? [`load ${[...(modules ?? []), ...(moduleFiles ?? [])].join(", ")} as well`]
       : []),
     network,
+    ...(logTo ? [`send everything on the console to ${formatHostPort(logTo)} as well`] : []),
     clock,
+    ...(jobFileUrl
+      ? [
+          `fetch the job file ${hideSecrets(jobFileUrl.url)}${jobFileUrl.sha256 ? ", its sha256 checked" : ""}`,
+        ]
+      : []),
+    ...(machine.keymap ? [`load the keymap ${machine.keymap}`] : []),
     ...(machine.hostname ? [`call the machine ${machine.hostname}`] : []),
     ...networkBlockDevices.map(({ device, host, port }) => `attach ${device} to ${host}:${port}`),
     cacheFileSystem === undefined
       ? `keep the store ${place}`
       : `keep the store on the file system ${cacheFileSystem}`,
+    ...(imageStores.length > 0 ? [`look for images on the file system ${imageStores.join(", ")} first`] : []),
     ...(swap ? [`swap to ${"device" in swap ? swap.device : `a file of ${swap.sizeBytes} bytes`}`] : []),
     ...(machine.extraArgumentsUrl
       ? [`fetch more arguments from ${hideSecrets(machine.extraArgumentsUrl)}`]
       : []),
   ];
 }
+
+const formatHostPort = ({ host, port }: { host: string; port: number }) =>
+  `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
 function formatCacheChoice(choice: CacheChoice): string {
   if (choice === "none") return "in RAM";
@@ -68,12 +87,22 @@ function formatCacheChoice(choice: CacheChoice): string {
   return "uuid" in choice ? `on UUID=${choice.uuid}` : `on ${choice.device}`;
 }
 
-function planFetch({ root, steps }: AnyJob): string[] {
+function planFetch({ root, steps, mirrors = [], machine: { proxies = {} } = {} }: AnyJob): string[] {
   const images = [
     ...(root && "image" in root ? [formatImageReference(root.image)] : []),
     ...steps.flatMap(({ image }) => (image ? formatStepImage(image) : [])),
   ];
-  return [...new Set(images)].map((image) => `pull ${image}`);
+  const archives = root && "archives" in root ? root.archives : [];
+  const pulls = [
+    ...[...new Set(images)].map((image) => `pull ${image}`),
+    ...archives.map((archive) => `fetch ${describeArchive(archive)}`),
+  ];
+  if (pulls.length === 0) return [];
+  return [
+    ...Object.entries(proxies).map(([scheme, url]) => `by the proxy ${hideSecrets(url)} for ${scheme}://`),
+    ...mirrors.map(({ registry, url }) => `ask ${hideSecrets(url)} first for images of ${registry}`),
+    ...pulls,
+  ];
 }
 
 function planAssemble({ root, volumes = [], fileSystems = [] }: AnyJob): string[] {
@@ -93,6 +122,8 @@ function describeRoot(root: Root): string {
     return `mount ${server}:${path} by NFS${version ? ` ${version}` : ""}, ${how}`;
   }
   if ("directory" in root) return `take ${root.directory} of the initrd as the root`;
+  if ("archives" in root && root.archives.length > 1)
+    return `mount the ${root.archives.length} archives as one root${root.driver === "auto" ? "" : ` by ${root.driver}`}`;
   return `mount the root${root.driver === "auto" ? "" : ` by ${root.driver}`}`;
 }
 
@@ -111,9 +142,12 @@ function describeVolume({ name, pull, push, fileSystem, expiration, fscryptKey }
   ].join(", ");
 }
 
-function planRun({ steps, stopsAtFailure }: AnyJob): string[] {
+function planRun({ steps, stopsAtFailure, shell }: AnyJob): string[] {
   const of = (kind: Step["kind"]) => steps.filter((step) => step.kind === kind);
-  const main = of("main").map((step) => `run ${describeStep(step)}`);
+  const main = of("main").map((step) => {
+    if (step.isInit) return `boot ${describeStep(step)} as process 1 of a container of its own`;
+    return shell && !step.image ? "give the console to a shell, until it ends" : `run ${describeStep(step)}`;
+  });
   const rule = stopsAtFailure
     ? "stop at the first that fails"
     : "go on after one that fails; the first failure counts";

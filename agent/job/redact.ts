@@ -61,6 +61,11 @@ const KINDS: readonly SecretKind[] = [
     pattern: /(?<keep>b2c\.minio="?[^,\s"]*,[^,\s"]*,)[^\s"]+/g,
     says: "b2c.minio holds the keys of an S3 service",
   },
+  {
+    // Wherever its keys stand: a value that is not understood may have them anywhere.
+    pattern: /(?<keep>dut\.s3_alias="?[^,\s"]*,)[^\s"]+/g,
+    says: "dut.s3_alias holds the keys of an S3 service",
+  },
 ];
 
 /** The same text with every secret in it replaced; what is no secret stays readable. */

@@ -2,6 +2,7 @@
  * Options of our own about what runs: the root's own step, and containers before, beside and after it.
  * Values with an image in them are boot2container's container values (b2c-container.ts).
  */
+import { AgentError } from "../errors.ts";
 import { readContainerWords, showPipelineVariable, trimDraft } from "./b2c-container.ts";
 import type { JobDraft } from "./job-draft.ts";
 import type { Option } from "./option.ts";
@@ -22,7 +23,7 @@ function readStep(name: string, kind: StepKind): Pick<Option, "name" | "form" | 
     read: (value, draft, { warn }) => {
       const context = { option: "it", lookup: showPipelineVariable, warn };
       const { step, complaints } = readContainerWords(kind, value, context);
-      if (complaints.length > 0) throw new ValueError(complaints.join("; ").replace(/^it /, ""));
+      if (complaints.length > 0) throw new AgentError("CMDLINE_BAD_VALUE", complaints.join("; "));
       draft.steps.push(step);
     },
   };

@@ -1,7 +1,7 @@
 /** The one-liners: what is in them, what is left out, and that a shell reads them. */
 import { describe, expect, it } from "vitest";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
-import { formatBootLine, planReproducers } from "../../../agent/job/reproduce.ts";
+import { formatBootLine, formatReproduction, planReproducers } from "../../../agent/job/reproduce.ts";
 import { expandWords, splitShellText } from "../../../agent/job/shell-words.ts";
 
 const plan = (line: string) => planReproducers(readCommandLine(line).job!);
@@ -30,6 +30,16 @@ describe("a shell", () => {
       "sudo mkdir -p /tmp/dutboot-root && sudo mount -t nfs -o ro,vers=3 10.0.0.1:/srv /tmp/dutboot-root && sudo podman run --rm -it --privileged --network=host --entrypoint /bin/sh --rootfs /tmp/dutboot-root:O",
       "/init",
     ],
+    [
+      "dut.rootfs=https://a/base.tar.zst dut.init=/init",
+      "curl -fL https://a/base.tar.zst | podman import - localhost/dutboot-rootfs && podman run --rm -it --privileged --network=host --entrypoint /bin/sh localhost/dutboot-rootfs",
+      "/init",
+    ],
+    [
+      "dut.rootfs=s3://bkt/base.tar dut.rootfs=https://a/over.tar dut.s3=https://s dut.shell=yes",
+      "aws --endpoint-url https://s s3 cp s3://bkt/base.tar - | podman import - localhost/dutboot-rootfs && podman create --name dutboot-shell -it --privileged --network=host -e 'PS1=lava-shell: ' --entrypoint /bin/sh localhost/dutboot-rootfs && curl -fL https://a/over.tar | podman cp - dutboot-shell:/ && podman start -ai dutboot-shell; podman rm -f dutboot-shell",
+      "/bin/sh",
+    ],
   ])("%s", (line, shell, command) => {
     const [only] = plan(line);
     expect(only?.shell).toBe(shell);
@@ -37,8 +47,24 @@ describe("a shell", () => {
   });
 
   it("there is none for a step that cannot be read, nor for a root that only DHCP knows", () => {
-    expect(plan('b2c.run="--frob h:1/i" b2c.run=h:1/i').map(({ step }) => step)).toEqual([2]);
-    expect(plan("root=/dev/nfs nfsroot=,tcp")).toEqual([]);
+    const [unread, read] = plan('b2c.run="--frob h:1/i" b2c.run=h:1/i');
+    expect(unread).toEqual({ step: 1, kind: "main", reason: "the container cannot be read" });
+    expect(read).toMatchObject({ step: 2, shell: expect.stringMatching(/^podman run /) });
+  });
+
+  it.each([
+    ["root=/dev/nfs nfsroot=,tcp", /DHCP/],
+    ["root=/dev/nfs nfsroot=10.0.0.1:/srv dut.artifact=https://a/b.tar", /over an NFS export/],
+    ["dut.rootfs=file:/rootfs dut.run=x", /\/rootfs in an initrd archive/],
+    ["dut.rootfs=file:/rootfs.tar dut.run=x", /in an initrd archive/],
+    ["dut.rootfs=https://a/b.tar dut.rootfs=nfs://h/x/y.tar dut.run=x", /NFS export/],
+    [`${IMAGE} dut.artifact=file:/x.tar`, /in an initrd archive/],
+  ])("there is none, and the reason is said: %s", (line, words) => {
+    const [only] = plan(line);
+    expect(only?.shell).toBeUndefined();
+    expect(only?.reason).toMatch(words);
+    const { job } = readCommandLine(line);
+    expect(formatReproduction(line, job!)[0]).toMatch(/^# no shell in the environment of step 1: /);
   });
 
   it("holds no secret", () => {
