@@ -3,11 +3,13 @@
  * Linux kernel documentation, "Filesystem-level encryption (fscrypt)".
  */
 import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
+import { dirname } from "node:path";
 import { AgentError } from "../errors.ts";
 import type { Volume } from "../job/volume.ts";
 import {
   addEncryptionKey,
   isKernelError,
+  type KeyIdentifier,
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
@@ -41,7 +43,7 @@ export function unlockVolume(volume: EncryptedVolume, dataPath: string): VolumeL
       takeOver({ name, resetsFscryptKey, isEncrypted: policy !== undefined }, dataPath);
       withDirectory(dataPath, (fd) => setEncryptionPolicy(fd, identifier));
     }
-    return { close: () => withDirectoryAsync(dataPath, (fd) => removeEncryptionKey(fd, identifier)) };
+    return { close: () => forgetKey(dataPath, identifier) };
   } catch (error) {
     if (!isKernelError(error)) throw error;
     const cannot = ["ENOTSUP", "ENOTTY", "ENOSYS"].includes(error.code);
@@ -86,10 +88,14 @@ function withDirectory<Result>(path: string, use: (fd: number) => Result): Resul
   }
 }
 
-async function withDirectoryAsync(path: string, use: (fd: number) => Promise<void>): Promise<void> {
-  const fd = openSync(path, OPEN_FLAGS);
+/** By the directory above, for what is open keeps its key. */
+async function forgetKey(dataPath: string, identifier: KeyIdentifier): Promise<void> {
+  const fd = openSync(dirname(dataPath), OPEN_FLAGS);
   try {
-    await use(fd);
+    await removeEncryptionKey(fd, identifier);
+  } catch (error) {
+    // A file system of its own is mounted there, and takes its keys along when it goes.
+    if (!isKernelError(error, "ENOKEY", "ENOTSUP", "ENOTTY")) throw error;
   } finally {
     closeSync(fd);
   }
