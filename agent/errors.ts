@@ -275,6 +275,7 @@ export const ERRORS = defineErrors({
   NETWORK_NO_CARRIER: { blame: "infra", hint: "Check cable, switch port and the adapter's firmware" },
   NETWORK_NO_LEASE: { blame: "infra", hint: "Check the DHCP server, and that the port is in its VLAN" },
   NETWORK_FAILED: { blame: "infra", hint: "Look at the lines of the interface above" },
+  FETCH_PROXY_FAILED: { blame: "infra", hint: "Look at the proxy's log, or correct dut.proxy" },
   UPLOAD_REFUSED: {
     blame: "config",
     hint: "Give a token that may write there in the credential results-token, or correct dut.results",

@@ -76,6 +76,15 @@ export function describeTransportError(thrown: unknown): Failure | undefined {
     isTransient,
     cause: thrown,
   });
+  const proxyStatus = /^Proxy response \((\d+)\)/.exec(thrown.message)?.[1];
+  if (proxyStatus !== undefined || /^UND_ERR_PRX/.test(code) || /Proxy Authentication/.test(thrown.message)) {
+    const how = proxyStatus === undefined ? thrown.message : `it answered with status ${proxyStatus}`;
+    return failure(
+      "FETCH_PROXY_FAILED",
+      `the proxy does not let it through: ${how}`,
+      /^50[234]$/.test(proxyStatus ?? "") || code === "UND_ERR_PRX_CONN",
+    );
+  }
   if (WRONG_TIME.has(code)) {
     const now = new Date().toISOString();
     const state = code === "CERT_NOT_YET_VALID" ? "not valid yet" : "no longer valid";

@@ -22,6 +22,8 @@ export interface HttpClientOptions {
   /** Told of every retry, so that a person sees why nothing moves. */
   log: { warn(message: string): void };
   retry?: Partial<RetryLimits>;
+  /** URL of the proxy by the scheme of what is fetched. */
+  proxies?: Readonly<Record<string, string>>;
   userAgent?: string;
 }
 
@@ -32,6 +34,7 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     dispatcher: createDispatcher(rules, {
       connectTimeoutMs: limits.connectTimeoutMs,
       ...(options.extraCa !== undefined && { extraCa: options.extraCa }),
+      ...(options.proxies && { proxies: options.proxies }),
     }),
     rules,
     limits,
