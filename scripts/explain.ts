@@ -22,6 +22,7 @@ export const explainCommand: Command = {
   examples: [
     `npx dutboot explain 'dut.image=registry.farm/mesa/vk:1 dut.run="vulkaninfo --summary"'`,
     "npx dutboot explain --json --extra-args b2c-extra-args 'b2c.extra_args_url=http://10.42.0.1/args b2c.pipefail'",
+    "npx dutboot explain --job job.yaml 'dut.job=https://jobs.farm/42.yaml dut.end'",
     "ssh dut cat /proc/cmdline | npx dutboot explain",
   ],
   async run(input) {

@@ -36,7 +36,7 @@ export function completeFarmJob(line: string | undefined, farm: FarmFacts): Farm
   const job = line === undefined ? TEST_JOB(farm).join(" ") : fillAddresses(line, farm.addresses);
   const given = new Set(parseCommandLine(job).parameters.map(({ name }) => name));
   const ofFarm: Record<string, string> = {
-    "dut.image": farm.image,
+    ...(needsImage(job) && { "dut.image": farm.image }),
     "dut.s3": `${farm.s3Url},region=${farm.s3Region}`,
     "dut.results": `s3://${farm.resultsBucket}/${farm.resultsPrefix}`,
     "dut.insecure": farm.plainHosts.join(","),
@@ -47,6 +47,15 @@ export function completeFarmJob(line: string | undefined, farm: FarmFacts): Farm
     .map(([name, value]) => `${name}=${value}`);
   // In front: what follows a ` -- ` in the line is not for us.
   return { commandLine: [...added, job].join(" "), added };
+}
+
+/** Where the line has no root of its own, nor steps, and no file that may name them. */
+function needsImage(line: string): boolean {
+  const { parameters } = parseCommandLine(line);
+  return !parameters.some(
+    ({ name, value }) =>
+      /^(b2c\..*|dut\.(rootfs|step|job))$/.test(name) || (name === "root" && value === "/dev/nfs"),
+  );
 }
 
 /** A brace that names nothing of the farm is the job's own: a shell's `${NAME}`, JSON. */

@@ -98,8 +98,13 @@ export function showValue(text: string): string {
   return clean.length > SHOWN_MAX_LENGTH ? `${clean.slice(0, SHOWN_MAX_LENGTH)}…` : clean;
 }
 
+/** Whether a variable's name says that its value is a secret. */
+export function isSecretName(name: string): boolean {
+  return NAMED_SECRET.test(name);
+}
+
 /** For `NAME=VALUE` whose value may hold spaces: nothing of it is left when the name says "secret". */
 export function hideEnvironment(entry: string): string {
   const name = entry.split("=", 1)[0]!;
-  return NAMED_SECRET.test(name) && entry !== name ? `${name}=${HIDDEN}` : hideSecrets(entry);
+  return isSecretName(name) && entry !== name ? `${name}=${HIDDEN}` : hideSecrets(entry);
 }

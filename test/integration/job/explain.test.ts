@@ -67,6 +67,23 @@ it("reads what the DUT would fetch", () => {
 
   const job = writeTemporary("job.json", JSON.stringify({ image: "h:1/i", timeout: "5m" }));
   expect(explain(["--job", job, "dut.timeout=1m"])).toMatchObject({ status: 0 });
+  const yaml = writeTemporary("job.yaml", "image: h:1/i\nenv:\n  API_TOKEN: hunter2\nrun: |\n  a\n  b\n");
+  const { status: yamlStatus, stdout: text } = explain([
+    "--json",
+    "--job",
+    yaml,
+    "dut.job=https://h/j dut.run=c",
+  ]);
+  expect(yamlStatus).toBe(0);
+  expect(text).not.toContain("hunter2");
+  expect(JSON.parse(text)).toMatchObject({
+    dialect: "dut",
+    job: { steps: [{ argv: ["/bin/sh", "-c", "c"] }] },
+    warnings: [
+      expect.stringContaining("dut.run of the command line wins"),
+      expect.stringContaining("dut.end"),
+    ],
+  });
   const broken = explain(["--job", writeTemporary("job.json", "{"), GOOD]);
   expect(broken).toMatchObject({ status: 2, stdout: expect.stringContaining("JOB_FILE_BAD") });
 });

@@ -27,6 +27,8 @@ describe("hidden", () => {
       'b2c.minio="gw,http://10.0.0.1:9000,hunter2,hunter2" x',
       'b2c.minio="gw,http://10.0.0.1:9000,[hidden]" x',
     ],
+    ["dut.s3_alias=gw,https://s,hunter2,hunter2 x", "dut.s3_alias=gw,[hidden] x"],
+    ['dut.s3_alias="gw,hunter2" x', 'dut.s3_alias="gw,[hidden]" x'],
     ["--creds u:hunter2 x --creds=u:hunter2", "--creds [hidden] x --creds=[hidden]"],
     ["b2c.volume=v,fscrypt_key=hunter2=,overwrite", "b2c.volume=v,fscrypt_key=[hidden],overwrite"],
   ])("%s", (line, clean) => {

@@ -47,4 +47,14 @@ describe("completeFarmJob", () => {
     const line = `dut.run="echo dut.image=x" -- dut.s3=y`;
     expect(completeFarmJob(line, FARM).commandLine).toBe(`${OF_FARM} ${line}`);
   });
+
+  it.each([
+    "b2c.run=h:1/i",
+    "root=/dev/nfs",
+    "dut.rootfs=file:/r dut.run=x",
+    "dut.step=h:1/i",
+    "dut.job=https://a/j",
+  ])("names no image where the line has a root of its own: %s", (line) => {
+    expect(completeFarmJob(line, FARM).added.join(" ")).not.toContain("dut.image");
+  });
 });

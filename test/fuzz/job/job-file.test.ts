@@ -1,0 +1,37 @@
+/** Job files out of random pieces: parameters or JOB_FILE_BAD, and never a throw from what is made of them. */
+import { randomInt } from "node:crypto";
+import { expect, it } from "vitest";
+import { AgentError } from "../../../agent/errors.ts";
+import { describeLine } from "../../../agent/job/describe-job.ts";
+import { parseJobFileText } from "../../../agent/job/job-file.ts";
+import { OPTIONS } from "../../../agent/job/options.ts";
+import { readCommandLine } from "../../../agent/job/read-job.ts";
+
+const PIECES = [
+  ..."\n\n\n \t:-?{}[],#&*!|>'\"%@`~é\0",
+  "  - ",
+  ": ",
+  "&a ",
+  "*a",
+  "<<: ",
+  "!!binary ",
+  "---\n",
+  "null",
+  "1e9",
+  "\\u00",
+  ...OPTIONS.map(({ name }) => `${name.slice(4)}: `),
+  ...OPTIONS.map(({ example }) => example),
+];
+
+it("never throws anything else", () => {
+  for (let round = 0; round < 5_000; round++) {
+    const text = Array.from({ length: randomInt(1, 30) }, () => PIECES[randomInt(PIECES.length)]).join("");
+    try {
+      const jobFile = parseJobFileText(text);
+      describeLine(readCommandLine("", { jobFile }));
+    } catch (error) {
+      expect(error, JSON.stringify(text)).toBeInstanceOf(AgentError);
+      expect((error as AgentError).code).toBe("JOB_FILE_BAD");
+    }
+  }
+});
