@@ -171,6 +171,8 @@ export const NETWORK_WAIT_MS = 120_000;
 /** Other interfaces with a link get this long after the first lease; they go on in the background. */
 export const NETWORK_OTHERS_WAIT_MS = 1_500;
 export const NETWORK_POLL_MS = 200;
+/** A mirror that is not there must not cost a job its time: the registry itself is asked then. */
+export const MIRROR_BUDGET_MS = 10_000;
 /** An NFS server sends at most this much at a time. */
 export const FILE_READ_BYTES = MiB;
 /** A server that is just starting, and a switch that holds a new link back for half a minute. */
