@@ -28,10 +28,19 @@ export function readDutDialect(line: string, { jobFile }: { jobFile?: readonly P
     ...(read.isWhole ? findMissing(draft, read.seen) : []),
   ];
   if (isUnterminated) errors.push(refuseOpenQuote());
-  const warnings = [...findLineWarnings(line), ...read.warnings, ...warnOfInitWords(initParameters)];
+  const root = chooseRoot(draft);
+  const isMade = !root || "driver" in root;
+  const warnings = [
+    ...findLineWarnings(line),
+    ...read.warnings,
+    ...(isMade || !read.seen.has("dut.root") ? [] : [NOTHING_TO_MAKE]),
+    ...warnOfInitWords(initParameters),
+  ];
   if (errors.length > 0) return { errors, warnings };
-  return { job: finishDraft(draft, chooseRoot(draft)), errors, warnings };
+  return { job: finishDraft(draft, root), errors, warnings };
 }
+
+const NOTHING_TO_MAKE = "dut.root is not read: an NFS export or a directory of the initrd is a root as it is";
 
 /** Options that speak of the root's own step, or of what lies in the root. */
 const OF_ROOT = [

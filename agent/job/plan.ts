@@ -4,6 +4,7 @@
  */
 import { formatImageReference } from "../oci/reference.ts";
 import type { AnyJob, CacheChoice, ResultsPlace, Root, RootArchive } from "./job.ts";
+import type { MachineSettings } from "./machine-settings.ts";
 import { hideSecrets } from "./redact.ts";
 import { quoteShellWord } from "./shell-words.ts";
 import type { Step, StepImage } from "./step.ts";
@@ -42,12 +43,6 @@ function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo }: AnyJob
   const byHand = interfaces.map(({ name }) => name).join(", ");
   const network =
     byHand !== "" ? `set up ${byHand}` : ip === undefined ? "network by DHCP" : `network by ip=${ip}`;
-  const clock =
-    typeof ntp === "object"
-      ? `set the clock by ${ntp.host}`
-      : ntp === "auto"
-        ? "set the clock by a public pool"
-        : "set the clock";
   const place = formatCacheChoice(cache.choice);
   return [
     "load modules",
@@ -56,7 +51,7 @@ function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo }: AnyJob
       : []),
     network,
     ...(logTo ? [`send everything on the console to ${formatHostPort(logTo)} as well`] : []),
-    clock,
+    describeClock(ntp),
     ...(jobFileUrl
       ? [
           `fetch the job file ${hideSecrets(jobFileUrl.url)}${jobFileUrl.sha256 ? ", its sha256 checked" : ""}`,
@@ -74,6 +69,12 @@ function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo }: AnyJob
       ? [`fetch more arguments from ${hideSecrets(machine.extraArgumentsUrl)}`]
       : []),
   ];
+}
+
+function describeClock(ntp: MachineSettings["ntp"]): string {
+  if (ntp === "none") return "set the clock from nobody: it is no earlier than the agent's build";
+  if (ntp === undefined) return "set the clock";
+  return `set the clock by ${ntp === "auto" ? "a public pool" : ntp.host}`;
 }
 
 const formatHostPort = ({ host, port }: { host: string; port: number }) =>

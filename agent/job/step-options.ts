@@ -29,6 +29,9 @@ function readStep(name: string, kind: StepKind): Pick<Option, "name" | "form" | 
   };
 }
 
+/** No shell reads these values on the DUT: what looks like a variable is text. */
+const keepVariable = (name: string) => `$${name}`;
+
 /** The root's own step stands where the last word for it stands. */
 function placeOwnStep(draft: JobDraft): void {
   draft.ownAt = draft.steps.length;
@@ -51,7 +54,7 @@ export const STEP_OPTIONS: readonly Option[] = [
     help: "The root's own init, in place of a command: it runs as process 1 of a container of its own, the agent watches, collects and ends",
     example: "dut.init=/sbin/init",
     read: (value, draft) => {
-      const words = expandWords(splitShellText(value), () => undefined);
+      const words = expandWords(splitShellText(value), keepVariable);
       if (!words[0]?.startsWith("/")) throw new ValueError("is not an absolute path, with words behind it");
       draft.init = words;
       placeOwnStep(draft);
@@ -135,7 +138,7 @@ export const STEP_OPTIONS: readonly Option[] = [
 function readOwnFlags(value: string, draft: JobDraft): void {
   const { kind, envFiles = [], volumes = [], container = {}, ...own } = draft.own;
   const step: StepDraft = { ...own, envFiles, volumes, container };
-  const words = expandWords(splitShellText(parseText(value)), () => undefined);
+  const words = expandWords(splitShellText(parseText(value)), keepVariable);
   const { rest, complaints } = readPodmanFlags(words, step);
   if (rest.length > 0) complaints.push(`"${showValue(rest[0]!)}" is no flag`);
   if (complaints.length > 0) throw new ValueError(`cannot be used: ${complaints.join("; ")}`);

@@ -62,6 +62,12 @@ describe("a root", () => {
     expect(job?.steps).toEqual([{ kind: "main", env: [], entrypoint: [], argv: ["/bin/sh", "-c", "x"] }]);
   });
 
+  it("is told where no driver makes it", () => {
+    expect(read("dut.rootfs=file:/r dut.run=x dut.root=overlay").warnings).toEqual([
+      expect.stringContaining("dut.root is not read"),
+    ]);
+  });
+
   it("wins over a root of the kernel's own", () => {
     expect(read("root=/dev/nfs nfsroot=10.0.0.1:/x dut.rootfs=file:/r dut.run=x")).toMatchObject({
       dialect: "dut",
@@ -408,6 +414,7 @@ describe("the plan and the description", () => {
       expect.arrayContaining([
         "send everything on the console to h:1 as well",
         "fetch the job file https://j/1?token=[hidden]",
+        "set the clock from nobody: it is no earlier than the agent's build",
         "load the keymap fr",
         "call the machine x",
       ]),
