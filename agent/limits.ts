@@ -310,5 +310,7 @@ export const LIVE_MIRROR_LIMITS: LiveMirrorLimits = {
 export const VOLUME_CHANGED_FILE_TRIES = 3;
 /** inotify takes about 1 KiB of kernel memory a directory; beyond, the walk finds what changed. */
 export const VOLUME_WATCHES_MAX = 20_000;
+/** Of a listing, which is held in memory: about 300 bytes each. */
+export const VOLUME_MAX_OBJECTS = 1_000_000;
 /** Files that are told by name in one run; the rest is counted. */
 export const VOLUME_TOLD_FILES = 10;

@@ -3,7 +3,7 @@
  */
 import { AgentError } from "../errors.ts";
 import type { Volume } from "../job/volume.ts";
-import { VOLUME_TOLD_FILES } from "../limits.ts";
+import { VOLUME_MAX_OBJECTS, VOLUME_TOLD_FILES } from "../limits.ts";
 import type { LocalTree } from "./local-files.ts";
 import type { MirrorState } from "./mirror-state.ts";
 import type { BucketObject, ObjectBucket } from "./object-bucket.ts";
@@ -33,11 +33,12 @@ export interface MirrorContext {
 
 /** Objects below the prefix by key without it. Throws S3_* errors, and then nothing of the listing counts. */
 export async function listPlace(
-  { bucket, prefix }: MirrorEnd,
+  { bucket, prefix, place }: MirrorEnd,
   onFault: (key: string, why: string) => void,
   { signal }: { signal: AbortSignal },
 ): Promise<Map<string, BucketObject>> {
   const objects = new Map<string, BucketObject>();
+  let listed = 0;
   for await (const object of bucket.list(prefix, { signal })) {
     const key = object.key.slice(prefix.length);
     // The prefix itself, as a directory's mark; what does not begin with it was not asked for.
@@ -45,6 +46,12 @@ export async function listPlace(
     const fault = findPathFault(key);
     if (fault === undefined) objects.set(key, object);
     else onFault(object.key, fault);
+    if (++listed > VOLUME_MAX_OBJECTS) {
+      throw new AgentError(
+        "VOLUME_MIRROR_FAILED",
+        `Cannot mirror with "${place}": it has more than ${VOLUME_MAX_OBJECTS} objects`,
+      );
+    }
   }
   return objects;
 }

@@ -17,6 +17,7 @@ import {
   planBind,
   planTmpfs,
 } from "./container-mounts.ts";
+import { copyUp } from "./copy-up.ts";
 import type { VolumeLog } from "./mirror-run.ts";
 import type { OpenBucket } from "./object-bucket.ts";
 import { unlockVolume, type VolumeLock } from "./volume-encryption.ts";
@@ -44,8 +45,11 @@ export interface VolumeKeeper {
   prepare(options: { signal: AbortSignal }): Promise<void>;
   /** Pulls and pushes of this condition; `changes` begin with `pipeline_start`. Throws S3_*, VOLUME_MIRROR_FAILED. */
   runHooks(on: MirrorCondition, options: { signal: AbortSignal }): Promise<void>;
-  /** Throws VOLUME_* errors, which are the step's own. */
-  resolveMounts(mounts: readonly Mount[]): { mounts: ContainerBind[]; tmpfs: ContainerTmpfs[] };
+  /** `rootPath`: the step's root, of which empty volumes get what it has in their place. Throws VOLUME_* errors, the step's own. */
+  resolveMounts(
+    mounts: readonly Mount[],
+    options?: { rootPath?: string },
+  ): { mounts: ContainerBind[]; tmpfs: ContainerTmpfs[] };
   /** The last complete run of live mirrors; then unmounts, takes keys away, removes what expires. Throws the first failure. */
   finish(options: { signal: AbortSignal }): Promise<void>;
 }
@@ -120,7 +124,8 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
 
   return {
     async prepare({ signal }) {
-      for (const name of places.removeExpired()) log.info(`volume "${name}": removed, its time was over`);
+      for (const name of await places.removeExpired())
+        log.info(`volume "${name}": removed, its time was over`);
       for (const volume of options.volumes) {
         signal.throwIfAborted();
         await prepareVolume(volume);
@@ -133,7 +138,7 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
       if (on === "pipeline_start") for (const { mirror } of kept.values()) mirror?.startLive();
     },
 
-    resolveMounts(wanted) {
+    resolveMounts(wanted, { rootPath } = {}) {
       const mounts: ContainerBind[] = [];
       const tmpfs: ContainerTmpfs[] = [];
       for (const mount of wanted) {
@@ -141,6 +146,8 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
         else if (mount.kind === "bind") mounts.push(planBind(findBindSource(mount.source ?? ""), mount));
         else {
           const place = mount.source === undefined ? makeAnonymous() : findVolume(mount.source);
+          if (rootPath !== undefined && !mount.options.includes("nocopy"))
+            copyUp({ rootPath, target: mount.target, dataPath: place.dataPath });
           mounts.push(planBind(place.dataPath, mount));
         }
       }

@@ -2,7 +2,8 @@
  * Where volumes lie on the disk: `VOLUMES/NAME/data` is the volume, `VOLUMES/NAME/volume.json` says what becomes of it after
  * the job. A volume that a boot should have removed and did not, for a crash or a power cut, is removed by the next one.
  */
-import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { AgentError } from "../errors.ts";
 import type { Volume } from "../job/volume.ts";
@@ -24,19 +25,18 @@ export interface VolumePlaces {
   /** Makes the volume where it is missing. Throws VOLUME_BAD_NAME, VOLUME_UNUSABLE. */
   make(name: string, expiration: Expiration): VolumePlace;
   /** Everything in it goes; symlinks are not followed. */
-  remove(name: string): void;
+  remove(name: string): Promise<void>;
   /** Volumes whose time was over before this boot: their names. */
-  removeExpired(): string[];
+  removeExpired(): Promise<string[]>;
 }
 
 export function createVolumePlaces(volumesDir: string): VolumePlaces {
-  mkdirSync(volumesDir, { recursive: true, mode: 0o700 });
   const pathOf = (name: string) => {
     if (!NAME.test(name) || Buffer.byteLength(name) > FILE_NAME_MAX_BYTES)
       throw new AgentError("VOLUME_BAD_NAME", `Cannot use volume "${name}": this is no name of a volume`);
     return join(volumesDir, name);
   };
-  const remove = (name: string) => rmSync(pathOf(name), { recursive: true, force: true });
+  const remove = (name: string) => rm(pathOf(name), { recursive: true, force: true });
 
   return {
     remove,
@@ -55,20 +55,27 @@ export function createVolumePlaces(volumesDir: string): VolumePlaces {
       return { name, dataPath };
     },
 
-    removeExpired() {
-      const names = readdirSync(volumesDir).filter(
+    async removeExpired() {
+      const names = listNames(volumesDir).filter(
         (name) => NAME.test(name) && readMarker(join(volumesDir, name)) === "pipeline_end",
       );
       for (const name of names) {
-        try {
-          remove(name);
-        } catch (cause) {
+        await remove(name).catch((cause: unknown) => {
           throw describeFailure("remove", name, cause);
-        }
+        });
       }
       return names;
     },
   };
+}
+
+function listNames(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
+  }
 }
 
 function describeFailure(verb: string, name: string, cause: unknown): AgentError {

@@ -3,7 +3,18 @@
  */
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -269,5 +280,43 @@ describe("binds", () => {
     expect(readdirSync(path)).toEqual(["file"]);
     expect(path.startsWith(disk)).toBe(true);
     expect(next.keeper.resolveMounts(bind("/storage/../etc")).mounts[0]!.from).toBe("/etc");
+  });
+});
+
+describe("an empty named volume", () => {
+  beforeEach(() => formatDisk("verity"));
+  const named = (target: string, options: string[] = []) => [
+    { kind: "volume" as const, source: "v", target, options },
+  ];
+
+  function makeRoot(): string {
+    const rootPath = join(folder, "root");
+    mkdirSync(join(rootPath, "real/deep"), { recursive: true });
+    writeFileSync(join(rootPath, "real/deep/file"), "x", { mode: 0o640 });
+    chownSync(join(rootPath, "real"), 1234, 567);
+    chmodSync(join(rootPath, "real"), 0o1777);
+    symlinkSync("/real", join(rootPath, "link"));
+    return rootPath;
+  }
+
+  test("gets what the image has in its place, with owner and mode", async () => {
+    const rootPath = makeRoot();
+    const { keeper, data } = await start({});
+    keeper.resolveMounts(named("/link"), { rootPath });
+    const { mode, uid, gid } = statSync(data);
+    expect([mode & 0o7777, uid, gid]).toEqual([0o1777, 1234, 567]);
+    expect(statSync(join(data, "deep/file")).mode & 0o7777).toBe(0o640);
+    rmSync(join(data, "deep/file"));
+    keeper.resolveMounts(named("/link"), { rootPath });
+    expect(readdirSync(join(data, "deep"))).toEqual([]);
+  });
+
+  test.each([
+    ["/none", []],
+    ["/real", ["nocopy"]],
+  ])("gets nothing of %s with %j", async (target, options) => {
+    const { keeper, data } = await start({});
+    keeper.resolveMounts(named(target, options), { rootPath: makeRoot() });
+    expect(readdirSync(data)).toEqual([]);
   });
 });

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { expect, test } from "vitest";
 import { findPathFault, formatKeyPrefix, matchesPattern } from "../../../agent/volumes/object-key.ts";
 
@@ -27,6 +28,16 @@ test.each([
   [".dutboot-part.1/a", false],
 ])("the key %j may become a path: %s", (key, may) => {
   expect(findPathFault(key) === undefined).toBe(may);
+});
+
+test("no key that may become a path leads out of its directory", () => {
+  const parts = ["..", ".", "", "a", "/", "//", "\0", "…", "a..", "../", "./"];
+  for (let seed = 0; seed < 20_000; seed++) {
+    let key = "";
+    for (let rest = seed; rest > 0; rest = Math.floor(rest / parts.length)) key += parts[rest % parts.length];
+    if (findPathFault(key) !== undefined) continue;
+    expect(resolve("/root", key)).toBe(`/root/${key.replace(/\/$/, "")}`);
+  }
 });
 
 // What minio/pkg/wildcard's Match answers.
