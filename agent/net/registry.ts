@@ -5,7 +5,6 @@
 import { AgentError } from "../errors.ts";
 import type { ImageReference } from "../job/job.ts";
 import { IMAGE_CONFIG_MAX_BYTES, MANIFEST_MAX_BYTES } from "../limits.ts";
-import type { RegistryCredential } from "../oci/auth-file.ts";
 import { computeDigest, parseDigest } from "../oci/digest.ts";
 import {
   type Descriptor,
@@ -19,12 +18,13 @@ import {
 } from "../oci/image.ts";
 import { MANIFEST_ACCEPT, parseMediaType } from "../oci/media-types.ts";
 import { fitsPlatform, formatPlatform, type Platform, selectPlatform } from "../oci/platform.ts";
-import { formatImageReference, registryApiHost } from "../oci/reference.ts";
+import { formatImageReference } from "../oci/reference.ts";
+import { goOnElsewhere } from "./blob-failover.ts";
 import type { Failure } from "./failure.ts";
 import { createRangeHabits, createRangeReader, type RangeHabits, type RangeReader } from "./fetch-ranges.ts";
 import type { ByteRange, ErrorAnswer, Headers, HttpClient } from "./http-message.ts";
 import { fetchWhole } from "./read-body.ts";
-import { createRegistryAuth, type RegistryAuth } from "./registry-auth.ts";
+import { createRegistryHosts, type RegistryHostsOptions, type RegistryPlace } from "./registry-hosts.ts";
 
 export type { ResolvedImage } from "../oci/image.ts";
 
@@ -45,23 +45,9 @@ export interface RegistryClient {
   openRanges(reference: ImageReference, descriptor: { digest: string }): RangeReader;
 }
 
-export interface RegistryClientOptions {
-  auth(registry: string, repository: string): RegistryCredential | undefined;
-}
-
-export function createRegistryClient(http: HttpClient, options: RegistryClientOptions): RegistryClient {
-  const auths = new Map<string, RegistryAuth>();
+export function createRegistryClient(http: HttpClient, options: RegistryHostsOptions): RegistryClient {
+  const hosts = createRegistryHosts(http, options);
   const rangeHabits = new Map<string, RangeHabits>();
-
-  async function locate({ registry, repository }: ImageReference, signal: AbortSignal | undefined) {
-    let auth = auths.get(registry);
-    if (!auth) {
-      auth = createRegistryAuth(http, (name) => options.auth(registry, name));
-      auths.set(registry, auth);
-    }
-    const origin = await http.findOrigin(registryApiHost(registry), { ...(signal && { signal }) });
-    return { base: `${origin}/v2/${repository}`, authorize: auth.authorize(repository, signal) };
-  }
 
   async function fetchManifest(
     reference: ImageReference,
@@ -69,9 +55,9 @@ export function createRegistryClient(http: HttpClient, options: RegistryClientOp
     signal: AbortSignal | undefined,
   ): Promise<{ document: ImageIndex | ImageManifest; digest: string }> {
     const name = formatImageReference(reference);
-    const { base, authorize } = await locate(reference, signal);
-    return twice(async (headers) => {
+    const fetchFrom = async ({ base, authorize, request }: RegistryPlace, headers: Headers) => {
       const { response, bytes } = await fetchWhole(http, `${base}/manifests/${target.digest ?? target.tag}`, {
+        ...request,
         authorize,
         headers: { accept: MANIFEST_ACCEPT, ...headers },
         maxBytes: MANIFEST_MAX_BYTES,
@@ -87,7 +73,8 @@ export function createRegistryClient(http: HttpClient, options: RegistryClientOp
         document: parseManifest(bytes, parseMediaType(response.headers["content-type"]), name),
         digest,
       };
-    });
+    };
+    return hosts.atFirst(reference, { signal }, (place) => twice((headers) => fetchFrom(place, headers)));
   }
 
   async function fetchConfig(
@@ -97,9 +84,9 @@ export function createRegistryClient(http: HttpClient, options: RegistryClientOp
   ): Promise<ImageConfig> {
     const name = formatImageReference(reference);
     const what = `config of image "${name}"`;
-    const { base, authorize } = await locate(reference, signal);
-    return twice(async (headers) => {
+    const fetchFrom = async ({ base, authorize, request }: RegistryPlace, headers: Headers) => {
       const { bytes } = await fetchWhole(http, `${base}/blobs/${digest}`, {
+        ...request,
         authorize,
         headers,
         hasDigest: true,
@@ -111,7 +98,8 @@ export function createRegistryClient(http: HttpClient, options: RegistryClientOp
       requireDigest(bytes, digest, what);
       requireSize(bytes.length, sizeBytes, what);
       return parseImageConfig(bytes, name);
-    });
+    };
+    return hosts.atFirst(reference, { signal }, (place) => twice((headers) => fetchFrom(place, headers)));
   }
 
   return {
@@ -139,43 +127,54 @@ export function createRegistryClient(http: HttpClient, options: RegistryClientOp
     },
 
     async openBlob(reference, { digest, sizeBytes }, { range, signal } = {}) {
-      const { base, authorize } = await locate(reference, signal);
       const what = `blob "${digest}" of image "${formatImageReference(reference)}"`;
-      const response = await http.fetch(`${base}/blobs/${digest}`, {
-        authorize,
-        hasDigest: true,
-        subject: `fetch ${what}`,
-        explainError: (answer) => explainRegistryError(answer, "REGISTRY_BLOB_MISSING"),
-        ...(sizeBytes !== undefined && { maxBytes: sizeBytes, overrunCode: "IMAGE_SIZE_MISMATCH" }),
-        ...(range && { range }),
-        ...(signal && { signal }),
-      });
-      if (!range && response.sizeBytes !== undefined) {
-        try {
-          requireSize(response.sizeBytes, sizeBytes, what);
-        } catch (error) {
-          response.discard();
-          throw error;
+      const openAt = async ({ base, authorize, request }: RegistryPlace, wanted: ByteRange | undefined) => {
+        const response = await http.fetch(`${base}/blobs/${digest}`, {
+          ...request,
+          authorize,
+          hasDigest: true,
+          subject: `fetch ${what}`,
+          explainError: (answer) => explainRegistryError(answer, "REGISTRY_BLOB_MISSING"),
+          ...(sizeBytes !== undefined && { maxBytes: sizeBytes, overrunCode: "IMAGE_SIZE_MISMATCH" }),
+          ...(wanted && { range: wanted }),
+          ...(signal && { signal }),
+        });
+        if (!wanted && response.sizeBytes !== undefined) {
+          try {
+            requireSize(response.sizeBytes, sizeBytes, what);
+          } catch (error) {
+            response.discard();
+            throw error;
+          }
         }
-      }
-      return response.body;
+        return response.body;
+      };
+      const openFrom = (from: number, wanted: ByteRange | undefined) =>
+        hosts.atFirst(reference, { signal, from }, async (place, index) => ({
+          body: await openAt(place, wanted),
+          index,
+        }));
+      const first = await openFrom(0, range);
+      const last = hosts.count(reference) - 1;
+      return first.index === last ? first.body : goOnElsewhere(first, { last, range, signal, openFrom });
     },
 
     openRanges(reference, { digest }) {
       const habits = rangeHabits.get(reference.registry) ?? createRangeHabits();
       rangeHabits.set(reference.registry, habits);
       return createRangeReader(
-        async (fields, explainRefusal) => {
-          const { base, authorize } = await locate(reference, fields.signal);
-          return http.fetch(`${base}/blobs/${digest}`, {
-            authorize,
-            hasDigest: true,
-            subject: `fetch parts of blob "${digest}" of image "${formatImageReference(reference)}"`,
-            explainError: (answer) =>
-              explainRefusal(answer) ?? explainRegistryError(answer, "REGISTRY_BLOB_MISSING"),
-            ...fields,
-          });
-        },
+        (fields, explainRefusal) =>
+          hosts.atFirst(reference, { signal: fields.signal }, ({ base, authorize, request }) =>
+            http.fetch(`${base}/blobs/${digest}`, {
+              ...request,
+              authorize,
+              hasDigest: true,
+              subject: `fetch parts of blob "${digest}" of image "${formatImageReference(reference)}"`,
+              explainError: (answer) =>
+                explainRefusal(answer) ?? explainRegistryError(answer, "REGISTRY_BLOB_MISSING"),
+              ...fields,
+            }),
+          ),
         { habits },
       );
     },
