@@ -37,13 +37,13 @@ function describeArchive({ url, sha256, tableSha256 }: RootArchive, where = ""):
   return `${hideSecrets(url)}${where}${checked}${tableSha256 ? ", in parts by its table" : ""}`;
 }
 
-function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo }: AnyJob): string[] {
+function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo, dialect }: AnyJob): string[] {
   const { interfaces = [], modules, moduleFiles, ntp, swap, networkBlockDevices = [] } = machine;
   const { jobFileUrl, imageStores = [] } = machine;
   const byHand = interfaces.map(({ name }) => name).join(", ");
   const network =
     byHand !== "" ? `set up ${byHand}` : ip === undefined ? "network by DHCP" : `network by ip=${ip}`;
-  const place = formatCacheChoice(cache.choice);
+  const place = formatCacheChoice(cache, dialect);
   return [
     "load modules",
     ...(modules || moduleFiles
@@ -80,10 +80,13 @@ function describeClock(ntp: MachineSettings["ntp"]): string {
 const formatHostPort = ({ host, port }: { host: string; port: number }) =>
   `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
-function formatCacheChoice(choice: CacheChoice): string {
+function formatCacheChoice({ choice, mayFormat }: AnyJob["cache"], dialect: AnyJob["dialect"]): string {
+  // boot2container takes the first disk; ours needs to be told so, and its own options name the disk then.
+  const last = dialect === "b2c" && mayFormat ? "on the first disk, which is repartitioned" : "in RAM";
   if (choice === "none") return "in RAM";
-  if (choice === "auto") return "on the device labelled for it, else in RAM";
-  if (choice === "reset") return "on the device labelled for it, formatted anew";
+  if (choice === "auto") return `on the device labelled for it, else ${last}`;
+  if (choice === "reset")
+    return `on the device labelled for it, formatted anew${dialect === "b2c" ? `, else ${last}` : ""}`;
   if ("label" in choice) return `on LABEL=${choice.label}`;
   return "uuid" in choice ? `on UUID=${choice.uuid}` : `on ${choice.device}`;
 }

@@ -407,6 +407,21 @@ describe("the plan and the description", () => {
     expect(planOf(line, phase)).toEqual(does);
   });
 
+  it.each([
+    [
+      `${IMAGE} dut.cache=auto dut.cache_format=yes`,
+      "keep the store on the device labelled for it, else in RAM",
+    ],
+    ["b2c.run=h:1/i b2c.cache_device=auto", "keep the store on the device labelled for it, else in RAM"],
+    [
+      "b2c.run=h:1/i b2c.cache_device=reset dut.cache_format=yes",
+      "keep the store on the device labelled for it, formatted anew, else on the first disk, which is repartitioned",
+    ],
+    [`${IMAGE} dut.cache=FILESYSTEM=x dut.filesystem=x,src=y`, "keep the store on the file system x"],
+  ])("%s: %s", (line, sentence) => {
+    expect(planOf(line, "machine")).toContain(sentence);
+  });
+
   it("says all of the machine", () => {
     const line = `${IMAGE} dut.log=tcp://h:1 dut.job=https://j/1?token=hunter2 dut.keymap=fr dut.hostname=x dut.ntp=none`;
     const does = planOf(line, "machine");
