@@ -153,9 +153,7 @@ describe("the registry is asked where a mirror", () => {
 
   it("and what the registry itself says is the failure", async () => {
     const origin = await start("basic");
-    const gone = connect({ ...origin, server: { ...origin.server, host: origin.server.host } }, [
-      "http://127.0.0.1:1",
-    ]);
+    const { pull } = connect(origin, ["http://127.0.0.1:1"]);
     origin.memory.lies.set("latest", answer(404, {}, "{}"));
     await expect(pull()).rejects.toMatchObject({ code: "IMAGE_NOT_FOUND" });
   });
