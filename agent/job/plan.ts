@@ -3,7 +3,7 @@
  * Nothing secret is in the words.
  */
 import { formatImageReference } from "../oci/reference.ts";
-import type { AnyJob, CacheChoice, ResultsPlace, Root, RootArchive } from "./job.ts";
+import type { AnyJob, ResultsPlace, Root, RootArchive } from "./job.ts";
 import type { MachineSettings } from "./machine-settings.ts";
 import { hideSecrets } from "./redact.ts";
 import { quoteShellWord } from "./shell-words.ts";
