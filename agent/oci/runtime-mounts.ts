@@ -80,12 +80,26 @@ function planKernelMounts({ isPrivileged, runsInit, procOptions, devPath }: Moun
   ];
 }
 
-function planSharedMemory({ ipc, shmSizeBytes, devPath, fileSystems }: MountWishes): RuntimeMount[] {
+function planSharedMemory({
+  isPrivileged,
+  ipc,
+  shmSizeBytes,
+  devPath,
+  fileSystems,
+}: MountWishes): RuntimeMount[] {
   if (ipc === "host") {
-    // Only the machine's own objects are worth the name; without a mount of them the plain directory is all there is.
     return [planBind({ from: `${devPath}/shm`, to: "/dev/shm", options: [] })];
   }
   const mounts: RuntimeMount[] = [];
+  if (ipc === "none" && isPrivileged) {
+    // Or the machine's own would be seen.
+    mounts.push({
+      destination: "/dev/shm",
+      type: "tmpfs",
+      source: "shm",
+      options: [...SAFE, "ro", "size=4k"],
+    });
+  }
   if (ipc === "private") {
     // podman's 64 MB are too few for renderers, which share large buffers.
     const size = shmSizeBytes === undefined ? [] : [`size=${shmSizeBytes}`];
@@ -117,6 +131,8 @@ const PROPAGATION = /^r?(shared|slave|private|unbindable)$/;
 
 function planTmpfs({ to, options }: TmpfsRequest): RuntimeMount {
   const words = options.filter((option) => !FOR_PODMAN.test(option) && !/^r?bind$/.test(option));
+  // What the machine has below /dev is not the image's.
+  if (isOnMount(to, [{ destination: "/dev" }])) words.push("notmpcopyup");
   for (const [word, opposite] of [
     ["nosuid", "suid"],
     ["nodev", "dev"],

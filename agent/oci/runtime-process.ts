@@ -61,7 +61,7 @@ export function mergeEnv(...lists: readonly (readonly string[])[]): string[] {
 }
 
 /** Kernel's "no limit"; a bigint, for no double holds it. */
-export const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
+const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 
 export interface ResourceLimit {
   type: string;

@@ -172,7 +172,7 @@ export function formatRuntimeSpec(spec: RuntimeSpec): string {
 }
 
 /** The directory the process starts in; always absolute. */
-export function planWorkdir(
+function planWorkdir(
   { workdir }: Pick<Step, "workdir">,
   { workingDir }: Pick<ImageConfig, "workingDir">,
 ): string {

@@ -11,6 +11,7 @@ import { ReadStream } from "node:tty";
 import { AgentError } from "../errors.ts";
 import { listenForDescriptor } from "../kernel/passed-descriptor.ts";
 import { createPipe } from "../kernel/pipes.ts";
+import { openTerminalOf } from "../kernel/terminal.ts";
 import { connectConsole } from "./container-input.ts";
 import { type StopPlan, stopInSteps } from "./container-stop.ts";
 import type { SysLog } from "./sys-log.ts";
@@ -80,11 +81,14 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
   const input = hasTerminal || !(runtime.keepsInputOpen || consolePath) ? undefined : createPipe();
   const terminal = hasTerminal ? listenForDescriptor(runtime.terminalSocketPath) : undefined;
   const closers: (() => void)[] = [];
+  let heldFd: number | undefined;
   const connect = (sink: Socket) => {
     if (consolePath) closers.push(connectConsole(consolePath, sink, { isRaw: hasTerminal, log }));
   };
   const terminalOpen = terminal?.receive().then(
     (fd) => {
+      // An init lets go of its console and takes it up again; without another user the terminal would be gone by then.
+      heldFd = openTerminalOf(fd);
       const master = new ReadStream(fd);
       follow(master);
       connect(master);
@@ -121,6 +125,7 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
     async drain(drainMs: number): Promise<void> {
       terminal?.close();
       await terminalOpen;
+      if (heldFd !== undefined) closeSync(heldFd);
       const closed = Promise.all(outputs.map((output) => waitForClose(output)));
       const patience = new AbortController();
       const late = sleep(drainMs, "late", { signal: patience.signal }).catch(() => undefined);

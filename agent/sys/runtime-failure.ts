@@ -50,9 +50,12 @@ export function createOpening() {
   };
 }
 
+/** How crun writes where it has a terminal. */
+const IN_COLOUR = /^\u001b\[1;31m(.*)\u001b\[0m$/;
+
 function parseRuntimeError(line: string): string | undefined {
   try {
-    const record = JSON.parse(line) as { level?: string; msg?: string };
+    const record = JSON.parse(line.replace(IN_COLOUR, "$1")) as { level?: string; msg?: string };
     return record.level === "error" ? (record.msg ?? line) : undefined;
   } catch {
     return undefined;

@@ -23,5 +23,8 @@ try {
   );
   say({ exit });
 } catch (error) {
-  say({ error: error instanceof AgentError ? error.code : (error as Error).name });
+  say({
+    error: error instanceof AgentError ? error.code : (error as Error).name,
+    message: (error as Error).message,
+  });
 }

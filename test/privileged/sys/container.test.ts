@@ -2,132 +2,19 @@
  * Containers by trixie's crun on the running kernel: exit codes, signals, users, deadlines, strays.
  * The memory limit needs a kernel with cgroup v2's controller and is shown in test/boot.
  */
-import { spawn } from "node:child_process";
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ensureToolsRoot } from "../../../qemu/tools-root.ts";
-import type { ContainerRequest } from "./container-child.ts";
+import { type ContainerHost, prepareContainerHost, type RunContainer } from "./container-host.ts";
 
-const LOADER = { x64: "lib64/ld-linux-x86-64.so.2", arm64: "lib/ld-linux-aarch64.so.1" };
-const TRIPLET = { x64: "x86_64-linux-gnu", arm64: "aarch64-linux-gnu" };
-const architecture = process.arch as keyof typeof LOADER;
-
-let directory: string;
-let rootPath: string;
-let resultsPath: string;
-let runtime: string;
-
+let host: ContainerHost;
 beforeAll(async () => {
-  const { path: tools } = await ensureToolsRoot({ log: () => {} });
-  directory = mkdtempSync(join(tmpdir(), "dutboot-container-"));
-  rootPath = join(directory, "root");
-  resultsPath = join(directory, "results");
-  for (const name of ["bin", "etc", "tmp"]) mkdirSync(join(rootPath, name), { recursive: true });
-  mkdirSync(resultsPath);
-  copyFileSync(join(tools, "usr/bin/busybox"), join(rootPath, "bin/busybox"));
-  for (const applet of [
-    "sh",
-    "id",
-    "env",
-    "cat",
-    "sleep",
-    "kill",
-    "setsid",
-    "readlink",
-    "ls",
-    "pwd",
-    "mount",
-    "touch",
-    "head",
-  ]) {
-    symlinkSync("busybox", join(rootPath, "bin", applet));
-  }
-  writeFileSync(
-    join(rootPath, "etc/passwd"),
-    "root:x:0:0::/root:/bin/sh\ntester:x:1000:1001::/home/tester:/bin/sh\n",
-  );
-  writeFileSync(join(rootPath, "etc/group"), "video:x:44:tester\n");
-  writeFileSync(join(rootPath, "bin/other-machine"), "\x7fELF nothing that runs", { mode: 0o755 });
-  // The host's own C library may be too old for trixie's crun.
-  runtime = join(directory, "crun");
-  const words = `${tools}/${LOADER[architecture]} --library-path ${tools}/usr/lib/${TRIPLET[architecture]} ${tools}/usr/bin/crun`;
-  writeFileSync(runtime, `#!/bin/sh\nexec ${words} "$@"\n`, { mode: 0o755 });
+  host = await prepareContainerHost();
 });
+afterAll(() => host.remove());
 
-afterAll(() => rmSync(directory, { recursive: true, force: true }));
-
-interface Result {
-  output: string;
-  logs: string[];
-  exit?: { exitCode: number; endedBy: string; oomKilled: boolean; timedOut: boolean };
-  error?: string;
-  tookMs: number;
-}
-
-type Wishes = Partial<Omit<ContainerRequest["step"], "step">> & {
-  step?: Partial<ContainerRequest["step"]["step"]>;
-  abortAfterMs?: number;
-  user?: string;
-  workingDir?: string;
-};
-
-let count = 0;
-
-async function run(command: string | string[] | undefined, wishes: Wishes = {}): Promise<Result> {
-  const { abortAfterMs, user = "", workingDir = "", step = {}, ...others } = wishes;
-  const id = `dutboot-test-${process.pid}-${count++}`;
-  const argv = typeof command === "string" ? ["/bin/sh", "-c", command] : command;
-  const request: ContainerRequest = {
-    step: {
-      id,
-      config: {
-        env: ["WHO=image", "IMAGE=1"],
-        entrypoint: ["/bin/sh"],
-        cmd: ["-c", "echo from the image"],
-        workingDir,
-        user,
-      },
-      rootPath,
-      resultsPath,
-      step: { env: ["WHO=job"], ...(argv && { entrypoint: [], argv }), ...step },
-      extraEnv: [],
-      mounts: [],
-      tmpfs: [],
-      ...others,
-    },
-    options: { bundleDir: join(directory, "bundles"), runtime, graceMs: 300, drainMs: 500 },
-    ...(abortAfterMs !== undefined && { abortAfterMs }),
-  };
-  const child = join(import.meta.dirname, "container-child.ts");
-  const enter = ["--mount", "sh", "-c", 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', "sh"];
-  const startedAt = performance.now();
-  const agent = spawn("unshare", [...enter, process.execPath, child, JSON.stringify(request)], {
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const result: Result = { output: "", logs: [], tookMs: 0 };
-  for await (const line of createInterface({ input: agent.stdout })) {
-    const record = JSON.parse(line);
-    if (record.output !== undefined) result.output += Buffer.from(record.output, "base64").toString();
-    else if (record.log !== undefined) result.logs.push(record.log);
-    else Object.assign(result, record);
-  }
-  result.tookMs = performance.now() - startedAt;
-  return result;
-}
+const run: RunContainer = (command, wishes) => host.run(command, wishes);
 
 describe("the exit code is the test's", () => {
   test.each([
@@ -179,12 +66,12 @@ describe("what the test sees", () => {
 
   test("it may mount, and nothing of it is left outside", async () => {
     expect((await run("mount -t tmpfs none /tmp && touch /tmp/x && echo ok")).output).toBe("ok\n");
-    expect(readFileSync("/proc/mounts", "utf8")).not.toContain(rootPath);
+    expect(readFileSync("/proc/mounts", "utf8")).not.toContain(host.rootPath);
   });
 
   test("what it writes to /results is in the folder", async () => {
     await run("echo 17 fps >/results/fps.txt");
-    expect(readFileSync(join(resultsPath, "fps.txt"), "utf8")).toBe("17 fps\n");
+    expect(readFileSync(join(host.resultsPath, "fps.txt"), "utf8")).toBe("17 fps\n");
   });
 
   test("a megabyte of output arrives whole", async () => {
