@@ -18,6 +18,8 @@ const TAP = "tap0";
 export interface Gateway {
   /** The same tools, run inside the network: give it to `bootDut`. */
   tools: ToolsRoot;
+  /** Where the DUT finds it, and what else runs in its network by `tools`. */
+  address: string;
   /** QEMU's `-nic` value. One DUT at a time. */
   nic: string;
   /** What is put here is served by TFTP. */
@@ -56,7 +58,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     parts.push(await startTimeServer(tools, folder, onDeath));
     parts.push(await relayPorts(network.words, GATEWAY_ADDRESS, ports));
     const nic = `tap,ifname=${TAP},script=no,downscript=no,model=virtio-net-pci`;
-    return { tools, nic, tftpRoot, stop };
+    return { tools, address: GATEWAY_ADDRESS, nic, tftpRoot, stop };
   } catch (error) {
     await stop();
     throw error;
