@@ -7,8 +7,8 @@ import type { TarEntry, TarTime } from "../archive/tar-entry.ts";
 import { createLayerEntry } from "./layer-entry.ts";
 import type { LayerEntry } from "./merge-layers.ts";
 
-/** A file's content: its bytes when they are few, else its object, by both of its digests in hex. */
-export type TreeContent = { inline: Buffer } | { verity: string; sha256: string };
+/** A file's content: its bytes when they are few, else its object, by its fs-verity digest in hex. */
+export type TreeContent = { inline: Buffer } | { verity: string };
 
 export interface LayerTreeMember {
   entry: TarEntry;
@@ -33,7 +33,6 @@ interface MemberRecord {
   x?: [string, string][];
   i?: string;
   v?: string;
-  h?: string;
 }
 
 export function encodeLayerTree(tree: LayerTree): Buffer {
@@ -48,12 +47,10 @@ export function decodeLayerTree(bytes: Buffer): LayerTree {
 }
 
 /** The objects a tree names, each once, in its order. */
-export function listTreeObjects(tree: LayerTree): { verity: string; sha256: string }[] {
-  const objects = new Map<string, { verity: string; sha256: string }>();
-  for (const { content } of tree) {
-    if (content && "verity" in content) objects.set(content.verity, content);
-  }
-  return [...objects.values()];
+export function listTreeObjects(tree: LayerTree): string[] {
+  const objects = new Set<string>();
+  for (const { content } of tree) if (content && "verity" in content) objects.add(content.verity);
+  return [...objects];
 }
 
 /** What a merge of layers takes. */
@@ -81,10 +78,7 @@ function toRecord({ entry, content }: LayerTreeMember): MemberRecord {
     ...(entry.xattrs.size > 0 && {
       x: [...entry.xattrs].map(([name, value]): [string, string] => [name, value.toString("base64")]),
     }),
-    ...(content &&
-      ("inline" in content
-        ? { i: content.inline.toString("base64") }
-        : { v: content.verity, h: content.sha256 })),
+    ...(content && ("inline" in content ? { i: content.inline.toString("base64") } : { v: content.verity })),
   };
 }
 
@@ -109,6 +103,6 @@ function fromRecord(record: MemberRecord): LayerTreeMember {
       : NO_XATTRS,
   };
   if (record.i !== undefined) return { entry, content: { inline: Buffer.from(record.i, "base64") } };
-  if (record.v !== undefined) return { entry, content: { verity: record.v, sha256: record.h! } };
+  if (record.v !== undefined) return { entry, content: { verity: record.v } };
   return { entry };
 }

@@ -7,7 +7,8 @@
 export interface StagedObject {
   path: string;
   verity: string;
-  sha256: string;
+  /** Where it was taken; without it the object is not found by it before `indexFiles`. */
+  sha256?: string;
   sizeBytes: number;
 }
 
@@ -16,10 +17,12 @@ export interface ObjectKeeper {
   readonly objectsDir: string;
   /** The file system seals objects with fs-verity, so that the kernel checks every read. */
   readonly seals: boolean;
-  /** As far as known; a store without any need not be asked for files. */
-  readonly objectCount: number;
+  /** A store without any need not be asked for files. */
+  readonly isEmpty: boolean;
   hasObject(verity: string): boolean;
   findBySha256(sha256: string): string | undefined;
+  /** Takes the sha256 of every object whose is not known, so that it is found by it; gives how many those were. */
+  indexFiles(): Promise<{ files: number; bytes: number }>;
   createStaging(): string;
   /** Everything staged is kept, or lost as if it had never been: a power cut never leaves half an object. */
   commit(staged: readonly StagedObject[]): Promise<void>;

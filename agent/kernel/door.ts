@@ -16,7 +16,7 @@ interface Door {
   syscall(number: number, ...words: Word[]): number;
   syscallAsync(number: number, ...words: Word[]): Promise<number>;
   /** Of lanes.ts and verity-hasher.ts, which give them types of their own. */
-  openLane(folderFd: number): object;
+  openLane(folderFd: number, takesSha256: boolean): object;
   pushLane(lane: object, bytes: Uint8Array, pieces: Int32Array | null): number;
   endLane(lane: object): Buffer | number;
   updateVerity(state: Uint8Array, bytes: Uint8Array): void;

@@ -45,6 +45,7 @@ typedef struct {
   bool is_ending, is_joined;
   int failure; /* errno of the first one; what comes after it is passed over */
   SHA256_CTX sha; /* of everything, or of the file in work */
+  bool takes_sha; /* of each file, too */
   /* A lane that writes: */
   int folder_fd; /* -1 in a lane that hashes */
   int fd;        /* the file in work, or -1 */
@@ -79,7 +80,8 @@ static int finish_file(Lane *lane) {
   }
   uint8_t *result = lane->results + lane->results_size;
   verity_finish(&lane->verity, result);
-  SHA256_Final(result + VERITY_DIGEST, &lane->sha);
+  if (lane->takes_sha) SHA256_Final(result + VERITY_DIGEST, &lane->sha);
+  else memset(result + VERITY_DIGEST, 0, SHA256_DIGEST_LENGTH);
   lane->results_size += RESULT_BYTES;
   return 0;
 }
@@ -92,7 +94,7 @@ static int take_piece(Lane *lane, const uint8_t *bytes, size_t length, bool is_l
     if (lane->fd < 0) return errno;
     SHA256_Init(&lane->sha);
   }
-  SHA256_Update(&lane->sha, bytes, length);
+  if (lane->takes_sha) SHA256_Update(&lane->sha, bytes, length);
   verity_update(&lane->verity, bytes, length);
   int failure = write_all(lane->fd, bytes, length);
   return failure || !is_last ? failure : finish_file(lane);
@@ -188,19 +190,23 @@ static bool start_thread(Lane *lane) {
   return failure == 0;
 }
 
-/* openLane(folderFd or -1): the lane, which takes the descriptor over, or throws. */
+/* openLane(folderFd or -1, takesSha256): the lane, which takes the descriptor over, or throws. */
 static napi_value open_lane(napi_env env, napi_callback_info info) {
-  napi_value argument, result = NULL;
-  size_t count = 1;
+  napi_value arguments[2], result = NULL;
+  size_t count = 2;
   int32_t folder_fd;
-  napi_get_cb_info(env, info, &count, &argument, NULL, NULL);
-  if (count < 1 || napi_get_value_int32(env, argument, &folder_fd) != napi_ok) return fail(env, "A lane takes a descriptor");
+  bool takes_sha;
+  napi_get_cb_info(env, info, &count, arguments, NULL, NULL);
+  if (count < 2 || napi_get_value_int32(env, arguments[0], &folder_fd) != napi_ok ||
+      napi_get_value_bool(env, arguments[1], &takes_sha) != napi_ok)
+    return fail(env, "A lane takes a descriptor and whether it takes sha256 digests");
   Lane *lane = calloc(1, sizeof *lane);
   if (!lane) return fail(env, "Out of memory for a lane");
   pthread_mutex_init(&lane->lock, NULL);
   pthread_cond_init(&lane->changed, NULL);
   SHA256_Init(&lane->sha);
   lane->folder_fd = folder_fd;
+  lane->takes_sha = takes_sha;
   lane->fd = -1;
   if (!start_thread(lane)) return free(lane), fail(env, "Cannot start a lane's thread");
   napi_add_env_cleanup_hook(env, join, lane);
@@ -253,7 +259,7 @@ static napi_value push_lane(napi_env env, napi_callback_info info) {
 
 /*
  * endLane(lane): waits for all that was given and ends the thread. -errno, or a buffer: the sha256 of everything, or for
- * each file its fs-verity digest and its sha256. May be called again, for nothing.
+ * each file its fs-verity digest and its sha256, or zeros where that is not taken. May be called again, for nothing.
  */
 static napi_value end_lane(napi_env env, napi_callback_info info) {
   napi_value argument, result = NULL;

@@ -14,17 +14,18 @@ export const LANE_QUEUE_BUFFERS = 3;
 
 const DIGEST_BYTES = 32;
 
-/** What a lane found of a file; both digests in hex. */
+/** What a lane found of a file; digests in hex. */
 export interface LaneFile {
   verity: string;
-  sha256: string;
+  /** Where it was wanted. */
+  sha256?: string;
 }
 
 class Lane {
   readonly #lane: object;
 
-  constructor(folderFd: number) {
-    this.#lane = openDoor().openLane(folderFd);
+  constructor(folderFd: number, takesSha256: boolean) {
+    this.#lane = openDoor().openLane(folderFd, takesSha256);
   }
 
   protected give(bytes: Uint8Array, pieces: Int32Array | null): void {
@@ -47,7 +48,7 @@ class Lane {
 /** Takes the sha256 of everything. */
 export class HashLane extends Lane {
   constructor() {
-    super(-1);
+    super(-1, true);
   }
 
   push(bytes: Uint8Array): void {
@@ -62,14 +63,17 @@ export class HashLane extends Lane {
 
 /** Cuts buffers into files of a folder, named by their number from 0 on. */
 export class FileLane extends Lane {
-  constructor(folder: string) {
+  readonly #takesSha256: boolean;
+
+  constructor(folder: string, { takesSha256 = true } = {}) {
     const fd = openSync(folder, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      super(fd);
+      super(fd, takesSha256);
     } catch (error) {
       closeSync(fd);
       throw error;
     }
+    this.#takesSha256 = takesSha256;
   }
 
   /**
@@ -86,7 +90,8 @@ export class FileLane extends Lane {
     const files: LaneFile[] = [];
     for (let at = 0; at < result.length; at += 2 * DIGEST_BYTES) {
       const verity = result.toString("hex", at, at + DIGEST_BYTES);
-      files.push({ verity, sha256: result.toString("hex", at + DIGEST_BYTES, at + 2 * DIGEST_BYTES) });
+      const sha256 = result.toString("hex", at + DIGEST_BYTES, at + 2 * DIGEST_BYTES);
+      files.push(this.#takesSha256 ? { verity, sha256 } : { verity });
     }
     return files;
   }

@@ -36,6 +36,11 @@ export async function pullInParts(
     try {
       const fault = findFault(source, store);
       if (fault === undefined) {
+        const { files, bytes } = await store.indexFiles();
+        if (files > 0)
+          log.info(
+            `store: indexed ${files.toLocaleString("en")} files (${formatMegabytes(bytes)} MB) of what came whole`,
+          );
         const stagingDir = join(rootPath, `attempt-${attempt}`);
         mkdirSync(stagingDir);
         return await pullOnce(source, { ...tools, stagingDir, name, used }, options);
@@ -82,7 +87,7 @@ function findFault(source: ChunkedSource, store: ObjectKeeper): string | undefin
   if (isLayer && !diffId?.startsWith("sha256:")) return "no sha256 DiffID would check what comes in parts";
   // Parts of an archive cannot be held against a digest of the whole.
   if (!isLayer && digest !== undefined && parts.tableDigest === undefined) return "";
-  if (store.objectCount === 0 && !isTableBound(source)) return isLayer ? "nothing is here yet" : "";
+  if (store.isEmpty && !isTableBound(source)) return isLayer ? "nothing is here yet" : "";
   return undefined;
 }
 

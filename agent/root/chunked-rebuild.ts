@@ -137,7 +137,7 @@ async function build(
   { reader, shelf, headers, tree, counts, checksFiles }: BuildTools,
 ): Promise<string> {
   const rebuilder = new LayerRebuilder(({ entry, file }) => {
-    tree.add({ entry, file }, file && shelf.get(file.digest));
+    tree.add({ entry }, file && shelf.get(file.digest));
   });
   const decoder = new FrameDecoder();
   let sliceStart = performance.now();

@@ -27,9 +27,9 @@ export class ObjectCollector implements TarVisitor {
   #inline: Buffer[] = [];
   #contentBytes = 0;
 
-  constructor(stagingDir: string) {
+  constructor(stagingDir: string, options: { takesSha256: boolean }) {
     this.#stagingDir = stagingDir;
-    this.#lane = new FileLane(stagingDir);
+    this.#lane = new FileLane(stagingDir, options);
   }
 
   get files(): number {
@@ -61,7 +61,7 @@ export class ObjectCollector implements TarVisitor {
     const entry = this.#entry!;
     if (this.#isObject()) {
       this.#pieces[this.#pieces.length - 1] = 1;
-      const content = { verity: "", sha256: "" };
+      const content = { verity: "" };
       this.#objects.push({ content, sizeBytes: entry.sizeBytes });
       this.#tree.push({ entry, content });
     } else if (this.#inline.length === 0) this.#tree.push({ entry });
@@ -103,15 +103,15 @@ export class ObjectCollector implements TarVisitor {
     const seen = new Set<string>();
     const files = this.#lane.end();
     if (files.length !== this.#objects.length) throw new Error("Objects were lost on their way to the disk");
-    for (const [index, { verity, sha256 }] of files.entries()) {
+    for (const [index, file] of files.entries()) {
+      const { verity } = file;
       const { content, sizeBytes } = this.#objects[index]!;
       content.verity = verity;
-      content.sha256 = sha256;
       const path = `${this.#stagingDir}/${index}`;
       if (seen.has(verity)) rmSync(path);
       else {
         seen.add(verity);
-        staged.push({ path, verity, sha256, sizeBytes });
+        staged.push({ path, ...file, sizeBytes });
       }
     }
     return staged;

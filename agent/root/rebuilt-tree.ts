@@ -18,7 +18,7 @@ export class RebuiltTree {
   }
 
   /** `content` for files that are not empty. */
-  add({ entry, file }: RebuiltEntry, content: FileContent | undefined): void {
+  add({ entry }: Pick<RebuiltEntry, "entry">, content: FileContent | undefined): void {
     if (this.#tree.length >= ARCHIVE_MAX_ENTRIES) {
       throw new AgentError(
         "ARCHIVE_LIMIT_EXCEEDED",
@@ -28,7 +28,7 @@ export class RebuiltTree {
     this.#contentBytes += entry.sizeBytes;
     if (!content) this.#tree.push({ entry });
     else if ("inline" in content) this.#tree.push({ entry, content });
-    else this.#tree.push({ entry, content: { verity: content.verity, sha256: file!.digest } });
+    else this.#tree.push({ entry, content: { verity: content.verity } });
   }
 
   /** Without a DiffID nothing was rebuilt. */

@@ -35,7 +35,7 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
       const bytes = store.readTreeIfExists(id);
       if (bytes === undefined) continue;
       const tree = decodeLayerTree(bytes);
-      const objects = listTreeObjects(tree).map(({ verity }) => verity);
+      const objects = listTreeObjects(tree);
       const { lost } = await store.check(objects);
       if (lost.length > 0) {
         log.warn(
@@ -68,7 +68,7 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
     const tree = decodeLayerTree(Buffer.from(bytes));
     await store.commit(staged);
     store.addSmalls(listSmalls(tree));
-    const objects = listTreeObjects(tree).map(({ verity }) => verity);
+    const objects = listTreeObjects(tree);
     // Also by the names it will be asked for next time.
     const [id, ...others] = new Set([...nameTrees({ diffId }), ...nameTrees(source)]);
     for (const name of [id!, ...others]) store.putTree(name, bytes, objects);
@@ -77,6 +77,7 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
 
   const unpackWhole = (source: LayerSource, rootPath: string, options: UnpackOptions) => {
     const { digest, diffId, sizeBytes } = source;
+    const table = source.parts && locateTable(source.parts);
     const job = {
       kind: "objects",
       rootPath,
@@ -84,10 +85,11 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
       ...(digest !== undefined && { digest }),
       ...(diffId !== undefined && { diffId }),
       ...(sizeBytes !== undefined && { sizeBytes }),
+      // The next version of a chunked layer asks for its files by sha256; for others it is taken when somebody asks.
+      indexesFiles: table !== undefined,
     } as const;
     const open = async () => {
       const chunks = await source.open();
-      const table = source.parts && locateTable(source.parts);
       return table ? copyTable(chunks, table, store) : chunks;
     };
     return pool.unpack(job, { open }, options);

@@ -31,7 +31,7 @@ export async function unpackArchive(
   counts: UnpackCounts,
 ): Promise<UnpackResult> {
   if (job.kind === "objects") {
-    const collector = new ObjectCollector(job.rootPath);
+    const collector = new ObjectCollector(job.rootPath, { takesSha256: job.indexesFiles ?? false });
     try {
       const diffId = await readArchive(job, chunks, collector, counts);
       return collector.finish(diffId!);

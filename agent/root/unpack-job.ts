@@ -20,6 +20,8 @@ export interface UnpackJob {
   digest?: string;
   diffId?: string;
   sizeBytes?: number;
+  /** Objects: take each file's sha256 as well, for pulls in parts to come. */
+  indexesFiles?: boolean;
 }
 
 /**

@@ -19,9 +19,10 @@ export interface DigestPair {
 export interface DigestIndex {
   find(sha256: string): string | undefined;
   add(pairs: readonly DigestPair[]): void;
+  /** Of all objects that are found by their sha256. */
+  listVerities(): Set<string>;
   /** Writes one file with only the pairs that `keep` accepts, and drops the others. */
   rewrite(keep: (verity: string) => boolean): void;
-  readonly size: number;
 }
 
 export function openDigestIndex(place: StorePlace): DigestIndex {
@@ -44,10 +45,8 @@ export function openDigestIndex(place: StorePlace): DigestIndex {
     return name;
   };
   return {
-    get size() {
-      return pairs.size;
-    },
     find: (sha256) => pairs.get(sha256),
+    listVerities: () => new Set(pairs.values()),
     add(added) {
       const fresh = added.filter(({ sha256 }) => !pairs.has(sha256));
       if (fresh.length === 0) return;

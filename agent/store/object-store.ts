@@ -19,10 +19,11 @@ import { computeFsVerityDigest } from "../composefs/fsverity.ts";
 import type { ObjectKeeper, StagedObject } from "../composefs/object-keeper.ts";
 import { syncfs } from "../kernel/syscalls.ts";
 import { openDigestIndex } from "./digest-index.ts";
+import { indexObjects } from "./index-objects.ts";
 import { putRecord, readRecordIfExists } from "./records.ts";
 import { canSeal, sealAll } from "./seal.ts";
 import { openSmallContents } from "./small-contents.ts";
-import { pathOfObject, type StorePlace } from "./store-place.ts";
+import { listObjects, pathOfObject, type StorePlace } from "./store-place.ts";
 import { dropOldTables, listTables } from "./tables.ts";
 import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
 
@@ -41,6 +42,10 @@ export interface ObjectStore extends ObjectKeeper {
 }
 
 const DIGEST_BYTES = 32;
+
+function hasSha256(object: StagedObject): object is StagedObject & { sha256: string } {
+  return object.sha256 !== undefined;
+}
 /** Between two pauses of a long check, so that signals and the console are served. */
 const CHECK_SLICE_MS = 50;
 
@@ -49,6 +54,8 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
   const smalls = openSmallContents(place);
   const seals = await canSeal(place.staging);
   let stagings = 0;
+  let isEmpty = true;
+  let indexing: ReturnType<ObjectStore["indexFiles"]> | undefined;
 
   const objectPath = (verity: string) => join(place.objects, pathOfObject(verity));
   const flush = async () => {
@@ -109,20 +116,28 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
       for (const { path, verity } of objects) renameSync(path, objectPath(verity));
       await flush();
     }
-    index.add(staged);
+    index.add(staged.filter(hasSha256));
   };
 
   return {
     place,
     objectsDir: place.objects,
     seals,
-    get objectCount() {
-      return index.size;
+    get isEmpty() {
+      isEmpty &&= listObjects(place).length === 0;
+      return isEmpty;
     },
     hasObject: (verity) => existsSync(objectPath(verity)),
     findBySha256(sha256) {
       const verity = index.find(sha256);
       return verity !== undefined && existsSync(objectPath(verity)) ? verity : undefined;
+    },
+    // Layers that are pulled side by side wait for the same work.
+    indexFiles: () => {
+      indexing ??= indexObjects(place, index).finally(() => {
+        indexing = undefined;
+      });
+      return indexing;
     },
     createStaging,
     commit,

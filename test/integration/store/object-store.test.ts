@@ -33,7 +33,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-function stage(text: string, into = store.createStaging()): StagedObject {
+function stage(text: string, into = store.createStaging()): Required<StagedObject> {
   const content = Buffer.from(text);
   const staged = {
     path: join(into, `${readdirSync(into).length}`),
@@ -67,6 +67,21 @@ describe("object store", () => {
     await store.commit([object]);
     await reopen();
     expect(store.findBySha256(object.sha256)).toBe(object.verity);
+  });
+
+  it("finds what came without a sha256 once its files are indexed, also after it was closed", async () => {
+    const [known, { sha256, ...plain }] = [stage("known"), stage("came whole")];
+    expect(store.isEmpty).toBe(true);
+    await store.commit([known, plain]);
+    expect(store.isEmpty).toBe(false);
+    expect(store.findBySha256(sha256)).toBeUndefined();
+    const indexed = await Promise.all([store.indexFiles(), store.indexFiles()]);
+    expect(indexed).toEqual(Array(2).fill({ files: 1, bytes: "came whole".length }));
+    expect(store.findBySha256(sha256)).toBe(plain.verity);
+    await reopen();
+    expect(store.isEmpty).toBe(false);
+    expect(store.findBySha256(sha256)).toBe(plain.verity);
+    expect(await store.indexFiles()).toEqual({ files: 0, bytes: 0 });
   });
 
   it("holds nothing but 00 to ff among its objects", async () => {

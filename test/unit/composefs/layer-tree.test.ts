@@ -18,7 +18,7 @@ const entry = (path: string, more: Partial<TarEntry> = {}): TarEntry => ({
 });
 
 it("gives back every member as it was", () => {
-  const object = { verity: "ab".repeat(32), sha256: "cd".repeat(32) };
+  const object = { verity: "ab".repeat(32) };
   const tree = [
     { entry: entry("./", { type: "directory", mode: 0o1777, uid: 7, gid: 4_294_967_294 }) },
     {
@@ -32,7 +32,7 @@ it("gives back every member as it was", () => {
     { entry: entry("x", { xattrs: new Map([["user.\xff", Buffer.from([0, 1, 10])]]) }) },
   ];
   expect(decodeLayerTree(encodeLayerTree(tree))).toEqual(tree);
-  expect(listTreeObjects(tree)).toEqual([object]);
+  expect(listTreeObjects(tree)).toEqual([object.verity]);
 });
 
 it("gives back a tree without members", () => {
