@@ -6,6 +6,7 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { AgentError } from "../errors.ts";
 import { UNPACK_BUFFER_BYTES, UNPACK_BUFFERS, UNPACK_WORKER_IDLE_MS, UNPACK_WORKERS_MAX } from "../limits.ts";
+import { createBufferCollector } from "./collect-buffers.ts";
 import type { LayerSource, UnpackOptions } from "./root-driver.ts";
 import {
   type FromWorker,
@@ -142,6 +143,7 @@ class Exchange {
   }
 
   async #pump(iterator: AsyncIterator<Buffer>): Promise<void> {
+    const noteDropped = createBufferCollector();
     let filling = await this.#takeEmpty();
     let length = 0;
     for (;;) {
@@ -159,6 +161,7 @@ class Exchange {
         length = 0;
       }
       this.#bytesIn += value.length;
+      noteDropped(value.length);
     }
     if (length > 0) this.#send({ type: "chunk", bytes: filling, length }, [filling.buffer]);
     this.#send({ type: "end" });

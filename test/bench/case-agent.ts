@@ -20,7 +20,7 @@ export interface AgentOptions {
 }
 
 /** As in initrd/files/run-agent. */
-const NODE_FLAGS = ["--max-semi-space-size=4"];
+const NODE_FLAGS = ["--max-semi-space-size=4", "--expose-gc", "--initial-heap-size=128"];
 /** A mount namespace: what is mounted in it is gone when the process is. */
 const APART = ["unshare", "--mount", "--propagation", "private", "--"];
 
