@@ -6,20 +6,23 @@ import { AgentError } from "../errors.ts";
 
 export type IpParameter =
   /** The network is left as it is. */
-  | { method: "off" }
-  | { method: "dhcp"; device?: string; hostname?: string; nameservers: string[]; ntpServers: string[] }
-  | StaticAddress;
+  { method: "off" } | ({ method: "dhcp" } & GivenByHand) | StaticAddress;
 
-export interface StaticAddress {
+interface GivenByHand {
+  /** Absent: every interface, or the first with a link. */
+  device?: string;
+  hostname?: string;
+  /** Of the NFS root. */
+  server?: string;
+  nameservers: string[];
+  ntpServers: string[];
+}
+
+export interface StaticAddress extends GivenByHand {
   method: "static";
   address: string;
   prefixLength: number;
-  /** Absent: the first interface with a link. */
-  device?: string;
   gateway?: string;
-  hostname?: string;
-  nameservers: string[];
-  ntpServers: string[];
 }
 
 /** Words for "ask somebody"; of the protocols behind them only DHCP is left in the world. */
@@ -43,8 +46,16 @@ export function parseIpParameter(text: string): IpParameter {
   if (fields.length === 1 && !parseAddress(text))
     return refuse(`"${text}" is neither an address nor a method`);
   if (fields.length > FIELD_COUNT) return refuse(`it has more than ${FIELD_COUNT} fields`);
-  const [client = "", , gateway = "", mask = "", hostname = "", device = "", method = "", ...servers] =
-    fields;
+  const [
+    client = "",
+    serverText = "",
+    gateway = "",
+    mask = "",
+    hostname = "",
+    device = "",
+    method = "",
+    ...servers
+  ] = fields;
 
   const address = (value: string, what: string) =>
     parseAddress(value) ?? refuse(`${what} "${value}" is no IPv4 address`);
@@ -53,7 +64,9 @@ export function parseIpParameter(text: string): IpParameter {
     refuse(`method "${method}" is unknown`);
   if (device !== "" && !isInterfaceName(device)) refuse(`"${device}" is no name of an interface`);
   const [dns0 = "", dns1 = "", ntp0 = ""] = servers;
+  const server = parseAddress(serverText);
   const named = {
+    ...(server && { server }),
     ...(device && { device }),
     ...(hostname && { hostname }),
     nameservers: [optional(dns0, "name server"), optional(dns1, "name server")].filter(

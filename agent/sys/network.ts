@@ -35,7 +35,7 @@ export interface NetworkState {
   nameservers: string[];
   ntpServers: string[];
   searchDomains: string[];
-  /** Of the first DHCP answer that offers a root. */
+  /** Of the first DHCP answer that offers a root; the server, also by `ip=`. */
   boot?: BootOffer;
   /** Stops watching and the DHCP clients; addresses stay. For tests: a DUT keeps them to its end. */
   stop(): void;
@@ -220,7 +220,7 @@ function createEffort(wish: Exclude<IpParameter, { method: "off" }>, options: Ne
       return {
         interfaces: configured.map(({ state }) => state!),
         ...collect(),
-        ...findBootOffer(configured),
+        ...findBootOffer(configured, wish.server),
         stop: this.stop,
       };
     },
@@ -297,10 +297,11 @@ function describeFailure(candidates: Candidate[], waitMs: number): AgentError {
   );
 }
 
-function findBootOffer(configured: readonly Candidate[]): { boot?: BootOffer } {
+/** What `ip=` says of the server outweighs what was sent. */
+function findBootOffer(configured: readonly Candidate[], server: string | undefined): { boot?: BootOffer } {
   const offers = configured.flatMap(({ lease }) => lease?.boot ?? []);
   const boot = offers.find(({ rootPath }) => rootPath !== undefined) ?? offers[0];
-  return boot ? { boot } : {};
+  return boot || server ? { boot: { ...boot, ...(server && { nextServer: server }) } } : {};
 }
 
 function unique(words: readonly string[]): string[] {

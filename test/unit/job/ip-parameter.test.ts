@@ -49,6 +49,7 @@ describe("what ip= means", () => {
         gateway: "10.0.0.1",
         device: "eth0",
         hostname: "board",
+        server: "10.0.0.9",
         nameservers: ["10.0.0.3", "10.0.0.4"],
         ntpServers: ["10.0.0.5"],
       },
