@@ -196,6 +196,10 @@ export const NTP_PEER_TRIES = 3;
 export const SWAP_COMMAND_MS = 5 * 60_000;
 export const SWAP_DEVICE_WAIT_MS = 10_000;
 export const DEVICE_POLL_MS = 100;
+/** A server of the same farm; also what each step of the handshake may take. */
+export const NBD_CONNECT_MS = 10_000;
+/** A request that no answer came to: then the device fails reads and writes, and its file system says so. */
+export const NBD_REQUEST_MS = 60_000;
 /** Of a credential: a CA bundle of a whole distribution is 220 KiB. */
 export const CREDENTIAL_MAX_BYTES = MiB;
 

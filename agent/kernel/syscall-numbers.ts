@@ -6,6 +6,8 @@
 /** `[x86_64, arm64]`; from 424 on every architecture shares one number. */
 const NUMBERS = {
   ioctl: [16, 29],
+  connect: [42, 203],
+  setsockopt: [54, 208],
   pipe2: [293, 59],
   socket: [41, 198],
   bind: [49, 200],
