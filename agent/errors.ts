@@ -54,6 +54,14 @@ export const ERRORS = defineErrors({
     hint: "Boot a kernel with EROFS, loop devices and overlayfs, or let dut.root=auto choose",
   },
   JOB_FILE_BAD: { blame: "job", hint: "Write the options' names without dut., each with a value or a list" },
+  JOB_FILE_DIGEST_MISMATCH: {
+    blame: "job",
+    hint: "Put the sha256 of the file as it is served now on the command line, or serve the file it was made for",
+  },
+  FILE_SYSTEM_UNMOUNTABLE: {
+    blame: "config",
+    hint: "Look at the source, type and options of the file system; on the host `mount` with the same words says more",
+  },
   CMDLINE_MIXED_DIALECTS: {
     blame: "job",
     hint: "Write the job in one dialect: `dutboot explain` says which one a line is read in",

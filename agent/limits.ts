@@ -186,6 +186,8 @@ export const NETWORK_PROGRESS_MS = 5_000;
 export const NETWORK_RESCAN_MS = 1_000;
 /** An `ip` command only talks to the kernel. */
 export const NETWORK_COMMAND_MS = 10_000;
+/** A disk that has to be recovered first, a server that is slow. */
+export const FILE_SYSTEM_MOUNT_MS = 60_000;
 /** A server in the same building answers within milliseconds; the boot waits this long for all of them together. */
 export const NTP_WAIT_MS = 5_000;
 export const NTP_RETRY_MS = 1_000;

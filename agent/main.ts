@@ -3,20 +3,23 @@
  * It runs under busybox init on the DUT; should it die all the same, init prints the last verdict (initrd/files).
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { createBootAdapters } from "./boot-adapters.ts";
 import { toAgentError } from "./errors.ts";
 import { PATHS } from "./paths.ts";
-import { boot } from "./phases/boot.ts";
+import { type BootResult, boot } from "./phases/boot.ts";
 import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
+import { createAnnouncer } from "./report/announcer.ts";
 import { createConsole } from "./report/console.ts";
 import { createEventStream } from "./report/event-stream.ts";
 import { createLog, type Log } from "./report/log.ts";
 import { openLogFile } from "./report/log-file.ts";
 import { createRedaction, type Redaction } from "./report/redaction.ts";
 import { mountResults } from "./report/results.ts";
-import { endMachine } from "./sys/power.ts";
+import { readRuntimeInfo } from "./sys/runtime-info.ts";
 import { readUptimeMs } from "./sys/uptime.ts";
 import { createVerdict, formatVerdictLine, type Verdict } from "./wire/verdict.ts";
+import { createBootAdapters } from "./wiring/boot-adapters.ts";
+import { endJob } from "./wiring/end-job.ts";
+import { createJobSource } from "./wiring/job-source.ts";
 
 interface BuildInfo {
   version: string;
@@ -51,7 +54,10 @@ async function main(): Promise<void> {
     onStart: (phase) => writeFileSync(PATHS.phase, phase),
   });
 
-  const finish = async (verdict: Verdict) => {
+  const source = createJobSource({ log });
+  const announcer = createAnnouncer(source.dialect, { console: console_, readUptimeMs });
+
+  const finish = async ({ verdict, steps, end }: BootResult) => {
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
     log.info(formatPhaseTable(verdict, peakRssBytes));
     keepVerdict(verdict, redaction, log);
@@ -65,12 +71,17 @@ async function main(): Promise<void> {
     const mode = readOnExitIfKnown();
     // A line that is no job may still say how to end: init looks for that in it (initrd/files/end-machine).
     if (mode === undefined) process.exit(1);
-    await endMachine(mode);
+    await endJob(steps?.endsMachine ?? mode, {
+      announcer,
+      console: console_,
+      variables: steps?.variables ?? {},
+      ...(end && { end }),
+    });
   };
   let ending: Promise<void> | undefined;
   // Once: whatever breaks while we end must not give a second verdict. What we cannot finish, init does.
-  const finishOnce = (verdict: Verdict) => {
-    ending ??= finish(verdict).catch((error: unknown) => {
+  const finishOnce = (result: BootResult) => {
+    ending ??= finish(result).catch((error: unknown) => {
       console_.line(`dutboot: the end is left to init: ${error}`);
       process.exit(1);
     });
@@ -81,14 +92,17 @@ async function main(): Promise<void> {
   const finishBroken = (thrown: unknown) => {
     const failure = runner.firstFailure ?? { phase: readPhase(), error: toAgentError(thrown) };
     log.error({ err: thrown }, `the agent cannot go on: ${toAgentError(thrown).message}`);
-    void finishOnce(createVerdict(runner.records, null, failure));
+    void finishOnce({ verdict: createVerdict(runner.records, null, failure) });
   };
   process.on("uncaughtException", finishBroken);
   process.on("unhandledRejection", finishBroken);
 
+  announcer.setupStarted(readRuntimeInfo(build.version));
   log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}`);
   events.emit({ event: "start", agent: build.version });
-  const adapters = createBootAdapters({ runner, log, logFile, console: console_, events, redaction, build });
+  const adapters = createBootAdapters({
+    ...{ runner, log, logFile, console: console_, events, redaction, announcer, source, build },
+  });
   await finishOnce(await boot(runner, adapters));
 }
 

@@ -14,7 +14,11 @@ export const PATHS = {
   verdictPrinted: `${RUN}/verdict-printed`,
   /** `/results` of the container, with our log beside the test's files. */
   results: `${RUN}/results`,
+  /** Where results on an NFS server are mounted. */
+  resultsExport: `${RUN}/results-export`,
   bundle: `${RUN}/bundle`,
   root: `${RUN}/root`,
+  /** Roots of steps with images of their own, by number. */
+  stepRoots: `${RUN}/roots`,
   store: "/store",
 } as const;

@@ -1,39 +1,61 @@
 /**
- * The order of the phases, and what follows from a failure: the results are uploaded all the same, and the end is always reached.
+ * The order of the phases, and what follows from a failure: volumes and results are saved all the same, and the end is always reached.
  */
-import type { Job } from "../job/job.ts";
+import type { AgentError } from "../errors.ts";
+import type { AnyJob } from "../job/job.ts";
+import type { EndSettings } from "../job/machine-settings.ts";
 import { UPLOAD_LIMIT_MS } from "../limits.ts";
-import type { MountedRoot, RootOptions } from "../root/root-driver.ts";
+import type { Announcer } from "../report/announcer.ts";
+import type { MountedRoot, RootLayer } from "../root/root-driver.ts";
 import { createVerdict, type Verdict } from "../wire/verdict.ts";
 import { type ArtifactAdapters, unpackArtifacts } from "./artifact.ts";
-import { type FetchAdapters, fetchImage } from "./fetch.ts";
+import { type AssembleAdapters, type JobRoot, mountJobRoot, openStepRoot } from "./assemble.ts";
+import { type FetchAdapters, type FetchedImages, fetchImages } from "./fetch.ts";
+import { fetchRootArchives } from "./fetch-archives.ts";
 import { type MachineAdapters, prepareMachine } from "./machine.ts";
 import type { PhaseContext, PhaseRunner } from "./phase-runner.ts";
 import { type RunAdapters, runTest } from "./run.ts";
+import type { StepsResult, StepVolumes } from "./steps.ts";
 import { type UploadAdapters, uploadResults } from "./upload.ts";
+
+export interface JobVolumes extends StepVolumes {
+  /** Throws VOLUME_… for one that cannot be used. */
+  prepare(options: { signal: AbortSignal }): Promise<void>;
+  /** The last complete mirroring, then what expires goes. */
+  finish(options: { signal: AbortSignal }): Promise<void>;
+}
 
 /** What can only be built once the job is known and the network is up. */
 export interface JobAdapters
   extends FetchAdapters,
     ArtifactAdapters,
-    RunAdapters,
-    Omit<UploadAdapters, "s3"> {
-  /** Present when the job names an S3 endpoint. */
-  s3?: UploadAdapters["s3"];
-  rootOptions: RootOptions;
+    AssembleAdapters,
+    Omit<RunAdapters, "openStepRoot" | "announcer"> {
+  volumes: JobVolumes;
+  /** Present when the job says where its results go. */
+  results?: UploadAdapters;
 }
 
 export interface BootAdapters extends MachineAdapters {
-  connect(job: Job, context: PhaseContext): Promise<JobAdapters>;
+  announcer: Announcer;
+  connect(job: AnyJob, context: PhaseContext): Promise<JobAdapters>;
   /** Unmounts, syncs and releases; must not throw away what a reader of the disks may want. */
   release(root: MountedRoot | undefined): Promise<void>;
 }
 
-export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<Verdict> {
-  let job: Job | undefined;
+/** What came out, and what the end of the machine depends on. */
+export interface BootResult {
+  verdict: Verdict;
+  steps?: StepsResult;
+  end?: EndSettings;
+}
+
+export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<BootResult> {
+  const { announcer } = machine;
+  let job: AnyJob | undefined;
   let adapters: JobAdapters | undefined;
-  let root: MountedRoot | undefined;
-  let exitCode: number | null = null;
+  let jobRoot: JobRoot | undefined;
+  let result: StepsResult | undefined;
 
   const runJob = async () => {
     const ready = await runner.run("machine", async (context) => {
@@ -41,38 +63,109 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
       return { job: readJob, adapters: await machine.connect(readJob, context) };
     });
     ({ job, adapters } = ready);
+    announcer.pipelineStarted();
     const tools = ready.adapters;
-    const { image, layers } = await runner.run("fetch", (context) =>
-      fetchImage(ready.job.root.image, context, tools),
-    );
-    const mounted = await runner.run("assemble", () => tools.rootDriver.mount(layers, tools.rootOptions));
-    root = mounted;
-    if (ready.job.artifacts.length === 0) runner.skip("artifact");
-    else {
-      await runner.run("artifact", (context) =>
-        unpackArtifacts(ready.job.artifacts, mounted, context, tools),
-      );
-    }
-    exitCode = await runner.run("run", (context) =>
-      runTest(ready.job, image.config, mounted, context, tools),
-    );
+    const { artifacts } = ready.job;
+    const fetched = await fetchAll(runner, ready.job, tools);
+    jobRoot = await assemble(runner, ready.job, fetched, tools, announcer);
+    const mounted = jobRoot?.root;
+    if (artifacts.length === 0 || !mounted) runner.skip("artifact");
+    else await runner.run("artifact", (context) => unpackArtifacts(artifacts, mounted, context, tools));
+    await runner.run("run", async (context) => {
+      const openRoot = (step: Parameters<typeof openStepRoot>[0]) =>
+        openStepRoot(step, fetched.images, jobRoot, tools);
+      result = await runTest(ready.job, context, { ...tools, announcer, openStepRoot: openRoot });
+      // Steps after the one that could not run have had their turn; what was wrong with it is the job's failure.
+      if (result.error) throw result.error;
+    });
   };
 
   await settle(runner, runJob());
-  const to = job?.results && "s3" in job.results.to ? job.results.to.s3 : undefined;
-  const uploader = adapters?.s3 && { ...adapters, s3: adapters.s3 };
-  if (!to || !uploader) runner.skip("upload");
+  const exitCode = result && !result.error ? result.exitCode : null;
+  const saver = adapters && job && findWork(job, adapters);
+  if (!saver) runner.skip("upload");
   else {
-    const upload = runner.run("upload", (context) => uploadResults(to, exitCode, context, uploader), {
-      ownLimitMs: UPLOAD_LIMIT_MS,
-    });
-    await settle(runner, upload);
+    const upload = (context: PhaseContext) => save(saver, exitCode, context, announcer);
+    await settle(runner, runner.run("upload", upload, { ownLimitMs: UPLOAD_LIMIT_MS }));
   }
-  await settle(
-    runner,
-    runner.run("end", () => machine.release(root), { ownLimitMs: UPLOAD_LIMIT_MS }),
-  );
-  return createVerdict(runner.records, exitCode, runner.firstFailure);
+  // boot2container's number: the test's code, or 1 for a failure of ours.
+  const status = runner.firstFailure ? result?.exitCode || 1 : (result?.exitCode ?? 1);
+  announcer.ended(status);
+  announcer.cleanupStarted();
+  const release = () => machine.release(jobRoot?.root);
+  await settle(runner, runner.run("end", release, { ownLimitMs: UPLOAD_LIMIT_MS }));
+  return {
+    verdict: createVerdict(runner.records, exitCode, runner.firstFailure),
+    ...(result && { steps: result }),
+    ...(job?.machine?.end && { end: job.machine.end }),
+  };
+}
+
+interface Fetched {
+  images: FetchedImages;
+  rootLayers: readonly RootLayer[];
+}
+
+async function fetchAll(runner: PhaseRunner, job: AnyJob, tools: JobAdapters): Promise<Fetched> {
+  const { root, steps } = job;
+  const archives = root && "archives" in root ? root.archives : [];
+  if (archives.length === 0 && !(root && "image" in root) && !steps.some(({ image }) => image)) {
+    runner.skip("fetch");
+    return { images: new Map<string, AgentError>(), rootLayers: [] };
+  }
+  return runner.run("fetch", async (context) => ({
+    rootLayers: await fetchRootArchives(archives, context, tools),
+    images: await fetchImages(job, context, tools),
+  }));
+}
+
+async function assemble(
+  runner: PhaseRunner,
+  { root }: AnyJob,
+  fetched: Fetched,
+  tools: JobAdapters,
+  announcer: Announcer,
+): Promise<JobRoot | undefined> {
+  return runner.run("assemble", async (context) => {
+    await tools.volumes.prepare(context);
+    announcer.volumesPrepared();
+    const mounted = root && (await mountJobRoot(root, fetched, context, tools));
+    announcer.hooksStarted("pipeline-start");
+    await tools.volumes.runHooks("pipeline_start", context);
+    announcer.hooksEnded();
+    return mounted;
+  });
+}
+
+interface Saver {
+  volumes?: JobVolumes;
+  results?: UploadAdapters;
+}
+
+/** What there is to save after the run; undefined where there is nothing. */
+function findWork({ volumes = [] }: AnyJob, adapters: JobAdapters): Saver | undefined {
+  const { results } = adapters;
+  if (volumes.length === 0 && !results) return undefined;
+  return { ...(volumes.length > 0 && { volumes: adapters.volumes }), ...(results && { results }) };
+}
+
+/** Both are tried; the first failure counts. */
+async function save(
+  { volumes, results }: Saver,
+  exitCode: number | null,
+  context: PhaseContext,
+  announcer: Announcer,
+): Promise<void> {
+  const saveVolumes = async () => {
+    if (!volumes) return;
+    announcer.hooksStarted("pipeline-end");
+    await volumes.runHooks("pipeline_end", context);
+    await volumes.finish(context);
+    announcer.hooksEnded();
+  };
+  const [ofVolumes] = await Promise.allSettled([saveVolumes()]);
+  if (results) await uploadResults(exitCode, context, results);
+  if (ofVolumes?.status === "rejected") throw ofVolumes.reason;
 }
 
 /** The runner has recorded a phase's failure; anything it has not seen is no failure of a phase and goes up. */

@@ -2,8 +2,8 @@
  * Phase "fetch": the image's manifest, config and layers, several layers at a time.
  * Each layer is verified and unpacked by the root driver while it streams; nothing is kept twice.
  */
-import { AgentError } from "../errors.ts";
-import type { ImageReference } from "../job/job.ts";
+import { AgentError, toAgentError } from "../errors.ts";
+import type { AnyJob, ImageReference } from "../job/job.ts";
 import { LAYERS_AT_A_TIME } from "../limits.ts";
 import type { RegistryClient, ResolvedImage } from "../net/registry.ts";
 import { formatImageReference } from "../oci/reference.ts";
@@ -25,6 +25,41 @@ export interface FetchedImage {
   image: ResolvedImage;
   /** From the lowest up. */
   layers: RootLayer[];
+}
+
+/** Images by name, or why one cannot be had. */
+export type FetchedImages = ReadonlyMap<string, FetchedImage | AgentError>;
+
+/** The root and every step's image. What a step alone needs and cannot have is that step's failure, when its turn comes. */
+export async function fetchImages(
+  { root, steps }: AnyJob,
+  context: PhaseContext,
+  adapters: FetchAdapters,
+): Promise<FetchedImages> {
+  const images = new Map<string, FetchedImage | AgentError>();
+  if (root && "image" in root)
+    images.set(formatImageReference(root.image), await fetchImage(root.image, context, adapters));
+  for (const { image } of steps) {
+    if (!image || "id" in image) continue;
+    const name = formatImageReference(image);
+    if (!images.has(name)) images.set(name, await fetchOrExplain(image, context, adapters));
+  }
+  return images;
+}
+
+async function fetchOrExplain(
+  image: ImageReference,
+  context: PhaseContext,
+  adapters: FetchAdapters,
+): Promise<FetchedImage | AgentError> {
+  try {
+    return await fetchImage(image, context, adapters);
+  } catch (thrown) {
+    context.signal.throwIfAborted();
+    const error = toAgentError(thrown);
+    context.log.error(`fetch: ${error.code} (blame: ${error.blame}): ${error.message}. ${error.hint}`);
+    return error;
+  }
 }
 
 export async function fetchImage(

@@ -1,28 +1,40 @@
 /**
- * Phase "machine": drivers for the devices that are there, the network, the clock.
+ * Phase "machine": drivers for the devices that are there, the network, the clock, and what the job says of the machine.
  * It starts before the job is understood, so that even a broken command line is reported through every channel.
  */
-import type { Job } from "../job/job.ts";
+import type { AnyJob } from "../job/job.ts";
+import type { Announcer } from "../report/announcer.ts";
 import type { NetworkState } from "../sys/network.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 
 export interface MachineAdapters {
+  announcer: Announcer;
   /** For the devices that are there, and what no device asks for. */
   loadModules(): Promise<void>;
   attachEventPort(): boolean;
-  /** Throws for a command line that is no job. */
-  readJob(): Job;
-  bringUpNetwork(job: Job, context: PhaseContext): Promise<NetworkState>;
-  setClock(network: NetworkState, context: PhaseContext): Promise<void>;
+  /** As far as the command line says it; throws for one that is no job. */
+  readJob(): AnyJob;
+  bringUpNetwork(job: AnyJob, context: PhaseContext): Promise<NetworkState>;
+  setClock(network: NetworkState, job: AnyJob, context: PhaseContext): Promise<void>;
+  /** The whole job, with what the command line only points to. */
+  completeJob(job: AnyJob, context: PhaseContext): Promise<AnyJob>;
+  /** Name, keymap, modules and block devices that the job asks for. */
+  applySettings(job: AnyJob, context: PhaseContext): Promise<void>;
 }
 
-export async function prepareMachine(context: PhaseContext, adapters: MachineAdapters): Promise<Job> {
+export async function prepareMachine(context: PhaseContext, adapters: MachineAdapters): Promise<AnyJob> {
+  const { announcer } = adapters;
   // Built into some kernels, a module of others: the host hears of us as early as can be.
   const isHeard = adapters.attachEventPort();
   await adapters.loadModules();
   if (!isHeard) adapters.attachEventPort();
-  const job = adapters.readJob();
-  const network = await adapters.bringUpNetwork(job, context);
-  await adapters.setClock(network, context);
+  const ofLine = adapters.readJob();
+  announcer.networkConnecting();
+  const network = await adapters.bringUpNetwork(ofLine, context);
+  announcer.networkConnected(ofLine.ip === undefined ? network.interfaces : "kernel");
+  announcer.clockSetting();
+  await adapters.setClock(network, ofLine, context);
+  const job = await adapters.completeJob(ofLine, context);
+  await adapters.applySettings(job, context);
   return job;
 }

@@ -1,45 +1,23 @@
 /**
- * Phase "run": the main step in its container, its output live on the console and whole in the log file.
- * The container's exit code is the test's.
+ * Phase "run": the job's steps in their containers; the status of the first main step that fails is the test's.
  */
 import { AgentError } from "../errors.ts";
-import type { Job } from "../job/job.ts";
-import type { ImageConfig } from "../oci/image.ts";
-import type { MountedRoot } from "../root/root-driver.ts";
-import type { ContainerExit, StepContainer } from "../sys/container.ts";
+import type { AnyJob } from "../job/job.ts";
 import type { PhaseContext } from "./phase-runner.ts";
+import { runSteps, type StepsAdapters, type StepsResult } from "./steps.ts";
 
-export interface RunAdapters {
-  runContainer(step: StepContainer): Promise<ContainerExit>;
-  /** Takes the test's output as it comes. */
-  onOutput: (chunk: Buffer) => void;
-  resultsPath: string;
+export interface RunAdapters extends StepsAdapters {
   /** Objects of the root that turned out to be damaged when the test read them, gone from the store now: how many. */
   dropDamagedObjects(): Promise<number>;
 }
 
 export async function runTest(
-  job: Job,
-  config: ImageConfig,
-  root: MountedRoot,
-  { log, signal }: PhaseContext,
+  job: AnyJob,
+  context: PhaseContext,
   adapters: RunAdapters,
-): Promise<number> {
-  const [step = { env: [] }] = job.steps;
-  const exit = await adapters.runContainer({
-    id: "dutboot-test",
-    config,
-    rootPath: root.path,
-    resultsPath: adapters.resultsPath,
-    step,
-    extraEnv: [],
-    mounts: [],
-    tmpfs: [],
-    onOutput: adapters.onOutput,
-    signal,
-  });
-  if (exit.oomKilled) log.warn("run: the kernel killed a process of the test because memory ran out");
-  log.info(`run: the test ended with exit code ${exit.exitCode}`);
+): Promise<StepsResult> {
+  const result = await runSteps(job, context, adapters);
+  context.log.info(`run: the test ended with exit code ${result.exitCode}`);
   // The test got errors in place of wrong bytes; what it made of them says nothing of what it tests.
   const damaged = await adapters.dropDamagedObjects();
   if (damaged > 0) {
@@ -51,5 +29,5 @@ export async function runTest(
       },
     );
   }
-  return exit.exitCode;
+  return result;
 }

@@ -23,7 +23,7 @@ export interface ComposefsDriverOptions {
   log: { info(line: string): void; warn(line: string): void };
   pool?: UnpackPool;
   /** Told what the mounted root is made of, so that the store keeps it: ids of trees, digest of the image. */
-  onUse?: (used: { trees: readonly string[]; image: string }) => void;
+  onUse?: (used: { name: string; trees: readonly string[]; image: string }) => void;
 }
 
 export function createComposefsDriver(options: ComposefsDriverOptions): RootDriver {
@@ -112,7 +112,8 @@ async function mountTree({ tree, ids, rootOptions, driver }: ComposedRoot): Prom
     requireVerity: store.seals,
     metaDir: join(rootOptions.workDir, "..", "meta"),
   });
-  driver.onUse?.({ trees: ids, image: image.digest });
+  if (rootOptions.name !== undefined)
+    driver.onUse?.({ name: rootOptions.name, trees: ids, image: image.digest });
   log.info(`root: composefs image ${image.digest} (${(content.length / 1e6).toFixed(1)} MB), ${form}`);
 }
 

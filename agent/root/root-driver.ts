@@ -77,6 +77,8 @@ export interface RootOptions {
   workDir: string;
   /** fs-verity digest that the root's composefs image must have; a driver without images refuses it. */
   composefsDigest?: string;
+  /** What the store remembers the root's content by; absent: it is not kept for another boot. */
+  name?: string;
 }
 
 export interface UnpackedArchive {

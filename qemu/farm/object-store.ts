@@ -22,6 +22,7 @@ export interface ObjectStore {
   accessKey: string;
   secretKey: string;
   createBucket(name: string): Promise<void>;
+  putObject(bucket: string, key: string, content: Uint8Array): Promise<void>;
   /** Keys below the prefix, in the service's order. */
   listObjects(bucket: string, prefix: string): Promise<string[]>;
   /** Fetches all objects below the prefix into the folder, and gives their paths relative to it. */
@@ -69,8 +70,8 @@ function createObjectStoreClient(hostUrl: string, accessKey: string, secretKey: 
     // The service is on loopback: a failure is an answer.
     retries: 0,
   });
-  const request = async (method: string, path: string) => {
-    const response = await client.fetch(`${hostUrl}/${path}`, { method });
+  const request = async (method: string, path: string, body?: Uint8Array<ArrayBuffer>) => {
+    const response = await client.fetch(`${hostUrl}/${path}`, { method, ...(body && { body }) });
     if (response.ok) return response;
     throw new Error(
       `Cannot ${method} "${path}" in the object store: ${response.status} ${(await response.text()).slice(0, 500)}`,
@@ -97,6 +98,9 @@ function createObjectStoreClient(hostUrl: string, accessKey: string, secretKey: 
     createBucket: async (name) => {
       await request("PUT", name);
     },
+    putObject: async (bucket, key, content) => {
+      await request("PUT", formatPath(bucket, key), new Uint8Array(content));
+    },
     downloadObjects: async (bucket, prefix, folder) => {
       const keys = await listObjects(bucket, prefix);
       const paths: string[] = [];
@@ -106,10 +110,7 @@ function createObjectStoreClient(hostUrl: string, accessKey: string, secretKey: 
         // Keys are the DUT's: none may lead out of the folder, and those of empty folders are nothing to write.
         if (path === "" || path.endsWith("/") || !target.startsWith(resolve(folder) + sep)) continue;
         await mkdir(dirname(target), { recursive: true });
-        const { body } = await request(
-          "GET",
-          `${bucket}/${key.split("/").map(encodeURIComponent).join("/")}`,
-        );
+        const { body } = await request("GET", formatPath(bucket, key));
         await pipeline(body ? Readable.fromWeb(body) : Readable.from([]), createWriteStream(target));
         paths.push(path);
       }
@@ -117,6 +118,9 @@ function createObjectStoreClient(hostUrl: string, accessKey: string, secretKey: 
     },
   };
 }
+
+const formatPath = (bucket: string, key: string) =>
+  `${bucket}/${key.split("/").map(encodeURIComponent).join("/")}`;
 
 const xml = new XMLParser({ parseTagValue: false, isArray: (name) => name === "Contents" });
 

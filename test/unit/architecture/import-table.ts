@@ -43,7 +43,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   ...Object.fromEntries(ADAPTERS.map((room) => [room, { imports: [...FACTS, ...PURE, "agent/kernel"] }])),
   "agent/phases": { imports: [...FACTS, ...PURE], types: ADAPTERS },
   "agent/main.ts": { imports: ["agent"] },
-  "agent/boot-adapters.ts": { imports: ["agent"] },
+  "agent/wiring": { imports: ["agent"] },
   "agent/paths.ts": { imports: [], packages: [] },
   initrd: { imports: ["agent/archive"] },
   qemu: { imports: ["agent/wire", "agent/errors.ts"] },

@@ -1,0 +1,239 @@
+/**
+ * The job's steps: services beside the main steps, the main steps in turn, the post steps whatever came out.
+ * The status is that of the first main step that fails, as boot2container's pipeline has it.
+ */
+import { type AgentError, toAgentError } from "../errors.ts";
+import { readB2cContainer } from "../job/b2c-container.ts";
+import type { AnyJob } from "../job/job.ts";
+import { formatStepImage } from "../job/plan.ts";
+import { hideSecrets } from "../job/redact.ts";
+import type { Mount, Step } from "../job/step.ts";
+import type { MirrorCondition } from "../job/volume.ts";
+import type { Announcer } from "../report/announcer.ts";
+import type { MountedRoot } from "../root/root-driver.ts";
+import type { ContainerExit, StepContainer } from "../sys/container.ts";
+import type { PhaseContext } from "./phase-runner.ts";
+
+/** What a step runs in. */
+export interface StepRoot {
+  root: MountedRoot;
+  config: StepContainer["config"];
+  /** After the step; leaves the job's own root alone. */
+  release(): Promise<void>;
+}
+
+export interface StepVolumes {
+  runHooks(on: MirrorCondition, options: { signal: AbortSignal }): Promise<void>;
+  /** `rootPath`: what empty volumes get their first content from. Throws the step's own error. */
+  resolveMounts(
+    mounts: readonly Mount[],
+    options: { rootPath: string },
+  ): Pick<StepContainer, "mounts" | "tmpfs">;
+}
+
+export interface StepsAdapters {
+  /** Throws what was wrong with the step's image. */
+  openStepRoot(step: Step, context: PhaseContext): Promise<StepRoot>;
+  runContainer(container: StepContainer): Promise<ContainerExit>;
+  volumes: StepVolumes;
+  announcer: Announcer;
+  /** Bound to /results. */
+  resultsPath?: string;
+  /** Main and post steps' output, as it comes. */
+  onOutput: (chunk: Buffer) => void;
+  /** Services talk into the log file alone, as those of boot2container do. */
+  onServiceOutput: (chunk: Buffer) => void;
+}
+
+export interface StepsResult {
+  /** Of the first main step that failed; 0 when none did. */
+  exitCode: number;
+  /** Why that step could not run, where it could not. */
+  error?: AgentError;
+  /** A container asked for it. */
+  endsMachine?: "poweroff" | "reboot";
+  /** What boot2container's containers and its last commands know of the pipeline, by name. */
+  variables: Readonly<Record<string, string>>;
+}
+
+/** podman's own code for a container that it could not start. */
+const NOT_STARTED = 125;
+
+export type StepsJob = Pick<AnyJob, "dialect" | "shell" | "steps" | "stopsAtFailure">;
+
+/** Rejects for the job's deadline alone; a step's own failure is in the result. */
+export async function runSteps(
+  { dialect, shell = false, steps, stopsAtFailure = false }: StepsJob,
+  context: PhaseContext,
+  adapters: StepsAdapters,
+): Promise<StepsResult> {
+  const of = (kind: Step["kind"]) => steps.filter((step) => step.kind === kind);
+  const { log, signal } = context;
+  const { announcer } = adapters;
+  // A code alone says that a container called reboot(2): only boot2container's jobs mean it that way.
+  const pipeline = new Pipeline({ obeysContainers: dialect === "b2c" });
+  const stopServices = new AbortController();
+  const numbered = createStepRunner(context, { ...adapters, input: shell ? "console" : "none" }, pipeline);
+
+  const services = of("service").map(async (step) => {
+    announcer.serviceStarted(nameStep(step));
+    try {
+      const { exitCode } = await numbered(step, { signal: AbortSignal.any([signal, stopServices.signal]) });
+      log.info(`run: the service ${nameStep(step)} ended with exit code ${exitCode}`);
+    } catch (error) {
+      // What a service is for shows in the steps beside it; that it is not there has to be told.
+      if (!stopServices.signal.aborted) log.error(formatError(step, toAgentError(error)));
+    }
+  });
+
+  try {
+    for (const step of of("main")) {
+      if (pipeline.exitCode !== 0 && stopsAtFailure) break;
+      await adapters.volumes.runHooks("container_start", { signal });
+      const exit = await settleStep(numbered(step, { signal }), step, context);
+      await adapters.volumes.runHooks("container_end", { signal });
+      pipeline.note(step, exit);
+      const continues = exit.exitCode === 0 || !stopsAtFailure;
+      announcer.containerEnded(nameStep(step), exit.exitCode, { continues });
+      if (pipeline.endsMachine) break;
+    }
+    for (const step of of("post")) {
+      announcer.postStarted(nameStep(step));
+      const { exitCode } = await settleStep(numbered(step, { signal }), step, context);
+      log.info(`run: the post step ended with exit code ${exitCode}`);
+      announcer.postEnded(nameStep(step));
+    }
+  } finally {
+    stopServices.abort(new Error("The main steps are over"));
+    await Promise.all(services);
+  }
+  return pipeline.result;
+}
+
+interface StepExit extends Pick<ContainerExit, "exitCode" | "endedBy"> {
+  error?: AgentError;
+}
+
+/** What the pipeline knows so far, as its containers see it in their environment. */
+class Pipeline {
+  exitCode = 0;
+  endsMachine: StepsResult["endsMachine"];
+  #error: AgentError | undefined;
+  #failedBy = "";
+  #previous = "";
+  #previousExitCode = "";
+  readonly #obeysContainers: boolean;
+
+  constructor({ obeysContainers }: { obeysContainers: boolean }) {
+    this.#obeysContainers = obeysContainers;
+  }
+
+  note(step: Step, { exitCode, endedBy, error }: StepExit): void {
+    this.#previous = nameStep(step);
+    this.#previousExitCode = String(exitCode);
+    if (endedBy !== "exit" && this.#obeysContainers) this.endsMachine = endedBy;
+    if (exitCode !== 0 && this.exitCode === 0) {
+      this.exitCode = exitCode;
+      this.#failedBy = this.#previous;
+      this.#error = error;
+    }
+  }
+
+  get variables(): Record<string, string> {
+    return {
+      B2C_PIPELINE_STATUS: String(this.exitCode),
+      B2C_PIPELINE_FAILED_BY: this.#failedBy,
+      B2C_PIPELINE_PREV_CONTAINER: this.#previous,
+      B2C_PIPELINE_PREV_CONTAINER_EXIT_CODE: this.#previousExitCode,
+      B2C_PIPELINE_SHUTDOWN_MODE: this.endsMachine ?? "default",
+    };
+  }
+
+  get result(): StepsResult {
+    return {
+      exitCode: this.exitCode,
+      ...(this.#error && { error: this.#error }),
+      ...(this.endsMachine && { endsMachine: this.endsMachine }),
+      variables: this.variables,
+    };
+  }
+}
+
+type RunStep = (step: Step, options: { signal: AbortSignal }) => Promise<ContainerExit>;
+
+/** Each step gets a number of its own, which names its container. */
+function createStepRunner(
+  context: PhaseContext,
+  adapters: StepsAdapters & Pick<StepContainer, "input">,
+  pipeline: Pipeline,
+): RunStep {
+  let nextNumber = 1;
+  return async (written, { signal }) => {
+    const id = `dutboot-${nextNumber++}`;
+    const { announcer, volumes, resultsPath, input = "none" } = adapters;
+    const { variables } = pipeline;
+    const step = expandStep(written, variables, context);
+    if (step.error) throw step.error;
+    if (step.kind !== "service") announcer.containerCreating(nameStep(step));
+    const { root, config, release } = await adapters.openStepRoot(step, context);
+    try {
+      if (step.kind !== "service") announcer.containerStarted(nameStep(step));
+      const exit = await adapters.runContainer({
+        id,
+        config,
+        rootPath: root.path,
+        step,
+        ...volumes.resolveMounts(step.volumes ?? [], { rootPath: root.path }),
+        ...(resultsPath !== undefined && { resultsPath }),
+        extraEnv: written.source === undefined ? [] : formatVariables(variables),
+        ...(step.kind === "main" && { input }),
+        onOutput: step.kind === "service" ? adapters.onServiceOutput : adapters.onOutput,
+        signal,
+      });
+      if (exit.oomKilled)
+        context.log.warn(`run: the kernel killed a process of ${nameStep(step)} because memory ran out`);
+      return exit;
+    } finally {
+      await release();
+    }
+  };
+}
+
+/** Words such as $B2C_PIPELINE_STATUS are known only now. */
+function expandStep(step: Step, variables: Readonly<Record<string, string>>, { log }: PhaseContext): Step {
+  if (step.source === undefined) return step;
+  return readB2cContainer(step.kind, step.source, {
+    option: `the ${step.kind} step`,
+    lookup: (name) => variables[name],
+    warn: (warning) => log.warn(`run: ${warning}`),
+  });
+}
+
+function formatVariables(variables: Readonly<Record<string, string>>): string[] {
+  return Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+}
+
+async function settleStep(
+  running: Promise<ContainerExit>,
+  step: Step,
+  { log, signal }: PhaseContext,
+): Promise<StepExit> {
+  try {
+    return await running;
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const error = toAgentError(thrown);
+    log.error(formatError(step, error));
+    return { exitCode: NOT_STARTED, endedBy: "exit", error };
+  }
+}
+
+/** What people know the step by: as it was written, or its image. */
+function nameStep({ source, image, argv = [] }: Step): string {
+  const words = source ?? (image ? formatStepImage(image) : argv.join(" "));
+  return hideSecrets(words === "" ? "the root's command" : words);
+}
+
+function formatError(step: Step, { code, blame, message, hint }: AgentError): string {
+  return `run: ${step.kind} step "${nameStep(step)}" cannot run: ${code} (blame: ${blame}): ${message}. ${hint}`;
+}

@@ -1,0 +1,198 @@
+/**
+ * Builds the adapters of one boot that need no job yet: the machine's, and how the store is opened and released.
+ */
+import { rmSync, writeFileSync } from "node:fs";
+import type { AnyJob } from "../job/job.ts";
+import { listJobSecrets } from "../job/job-secrets.ts";
+import { umount } from "../kernel/syscalls.ts";
+import { createArchiveOpener } from "../net/archive-opener.ts";
+import { createHttpClient } from "../net/http-client.ts";
+import { PATHS } from "../paths.ts";
+import type { BootAdapters } from "../phases/boot.ts";
+import type { PhaseContext, PhaseRunner } from "../phases/phase-runner.ts";
+import type { Announcer } from "../report/announcer.ts";
+import type { Console } from "../report/console.ts";
+import type { EventStream } from "../report/event-stream.ts";
+import type { Log } from "../report/log.ts";
+import type { LogFile } from "../report/log-file.ts";
+import type { Redaction } from "../report/redaction.ts";
+import type { MountedRoot } from "../root/root-driver.ts";
+import { type OpenStore, openStore } from "../store/open-store.ts";
+import { chooseTimeServers, setClockFloor, syncClock } from "../sys/clock.ts";
+import { type Credentials, createCredentials } from "../sys/credentials.ts";
+import { mountFileSystem } from "../sys/file-systems.ts";
+import { nameMachine } from "../sys/hostname.ts";
+import { loadKeymap } from "../sys/keymap.ts";
+import { createModuleLoader } from "../sys/modules.ts";
+import { bringUpNetwork, type NetworkState } from "../sys/network.ts";
+import { setUpInterfaces } from "../sys/static-interfaces.ts";
+import { type EnabledSwap, enableSwap } from "../sys/swap.ts";
+import { createJobAdapters, type MountFileSystem } from "./job-adapters.ts";
+import type { JobSource } from "./job-source.ts";
+import { createNfsDoor } from "./nfs-door.ts";
+
+export interface BootTools {
+  runner: PhaseRunner;
+  log: Log;
+  logFile: LogFile;
+  console: Console;
+  events: EventStream;
+  redaction: Redaction;
+  announcer: Announcer;
+  source: JobSource;
+  build: { buildTimeMs: number };
+}
+
+/** What no device asks for by its modalias, and every job needs. */
+const SOFTWARE_MODULES = ["overlay", "loop", "erofs", "ext4", "qemu_fw_cfg"];
+
+export function createBootAdapters(tools: BootTools): BootAdapters {
+  const { log, runner, events, build, redaction, announcer, source } = tools;
+  let store: OpenStore | undefined;
+  let network: NetworkState | undefined;
+  let swap: EnabledSwap | undefined;
+  const modules = createModuleLoader({ log });
+  const credentials = createCredentials({ log });
+  const accept = (job: AnyJob) => {
+    writeFileSync(PATHS.onExit, job.onExit);
+    for (const secret of listJobSecrets(job)) redaction.hide(secret);
+    return job;
+  };
+  const mountOn =
+    ({ signal }: PhaseContext): MountFileSystem =>
+    (fileSystem, target) => {
+      const ownAddress = network?.interfaces[0]?.address;
+      const options = { log, signal, loadModule: modules.load };
+      return mountFileSystem(fileSystem, target, {
+        ...options,
+        ...(ownAddress !== undefined && { ownAddress }),
+      });
+    };
+  return {
+    announcer,
+    async loadModules() {
+      await modules.loadForDevices();
+      for (const name of SOFTWARE_MODULES) await modules.load(name);
+    },
+    attachEventPort: events.attachPort,
+    readJob() {
+      const job = accept(source.read());
+      if (job.limits.timeoutMs !== undefined) runner.setDeadline(job.limits.timeoutMs);
+      return job;
+    },
+    async bringUpNetwork({ ip, machine = {} }, { signal }) {
+      const { interfaces = [] } = machine;
+      const options = { log, signal, lookForDevices: modules.loadForDevices };
+      network =
+        interfaces.length > 0
+          ? await setUpInterfaces(interfaces, options)
+          : await bringUpNetwork({ ...options, ...(ip !== undefined && { ip }) });
+      return network;
+    },
+    async setClock(network, { dialect, machine = {} }, { signal }) {
+      const { buildTimeMs } = build;
+      setClockFloor(buildTimeMs, { log });
+      const { servers, tries } = chooseTimeServers(machine.ntp, network.ntpServers);
+      const { source, server } = await syncClock(servers, { log, buildTimeMs, tries, signal });
+      announcer.clockSet(server ?? (dialect === "b2c" ? servers[0] : undefined), source === "ntp");
+    },
+    async completeJob(job, { signal }) {
+      const connect = async () => createArchiveOpener(await connectHttp(job, credentials, log));
+      return accept(await source.complete(job, connect, { signal }));
+    },
+    async applySettings({ machine = {} }) {
+      const { hostname, keymap, modules: names = [], moduleFiles = [] } = machine;
+      if (hostname !== undefined) {
+        announcer.hostnameSetting();
+        nameMachine(hostname, log);
+      }
+      if (keymap !== undefined) {
+        announcer.keymapSetting();
+        const { path, isLoaded } = await loadKeymap(keymap, { log });
+        announcer.keymapSet(keymap, path, isLoaded);
+      }
+      if (names.length + moduleFiles.length === 0) return;
+      announcer.modulesLoading();
+      for (const name of names) await modules.load(name);
+      for (const path of moduleFiles) await modules.loadFile(path);
+      announcer.modulesLoaded();
+    },
+    async connect(job, context) {
+      const { signal } = context;
+      announcer.cacheMounting();
+      store = await openStore(job.cache, {
+        ...{ path: PATHS.store, log, signal, dialect: job.dialect },
+        ...planCacheFileSystem(job, mountOn(context)),
+      });
+      announcer.cacheMounted(store.outcome);
+      const { swap: wish } = job.machine ?? {};
+      if (wish)
+        swap = await enableSwap(wish, {
+          log,
+          signal,
+          ...(store.kind === "cache" && { folder: store.scratchDir }),
+        });
+      const http = await connectHttp(job, credentials, log);
+      return createJobAdapters(job, {
+        ...{ ...tools, credentials, http, store },
+        mountFileSystem: mountOn(context),
+        nfs: createNfsDoor({
+          ...{ log, loadModule: modules.load, scratchDir: store.scratchDir },
+          ...(network && { network }),
+        }),
+      });
+    },
+    async release(root) {
+      await swap?.release();
+      if (!store) return;
+      if (store.kind === "cache") announcer.cacheUnmounting();
+      await releaseStore(store, root, log);
+      if (store.outcome.kind === "device") announcer.cacheUnmounted(store.outcome.device, true);
+    },
+  };
+}
+
+/** The store's place where the job names a file system for it. */
+function planCacheFileSystem(
+  { cacheFileSystem: name, fileSystems = [] }: AnyJob,
+  mountNamed: MountFileSystem,
+) {
+  if (name === undefined) return {};
+  const fileSystem = fileSystems.find((each) => each.name === name);
+  const mount = fileSystem && ((target: string) => mountNamed(fileSystem, target));
+  return { cacheFileSystem: { name, ...(mount && { mount }) } };
+}
+
+async function connectHttp(job: AnyJob, credentials: Credentials, log: Log) {
+  const ca = await credentials.read("ca.pem");
+  return createHttpClient({
+    insecureHosts: [...job.insecureHosts, ...listPlainHosts(job)],
+    log: { warn: (message) => log.warn(message) },
+    ...(ca && { extraCa: ca.toString() }),
+  });
+}
+
+/** boot2container fetches by plain HTTP what its options say by plain HTTP; there is no other word that allows it. */
+function listPlainHosts({ dialect, machine, s3Aliases = [] }: AnyJob): string[] {
+  if (dialect !== "b2c") return [];
+  const urls = [machine?.extraArgumentsUrl, ...s3Aliases.map(({ url }) => url)];
+  return urls.flatMap((text) => {
+    const url = text === undefined ? undefined : URL.parse(text);
+    return url?.protocol === "http:" ? `${url.hostname}:${url.port || 80}` : [];
+  });
+}
+
+/** What lies in RAM goes with the machine; a cache device is left tidy, within its quota, and written back. */
+async function releaseStore(store: OpenStore, root: MountedRoot | undefined, log: Log): Promise<void> {
+  if (store.kind === "ram") return;
+  await root?.unmount();
+  rmSync(store.scratchDir, { recursive: true, force: true });
+  const { kept, keptBytes, droppedReferences, freedBytes } = store.collect();
+  for (const { name } of droppedReferences) log.info(`store: dropped ${name}: the quota has no room for it`);
+  for (const { name, usedAtMs } of kept)
+    log.info(`store: keeps ${name}, used ${new Date(usedAtMs).toISOString()}`);
+  const megabytes = (bytes: number) => (bytes / 1e6).toFixed(0);
+  log.info(`store: ${megabytes(keptBytes)} MB kept, ${megabytes(freedBytes)} MB freed`);
+  store.close();
+  umount(store.path);
+}

@@ -1,0 +1,163 @@
+/**
+ * Builds what a job's phases work with, once the job is known and the network is up: the ways to fetch, the roots, the volumes
+ * and the place for the results.
+ */
+import { createHash } from "node:crypto";
+import { AgentError } from "../errors.ts";
+import { parseAwsCredentials } from "../job/aws-credentials.ts";
+import type { AnyJob, NfsExport, ResultsPlace, RootDriverChoice, S3Endpoint } from "../job/job.ts";
+import type { FileSystem } from "../job/volume.ts";
+import { createArchiveOpener } from "../net/archive-opener.ts";
+import type { HttpClient } from "../net/http-message.ts";
+import { createPutResults, createS3Results, type ResultsUploader } from "../net/put-results.ts";
+import { createRegistryClient } from "../net/registry.ts";
+import { createS3Client, type S3Client } from "../net/s3.ts";
+import { createBucketOpener } from "../net/s3-bucket.ts";
+import { parseAuthFile } from "../oci/auth-file.ts";
+import { PATHS } from "../paths.ts";
+import type { JobAdapters } from "../phases/boot.ts";
+import type { PhaseRunner } from "../phases/phase-runner.ts";
+import type { Console } from "../report/console.ts";
+import type { Log } from "../report/log.ts";
+import type { LogFile } from "../report/log-file.ts";
+import { startProgress } from "../report/progress.ts";
+import type { Redaction } from "../report/redaction.ts";
+import { listResults } from "../report/results.ts";
+import { chooseRootDriver } from "../root/choose-driver.ts";
+import { mountDirectoryRoot } from "../root/tree-root.ts";
+import type { OpenStore } from "../store/open-store.ts";
+import { runContainer } from "../sys/container.ts";
+import type { Credentials } from "../sys/credentials.ts";
+import { createNfsResults } from "../sys/nfs-results.ts";
+import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
+import { createVerdict } from "../wire/verdict.ts";
+import type { NfsDoor } from "./nfs-door.ts";
+
+export type MountFileSystem = (fileSystem: FileSystem, target: string) => Promise<void>;
+
+export interface JobTools {
+  runner: PhaseRunner;
+  log: Log;
+  logFile: LogFile;
+  console: Console;
+  redaction: Redaction;
+  credentials: Credentials;
+  http: HttpClient;
+  store: OpenStore;
+  mountFileSystem: MountFileSystem;
+  nfs: NfsDoor;
+}
+
+export async function createJobAdapters(job: AnyJob, tools: JobTools): Promise<JobAdapters> {
+  const { log, logFile, runner, redaction, store, http, credentials } = tools;
+  const authFile = await credentials.read("registry.json");
+  const auths = authFile && parseAuthFile(authFile);
+  const s3 = job.s3 && (await connectS3(job.s3, tools));
+  let nextPlace = 0;
+
+  return {
+    openArchive: createArchiveOpener(http, s3, tools.nfs.openFile),
+    registry: createRegistryClient(http, {
+      auth(registry, repository) {
+        const found = auths?.findCredential(registry, repository);
+        if (found) for (const secret of [found.password, found.identityToken]) redaction.hide(secret ?? "");
+        return found;
+      },
+    }),
+    rootDriver: chooseRootDriver(chooseDriver(job), {
+      store: store.objects,
+      scratchDir: store.scratchDir,
+      log,
+      onUse: (used) => store.remember({ id: nameReference(used.name), ...used }),
+    }),
+    planRootPlace(name) {
+      const number = nextPlace++;
+      const place = `${store.scratchDir}/roots/${number}`;
+      return {
+        target: number === 0 ? PATHS.root : `${PATHS.stepRoots}/${number}`,
+        upperDir: `${place}/upper`,
+        workDir: `${place}/work`,
+        ...(name !== undefined && { name }),
+      };
+    },
+    platform: { os: "linux", architecture: process.arch === "x64" ? "amd64" : process.arch },
+    startProgress,
+    readFreeBytes: store.readFreeBytes,
+    // boot2container has no such place, and a test's own /results must not vanish below ours.
+    ...((job.dialect !== "b2c" || job.results) && { resultsPath: PATHS.results }),
+    onOutput(chunk) {
+      tools.console.output(chunk);
+      logFile.write(chunk);
+    },
+    onServiceOutput: (chunk) => logFile.write(chunk),
+    runContainer: (step) => runContainer(step, { log, bundleDir: PATHS.bundle }),
+    volumes: createVolumeKeeper({
+      volumesDir: `${store.path}/volumes`,
+      volumes: job.volumes ?? [],
+      fileSystems: job.fileSystems ?? [],
+      openBucket: createBucketOpener(http, job.s3Aliases ?? [], s3 && { s3 }),
+      mountFileSystem: tools.mountFileSystem,
+      // Where boot2container keeps its cache, and jobs their files.
+      sharedPaths: job.dialect === "b2c" ? ["/storage", "/container"] : [],
+      log,
+    }),
+    mountOtherRoot: (root, place, { signal }) =>
+      "nfs" in root
+        ? tools.nfs.mountRoot(root.nfs, place, { signal })
+        : Promise.resolve(mountDirectoryRoot(root.directory, place)),
+    dropDamagedObjects: store.dropDamagedObjects,
+    ...(job.results && {
+      results: {
+        uploader: await createUploader(job.results.to, s3, tools),
+        listResults: () => listResults(PATHS.results),
+        startProgress,
+        formatVerdictFile(exitCode) {
+          const verdict = createVerdict(runner.records, exitCode, runner.firstFailure);
+          return Buffer.from(redaction.redact(JSON.stringify(verdict, null, 2)));
+        },
+      },
+    }),
+  };
+}
+
+/** A digest of the composefs form can be checked by that driver alone. */
+function chooseDriver({ root }: AnyJob): RootDriverChoice {
+  if (!root || !("driver" in root)) return "auto";
+  return "composefsDigest" in root && root.driver === "auto" ? "composefs" : root.driver;
+}
+
+/** The same image asked for again is the same reference, whatever it is made of by then. */
+function nameReference(imageName: string): string {
+  return `image-${createHash("sha256").update(imageName).digest("hex").slice(0, 32)}`;
+}
+
+async function createUploader(
+  to: ResultsPlace,
+  s3: S3Client | undefined,
+  { http, credentials, redaction, nfs }: JobTools,
+): Promise<ResultsUploader> {
+  if ("nfs" in to) {
+    const mount = (place: NfsExport, target: string) => nfs.mount(place, target, { isWritable: true });
+    return createNfsResults(to.nfs, { directory: PATHS.resultsExport, mount });
+  }
+  if ("put" in to) {
+    const token = (await credentials.read("results-token"))?.toString().trim();
+    redaction.hide(token ?? "");
+    return createPutResults(http, { prefix: to.put, ...(token && { token }) });
+  }
+  if (!s3)
+    throw new AgentError("CMDLINE_MISSING_OPTION", "Cannot upload the results: the job names no S3 service");
+  return createS3Results(s3, to.s3);
+}
+
+async function connectS3(
+  endpoint: S3Endpoint,
+  { http, credentials, redaction }: JobTools,
+): Promise<S3Client> {
+  const bytes = await credentials.read("s3");
+  if (!bytes) return createS3Client(http, { endpoint });
+  const keys = parseAwsCredentials(bytes.toString());
+  redaction.hide(keys.secretKey);
+  redaction.hide(keys.sessionToken ?? "");
+  return createS3Client(http, { endpoint, credentials: keys });
+}

@@ -1,0 +1,96 @@
+/**
+ * Where the job comes from: the kernel command line, and what that points to (boot2container's extra arguments, a job file).
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { AgentError } from "../errors.ts";
+import type { AnyJob, Dialect } from "../job/job.ts";
+import { parseJobFileText } from "../job/job-file.ts";
+import { type ReadLineOptions, readCommandLine } from "../job/read-job.ts";
+import { JOB_FILE_MAX_BYTES } from "../limits.ts";
+import type { ArchiveOpener } from "../net/archive-opener.ts";
+import type { Log } from "../report/log.ts";
+
+export interface JobSource {
+  /** Whose console lines are expected, whatever else is wrong with the line. */
+  readonly dialect: Dialect;
+  /** As far as the command line says it. Throws its first error, and logs the others. */
+  read(): AnyJob;
+  /** With what the line points to, fetched one level deep. Throws what the network does, and JOB_FILE_…. */
+  complete(
+    job: AnyJob,
+    connect: () => Promise<ArchiveOpener>,
+    options: { signal: AbortSignal },
+  ): Promise<AnyJob>;
+}
+
+export function createJobSource({
+  log,
+  commandLinePath = "/proc/cmdline",
+}: {
+  log: Log;
+  commandLinePath?: string;
+}): JobSource {
+  const line = readFileSync(commandLinePath, "utf8");
+  return {
+    dialect: readCommandLine(line).dialect,
+    read: () => readJob(line, {}, log),
+    async complete(job, connect, { signal }) {
+      const { extraArgumentsUrl, jobFileUrl } = job.machine ?? {};
+      if (extraArgumentsUrl !== undefined) {
+        const extraArguments = await fetchText({ url: extraArgumentsUrl }, await connect(), signal);
+        log.info(`machine: extra arguments: ${extraArguments.length} characters`);
+        return readJob(line, { extraArguments }, log);
+      }
+      if (jobFileUrl !== undefined) {
+        const jobFile = parseJobFileText(await fetchText(jobFileUrl, await connect(), signal));
+        log.info(`machine: the job file says ${jobFile.length} options`);
+        return readJob(line, { jobFile }, log);
+      }
+      return job;
+    },
+  };
+}
+
+function readJob(line: string, options: ReadLineOptions, log: Log): AnyJob {
+  const { job, errors, warnings } = readCommandLine(line, options);
+  for (const warning of warnings) log.warn(`job: ${warning}`);
+  // A step that cannot be read fails when its turn comes.
+  const ofSteps = new Set(job?.steps.map(({ error }) => error));
+  const [first, ...others] = errors.filter((error) => !ofSteps.has(error));
+  for (const error of others) log.error(`job: ${error.message}. ${error.hint}`);
+  if (first) throw first;
+  if (!job)
+    throw new AgentError(
+      "BUG_UNEXPECTED",
+      "Cannot read a job from the command line, and no complaint says why",
+    );
+  return job;
+}
+
+async function fetchText(
+  { url, sha256 }: { url: string; sha256?: string },
+  open: ArchiveOpener,
+  signal: AbortSignal,
+): Promise<string> {
+  const { body } = await open(url).open({ hasDigest: sha256 !== undefined, signal });
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of body) {
+    sizeBytes += chunk.length;
+    if (sizeBytes > JOB_FILE_MAX_BYTES)
+      throw new AgentError(
+        "JOB_FILE_BAD",
+        `Cannot read "${url}": it is larger than ${JOB_FILE_MAX_BYTES} bytes`,
+      );
+    chunks.push(chunk);
+  }
+  const bytes = Buffer.concat(chunks);
+  const digest = createHash("sha256").update(bytes).digest("hex");
+  if (sha256 !== undefined && digest !== sha256)
+    throw new AgentError(
+      "JOB_FILE_DIGEST_MISMATCH",
+      `Cannot use "${url}": its sha256 is "${digest}", the job says "${sha256}"`,
+    );
+  return bytes.toString();
+}

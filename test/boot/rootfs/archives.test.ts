@@ -1,0 +1,77 @@
+/**
+ * Roots that are no image: LAVA's base, overlay and build tarballs stacked, and a root that boots its own init.
+ */
+import { createHash } from "node:crypto";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { buildTar } from "../../unit/archive/tar-builder.ts";
+import { createFarmGuest, describeRun, type FarmGuest } from "../agent/farm-guest.ts";
+
+const RUNNER = `#!/bin/sh
+echo "<LAVA_SIGNAL_STARTTC mesa>"
+echo "<0><LAVA_SIGNAL_ENDTC mesa>" > /dev/kmsg
+cat /etc/issue /lib/modules/marker
+echo "hwci: mesa: exit_code: 3"
+exit 3
+`;
+
+const INIT = `#!/bin/sh
+echo "init is process $$ of a machine of its own"
+echo collected > /results/from-init
+exec poweroff -f
+`;
+
+let guest: FarmGuest;
+const sha256 = new Map<string, string>();
+
+beforeAll(async () => {
+  guest = await createFarmGuest();
+  const busybox = readFileSync(join(guest.farm.tools.path, "usr/bin/busybox"));
+  const base = buildTar([
+    { path: "bin/", type: "directory", mode: 0o755 },
+    { path: "bin/busybox", mode: 0o755, content: busybox },
+    ...["sh", "cat", "echo", "test", "poweroff"].map(
+      (name) => ({ path: `bin/${name}`, type: "symlink", linkPath: "busybox" }) as const,
+    ),
+    { path: "etc/issue", content: "base\n" },
+    { path: "init", mode: 0o755, content: INIT },
+  ]);
+  const archives: Record<string, Buffer> = {
+    "base.tar.gz": gzipSync(base),
+    "modules.tar": buildTar([{ path: "lib/modules/marker", content: "modules\n" }]),
+    "build.tar.zst": zstdCompressSync(
+      buildTar([
+        { path: "etc/issue", content: "build\n" },
+        { path: "install/run.sh", mode: 0o755, content: RUNNER },
+      ]),
+    ),
+  };
+  for (const [name, content] of Object.entries(archives)) {
+    sha256.set(name, createHash("sha256").update(content).digest("hex"));
+    writeFileSync(join(guest.farm.http.root, name), content);
+  }
+});
+afterAll(() => guest?.stop());
+
+describe.concurrent("a root of archives", { timeout: 600_000 }, () => {
+  it("stacks three tarballs, and lets the farm's lines through", async () => {
+    const roots = ["base.tar.gz", "modules.tar", "build.tar.zst"].map(
+      (name) => `dut.rootfs={https}/${name},sha256=${sha256.get(name)}`,
+    );
+    const run = await guest.boot(`${roots.join(" ")} dut.run=/install/run.sh`);
+    expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 3 });
+    expect(run.console).toMatch(/^build\r?\nmodules\r?$/m);
+    expect(run.console).toMatch(/^hwci: mesa: exit_code: 3\r$/m);
+    expect(run.console).toMatch(/^<LAVA_SIGNAL_STARTTC mesa>\r$/m);
+    expect(run.console).toContain("<LAVA_SIGNAL_ENDTC mesa>");
+  });
+
+  it("boots the root's own init, and collects after it has powered off", async () => {
+    const run = await guest.boot("dut.rootfs={https}/base.tar.gz dut.init=/init");
+    expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "pass", exitCode: 0 });
+    expect(run.console).toContain("init is process 1 of a machine of its own");
+    expect(run.results.get("from-init")).toBe("collected\n");
+  });
+});
