@@ -8,11 +8,13 @@ import { PATHS } from "./paths.ts";
 import { type BootResult, boot } from "./phases/boot.ts";
 import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
 import { createAnnouncer } from "./report/announcer.ts";
-import { createConsole } from "./report/console.ts";
+import { type Console, createConsole } from "./report/console.ts";
 import { createEventStream } from "./report/event-stream.ts";
 import { createLog, type Log } from "./report/log.ts";
 import { openLogFile } from "./report/log-file.ts";
+import { createNetworkLog } from "./report/network-log.ts";
 import { createRedaction, type Redaction } from "./report/redaction.ts";
+import { printReproduction } from "./report/reproduction.ts";
 import { mountResults } from "./report/results.ts";
 import { readRuntimeInfo } from "./sys/runtime-info.ts";
 import { readUptimeMs } from "./sys/uptime.ts";
@@ -38,11 +40,24 @@ async function main(): Promise<void> {
     redaction,
     readUptimeMs,
     onLine: (line) => {
-      console_.line(line);
+      screen.line(line);
       logFile.write(`${line}\n`);
     },
     onRecord: (record) => recordsFile.write(record),
   });
+  const networkLog = createNetworkLog({ log });
+  /** What people look at: the serial console, and its copy over the network. */
+  const screen: Console = {
+    line(text) {
+      console_.line(text);
+      networkLog.line(text);
+    },
+    output(chunk) {
+      console_.output(chunk);
+      networkLog.output(chunk);
+    },
+    flush: console_.flush,
+  };
   const events = createEventStream({
     readUptimeMs,
     redact: redaction.redact,
@@ -55,27 +70,28 @@ async function main(): Promise<void> {
   });
 
   const source = createJobSource({ log });
-  const announcer = createAnnouncer(source.dialect, { console: console_, readUptimeMs });
+  const announcer = createAnnouncer(source.dialect, { console: screen, readUptimeMs });
 
-  const finish = async ({ verdict, steps, end }: BootResult) => {
+  const finish = async ({ verdict, steps, job }: BootResult) => {
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
     log.info(formatPhaseTable(verdict, peakRssBytes));
+    if (job) printReproduction({ line: source.line, job, log });
     keepVerdict(verdict, redaction, log);
     events.emit({ event: "end", verdict, peakRssBytes });
     await events.close();
     const line = formatVerdictLine({ ...verdict });
     logFile.write(`${line}\n`);
-    console_.line(redaction.redact(line));
-    await console_.flush();
+    screen.line(redaction.redact(line));
+    await Promise.all([console_.flush(), networkLog.close()]);
     writeFileSync(PATHS.verdictPrinted, "");
     const mode = readOnExitIfKnown();
     // A line that is no job may still say how to end: init looks for that in it (initrd/files/end-machine).
     if (mode === undefined) process.exit(1);
     await endJob(steps?.endsMachine ?? mode, {
       announcer,
-      console: console_,
+      console: screen,
       variables: steps?.variables ?? {},
-      ...(end && { end }),
+      ...(job?.machine?.end && { end: job.machine.end }),
     });
   };
   let ending: Promise<void> | undefined;
@@ -101,7 +117,7 @@ async function main(): Promise<void> {
   log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}`);
   events.emit({ event: "start", agent: build.version });
   const adapters = createBootAdapters({
-    ...{ runner, log, logFile, console: console_, events, redaction, announcer, source, build },
+    ...{ runner, log, logFile, console: screen, events, redaction, announcer, networkLog, source, build },
   });
   await finishOnce(await boot(runner, adapters));
 }

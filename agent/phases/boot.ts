@@ -3,7 +3,6 @@
  */
 import type { AgentError } from "../errors.ts";
 import type { AnyJob } from "../job/job.ts";
-import type { EndSettings } from "../job/machine-settings.ts";
 import { UPLOAD_LIMIT_MS } from "../limits.ts";
 import type { Announcer } from "../report/announcer.ts";
 import type { MountedRoot, RootLayer } from "../root/root-driver.ts";
@@ -47,7 +46,8 @@ export interface BootAdapters extends MachineAdapters {
 export interface BootResult {
   verdict: Verdict;
   steps?: StepsResult;
-  end?: EndSettings;
+  /** Absent where the line is no job. */
+  job?: AnyJob;
 }
 
 export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<BootResult> {
@@ -97,7 +97,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   return {
     verdict: createVerdict(runner.records, exitCode, runner.firstFailure),
     ...(result && { steps: result }),
-    ...(job?.machine?.end && { end: job.machine.end }),
+    ...(job && { job }),
   };
 }
 

@@ -30,11 +30,31 @@ export async function prepareMachine(context: PhaseContext, adapters: MachineAda
   if (!isHeard) adapters.attachEventPort();
   const ofLine = adapters.readJob();
   announcer.networkConnecting();
-  const network = await adapters.bringUpNetwork(ofLine, context);
+  const network = await adapters.bringUpNetwork(ofLine, context).catch((error: unknown) => {
+    announcer.networkFailed();
+    throw error;
+  });
   announcer.networkConnected(ofLine.ip === undefined ? network.interfaces : "kernel");
   announcer.clockSetting();
   await adapters.setClock(network, ofLine, context);
-  const job = await adapters.completeJob(ofLine, context);
+  const job = await completeJob(ofLine, context, adapters);
   await adapters.applySettings(job, context);
   return job;
+}
+
+async function completeJob(
+  job: AnyJob,
+  context: PhaseContext,
+  { announcer, completeJob }: MachineAdapters,
+): Promise<AnyJob> {
+  if (job.machine?.extraArgumentsUrl === undefined) return completeJob(job, context);
+  announcer.extraArgumentsFetching();
+  try {
+    const whole = await completeJob(job, context);
+    announcer.extraArgumentsFetched(true);
+    return whole;
+  } catch (error) {
+    announcer.extraArgumentsFetched(false);
+    throw error;
+  }
 }

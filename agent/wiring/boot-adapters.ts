@@ -15,6 +15,7 @@ import type { Console } from "../report/console.ts";
 import type { EventStream } from "../report/event-stream.ts";
 import type { Log } from "../report/log.ts";
 import type { LogFile } from "../report/log-file.ts";
+import type { NetworkLog } from "../report/network-log.ts";
 import type { Redaction } from "../report/redaction.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
 import { type OpenStore, openStore } from "../store/open-store.ts";
@@ -25,6 +26,7 @@ import { nameMachine } from "../sys/hostname.ts";
 import { loadKeymap } from "../sys/keymap.ts";
 import { createModuleLoader } from "../sys/modules.ts";
 import { bringUpNetwork, type NetworkState } from "../sys/network.ts";
+import { type AttachedDevice, attachNetworkBlockDevice } from "../sys/network-block-device.ts";
 import { setUpInterfaces } from "../sys/static-interfaces.ts";
 import { type EnabledSwap, enableSwap } from "../sys/swap.ts";
 import { createJobAdapters, type MountFileSystem } from "./job-adapters.ts";
@@ -39,6 +41,7 @@ export interface BootTools {
   events: EventStream;
   redaction: Redaction;
   announcer: Announcer;
+  networkLog: NetworkLog;
   source: JobSource;
   build: { buildTimeMs: number };
 }
@@ -51,6 +54,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   let store: OpenStore | undefined;
   let network: NetworkState | undefined;
   let swap: EnabledSwap | undefined;
+  const attached: AttachedDevice[] = [];
   const modules = createModuleLoader({ log });
   const credentials = createCredentials({ log });
   const accept = (job: AnyJob) => {
@@ -98,10 +102,13 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
     },
     async completeJob(job, { signal }) {
       const connect = async () => createArchiveOpener(await connectHttp(job, credentials, log));
-      return accept(await source.complete(job, connect, { signal }));
+      const whole = accept(await source.complete(job, connect, { signal }));
+      if (whole.logTo) tools.networkLog.start(whole.logTo);
+      else tools.networkLog.discard();
+      return whole;
     },
-    async applySettings({ machine = {} }) {
-      const { hostname, keymap, modules: names = [], moduleFiles = [] } = machine;
+    async applySettings({ machine = {} }, { signal }) {
+      const { hostname, keymap, modules: names = [], moduleFiles = [], networkBlockDevices = [] } = machine;
       if (hostname !== undefined) {
         announcer.hostnameSetting();
         nameMachine(hostname, log);
@@ -111,11 +118,14 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         const { path, isLoaded } = await loadKeymap(keymap, { log });
         announcer.keymapSet(keymap, path, isLoaded);
       }
-      if (names.length + moduleFiles.length === 0) return;
-      announcer.modulesLoading();
-      for (const name of names) await modules.load(name);
-      for (const path of moduleFiles) await modules.loadFile(path);
-      announcer.modulesLoaded();
+      if (names.length + moduleFiles.length > 0) {
+        announcer.modulesLoading();
+        for (const name of names) await modules.load(name);
+        for (const path of moduleFiles) await modules.loadFile(path);
+        announcer.modulesLoaded();
+      }
+      for (const wish of networkBlockDevices)
+        attached.push(await attachNetworkBlockDevice(wish, { log, signal, loadModule: modules.load }));
     },
     async connect(job, context) {
       const { signal } = context;
@@ -148,6 +158,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       if (store.kind === "cache") announcer.cacheUnmounting();
       await releaseStore(store, root, log);
       if (store.outcome.kind === "device") announcer.cacheUnmounted(store.outcome.device, true);
+      for (const device of attached) device.release();
     },
   };
 }
@@ -169,6 +180,7 @@ async function connectHttp(job: AnyJob, credentials: Credentials, log: Log) {
     insecureHosts: [...job.insecureHosts, ...listPlainHosts(job)],
     log: { warn: (message) => log.warn(message) },
     ...(ca && { extraCa: ca.toString() }),
+    ...(job.machine?.proxies && { proxies: job.machine.proxies }),
   });
 }
 

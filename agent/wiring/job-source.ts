@@ -14,6 +14,8 @@ import type { Log } from "../report/log.ts";
 export interface JobSource {
   /** Whose console lines are expected, whatever else is wrong with the line. */
   readonly dialect: Dialect;
+  /** The kernel command line as it is. */
+  readonly line: string;
   /** As far as the command line says it. Throws its first error, and logs the others. */
   read(): AnyJob;
   /** With what the line points to, fetched one level deep. Throws what the network does, and JOB_FILE_…. */
@@ -33,6 +35,7 @@ export function createJobSource({
 }): JobSource {
   const line = readFileSync(commandLinePath, "utf8");
   return {
+    line,
     dialect: readCommandLine(line).dialect,
     read: () => readJob(line, {}, log),
     async complete(job, connect, { signal }) {

@@ -1,13 +1,5 @@
-/**
- * NFS as this machine reaches it: exports mounted by its own address and modules, and single files of exports.
- */
-import { closeSync, constants, mkdtempSync, openSync, rmdirSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
-import { AgentError } from "../errors.ts";
+import { join } from "node:path";
 import type { NfsExport, NfsRoot } from "../job/job.ts";
-import { parseNfsUrl } from "../job/sources.ts";
-import { O_DIRECTORY, O_PATH, openInRoot } from "../kernel/files.ts";
-import { umount } from "../kernel/syscalls.ts";
 import type { OpenNfsFile } from "../net/archive-opener.ts";
 import type { MountedRoot, RootOptions } from "../root/root-driver.ts";
 import { mountExportRoot } from "../root/tree-root.ts";
@@ -36,6 +28,10 @@ export function createNfsDoor({ network, scratchDir, ...options }: NfsDoorOption
   const ownAddress = network?.interfaces[0]?.address;
   const mount: NfsDoor["mount"] = (place, target, how) =>
     mountNfs(place, target, { ...options, ...how, ...(ownAddress !== undefined && { ownAddress }) });
+  const files = createNfsFiles({
+    stateDir: join(scratchDir, "nfs"),
+    mount: (place, target, how) => mount(place, target, { ...how, isWritable: false }),
+  });
   return {
     mount,
     mountRoot(nfs, place, { signal }) {
@@ -44,41 +40,6 @@ export function createNfsDoor({ network, scratchDir, ...options }: NfsDoorOption
       const mountExport = (target: string) => mount(from, target, { isWritable, signal });
       return mountExportRoot({ isWritable, mountExport }, place);
     },
-    async openFile(url, { signal }) {
-      const place = parseNfsUrl(url);
-      const target = mkdtempSync(join(scratchDir, "nfs-"));
-      await mount({ ...place, path: dirname(place.path) }, target, {
-        isWritable: false,
-        ...(signal && { signal }),
-      });
-      try {
-        const fd = openFileBelow(target, basename(place.path), url);
-        return { fd, close: closeOnce(fd) };
-      } finally {
-        // The open file holds on to the mount.
-        umount(target, { lazy: true });
-        rmdirSync(target);
-      }
-    },
-  };
-}
-
-function openFileBelow(directory: string, name: string, url: string): number {
-  const directoryFd = openSync(directory, O_PATH | O_DIRECTORY);
-  try {
-    return openInRoot(directoryFd, name, constants.O_RDONLY);
-  } catch (cause) {
-    const answer = (cause as Error).message;
-    throw new AgentError("SOURCE_NOT_FOUND", `Cannot open "${url}": ${answer}`, { cause });
-  } finally {
-    closeSync(directoryFd);
-  }
-}
-
-function closeOnce(fd: number): () => void {
-  let isOpen = true;
-  return () => {
-    if (isOpen) closeSync(fd);
-    isOpen = false;
+    openFile: files.open,
   };
 }
