@@ -1,9 +1,13 @@
+/**
+ * NFS as this machine reaches it: exports mounted by its own address and modules, and single files of exports.
+ */
 import { join } from "node:path";
 import type { NfsExport, NfsRoot } from "../job/job.ts";
 import type { OpenNfsFile } from "../net/archive-opener.ts";
 import type { MountedRoot, RootOptions } from "../root/root-driver.ts";
 import { mountExportRoot } from "../root/tree-root.ts";
 import type { NetworkState } from "../sys/network.ts";
+import { createNfsFiles } from "../sys/nfs-files.ts";
 import { mountNfs, type NfsMountOptions } from "../sys/nfs-mount.ts";
 import { completeNfsPlace } from "../sys/nfs-place.ts";
 
