@@ -160,7 +160,7 @@ describe("our own options, on any port", () => {
   it.each([
     ["a path that nobody exports", "/nowhere", "NFS_REFUSED", "config"],
     ["a port where nobody listens", undefined, "NFS_UNREACHABLE", "infra"],
-  ])("%s is %s", async (_name, path, code, blame) => {
+  ])("refuses %s", async (_name, path, code, blame) => {
     const server = await startNfsServer({ tools, folder: join(folder, "refusing"), shares, onDeath: log });
     try {
       const place = path === undefined ? "10.0.2.2:1/export/root" : `10.0.2.2:${server.port}${path}`;
