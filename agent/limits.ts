@@ -226,8 +226,6 @@ export const RUNTIME_RECORD_MAX_BYTES = 8 * KiB;
 export const CONTAINER_OPEN_FILES = 1_048_576;
 /** Of a file with environment variables; the kernel takes 128 KiB in one string. */
 export const ENV_FILE_MAX_BYTES = MiB;
-/** What an image has at a volume's place: a file tree, copied once. */
-export const VOLUME_COPY_MS = 600_000;
 /** Of an image's passwd or group file: thousands of users still fit. */
 export const USER_FILE_MAX_BYTES = MiB;
 /** From here on a line is worth a warning: the boot loader, the kernel and its built-in words add theirs. */

@@ -27,6 +27,8 @@ const TOOLS: readonly Wanted[] = [
   // Debian's busybox has no blkid, and cache devices are found by their labels.
   { package: "util-linux", programs: ["usr/sbin/blkid"] },
   { package: "xz-utils", programs: ["usr/bin/xz"] },
+  // Bound into containers that ask for an init, whatever C library they have: static.
+  { package: "tini", programs: ["usr/bin/tini-static"] },
 ];
 
 /** Where the libraries of Node and its natives come from; those of the tools come as their dependencies. */

@@ -116,13 +116,13 @@ function planScratch({ isReadOnly, runsInit }: MountWishes): RuntimeMount[] {
   const scratch = (to: string, ...options: string[]) => planTmpfs({ to, options });
   if (runsInit) {
     return [
-      scratch("/run", "mode=755", "notmpcopyup"),
-      scratch("/run/lock", "mode=1777", "noexec", "notmpcopyup"),
-      scratch("/tmp", "mode=1777", "notmpcopyup"),
-      ...(isReadOnly ? [scratch("/var/tmp")] : []),
+      scratch("/run", "mode=755"),
+      scratch("/run/lock", "mode=1777", "noexec"),
+      scratch("/tmp", "mode=1777"),
+      ...(isReadOnly ? [scratch("/var/tmp", "tmpcopyup")] : []),
     ];
   }
-  return isReadOnly ? ["/run", "/tmp", "/var/tmp"].map((to) => scratch(to)) : [];
+  return isReadOnly ? ["/run", "/tmp", "/var/tmp"].map((to) => scratch(to, "tmpcopyup")) : [];
 }
 
 /** Words of podman's that mean nothing to the kernel here: there is one user and no SELinux. */
@@ -130,22 +130,21 @@ const FOR_PODMAN = /^(z|Z|U|O|copy|nocopy|idmap.*|upperdir=.*|workdir=.*)$/;
 const PROPAGATION = /^r?(shared|slave|private|unbindable)$/;
 
 function planTmpfs({ to, options }: TmpfsRequest): RuntimeMount {
-  const words = options.filter((option) => !FOR_PODMAN.test(option) && !/^r?bind$/.test(option));
-  // What the machine has below /dev is not the image's.
-  if (isOnMount(to, [{ destination: "/dev" }])) words.push("notmpcopyup");
+  // What the machine has below /dev is not the image's, and not to be copied up.
+  const isOnDevices = isOnMount(to, [{ destination: "/dev" }]);
+  const words = options.filter(
+    (option) =>
+      !FOR_PODMAN.test(option) &&
+      !/^r?bind$|^notmpcopyup$/.test(option) &&
+      !(isOnDevices && option === "tmpcopyup"),
+  );
   for (const [word, opposite] of [
     ["nosuid", "suid"],
     ["nodev", "dev"],
-    ["tmpcopyup", "notmpcopyup"],
   ] as const) {
     if (!words.includes(word) && !words.includes(opposite)) words.push(word);
   }
-  return {
-    destination: to,
-    type: "tmpfs",
-    source: "tmpfs",
-    options: words.filter((word) => word !== "notmpcopyup"),
-  };
+  return { destination: to, type: "tmpfs", source: "tmpfs", options: words };
 }
 
 function planBind({ from, to, options }: BindRequest): RuntimeMount {

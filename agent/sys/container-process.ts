@@ -9,6 +9,7 @@ import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ReadStream } from "node:tty";
 import { AgentError } from "../errors.ts";
+import { isKernelError } from "../kernel/errno.ts";
 import { listenForDescriptor } from "../kernel/passed-descriptor.ts";
 import { createPipe } from "../kernel/pipes.ts";
 import { openTerminalOf } from "../kernel/terminal.ts";
@@ -88,13 +89,14 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
   const terminalOpen = terminal?.receive().then(
     (fd) => {
       // An init lets go of its console and takes it up again; without another user the terminal would be gone by then.
-      heldFd = openTerminalOf(fd);
+      heldFd = openTerminalIfAlive(fd);
       const master = new ReadStream(fd);
       follow(master);
       connect(master);
     },
     () => undefined, // the runtime ended before it had one, and says why
   );
+  terminalOpen?.catch(ended.reject);
   try {
     const [program = "", ...words] = runtime.argv;
     const socketWords = hasTerminal ? ["--console-socket", runtime.terminalSocketPath] : [];
@@ -137,6 +139,16 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
       for (const close of closers) close();
     },
   };
+}
+
+/** A container that ended at once has taken the terminal with it; what it printed can still be read. */
+function openTerminalIfAlive(masterFd: number): number | undefined {
+  try {
+    return openTerminalOf(masterFd);
+  } catch (error) {
+    if (isKernelError(error, "ENODEV", "EIO", "ENXIO")) return undefined;
+    throw error;
+  }
 }
 
 function waitForClose(output: Socket): Promise<void> {

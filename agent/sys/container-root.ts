@@ -44,19 +44,6 @@ export function resolvesTo(rootPath: string, path: string, name: string): boolea
   return found !== undefined && basename(found) === name;
 }
 
-/** A descriptor that the caller closes; nothing where the root has no such directory. */
-export function openDirectory(rootPath: string, path: string): number | undefined {
-  const rootFd = openSync(rootPath, O_PATH | O_DIRECTORY);
-  try {
-    return openInRoot(rootFd, path, O_PATH | O_DIRECTORY);
-  } catch (error) {
-    if (isMissing(error)) return undefined;
-    throw error;
-  } finally {
-    closeSync(rootFd);
-  }
-}
-
 function useInRoot<Result>(
   rootPath: string,
   path: string,

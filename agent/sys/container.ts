@@ -12,7 +12,7 @@ import { parseSignal, SIGRTMIN_3, SIGTERM } from "../oci/stop-signal.ts";
 import { planContainer } from "./container-plan.ts";
 import { runToItsEnd } from "./container-process.ts";
 import { ensureStandardLinks, resolvesTo } from "./container-root.ts";
-import { prepareVolumes } from "./container-volumes.ts";
+import { giveTree } from "./container-volumes.ts";
 import { createOpening, describeRuntimeFailure, readRuntimeError } from "./runtime-failure.ts";
 import type { SysLog } from "./sys-log.ts";
 import { createTestCgroup } from "./test-cgroup.ts";
@@ -28,7 +28,7 @@ export interface StepContainer {
   step: Pick<Step, "entrypoint" | "argv" | "env" | "envFiles" | "workdir" | "container" | "isInit">;
   /** `NAME=VALUE` on top of the image's, below the job's. */
   extraEnv: readonly string[];
-  /** `copy`: an empty directory is filled with what the image has there; `U`: it becomes the container user's. */
+  /** With `U` among the options a directory becomes the container user's. */
   mounts: readonly { from: string; to: string; options: string[] }[];
   tmpfs: readonly { to: string; options: string[] }[];
   onOutput: (chunk: Buffer) => void;
@@ -90,7 +90,8 @@ export async function runContainer(step: StepContainer, options: ContainerOption
   const pidPath = join(bundleDir, "pid");
   try {
     const spec = planContainer(step, { ...options, bundleDir, cgroupPath: cgroup.containerPath });
-    await prepareVolumes(step.mounts, step.rootPath, spec.process.user);
+    for (const { from, options: words } of step.mounts)
+      if (words.includes("U")) giveTree(from, spec.process.user);
     writeFileSync(join(bundleDir, "config.json"), formatRuntimeSpec(spec));
     const opening = createOpening();
     const { exitCode, timedOut } = await runToItsEnd(

@@ -17,8 +17,8 @@ export interface ContainerTmpfs {
   options: string[];
 }
 
-/** podman's own, which mean nothing without SELinux and several users. */
-const WITHOUT_MEANING = new Set(["z", "Z", "U", "copy", "nocopy", "bind", "rbind"]);
+/** podman's own, which mean nothing without SELinux. */
+const WITHOUT_MEANING = new Set(["z", "Z", "copy", "nocopy", "bind", "rbind"]);
 const PROPAGATIONS = /^r?(shared|slave|private|unbindable)$/;
 
 /** Throws VOLUME_BAD_MOUNT for what would quietly be another mount without its option. */

@@ -118,12 +118,12 @@ describe("the end always comes", () => {
   test("one that ignores it, and forks without end, is killed whole", async () => {
     const marker = `stray-${process.pid}`;
     const command = `trap '' TERM; while true; do setsid sh -c 'sleep 1000; : ${marker}' & sleep 0.02; done`;
-    const running = run(command, { abortAfterMs: 1000 });
-    await sleep(900);
+    const running = run(command, { abortAfterMs: 2000 });
+    await sleep(1900);
     expect(countProcesses(marker)).toBeGreaterThan(3);
     const result = await running;
     expect(result.error).toBe("TimeoutError");
-    expect(result.tookMs).toBeLessThan(8000);
+    expect(result.tookMs).toBeLessThan(9000);
     expect(countProcesses(marker)).toBe(0);
   });
 

@@ -6,7 +6,7 @@ test.each([
   ["/a:/b", ["rbind", "rprivate"]],
   ["/a:/b:ro", ["rbind", "rprivate", "ro"]],
   ["/a:/b:bind,nosuid", ["bind", "rprivate", "nosuid"]],
-  ["/a:/b:rshared,z,U", ["rbind", "rshared"]],
+  ["/a:/b:rshared,z,U", ["rbind", "rshared", "U"]],
 ])("-v %s", (flag, options) => {
   expect(planBind("/from", parseVolumeFlag(flag))).toEqual({ from: "/from", to: "/b", options });
 });
