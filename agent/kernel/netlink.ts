@@ -19,7 +19,7 @@ const NLA_F_NESTED = 0x8000;
 /** Of one answer; the families' own descriptions are below 4 KiB. */
 const ANSWER_BYTES = 32 * 1024;
 
-export function formatAttribute(type: number, value: Buffer): Buffer {
+function formatAttribute(type: number, value: Buffer): Buffer {
   const header = Buffer.alloc(4);
   header.writeUInt16LE(4 + value.length, 0);
   header.writeUInt16LE(type, 2);

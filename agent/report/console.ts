@@ -20,12 +20,10 @@ export interface Console {
 
 export interface ConsoleOptions {
   queueBytes?: number;
-  /** Gets everything as well, before anything is left out. */
-  copy?: Pick<Console, "line" | "output">;
 }
 
 export function createConsole(fd: number, options: ConsoleOptions = {}): Console {
-  const { queueBytes = CONSOLE_QUEUE_BYTES, copy } = options;
+  const { queueBytes = CONSOLE_QUEUE_BYTES } = options;
   const queue: Buffer[] = [];
   let queuedBytes = 0;
   let elidedBytes = 0;
@@ -82,13 +80,11 @@ export function createConsole(fd: number, options: ConsoleOptions = {}): Console
 
   return {
     line(text) {
-      copy?.line(text);
       held.push(text);
       if (atLineStart) releaseHeld();
       else holdTimer ??= setTimeout(releaseHeld, CONSOLE_HOLD_MS);
     },
     output(chunk) {
-      copy?.output(chunk);
       if (queuedBytes + chunk.length > queueBytes) {
         const kept = results.filter(chunk);
         elidedBytes += chunk.length - kept.length;

@@ -2,7 +2,7 @@
  * The block devices of this machine and what is on them: label, UUID and file system by blkid, model and size by sysfs.
  */
 import { execFile } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { promisify } from "node:util";
 
@@ -55,10 +55,6 @@ function describe(name: string, signatures: Map<string, Record<string, string>>)
     ...(uuid !== undefined && { uuid }),
     ...(fileSystem !== undefined && { fileSystem }),
   };
-}
-
-export function isBlockDevice(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isBlockDevice() ?? false;
 }
 
 /** `blkid`'s lines: `/dev/vda: LABEL="x" UUID="y" TYPE="ext4"`. */

@@ -24,6 +24,8 @@ export interface NbdOptions {
   /** Of the module loader; the driver brings /dev/nbd0 and so on with it. */
   loadModule: (name: string) => Promise<boolean>;
   connectMs?: number;
+  /** The job goes on without it, as those of boot2container go on without a cache: what is wrong is told and no error. */
+  isOptional?: boolean;
 }
 
 export interface AttachedDevice {
@@ -72,10 +74,10 @@ export async function attachNetworkBlockDevice(
     log.info(`machine: ${device} is ${host}:${port}, ${megabytes} MB, ${sockets.length} connections`);
   } catch (cause) {
     signal?.throwIfAborted();
-    const { message } = cause as Error;
-    throw new AgentError("MACHINE_NBD_FAILED", `Cannot attach ${device} to "${host}:${port}": ${message}`, {
-      cause,
-    });
+    const what = `Cannot attach ${device} to "${host}:${port}": ${(cause as Error).message}`;
+    if (!options.isOptional) throw new AgentError("MACHINE_NBD_FAILED", what, { cause });
+    log.warn(`machine: NO ${device}: ${what}`);
+    return { release: () => {} };
   } finally {
     for (const fd of sockets) closeSync(fd);
   }

@@ -17,6 +17,8 @@ export interface SwapOptions {
   folder?: string;
   busybox?: string;
   swappinessPath?: string;
+  /** The job goes on without it, as those of boot2container do: what is wrong is told and no error. */
+  isOptional?: boolean;
 }
 
 export interface EnabledSwap {
@@ -24,13 +26,15 @@ export interface EnabledSwap {
   release(): Promise<void>;
 }
 
+const NO_SWAP: EnabledSwap = { release: async () => {} };
+
 /** Throws MACHINE_SWAP_FAILED. Without a folder a file is told to be left out, as boot2container does, and it is no error. */
 export async function enableSwap(swap: Swap, options: SwapOptions): Promise<EnabledSwap> {
   const { log, folder, busybox = "busybox" } = options;
   const path = "device" in swap ? swap.device : folder === undefined ? undefined : join(folder, "swapfile");
   if (path === undefined) {
     log.warn("machine: NO SWAP: a file for it needs a cache device");
-    return { release: async () => {} };
+    return NO_SWAP;
   }
   const run = (...words: string[]) => runTool([busybox, ...words], { timeoutMs: SWAP_COMMAND_MS });
   try {
@@ -46,8 +50,10 @@ export async function enableSwap(swap: Swap, options: SwapOptions): Promise<Enab
   } catch (cause) {
     if (!("device" in swap)) rmSync(path, { force: true });
     options.signal?.throwIfAborted();
-    const { message } = cause as Error;
-    throw new AgentError("MACHINE_SWAP_FAILED", `Cannot swap to "${path}": ${message}`, { cause });
+    const what = `Cannot swap to "${path}": ${(cause as Error).message}`;
+    if (!options.isOptional) throw new AgentError("MACHINE_SWAP_FAILED", what, { cause });
+    log.warn(`machine: NO SWAP: ${what}`);
+    return NO_SWAP;
   }
   const size = "sizeBytes" in swap ? `, ${(swap.sizeBytes / 1e6).toFixed(0)} MB` : "";
   log.info(`machine: swap on ${path}${size}`);

@@ -2,10 +2,12 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { buildInitrd } from "../../../initrd/build-initrd.ts";
+import { PROJECT_ROOT } from "../../../initrd/project.ts";
 import { bootDut } from "../../../qemu/boot-dut.ts";
 import { type OwnedProcess, startOwnedProcess } from "../../../qemu/owned-process.ts";
 import { claimRunDirectory } from "../../../qemu/run-directory.ts";
@@ -55,7 +57,7 @@ it(
   async () => {
     const [toolsRoot, kernel] = await Promise.all([prepareToolsRoot(), prepareKernel()]);
     process.env.SOURCE_DATE_EPOCH ??= String(Math.floor(Date.UTC(2026, 5, 1) / 1000));
-    const entries = { main: "test/boot/machine/nbd-agent.ts" };
+    const entries = { main: relative(PROJECT_ROOT, fileURLToPath(import.meta.resolve("./nbd-agent.ts"))) };
     const { image } = await buildInitrd({
       ...{ arch: "x86_64", outDir: join(folder, "image"), entries, level: QUICK_LEVEL },
     });

@@ -113,6 +113,20 @@ describe("handshakes", () => {
     }
   });
 
+  test("what a job goes on without", async () => {
+    const lines: string[] = [];
+    const tell = (line: string) => void lines.push(line);
+    const log = { debug: tell, info: tell, warn: tell };
+    const wish = { device: "/dev/nbd0", host: "127.0.0.1", port: 1, connections: 1 };
+    const device = await attachNetworkBlockDevice(wish, {
+      log,
+      loadModule: async () => false,
+      isOptional: true,
+    });
+    device.release();
+    expect(lines).toEqual([expect.stringMatching(/^machine: NO \/dev\/nbd0: Cannot attach .*ECONNREFUSED/)]);
+  });
+
   test("nobody there", async () => {
     expect((await attach(1)).error?.message).toMatch(/ECONNREFUSED/);
   });

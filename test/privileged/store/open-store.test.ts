@@ -5,6 +5,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Dialect } from "../../../agent/job/job.ts";
 import type { DeviceChoice } from "../../../agent/store/choose-device.ts";
@@ -68,7 +69,7 @@ interface Answer {
 }
 
 function openIn(wish: Wish): Answer {
-  const child = join(import.meta.dirname, "open-store-child.ts");
+  const child = fileURLToPath(import.meta.resolve("./open-store-child.ts"));
   const words = ["--mount", process.execPath, child, JSON.stringify({ folder, ...wish })];
   return JSON.parse(execFileSync("unshare", words, { encoding: "utf8" })) as Answer;
 }

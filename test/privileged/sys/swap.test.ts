@@ -74,6 +74,12 @@ test("more than there is", async () => {
   expect(existsSync(join(folder, "swapfile"))).toBe(false);
 });
 
+test("what a job goes on without", async () => {
+  const swap = await enableSwap({ sizeBytes: 2 ** 50 }, { ...options, isOptional: true });
+  await swap.release();
+  expect(lines.at(-1)).toMatch(/^machine: NO SWAP: Cannot swap to/);
+});
+
 test("a file without a cache device is told and left out", async () => {
   const swap = await enableSwap({ sizeBytes: MiB }, { log });
   await swap.release();
