@@ -11,6 +11,7 @@ import { AgentError } from "../errors.ts";
 import { O_DIRECTORY } from "../kernel/syscalls.ts";
 import { type CheckedSource, createCheckedSource, readDigest, refuseDiffId } from "./checked-source.ts";
 import { ChunkRing } from "./chunk-ring.ts";
+import { createBufferCollector } from "./collect-buffers.ts";
 import { splitMemberPath } from "./member-path.ts";
 import { ObjectCollector } from "./object-collector.ts";
 import { createTarDigest } from "./tar-digest.ts";
@@ -83,6 +84,8 @@ async function unpackStream(
   const digest = isWanted ? createTarDigest(algorithm) : undefined;
   try {
     const reader = createTarReader(taker);
+    // Of gzip and xz each chunk is a buffer of its own.
+    const noteDropped = createBufferCollector();
     for await (const chunk of await openTar(source)) {
       digest?.update(chunk);
       counts.bytesOut += chunk.length;
@@ -91,6 +94,7 @@ async function unpackStream(
       reader.write(chunk);
       taker.endChunk?.();
       counts.files = taker.files;
+      noteDropped(chunk.length);
     }
     reader.end();
     return digest?.finish();

@@ -20,7 +20,7 @@ export interface AgentOptions {
 }
 
 /** As in initrd/files/run-agent. */
-const NODE_FLAGS = ["--max-semi-space-size=4", "--expose-gc", "--initial-heap-size=128"];
+const NODE_FLAGS = ["--max-semi-space-size=4", "--expose-gc", "--initial-heap-size=128", "--v8-pool-size=1"];
 /** A mount namespace: what is mounted in it is gone when the process is. */
 const APART = ["unshare", "--mount", "--propagation", "private", "--"];
 
@@ -42,7 +42,8 @@ export async function bundleBenchAgent(folder: string): Promise<BenchAgent> {
       const flags = profileFolder ? ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`] : [];
       const script = join(folder, "pull-agent.js");
       const words = [...APART, process.execPath, ...NODE_FLAGS, ...flags, script, JSON.stringify(order)];
-      const run = await runTimed("the agent", words, signal ? { signal } : {});
+      const env = { ...process.env, MALLOC_ARENA_MAX: "2" };
+      const run = await runTimed("the agent", words, signal ? { env, signal } : { env });
       const report = JSON.parse(run.output) as PullReport;
       return { ...run, peakRssBytes: Math.max(run.peakRssBytes, report.peakRssBytes), report };
     },
