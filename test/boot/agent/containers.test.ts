@@ -1,0 +1,32 @@
+/**
+ * What only a machine with cgroup v2's controllers shows: limits of a container, and memory that runs out in one of several.
+ */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createFarmGuest, describeRun, type FarmGuest } from "./farm-guest.ts";
+
+let guest: FarmGuest;
+beforeAll(async () => {
+  guest = await createFarmGuest();
+});
+afterAll(() => guest?.stop());
+
+it("bounds each container, and one that runs out of memory leaves the others alone", {
+  timeout: 600_000,
+}, async () => {
+  const image = "{registry}/test/busybox@{digest}";
+  const run = await guest.boot(
+    [
+      `dut.service="${image} sh -c 'while sleep 1; do echo alive >>/results/service; done'"`,
+      `dut.step="-t --init --memory 32m --cpus 0.5 --pids-limit 30 ${image} sh -c ` +
+        `'cd /sys/fs/cgroup; cat memory.max cpu.max pids.max >/results/limits; ps -o pid,args >/results/processes'"`,
+      `dut.step="--memory 16m ${image} sh -c 'head -c 64m /dev/zero | tail >/dev/null; sleep 2; exit 3'"`,
+      `dut.post="${image} sh -c 'wc -l </results/service >/results/lives'"`,
+      "dut.timeout=5m dut.end",
+    ].join(" "),
+  );
+  expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 3 });
+  expect(run.results.get("limits"), describeRun(run)).toBe("33554432\n50000 100000\n30\n");
+  expect(run.results.get("processes")).toMatch(/^\s+1 \S*podman-init -- sh -c/m);
+  expect(run.console).toContain("because memory ran out");
+  expect(Number(run.results.get("lives"))).toBeGreaterThan(2);
+});
