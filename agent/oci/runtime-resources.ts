@@ -3,7 +3,7 @@
  * OCI runtime-spec 1.0, config-linux.md, "Control groups"; the runtime translates them to cgroup v2.
  */
 import type { ContainerSettings } from "../job/step.ts";
-import type { DeviceNode } from "./runtime-spec.ts";
+import type { DeviceNode } from "./runtime-config.ts";
 
 export interface RuntimeResources {
   memory?: { limit: number };

@@ -7,16 +7,11 @@ import { AgentError } from "../errors.ts";
 import type { ContainerSettings, Step } from "../job/step.ts";
 import type { ImageConfig } from "./image.ts";
 import { type ContainerUser, resolveGroups, resolveUser, type UserFiles } from "./passwd.ts";
-import { type CapabilitySets, planCapabilities } from "./runtime-capabilities.ts";
-import {
-  type BindRequest,
-  planMounts,
-  planRootPropagation,
-  type RuntimeMount,
-  type TmpfsRequest,
-} from "./runtime-mounts.ts";
-import { planArgs, planEnv, planResourceLimits, type ResourceLimit } from "./runtime-process.ts";
-import { planResources, type RuntimeResources } from "./runtime-resources.ts";
+import { planCapabilities } from "./runtime-capabilities.ts";
+import type { DeviceNode, RuntimeSpec } from "./runtime-config.ts";
+import { type BindRequest, planMounts, planRootPropagation, type TmpfsRequest } from "./runtime-mounts.ts";
+import { planArgs, planEnv, planResourceLimits } from "./runtime-process.ts";
+import { planResources } from "./runtime-resources.ts";
 import { planSecurity } from "./runtime-security.ts";
 
 export interface RuntimeSpecOptions {
@@ -44,51 +39,6 @@ export interface RuntimeSpecOptions {
   /** Files a process may have open, soft and hard: what this machine can give (/proc/sys/fs/nr_open). */
   openFileLimit: number;
   fileSystems?: ReadonlySet<string>;
-}
-
-export interface DeviceNode {
-  /** On the DUT. */
-  source: string;
-  /** In the container. */
-  path: string;
-  type: "c" | "b";
-  major: number;
-  minor: number;
-  /** Permission bits. */
-  fileMode: number;
-  uid: number;
-  gid: number;
-  /** Some of `rwm`. */
-  access: string;
-}
-
-export interface RuntimeSpec {
-  ociVersion: string;
-  process: {
-    terminal: boolean;
-    user: { uid: number; gid: number; additionalGids: number[]; umask?: number };
-    args: string[];
-    env: string[];
-    cwd: string;
-    capabilities: CapabilitySets;
-    rlimits: ResourceLimit[];
-    noNewPrivileges: boolean;
-    apparmorProfile?: string;
-    oomScoreAdj: number;
-  };
-  root: { path: string; readonly: boolean };
-  hostname?: string;
-  mounts: RuntimeMount[];
-  linux: {
-    namespaces: { type: string }[];
-    cgroupsPath: string;
-    resources: RuntimeResources;
-    devices: Omit<DeviceNode, "source" | "access">[];
-    sysctl: Record<string, string>;
-    maskedPaths: string[];
-    readonlyPaths: string[];
-    rootfsPropagation?: string;
-  };
 }
 
 /** Where podman puts its own. */
@@ -163,12 +113,6 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
       ...(propagation && { rootfsPropagation: propagation }),
     },
   };
-}
-
-/** As text: limits may be larger than a double holds, and must be written to the digit. */
-export function formatRuntimeSpec(spec: RuntimeSpec): string {
-  const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown };
-  return JSON.stringify(spec, (_key, value) => (typeof value === "bigint" ? rawJSON(String(value)) : value));
 }
 
 /** The directory the process starts in; always absolute. */

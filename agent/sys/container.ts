@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { Step } from "../job/step.ts";
 import { CONTAINER_DRAIN_MS, CONTAINER_GRACE_MS, INIT_GRACE_MS } from "../limits.ts";
 import type { ImageConfig } from "../oci/image.ts";
-import { formatRuntimeSpec, type RuntimeSpec } from "../oci/runtime-spec.ts";
+import { formatRuntimeSpec, type RuntimeSpec } from "../oci/runtime-config.ts";
 import { parseSignal, SIGRTMIN_3, SIGTERM } from "../oci/stop-signal.ts";
 import { planContainer } from "./container-plan.ts";
 import { runToItsEnd } from "./container-process.ts";

@@ -5,10 +5,11 @@ import { describe, expect, test } from "vitest";
 import type { AgentError } from "../../../agent/errors.ts";
 import type { ContainerSettings } from "../../../agent/job/step.ts";
 import { planCapabilities } from "../../../agent/oci/runtime-capabilities.ts";
+import { type DeviceNode, formatRuntimeSpec } from "../../../agent/oci/runtime-config.ts";
 import { planResourceLimits } from "../../../agent/oci/runtime-process.ts";
 import { planResources } from "../../../agent/oci/runtime-resources.ts";
 import { planSecurity } from "../../../agent/oci/runtime-security.ts";
-import { type DeviceNode, formatRuntimeSpec, planRuntimeSpec } from "../../../agent/oci/runtime-spec.ts";
+import { planRuntimeSpec } from "../../../agent/oci/runtime-spec.ts";
 
 const ALL = 0x1ffffffffffn;
 
