@@ -12,6 +12,7 @@ import {
   planFromHeaderFrames,
   planFromTarSplit,
   type RebuildStep,
+  type TarHash,
 } from "../archive/zstd-chunked/layer-rebuilder.ts";
 import { readTarSplit } from "../archive/zstd-chunked/tar-split.ts";
 import { type Toc, TocReader } from "../archive/zstd-chunked/toc.ts";
@@ -26,6 +27,7 @@ import { ContentReader, type FileContent } from "./file-content.ts";
 import { askForFiles, type FileAsker, findKnownChunks } from "./known-chunks.ts";
 import { PartReader } from "./part-stream.ts";
 import { RebuiltTree } from "./rebuilt-tree.ts";
+import { createPiecewiseTarDigest } from "./tar-digest.ts";
 import type { UnpackCounts } from "./unpack-archive.ts";
 import type { RebuildJob, UnpackResult } from "./unpack-job.ts";
 
@@ -58,6 +60,7 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   if (plan.choice === "whole") return tree.finish(undefined, []);
 
   const headers: HeaderFrames = new Arrivals();
+  const digest = createPiecewiseTarDigest();
   const files = new ChunkedFiles(job.rootPath, {
     chunks,
     onContent: (digest, content) => shelf.put(digest, content),
@@ -75,6 +78,7 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
         shelf,
         headers,
         tree,
+        digest,
         counts: peer.counts,
         checksFiles: job.diffId === undefined,
       }),
@@ -88,6 +92,7 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
     return tree.finish(diffId, files.staged);
   } finally {
     files.close();
+    digest.close();
   }
 }
 
@@ -126,6 +131,7 @@ interface BuildTools {
   shelf: Shelf;
   headers: HeaderFrames;
   tree: RebuiltTree;
+  digest: TarHash;
   counts: UnpackCounts;
   /** No DiffID will tell whether what was here already is sound. */
   checksFiles: boolean;
@@ -134,11 +140,11 @@ interface BuildTools {
 /** Puts the tar together as its parts come, and lets the thread look at its messages every few milliseconds. */
 async function build(
   steps: AsyncIterable<RebuildStep> | Iterable<RebuildStep>,
-  { reader, shelf, headers, tree, counts, checksFiles }: BuildTools,
+  { reader, shelf, headers, tree, digest, counts, checksFiles }: BuildTools,
 ): Promise<string> {
   const rebuilder = new LayerRebuilder(({ entry, file }) => {
     tree.add({ entry }, file && shelf.get(file.digest));
-  });
+  }, digest);
   const decoder = new FrameDecoder();
   let sliceStart = performance.now();
   const lookUp = async () => {

@@ -76,11 +76,11 @@ export function createUnpackPool({
       await waitForTurn();
       try {
         options.signal?.throwIfAborted();
-        const chunks = await source.open();
+        // A thread that has to be started loads its code while the source is opened.
         const worker = takeWorker();
         const exchange = new Exchange(worker, options);
         try {
-          return await exchange.run(job, chunks);
+          return await exchange.run(job, await exchange.open(source));
         } finally {
           if (exchange.isWorkerSound) giveBack(worker);
           else void worker.terminate();
@@ -115,6 +115,14 @@ class Exchange {
   constructor(worker: Worker, options: WorkOptions) {
     this.#worker = worker;
     this.#options = options;
+  }
+
+  /** The worker knows nothing yet of a source that does not open. */
+  async open(source: Pick<LayerSource, "open">): Promise<AsyncIterable<Buffer>> {
+    return source.open().catch((error: unknown) => {
+      this.isWorkerSound = true;
+      throw error;
+    });
   }
 
   async run(job: WorkerJob, chunks: AsyncIterable<Buffer>): Promise<UnpackResult> {

@@ -68,9 +68,20 @@ export interface RebuiltEntry {
   file: TocFile | undefined;
 }
 
+/** Takes the sha256 of the tar; `finish` gives it as `sha256:…`. */
+export interface TarHash {
+  update(bytes: Uint8Array): void;
+  finish(): string;
+}
+
+function createTarHash(): TarHash {
+  const hash = createHash("sha256");
+  return { update: (bytes) => void hash.update(bytes), finish: () => `sha256:${hash.digest("hex")}` };
+}
+
 /** Feed it in the order of the steps. Throws ARCHIVE_CORRUPT and its like, and CHUNKED_BAD_TOC. */
 export class LayerRebuilder {
-  readonly #hash = createHash("sha256");
+  readonly #hash: TarHash;
   readonly #walker: RawTarWalker;
   readonly #onEntry: (entry: RebuiltEntry) => void;
   #pending: TarEntry | undefined;
@@ -78,7 +89,8 @@ export class LayerRebuilder {
   #file: TocFile | undefined;
   #tarBytes = 0;
 
-  constructor(onEntry: (entry: RebuiltEntry) => void) {
+  constructor(onEntry: (entry: RebuiltEntry) => void, hash: TarHash = createTarHash()) {
+    this.#hash = hash;
     this.#onEntry = onEntry;
     const refuse = () => {
       throw new AgentError("CHUNKED_BAD_TOC", "Cannot rebuild the layer: a content stands among its headers");
@@ -135,7 +147,7 @@ export class LayerRebuilder {
   /** `sha256:…` of the tar, to be compared with the image config's. */
   finish(): { diffId: string; tarBytes: number } {
     this.#walker.finish();
-    return { diffId: `sha256:${this.#hash.digest("hex")}`, tarBytes: this.#tarBytes };
+    return { diffId: this.#hash.finish(), tarBytes: this.#tarBytes };
   }
 }
 
