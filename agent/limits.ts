@@ -168,6 +168,8 @@ export const MODULE_PASSES_MAX = 8;
 export const MODULE_SETTLE_MS = 100;
 /** From power-on to a lease: a USB adapter that appears late, a switch port in spanning tree (30 s), a slow server. */
 export const NETWORK_WAIT_MS = 120_000;
+/** Of a job that fetches nothing: what is there has a link and a lease by then. */
+export const NETWORK_UNNEEDED_WAIT_MS = 10_000;
 /** Other interfaces with a link get this long after the first lease; they go on in the background. */
 export const NETWORK_OTHERS_WAIT_MS = 1_500;
 export const NETWORK_POLL_MS = 200;

@@ -58,6 +58,9 @@ async function main(): Promise<void> {
     },
     flush: console_.flush,
   };
+  const closeScreen = async () => {
+    await Promise.all([console_.flush(), networkLog.close()]);
+  };
   const events = createEventStream({
     readUptimeMs,
     redact: redaction.redact,
@@ -81,15 +84,18 @@ async function main(): Promise<void> {
     await events.close();
     const line = formatVerdictLine({ ...verdict });
     logFile.write(`${line}\n`);
+    announcer.ended(1);
     screen.line(redaction.redact(line));
-    await Promise.all([console_.flush(), networkLog.close()]);
+    await console_.flush();
     writeFileSync(PATHS.verdictPrinted, "");
     const mode = readOnExitIfKnown();
     // A line that is no job may still say how to end: init looks for that in it (initrd/files/end-machine).
-    if (mode === undefined) process.exit(1);
+    if (mode === undefined) {
+      await networkLog.close();
+      process.exit(1);
+    }
     await endJob(steps?.endsMachine ?? mode, {
-      announcer,
-      console: screen,
+      ...{ announcer, console: screen, closeConsole: closeScreen },
       variables: steps?.variables ?? {},
       ...(job?.machine?.end && { end: job.machine.end }),
     });

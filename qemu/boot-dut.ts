@@ -174,6 +174,8 @@ function watchRun(qemu: OwnedProcess, follower: EventFollower, options: BootOpti
   const follow = async (): Promise<{ end: ProcessEnd; stop: Stop | undefined }> => {
     try {
       const end = await qemu.ended;
+      // Or one more poll would read a file that is closed by then.
+      clearInterval(poller);
       await polling;
       await follower.poll();
       return { end, stop };

@@ -23,7 +23,7 @@ export const ROOT_OPTIONS: readonly Option[] = [
   {
     name: "dut.rootfs",
     form: "SOURCE[,sha256=HEX][,toc=HEX]|nfs://SERVER/EXPORT[,rw][,vers=V][,opts=A|B]|file:/DIRECTORY",
-    help: "A root that is no image: archives (tar, plain or as gz, xz or zst), stacked from the first up; an NFS export, read-only under an overlay unless rw is there; or a directory of the initrd. What on an NFS server or in the initrd has no name of an archive is a directory",
+    help: "A root that is no image: archives (tar, plain or as gz, xz or zst), each unpacked over those before it; an NFS export, read-only under an overlay unless rw is there; or a directory of the initrd. What on an NFS server or in the initrd has no name of an archive is a directory",
     example: "dut.rootfs=https://files.farm/lava-rootfs.tar.zst",
     isRepeatable: true,
     read: (value, draft) => {

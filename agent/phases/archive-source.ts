@@ -26,7 +26,7 @@ export async function takeArchive<Taken>(
   { openArchive, startProgress }: ArchiveAdapters,
   take: (source: LayerSource, options: UnpackOptions) => Promise<Taken>,
 ): Promise<Taken> {
-  const archive = openArchive(url, { isVerified: sha256 !== undefined });
+  const archive = openArchive(url, { isVerified: (sha256 ?? tableSha256) !== undefined });
   const progress = startProgress({ title, onLine: (line) => log.info(line) });
   let seenBytes = 0;
   const source: LayerSource = {

@@ -10,7 +10,7 @@ import { createVerdict, type Verdict } from "../wire/verdict.ts";
 import { type ArtifactAdapters, unpackArtifacts } from "./artifact.ts";
 import { type AssembleAdapters, type JobRoot, mountJobRoot, openStepRoot } from "./assemble.ts";
 import { type FetchAdapters, type FetchedImages, fetchImages } from "./fetch.ts";
-import { fetchRootArchives } from "./fetch-archives.ts";
+import { fetchRootArchive, listStackedArchives } from "./fetch-archives.ts";
 import { type MachineAdapters, prepareMachine } from "./machine.ts";
 import type { PhaseContext, PhaseRunner } from "./phase-runner.ts";
 import { type RunAdapters, runTest } from "./run.ts";
@@ -65,7 +65,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
     ({ job, adapters } = ready);
     announcer.pipelineStarted();
     const tools = ready.adapters;
-    const { artifacts } = ready.job;
+    const artifacts = [...listStackedArchives(ready.job.root), ...ready.job.artifacts];
     const fetched = await fetchAll(runner, ready.job, tools);
     jobRoot = await assemble(runner, ready.job, fetched, tools, announcer);
     const mounted = jobRoot?.root;
@@ -108,13 +108,13 @@ interface Fetched {
 
 async function fetchAll(runner: PhaseRunner, job: AnyJob, tools: JobAdapters): Promise<Fetched> {
   const { root, steps } = job;
-  const archives = root && "archives" in root ? root.archives : [];
-  if (archives.length === 0 && !(root && "image" in root) && !steps.some(({ image }) => image)) {
+  const base = root && "archives" in root ? root.archives[0] : undefined;
+  if (!base && !(root && "image" in root) && !steps.some(({ image }) => image)) {
     runner.skip("fetch");
     return { images: new Map<string, AgentError>(), rootLayers: [] };
   }
   return runner.run("fetch", async (context) => ({
-    rootLayers: await fetchRootArchives(archives, context, tools),
+    rootLayers: base ? [await fetchRootArchive(base, context, tools)] : [],
     images: await fetchImages(job, context, tools),
   }));
 }

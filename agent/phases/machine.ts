@@ -18,7 +18,9 @@ export interface MachineAdapters {
   setClock(network: NetworkState, job: AnyJob, context: PhaseContext): Promise<void>;
   /** The whole job, with what the command line only points to. */
   completeJob(job: AnyJob, context: PhaseContext): Promise<AnyJob>;
-  /** Name, keymap, modules and block devices that the job asks for. */
+  /** Those that the job asks for; a network driver may be among them. */
+  loadJobModules(job: AnyJob): Promise<void>;
+  /** Name, keymap and block devices that the job asks for. */
   applySettings(job: AnyJob, context: PhaseContext): Promise<void>;
 }
 
@@ -29,6 +31,7 @@ export async function prepareMachine(context: PhaseContext, adapters: MachineAda
   await adapters.loadModules();
   if (!isHeard) adapters.attachEventPort();
   const ofLine = adapters.readJob();
+  await adapters.loadJobModules(ofLine);
   announcer.networkConnecting();
   const network = await adapters.bringUpNetwork(ofLine, context).catch((error: unknown) => {
     announcer.networkFailed();
@@ -38,6 +41,8 @@ export async function prepareMachine(context: PhaseContext, adapters: MachineAda
   announcer.clockSetting();
   await adapters.setClock(network, ofLine, context);
   const job = await completeJob(ofLine, context, adapters);
+  // Once more with what only the whole job says; a module that is loaded stays as it is.
+  if (job !== ofLine) await adapters.loadJobModules(job);
   await adapters.applySettings(job, context);
   return job;
 }

@@ -2,9 +2,12 @@
  * Builds the adapters of one boot that need no job yet: the machine's, and how the store is opened and released.
  */
 import { rmSync, writeFileSync } from "node:fs";
+import { toAgentError } from "../errors.ts";
 import type { AnyJob } from "../job/job.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
+import { needsNetwork } from "../job/needs-network.ts";
 import { umount } from "../kernel/syscalls.ts";
+import { NETWORK_UNNEEDED_WAIT_MS } from "../limits.ts";
 import { createArchiveOpener } from "../net/archive-opener.ts";
 import { createHttpClient } from "../net/http-client.ts";
 import { PATHS } from "../paths.ts";
@@ -25,7 +28,7 @@ import { mountFileSystem } from "../sys/file-systems.ts";
 import { nameMachine } from "../sys/hostname.ts";
 import { loadKeymap } from "../sys/keymap.ts";
 import { createModuleLoader } from "../sys/modules.ts";
-import { bringUpNetwork, type NetworkState } from "../sys/network.ts";
+import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../sys/network.ts";
 import { type AttachedDevice, attachNetworkBlockDevice } from "../sys/network-block-device.ts";
 import { setUpInterfaces } from "../sys/static-interfaces.ts";
 import { type EnabledSwap, enableSwap } from "../sys/swap.ts";
@@ -84,13 +87,12 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       if (job.limits.timeoutMs !== undefined) runner.setDeadline(job.limits.timeoutMs);
       return job;
     },
-    async bringUpNetwork({ ip, machine = {} }, { signal }) {
-      const { interfaces = [] } = machine;
+    async bringUpNetwork(job, { signal }) {
+      const { ip, machine: { interfaces = [] } = {} } = job;
       const options = { log, signal, lookForDevices: modules.loadForDevices };
-      network =
-        interfaces.length > 0
-          ? await setUpInterfaces(interfaces, options)
-          : await bringUpNetwork({ ...options, ...(ip !== undefined && { ip }) });
+      if (!needsNetwork(job)) network = await bringUpIfThere(options);
+      else if (interfaces.length > 0) network = await setUpInterfaces(interfaces, options);
+      else network = await bringUpNetwork({ ...options, ...(ip !== undefined && { ip }) });
       return network;
     },
     async setClock(network, { dialect, machine = {} }, { signal }) {
@@ -107,8 +109,16 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       else tools.networkLog.discard();
       return whole;
     },
-    async applySettings({ machine = {} }, { signal }) {
-      const { hostname, keymap, modules: names = [], moduleFiles = [], networkBlockDevices = [] } = machine;
+    async loadJobModules({ machine = {} }) {
+      const { modules: names = [], moduleFiles = [] } = machine;
+      if (names.length + moduleFiles.length === 0) return;
+      announcer.modulesLoading();
+      for (const name of names) await modules.load(name);
+      for (const path of moduleFiles) await modules.loadFile(path);
+      announcer.modulesLoaded();
+    },
+    async applySettings({ dialect, machine = {} }, { signal }) {
+      const { hostname = dialect === "b2c" ? "boot2container" : undefined, keymap } = machine;
       if (hostname !== undefined) {
         announcer.hostnameSetting();
         nameMachine(hostname, log);
@@ -118,14 +128,10 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         const { path, isLoaded } = await loadKeymap(keymap, { log });
         announcer.keymapSet(keymap, path, isLoaded);
       }
-      if (names.length + moduleFiles.length > 0) {
-        announcer.modulesLoading();
-        for (const name of names) await modules.load(name);
-        for (const path of moduleFiles) await modules.loadFile(path);
-        announcer.modulesLoaded();
+      for (const wish of machine.networkBlockDevices ?? []) {
+        const options = { log, signal, loadModule: modules.load, isOptional: dialect === "b2c" };
+        attached.push(await attachNetworkBlockDevice(wish, options));
       }
-      for (const wish of networkBlockDevices)
-        attached.push(await attachNetworkBlockDevice(wish, { log, signal, loadModule: modules.load }));
     },
     async connect(job, context) {
       const { signal } = context;
@@ -138,9 +144,9 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       const { swap: wish } = job.machine ?? {};
       if (wish)
         swap = await enableSwap(wish, {
-          log,
-          signal,
-          ...(store.kind === "cache" && { folder: store.scratchDir }),
+          ...{ log, signal, isOptional: job.dialect === "b2c" },
+          // On a file system of somebody else's nothing can be swapped to.
+          ...(store.outcome.kind === "device" && { folder: store.scratchDir }),
         });
       const http = await connectHttp(job, credentials, log);
       return createJobAdapters(job, {
@@ -161,6 +167,17 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       for (const device of attached) device.release();
     },
   };
+}
+
+/** For a job that can do without. */
+async function bringUpIfThere(options: NetworkOptions): Promise<NetworkState> {
+  try {
+    return await bringUpNetwork({ ...options, waitMs: NETWORK_UNNEEDED_WAIT_MS });
+  } catch (thrown) {
+    options.signal?.throwIfAborted();
+    options.log.warn(`network: the job goes on without: ${toAgentError(thrown).message}`);
+    return bringUpNetwork({ ...options, ip: "off" });
+  }
 }
 
 /** The store's place where the job names a file system for it. */

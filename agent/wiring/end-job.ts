@@ -13,12 +13,14 @@ export interface EndOptions {
   end?: EndSettings;
   announcer: Announcer;
   console: Console;
+  /** Nothing is printed after it. */
+  closeConsole: () => Promise<void>;
   /** Of the pipeline, for the commands' words. */
   variables: Readonly<Record<string, string>>;
 }
 
 /** Does not return where the kernel obeys. */
-export async function endJob(mode: OnExit, { end = {}, announcer, console, variables }: EndOptions) {
+export async function endJob(mode: OnExit, { end = {}, announcer, console, ...options }: EndOptions) {
   const text = (mode === "reboot" ? end.rebootCommand : end.poweroffCommand) ?? `${mode} -f`;
   if (mode === "reboot") announcer.rebooting();
   else announcer.poweringOff({ delayMs: end.poweroffDelayMs ?? 0 });
@@ -26,7 +28,7 @@ export async function endJob(mode: OnExit, { end = {}, announcer, console, varia
   // The farm may cut the power now; nothing that counts is left to write.
   if (mode !== "reboot") await sleep(end.poweroffDelayMs ?? 0);
   let ends = mode;
-  for (const { program, args } of parseEndCommands(text, (name) => variables[name])) {
+  for (const { program, args } of parseEndCommands(text, (name) => options.variables[name])) {
     announcer.commandRunning([program, ...args].join(" "));
     if (program === "echo") console.line(args.join(" "));
     if (program === "sleep") await sleep(parseSeconds(args) * 1000);
@@ -35,7 +37,7 @@ export async function endJob(mode: OnExit, { end = {}, announcer, console, varia
       break;
     }
   }
-  await console.flush();
+  await options.closeConsole();
   await endMachine(ends);
 }
 

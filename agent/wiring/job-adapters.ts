@@ -58,6 +58,7 @@ export async function createJobAdapters(job: AnyJob, tools: JobTools): Promise<J
   return {
     openArchive: createArchiveOpener(http, s3, tools.nfs.openFile),
     registry: createRegistryClient(http, {
+      log,
       ...(job.mirrors && { mirrors: job.mirrors }),
       auth(registry, repository) {
         const found = auths?.findCredential(registry, repository);

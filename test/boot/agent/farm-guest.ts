@@ -32,6 +32,8 @@ export interface FarmGuest {
 export interface GuestBootOptions extends Partial<BootOptions> {
   /** How the DUT gets its secrets; default: by fw_cfg. */
   credentials?: "fw_cfg" | "smbios" | "archive" | "none";
+  /** The line as it is, without what only the farm knows. */
+  isAlone?: boolean;
 }
 
 export interface GuestRun extends BootResult {
@@ -89,10 +91,11 @@ export async function createFarmGuest(): Promise<FarmGuest> {
 async function bootLine(
   { farm, facts, bootFiles, runs }: Pick<FarmGuest, "farm" | "facts" | "bootFiles"> & { runs: string },
   line: string,
-  { credentials = "fw_cfg", ...options }: GuestBootOptions,
+  { credentials = "fw_cfg", isAlone = false, ...options }: GuestBootOptions,
 ): Promise<GuestRun> {
   const runDirectory = await claimRunDirectory(runs);
-  const { commandLine } = completeFarmJob(line, { ...facts, resultsPrefix: runDirectory.id });
+  const whole = completeFarmJob(line, { ...facts, resultsPrefix: runDirectory.id });
+  const commandLine = isAlone ? line : whole.commandLine;
   const given = await giveCredentials(farm, credentials, runDirectory.path);
   const result = await bootDut({
     toolsRoot: farm.tools,

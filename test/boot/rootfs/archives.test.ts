@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeExtraArchive } from "../../../scripts/extra-archive.ts";
 import { buildTar } from "../../unit/archive/tar-builder.ts";
 import { createFarmGuest, describeRun, type FarmGuest } from "../agent/farm-guest.ts";
 
@@ -13,6 +14,7 @@ const RUNNER = `#!/bin/sh
 echo "<LAVA_SIGNAL_STARTTC mesa>"
 echo "<0><LAVA_SIGNAL_ENDTC mesa>" > /dev/kmsg
 cat /etc/issue /lib/modules/marker
+ls -ld /lib
 echo "hwci: mesa: exit_code: 3"
 exit 3
 `;
@@ -24,6 +26,7 @@ exec poweroff -f
 `;
 
 let guest: FarmGuest;
+let bakedArchive: string;
 const sha256 = new Map<string, string>();
 
 beforeAll(async () => {
@@ -32,9 +35,11 @@ beforeAll(async () => {
   const base = buildTar([
     { path: "bin/", type: "directory", mode: 0o755 },
     { path: "bin/busybox", mode: 0o755, content: busybox },
-    ...["sh", "cat", "echo", "test", "poweroff"].map(
+    ...["sh", "cat", "echo", "ls", "poweroff"].map(
       (name) => ({ path: `bin/${name}`, type: "symlink", linkPath: "busybox" }) as const,
     ),
+    { path: "usr/lib/", type: "directory", mode: 0o755 },
+    { path: "lib", type: "symlink", linkPath: "usr/lib" },
     { path: "etc/issue", content: "base\n" },
     { path: "init", mode: 0o755, content: INIT },
   ]);
@@ -52,6 +57,9 @@ beforeAll(async () => {
     sha256.set(name, createHash("sha256").update(content).digest("hex"));
     writeFileSync(join(guest.farm.http.root, name), content);
   }
+  bakedArchive = join(guest.folder, "baked.cpio");
+  const baked = ["base.tar.gz", "build.tar.zst"].map((path) => ({ path, content: archives[path]! }));
+  await writeExtraArchive(bakedArchive, baked);
 });
 afterAll(() => guest?.stop());
 
@@ -63,9 +71,23 @@ describe.concurrent("a root of archives", { timeout: 600_000 }, () => {
     const run = await guest.boot(`${roots.join(" ")} dut.run=/install/run.sh`);
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 3 });
     expect(run.console).toMatch(/^build\r?\nmodules\r?$/m);
+    // A later archive with lib/… must not put a directory in place of the link.
+    expect(run.console).toMatch(/\/lib -> usr\/lib\r?$/m);
     expect(run.console).toMatch(/^hwci: mesa: exit_code: 3\r$/m);
     expect(run.console).toMatch(/^<LAVA_SIGNAL_STARTTC mesa>\r$/m);
     expect(run.console).toContain("<LAVA_SIGNAL_ENDTC mesa>");
+  });
+
+  it("runs a root of the initrd on a machine without a network card", async () => {
+    const { initrd, modules } = guest.bootFiles;
+    const run = await guest.boot(
+      'dut.rootfs=file:/base.tar.gz dut.rootfs=file:/build.tar.zst dut.run="/install/run.sh"',
+      { isAlone: true, nics: [], initrds: [initrd, modules, bakedArchive] },
+    );
+    expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 3 });
+    expect(run.console).toMatch(/network: the job goes on without/);
+    expect(run.console).toMatch(/^hwci: mesa: exit_code: 3\r$/m);
+    expect(run.console).toMatch(/reproduce in QEMU: /);
   });
 
   it("boots the root's own init, and collects after it has powered off", async () => {

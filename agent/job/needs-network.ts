@@ -1,0 +1,22 @@
+/**
+ * Whether a job can do without any network: a root that an initrd archive brought along, run for its console alone.
+ */
+import type { AnyJob } from "./job.ts";
+
+export function needsNetwork(job: AnyJob): boolean {
+  const { root, steps, artifacts, volumes = [], fileSystems = [], machine = {} } = job;
+  const { networkBlockDevices = [], extraArgumentsUrl, jobFileUrl, interfaces = [] } = machine;
+  const isRemote = ({ url }: { url: string }) => !url.startsWith("file:");
+  const hasRemoteRoot =
+    root !== undefined &&
+    ("image" in root || "nfs" in root || ("archives" in root && root.archives.some(isRemote)));
+  return (
+    hasRemoteRoot ||
+    artifacts.some(isRemote) ||
+    steps.some(({ image }) => image !== undefined) ||
+    volumes.some(({ pull, push }) => pull !== undefined || push !== undefined) ||
+    [fileSystems, networkBlockDevices, interfaces].some(({ length }) => length > 0) ||
+    (jobFileUrl !== undefined && isRemote(jobFileUrl)) ||
+    (extraArgumentsUrl ?? job.results ?? job.logTo ?? job.ip) !== undefined
+  );
+}
