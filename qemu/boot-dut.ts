@@ -46,6 +46,8 @@ export interface BootOptions {
   /** How long the machine may take to go off after its final record. */
   endGraceMs?: number;
   onConsole?: (chunk: Buffer) => void;
+  /** Somebody at the terminal: sees what the console shows and may type, as LAVA's dispatcher does. */
+  onScreen?: (chunk: Buffer, type: (text: string) => void) => void;
   onEvent?: (event: EventLine) => void;
   /** Called with the command before it starts. */
   onCommand?: (shellCommand: string) => void;
@@ -109,7 +111,9 @@ export async function bootDut(options: BootOptions): Promise<BootResult> {
     upMs ??= sinceStart();
     options.onEvent?.(event);
   });
-  const qemu = startOwnedProcess(words);
+  const { onScreen } = options;
+  const qemu = startOwnedProcess(words, { takesInput: onScreen !== undefined });
+  const type = (text: string) => void qemu.child.stdin?.write(text);
   let stderr = "";
   qemu.child.stderr!.on("data", (chunk: Buffer) => {
     if (stderr.length < STDERR_MAX_BYTES) stderr += chunk.toString();
@@ -120,6 +124,7 @@ export async function bootDut(options: BootOptions): Promise<BootResult> {
       firstOutputMs ??= sinceStart();
       watch.noteOutput();
       recorder.write(chunk);
+      onScreen?.(chunk, type);
     });
     const { end, stop } = await watch.ended;
     const wallMs = sinceStart();

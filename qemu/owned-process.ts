@@ -27,15 +27,20 @@ process.on("exit", () => {
 export interface SpawnOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
+  /** A pipe as its stdin; else it has nothing to read. */
+  takesInput?: boolean;
 }
 
-/** Starts `words` with stdin empty and stdout and stderr as pipes. */
-export function startOwnedProcess(words: readonly string[], options: SpawnOptions = {}): OwnedProcess {
+/** Starts `words` with stdout and stderr as pipes. */
+export function startOwnedProcess(
+  words: readonly string[],
+  { takesInput = false, ...options }: SpawnOptions = {},
+): OwnedProcess {
   const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...words], {
     ...options,
     // A session of its own: the group's id is the child's, so one kill takes its children as well.
     detached: true,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: [takesInput ? "pipe" : "ignore", "pipe", "pipe"],
   });
   const owned: OwnedProcess = {
     child,

@@ -90,6 +90,21 @@ describe.concurrent("a root of archives", { timeout: 600_000 }, () => {
     expect(run.console).toMatch(/reproduce in QEMU: /);
   });
 
+  it("gives LAVA's dispatcher a shell to type its test runner into", async () => {
+    let seen = "";
+    let isTyped = false;
+    const run = await guest.boot("dut.rootfs={https}/base.tar.gz dut.shell=yes", {
+      onScreen(chunk, type) {
+        seen += chunk.toString("latin1");
+        if (isTyped || !seen.includes("lava-shell:")) return;
+        isTyped = true;
+        type("echo '<LAVA_TEST_RUNNER'' EXIT>'; cat /etc/issue; exit 4\n");
+      },
+    });
+    expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 4 });
+    expect(run.console).toMatch(/^<LAVA_TEST_RUNNER EXIT>\r?\r?\nbase\r?\r?$/m);
+  });
+
   it("boots the root's own init, and collects after it has powered off", async () => {
     const run = await guest.boot("dut.rootfs={https}/base.tar.gz dut.init=/init");
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "pass", exitCode: 0 });
