@@ -95,10 +95,15 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
     return pool.unpack(job, { open }, options);
   };
 
-  return async (source, options) =>
-    (await findStored(source, options)) ??
-    (await pull(source, (rootPath) => pullInParts(source, rootPath, tools, options))) ??
-    (await pull(source, (rootPath) => unpackWhole(source, rootPath, options)))!;
+  return async (source, options) => {
+    const stored = await findStored(source, options);
+    if (stored) return stored;
+    pool.warmUp();
+    return (
+      (await pull(source, (rootPath) => pullInParts(source, rootPath, tools, options))) ??
+      (await pull(source, (rootPath) => unpackWhole(source, rootPath, options)))!
+    );
+  };
 }
 
 /** Layers are known by their DiffID; archives by the digest, of themselves or of their table, that a job promised. */

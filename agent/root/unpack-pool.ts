@@ -26,6 +26,8 @@ export interface WorkOptions extends UnpackOptions {
 export interface UnpackPool {
   /** Waits for a free worker, then opens the source and unpacks it. Throws what the source throws, and AgentErrors. */
   unpack(job: WorkerJob, source: Pick<LayerSource, "open">, options?: WorkOptions): Promise<UnpackResult>;
+  /** Starts a worker unless one waits: there will be work, but something has to be asked over the network first. */
+  warmUp(): void;
 }
 
 export interface UnpackPoolOptions {
@@ -72,6 +74,10 @@ export function createUnpackPool({
   };
 
   return {
+    warmUp() {
+      if (free > 0 && idle.size === 0) giveBack(startWorker());
+    },
+
     async unpack(job, source, options = {}) {
       await waitForTurn();
       try {
