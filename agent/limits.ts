@@ -158,6 +158,8 @@ export const COLLECT_BUFFERS_BYTES = 8 * MiB;
 export const UNPACK_WORKERS_MAX = 3;
 /** An idle worker holds memory that the test may need. */
 export const UNPACK_WORKER_IDLE_MS = 2_000;
+/** A tree of more members leaves so much behind in its worker (about 1 KB each) that the worker is ended at once. */
+export const UNPACK_WORKER_KEEP_FILES = 20_000;
 /** Directories kept open while unpacking: members of one directory mostly follow each other. */
 export const OPEN_DIRECTORIES_MAX = 64;
 

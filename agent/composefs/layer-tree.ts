@@ -35,15 +35,29 @@ interface MemberRecord {
   v?: string;
 }
 
+const LINES_AT_A_TIME = 1000;
+
 export function encodeLayerTree(tree: LayerTree): Buffer {
-  const lines = tree.map((member) => JSON.stringify(toRecord(member)));
-  return zstdCompressSync(Buffer.from(lines.join("\n")));
+  // By parts, so that the text is not in memory as lines, as a whole and as bytes.
+  const parts: Buffer[] = [];
+  for (let at = 0; at < tree.length; at += LINES_AT_A_TIME) {
+    const lines = tree.slice(at, at + LINES_AT_A_TIME).map((member) => JSON.stringify(toRecord(member)));
+    parts.push(Buffer.from(`${at > 0 ? "\n" : ""}${lines.join("\n")}`));
+  }
+  return zstdCompressSync(Buffer.concat(parts));
 }
 
 /** Reads what `encodeLayerTree` wrote: the store's own bytes, checked before. */
 export function decodeLayerTree(bytes: Buffer): LayerTree {
-  const text = zstdDecompressSync(bytes).toString();
-  return text === "" ? [] : text.split("\n").map((line) => fromRecord(JSON.parse(line) as MemberRecord));
+  const text = zstdDecompressSync(bytes);
+  const tree: LayerTree = [];
+  for (let at = 0; at < text.length; ) {
+    const newline = text.indexOf("\n", at);
+    const end = newline < 0 ? text.length : newline;
+    tree.push(fromRecord(JSON.parse(text.toString("utf8", at, end)) as MemberRecord));
+    at = end + 1;
+  }
+  return tree;
 }
 
 /** The objects a tree names, each once, in its order. */

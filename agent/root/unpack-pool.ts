@@ -5,7 +5,13 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { AgentError } from "../errors.ts";
-import { UNPACK_BUFFER_BYTES, UNPACK_BUFFERS, UNPACK_WORKER_IDLE_MS, UNPACK_WORKERS_MAX } from "../limits.ts";
+import {
+  UNPACK_BUFFER_BYTES,
+  UNPACK_BUFFERS,
+  UNPACK_WORKER_IDLE_MS,
+  UNPACK_WORKER_KEEP_FILES,
+  UNPACK_WORKERS_MAX,
+} from "../limits.ts";
 import { createBufferCollector } from "./collect-buffers.ts";
 import type { LayerSource, UnpackOptions } from "./root-driver.ts";
 import {
@@ -88,7 +94,7 @@ export function createUnpackPool({
         try {
           return await exchange.run(job, await exchange.open(source));
         } finally {
-          if (exchange.isWorkerSound) giveBack(worker);
+          if (exchange.isWorkerSound && !exchange.isWorkerLarge) giveBack(worker);
           else void worker.terminate();
         }
       } finally {
@@ -109,6 +115,8 @@ function startWorker(): Worker {
 class Exchange {
   /** False while a job may still run in it. */
   isWorkerSound = false;
+  /** What it holds of a large archive's tree is better given back to the machine than kept for another one. */
+  isWorkerLarge = false;
   readonly #worker: Worker;
   readonly #options: WorkOptions;
   readonly #empty: Uint8Array<ArrayBuffer>[] = [];
@@ -222,6 +230,7 @@ class Exchange {
       this.isWorkerSound = true;
       if (message.type === "failed") reject(fromErrorRecord(message.error));
       else {
+        this.isWorkerLarge = message.result.files > UNPACK_WORKER_KEEP_FILES;
         report(message.bytesOut, message.result.files);
         resolve(message.result);
       }
