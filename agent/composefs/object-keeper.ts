@@ -12,6 +12,14 @@ export interface StagedObject {
   sizeBytes: number;
 }
 
+/** What a layer or archive looks like, by one of the names it is asked for. */
+export interface TreeRecord {
+  id: string;
+  content: Uint8Array;
+  /** fs-verity digests of all that it names. */
+  objects: readonly string[];
+}
+
 export interface ObjectKeeper {
   /** Objects lie below it as `ab/cdef…`. */
   readonly objectsDir: string;
@@ -24,9 +32,8 @@ export interface ObjectKeeper {
   /** Takes the sha256 of every object whose is not known, so that it is found by it; gives how many those were. */
   indexFiles(): Promise<{ files: number; bytes: number }>;
   createStaging(): string;
-  /** Everything staged is kept, or lost as if it had never been: a power cut never leaves half an object. */
-  commit(staged: readonly StagedObject[]): Promise<void>;
-  putTree(id: string, content: Uint8Array, objects: readonly string[]): void;
+  /** Everything staged is kept, and then the trees of it: a power cut never leaves half an object or half a tree. */
+  commit(staged: readonly StagedObject[], trees?: readonly TreeRecord[]): Promise<void>;
   readTreeIfExists(id: string): Buffer | undefined;
   /** Contents too small for an object, found by their sha256 in hex all the same. */
   addSmalls(contents: Iterable<Buffer>): void;

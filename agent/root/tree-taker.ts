@@ -66,13 +66,15 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
   const keep = async (source: LayerSource, { collected, warnings }: UnpackResult): Promise<StoredTree> => {
     const { staged, tree: bytes, diffId } = collected!;
     const tree = decodeLayerTree(Buffer.from(bytes));
-    await store.commit(staged);
     store.addSmalls(listSmalls(tree));
     const objects = listTreeObjects(tree);
     // Also by the names it will be asked for next time.
-    const [id, ...others] = new Set([...nameTrees({ diffId }), ...nameTrees(source)]);
-    for (const name of [id!, ...others]) store.putTree(name, bytes, objects);
-    return { id: id!, tree, layer: describe(source, tree, warnings) };
+    const ids = [...new Set([...nameTrees({ diffId }), ...nameTrees(source)])];
+    await store.commit(
+      staged,
+      ids.map((id) => ({ id, content: bytes, objects })),
+    );
+    return { id: ids[0]!, tree, layer: describe(source, tree, warnings) };
   };
 
   const unpackWhole = (source: LayerSource, rootPath: string, options: UnpackOptions) => {

@@ -16,11 +16,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { computeFsVerityDigest } from "../composefs/fsverity.ts";
-import type { ObjectKeeper, StagedObject } from "../composefs/object-keeper.ts";
+import type { ObjectKeeper, StagedObject, TreeRecord } from "../composefs/object-keeper.ts";
 import { syncfs } from "../kernel/syscalls.ts";
 import { openDigestIndex } from "./digest-index.ts";
 import { indexObjects } from "./index-objects.ts";
-import { putRecord, readRecordIfExists } from "./records.ts";
+import { placeRecord, putLosableRecord, readRecordIfExists, stageRecord } from "./records.ts";
 import { canSeal, sealAll } from "./seal.ts";
 import { openSmallContents } from "./small-contents.ts";
 import { listObjects, pathOfObject, type StorePlace } from "./store-place.ts";
@@ -98,7 +98,18 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
     for (const verity of lost) place.onDamage(`object ${verity}`);
   };
 
-  const commit = async (staged: readonly StagedObject[]) => {
+  const stageTree = ({ id, content, objects }: TreeRecord) => [
+    // The list of objects goes first: a tree whose objects are not known would not be protected from collection.
+    stageRecord(place, place.trees, `${id}.objects`, Buffer.from(objects.join(""), "hex")),
+    stageRecord(place, place.trees, `${id}.tree`, content),
+  ];
+
+  /** Without a flush behind them the names reach the disk with whatever is flushed next. */
+  const keep = async (
+    staged: readonly StagedObject[],
+    trees: readonly TreeRecord[],
+    flushesNames: boolean,
+  ) => {
     await dropDamaged(
       staged.map(({ verity }) => verity),
       true,
@@ -109,12 +120,15 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
         rmSync(object.path, { force: true });
       else fresh.set(object.verity, object);
     }
-    if (fresh.size > 0) {
-      const objects = [...fresh.values()];
+    const objects = [...fresh.values()];
+    const records = trees.flatMap(stageTree);
+    if (objects.length + records.length > 0) {
       if (seals) await sealAll(objects.map(({ path }) => path));
       await flush();
+      // A journal keeps their order; where none does, the check before each use sees what is not there.
       for (const { path, verity } of objects) renameSync(path, objectPath(verity));
-      await flush();
+      records.forEach(placeRecord);
+      if (flushesNames) await flush();
     }
     index.add(staged.filter(hasSha256));
   };
@@ -140,12 +154,7 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
       return indexing;
     },
     createStaging,
-    commit,
-    putTree(id, content, objects) {
-      // The list of objects goes first: a tree whose objects are not known would not be protected from collection.
-      putRecord(place, place.trees, `${id}.objects`, Buffer.from(objects.join(""), "hex"));
-      putRecord(place, place.trees, `${id}.tree`, content);
-    },
+    commit: (staged, trees = []) => keep(staged, trees, true),
     readTreeIfExists: (id) => readRecordIfExists(place, place.trees, `${id}.tree`),
     readTreeObjects(id) {
       const bytes = readRecordIfExists(place, place.trees, `${id}.objects`) ?? Buffer.alloc(0);
@@ -158,7 +167,7 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
     addSmalls: smalls.add,
     findSmall: smalls.find,
     putTable(id, content) {
-      putRecord(place, place.tables, id, content);
+      putLosableRecord(place, place.tables, id, content);
       dropOldTables(place);
     },
     listTables: (prefix) => listTables(place, prefix),
@@ -171,7 +180,8 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
       writeFileSync(staged.path, content, { mode: 0o600 });
       // Not by its seal alone: the kernel reads the image first, and would refuse the whole root at every boot.
       await dropDamaged([verity], false);
-      await commit([staged]);
+      // An image whose name is lost is made again from its trees.
+      await keep([staged], [], false);
       rmSync(folder, { recursive: true, force: true });
       const path = objectPath(verity);
       const digest = verity;

@@ -1,6 +1,6 @@
 /**
  * Small files of the store that must be whole or absent: trees, references, tables of contents.
- * Temporary name, data on disk, rename, folder on disk; behind the content its sha256, so that a disk that ages is noticed.
+ * Temporary name, data on disk, rename, folder on disk, for many at once where they come together; behind the content its sha256, so that a disk that ages is noticed.
  */
 import { hash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -11,25 +11,56 @@ const DIGEST_BYTES = 32;
 
 let counter = 0;
 
+/** A record that is written and has not got its name yet; it is nothing before. */
+export interface StagedRecord {
+  temporary: string;
+  path: string;
+}
+
 /** `name` is one path part made of characters we chose; anything else would be a bug of ours. */
-export function putRecord(
+export function stageRecord(
   place: StorePlace,
   folder: string,
   name: string,
   content: Uint8Array | string,
-): void {
+): StagedRecord {
   if (!/^[\w.:-]+$/.test(name)) throw new Error(`Cannot name a record "${name}"`);
   const temporary = join(place.staging, `record-${process.pid}-${counter++}`);
   const fd = openSync(temporary, "wx", 0o600);
   try {
     writeFileSync(fd, content);
     writeFileSync(fd, hash("sha256", content, "buffer"));
+  } finally {
+    closeSync(fd);
+  }
+  return { temporary, path: join(folder, name) };
+}
+
+/** Once its data is on the disk; whoever needs the name there flushes after it. */
+export function placeRecord({ temporary, path }: StagedRecord): void {
+  renameSync(temporary, path);
+}
+
+/** On the disk when it returns. */
+export function putRecord(...record: Parameters<typeof stageRecord>): void {
+  const staged = stageRecord(...record);
+  syncFile(staged.temporary);
+  placeRecord(staged);
+  syncFolder(dirname(staged.path));
+}
+
+/** Of what only saves work: a power cut may lose it or spoil it, and its reader sees that. */
+export function putLosableRecord(...record: Parameters<typeof stageRecord>): void {
+  placeRecord(stageRecord(...record));
+}
+
+function syncFile(path: string): void {
+  const fd = openSync(path, "r");
+  try {
     fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
-  renameSync(temporary, join(folder, name));
-  syncFolder(folder);
 }
 
 /** A record that is not what was written is dropped, told and as good as absent. */

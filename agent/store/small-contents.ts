@@ -6,7 +6,7 @@ import { hash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { SMALL_CONTENTS_MAX_BYTES } from "../limits.ts";
-import { dropRecord, putRecord, readRecordIfExists } from "./records.ts";
+import { dropRecord, putLosableRecord, readRecordIfExists } from "./records.ts";
 import type { StorePlace } from "./store-place.ts";
 
 export interface SmallContents {
@@ -59,7 +59,7 @@ export function openSmallContents(place: StorePlace): SmallContents {
       }
       keptBytes += bytes.length;
       const name = `${Date.now().toString(36)}-${process.hrtime.bigint().toString(36)}`;
-      putRecord(place, place.smalls, name, bytes);
+      putLosableRecord(place, place.smalls, name, bytes);
     },
   };
 }

@@ -107,9 +107,9 @@ describe("object store", () => {
     expect(store.hasObject(rotten.verity)).toBe(false);
   });
 
-  it("keeps trees with the objects they name", () => {
+  it("keeps trees with the objects they name", async () => {
     const object = stage("leaf");
-    store.putTree("abc", Buffer.from("tree"), [object.verity]);
+    await store.commit([], [{ id: "abc", content: Buffer.from("tree"), objects: [object.verity] }]);
     expect(store.readTreeIfExists("abc")?.toString()).toBe("tree");
     expect(store.readTreeObjects("abc")).toEqual([object.verity]);
     expect(store.readTreeIfExists("abd")).toBeUndefined();
@@ -129,7 +129,7 @@ describe("object store", () => {
 
   it("takes a record that rotted for absent, drops it and says so", async () => {
     const told: string[] = [];
-    store.putTree("abc", Buffer.from("a tree"), []);
+    await store.commit([], [{ id: "abc", content: Buffer.from("a tree"), objects: [] }]);
     const path = join(place.trees, "abc.tree");
     const bytes = readFileSync(path);
     bytes[2] = bytes[2]! ^ 1;
@@ -169,7 +169,7 @@ describe("collection", () => {
   const refer = async (id: string, text: string, usedAtMs: number) => {
     const object = stage(text);
     await store.commit([object]);
-    store.putTree(`tree-${id}`, Buffer.from(""), [object.verity]);
+    await store.commit([], [{ id: `tree-${id}`, content: Buffer.from(""), objects: [object.verity] }]);
     putReference(place, id, { kind: "image", name: id, trees: [`tree-${id}`], usedAtMs });
     return object;
   };
