@@ -58,6 +58,10 @@ export const ERRORS = defineErrors({
     blame: "job",
     hint: "Put the sha256 of the file as it is served now on the command line, or serve the file it was made for",
   },
+  IMAGE_STORE_BAD: {
+    blame: "config",
+    hint: "Fill the store by podman with the overlay driver, and export its root: overlay-images and overlay-layers lie there",
+  },
   FILE_SYSTEM_UNMOUNTABLE: {
     blame: "config",
     hint: "Look at the source, type and options of the file system; on the host `mount` with the same words says more",

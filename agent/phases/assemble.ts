@@ -6,7 +6,7 @@ import type { AnyJob, ArchiveRoot, InitrdRoot, NfsRoot } from "../job/job.ts";
 import { formatStepImage } from "../job/plan.ts";
 import type { Step, StepImage } from "../job/step.ts";
 import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "../root/root-driver.ts";
-import type { FetchedImages } from "./fetch.ts";
+import type { ReadyImages } from "./fetch.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 import type { StepRoot } from "./steps.ts";
 
@@ -28,7 +28,7 @@ export interface JobRoot {
 
 export async function mountJobRoot(
   root: NonNullable<AnyJob["root"]>,
-  fetched: { images: FetchedImages; rootLayers: readonly RootLayer[] },
+  fetched: { images: ReadyImages; rootLayers: readonly RootLayer[] },
   context: PhaseContext,
   adapters: AssembleAdapters,
 ): Promise<JobRoot> {
@@ -46,7 +46,7 @@ export async function mountJobRoot(
 /** The step's own image, mounted for it alone; without one, the job's root. */
 export async function openStepRoot(
   step: Step,
-  images: FetchedImages,
+  images: ReadyImages,
   jobRoot: JobRoot | undefined,
   adapters: AssembleAdapters,
 ): Promise<StepRoot> {
@@ -61,20 +61,16 @@ export async function openStepRoot(
 
 async function mountImage(
   image: StepImage,
-  images: FetchedImages,
-  { rootDriver, planRootPlace }: AssembleAdapters,
+  images: ReadyImages,
+  { planRootPlace }: AssembleAdapters,
   composefsDigest?: string,
 ): Promise<JobRoot> {
   const name = formatStepImage(image);
-  const fetched = images.get(name);
-  if (!fetched) {
-    throw new AgentError("IMAGE_NOT_FOUND", `Cannot run "${name}": images are not found by their id alone`, {
-      hint: "Name the image by its registry, repository and tag or digest",
-    });
-  }
-  if (fetched instanceof AgentError) throw fetched;
+  const ready = images.get(name);
+  if (!ready) throw new AgentError("BUG_UNEXPECTED", `Cannot run "${name}": it was never fetched`);
+  if (ready instanceof AgentError) throw ready;
   const place = { ...planRootPlace(name), ...(composefsDigest !== undefined && { composefsDigest }) };
-  return { root: await rootDriver.mount(fetched.layers, place), config: fetched.image.config };
+  return { root: await ready.mount(place), config: ready.config };
 }
 
 function nameArchives({ archives }: ArchiveRoot): string {

@@ -9,7 +9,7 @@ import type { MountedRoot, RootLayer } from "../root/root-driver.ts";
 import { createVerdict, type Verdict } from "../wire/verdict.ts";
 import { type ArtifactAdapters, unpackArtifacts } from "./artifact.ts";
 import { type AssembleAdapters, type JobRoot, mountJobRoot, openStepRoot } from "./assemble.ts";
-import { type FetchAdapters, type FetchedImages, fetchImages } from "./fetch.ts";
+import { fetchImages, type ImageAdapters, type ReadyImages } from "./fetch.ts";
 import { fetchRootArchive, listStackedArchives } from "./fetch-archives.ts";
 import { type MachineAdapters, prepareMachine } from "./machine.ts";
 import type { PhaseContext, PhaseRunner } from "./phase-runner.ts";
@@ -26,7 +26,7 @@ export interface JobVolumes extends StepVolumes {
 
 /** What can only be built once the job is known and the network is up. */
 export interface JobAdapters
-  extends FetchAdapters,
+  extends ImageAdapters,
     ArtifactAdapters,
     AssembleAdapters,
     Omit<RunAdapters, "openStepRoot" | "announcer"> {
@@ -102,7 +102,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
 }
 
 interface Fetched {
-  images: FetchedImages;
+  images: ReadyImages;
   rootLayers: readonly RootLayer[];
 }
 

@@ -4,11 +4,14 @@
  */
 import { AgentError, toAgentError } from "../errors.ts";
 import type { AnyJob, ImageReference } from "../job/job.ts";
+import { formatStepImage } from "../job/plan.ts";
+import type { StepImage } from "../job/step.ts";
 import { LAYERS_AT_A_TIME } from "../limits.ts";
 import type { RegistryClient, ResolvedImage } from "../net/registry.ts";
+import type { ImageConfig } from "../oci/image.ts";
 import { formatImageReference } from "../oci/reference.ts";
 import type { startProgress } from "../report/progress.ts";
-import type { RootDriver, RootLayer } from "../root/root-driver.ts";
+import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "../root/root-driver.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 
@@ -27,33 +30,64 @@ export interface FetchedImage {
   layers: RootLayer[];
 }
 
+/** An image that can be run: fetched, or found where it lies. */
+export interface ReadyImage {
+  config: ImageConfig;
+  mount(place: RootOptions): Promise<MountedRoot>;
+}
+
 /** Images by name, or why one cannot be had. */
-export type FetchedImages = ReadonlyMap<string, FetchedImage | AgentError>;
+export type ReadyImages = ReadonlyMap<string, ReadyImage | AgentError>;
+
+export interface ImageAdapters extends FetchAdapters {
+  /** Looks into the image stores that the job mounts. */
+  findStoredImage(image: StepImage): (ReadyImage & { id: string }) | undefined;
+}
 
 /** The root and every step's image. What a step alone needs and cannot have is that step's failure, when its turn comes. */
 export async function fetchImages(
   { root, steps }: AnyJob,
   context: PhaseContext,
-  adapters: FetchAdapters,
-): Promise<FetchedImages> {
-  const images = new Map<string, FetchedImage | AgentError>();
+  adapters: ImageAdapters,
+): Promise<ReadyImages> {
+  const images = new Map<string, ReadyImage | AgentError>();
   if (root && "image" in root)
-    images.set(formatImageReference(root.image), await fetchImage(root.image, context, adapters));
+    images.set(formatStepImage(root.image), await makeReady(root.image, context, adapters));
   for (const { image } of steps) {
-    if (!image || "id" in image) continue;
-    const name = formatImageReference(image);
-    if (!images.has(name)) images.set(name, await fetchOrExplain(image, context, adapters));
+    if (!image) continue;
+    const name = formatStepImage(image);
+    if (!images.has(name)) images.set(name, await makeReadyOrExplain(image, context, adapters));
   }
   return images;
 }
 
-async function fetchOrExplain(
-  image: ImageReference,
+async function makeReady(
+  image: StepImage,
   context: PhaseContext,
-  adapters: FetchAdapters,
-): Promise<FetchedImage | AgentError> {
+  adapters: ImageAdapters,
+): Promise<ReadyImage> {
+  const name = formatStepImage(image);
+  const stored = adapters.findStoredImage(image);
+  if (stored) {
+    context.log.info(`fetch: ${name} is ${stored.id.slice(0, 12)} of an image store, nothing is fetched`);
+    return stored;
+  }
+  if ("id" in image) {
+    throw new AgentError("IMAGE_NOT_FOUND", `Cannot find image "${name}": no image store has this id`, {
+      hint: "Name the image by its registry, repository and tag or digest, or mount the image store that has it",
+    });
+  }
+  const { image: resolved, layers } = await fetchImage(image, context, adapters);
+  return { config: resolved.config, mount: (place) => adapters.rootDriver.mount(layers, place) };
+}
+
+async function makeReadyOrExplain(
+  image: StepImage,
+  context: PhaseContext,
+  adapters: ImageAdapters,
+): Promise<ReadyImage | AgentError> {
   try {
-    return await fetchImage(image, context, adapters);
+    return await makeReady(image, context, adapters);
   } catch (thrown) {
     context.signal.throwIfAborted();
     const error = toAgentError(thrown);

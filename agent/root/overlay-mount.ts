@@ -2,12 +2,12 @@
  * Mounts directories as one overlayfs, however many they are.
  * Linux 6.8 takes each layer as an option of its own; before, one page of text must do (containers/storage#1159), so names are short.
  */
-import { basename } from "node:path";
+import { relative } from "node:path";
 import { AgentError } from "../errors.ts";
 import { isKernelError, mount, mountByOptions } from "../kernel/syscalls.ts";
 
 export interface OverlayMount {
-  /** The directory that all layers lie in. */
+  /** The directory that all layers lie below. */
   layersDir: string;
   /** From the lowest up; absolute paths in `layersDir`. */
   layers: readonly string[];
@@ -49,7 +49,7 @@ function mountByLayerOptions({ layers, target, upperDir, workDir }: OverlayMount
 }
 
 function mountClassic({ layersDir, layers, target, upperDir, workDir }: OverlayMount): void {
-  const names = layers.toReversed().map((path) => basename(path));
+  const names = layers.toReversed().map((path) => relative(layersDir, path));
   const data = `lowerdir=${names.join(":")},upperdir=${upperDir},workdir=${workDir}`;
   // The whole process moves, for two synchronous calls that nothing else can come between.
   const before = process.cwd();

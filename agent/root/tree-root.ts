@@ -74,22 +74,43 @@ function refuseDigest({ composefsDigest }: RootOptions): void {
   );
 }
 
-function mountOverTree(lowerDir: string, { target, upperDir, workDir }: RootOptions): void {
+/** Directories below `layersDir`, from the lowest up, as overlayfs keeps them: whiteouts are theirs. Throws ROOT_MOUNT_FAILED. */
+export function mountLayersRoot(
+  layersDir: string,
+  layers: readonly string[],
+  place: RootOptions,
+  { pool = createUnpackPool() }: TreeRootOptions = {},
+): MountedRoot {
+  refuseDigest(place);
+  mountOver(layersDir, layers, place);
+  return createTreeRoot(place.target, pool);
+}
+
+function mountOverTree(lowerDir: string, place: RootOptions): void {
+  mountOver(join(lowerDir, ".."), [lowerDir], place);
+}
+
+function mountOver(
+  layersDir: string,
+  layers: readonly string[],
+  { target, upperDir, workDir }: RootOptions,
+): void {
+  const top = layers.at(-1)!;
   for (const path of [target, upperDir, workDir]) mkdirSync(path, { recursive: true, mode: 0o755 });
   try {
     // The overlay shows the upper directory's owner and mode for `/`, so it gets the tree's.
-    copyMetadataOfPath(lowerDir, upperDir);
+    copyMetadataOfPath(top, upperDir);
   } catch (error) {
     if (!isKernelError(error) && (error as NodeJS.ErrnoException).code === undefined) throw error;
     throw new AgentError(
       "ROOT_MOUNT_FAILED",
-      `Cannot read the root at "${lowerDir}": ${(error as Error).message}`,
+      `Cannot read the root at "${top}": ${(error as Error).message}`,
       {
         cause: error,
       },
     );
   }
-  mountOverlay({ layersDir: join(lowerDir, ".."), layers: [lowerDir], target, upperDir, workDir });
+  mountOverlay({ layersDir, layers, target, upperDir, workDir });
 }
 
 function createTreeRoot(path: string, pool: UnpackPool): MountedRoot {

@@ -24,6 +24,7 @@ import { startProgress } from "../report/progress.ts";
 import type { Redaction } from "../report/redaction.ts";
 import { listResults } from "../report/results.ts";
 import { chooseRootDriver } from "../root/choose-driver.ts";
+import { type ImageStore, openImageStore } from "../root/image-store.ts";
 import { mountDirectoryRoot } from "../root/tree-root.ts";
 import type { OpenStore } from "../store/open-store.ts";
 import { runContainer } from "../sys/container.ts";
@@ -53,6 +54,7 @@ export async function createJobAdapters(job: AnyJob, tools: JobTools): Promise<J
   const authFile = await credentials.read("registry.json");
   const auths = authFile && parseAuthFile(authFile);
   const s3 = job.s3 && (await connectS3(job.s3, tools));
+  const imageStores = await openImageStores(job, tools);
   let nextPlace = 0;
 
   return {
@@ -81,6 +83,13 @@ export async function createJobAdapters(job: AnyJob, tools: JobTools): Promise<J
         workDir: `${place}/work`,
         ...(name !== undefined && { name }),
       };
+    },
+    findStoredImage(image) {
+      for (const imageStore of imageStores) {
+        const found = imageStore.find(image);
+        if (found) return found;
+      }
+      return undefined;
     },
     platform: { os: "linux", architecture: process.arch === "x64" ? "amd64" : process.arch },
     startProgress,
@@ -120,6 +129,26 @@ export async function createJobAdapters(job: AnyJob, tools: JobTools): Promise<J
       },
     }),
   };
+}
+
+async function openImageStores(
+  { machine: { imageStores = [] } = {}, fileSystems = [] }: AnyJob,
+  { mountFileSystem }: JobTools,
+): Promise<ImageStore[]> {
+  const opened: ImageStore[] = [];
+  for (const name of imageStores) {
+    const fileSystem = fileSystems.find((each) => each.name === name);
+    if (!fileSystem)
+      throw new AgentError(
+        "IMAGE_STORE_BAD",
+        `Cannot use the image store "${name}": no file system has that name`,
+      );
+    const path = `${PATHS.imageStores}/${name}`;
+    // Other machines run from it at the same time.
+    await mountFileSystem({ ...fileSystem, options: [...fileSystem.options, "ro"] }, path);
+    opened.push(openImageStore(path));
+  }
+  return opened;
 }
 
 /** A digest of the composefs form can be checked by that driver alone. */

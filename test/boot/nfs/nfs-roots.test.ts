@@ -11,6 +11,7 @@ import { type BootOptions, type BootResult, bootDut } from "../../../qemu/boot-d
 import { type Gateway, startGateway } from "../../../qemu/farm/gateway.ts";
 import { type NfsServer, type NfsShare, startNfsServer } from "../../../qemu/farm/nfs-server.ts";
 import { claimRunDirectory } from "../../../qemu/run-directory.ts";
+import { ensureBusyboxImage } from "../../../qemu/test-image/busybox-image.ts";
 import { ensureToolsRoot, type ToolsRoot } from "../../../qemu/tools-root.ts";
 import { type BootFiles, prepareBootFiles } from "../../../scripts/prepare.ts";
 import { findProcesses } from "../../integration/farm/find-processes.ts";
@@ -131,6 +132,38 @@ describe("the kernel's own parameters, on a farm's network", () => {
       expect(existsSync(join(root, "written"))).toBe(false);
     } finally {
       await stopFarm();
+    }
+  });
+});
+
+describe("boot2container's shared store of images", () => {
+  it("runs an image by its id from where podman's library has put it", async () => {
+    const image = await ensureBusyboxImage(tools, { log });
+    const storage = join(folder, "images");
+    const to = `containers-storage:[overlay@${storage}/graph+${storage}/run]registry.farm/test/busybox:1`;
+    await tools.run("skopeo", ["copy", "--quiet", "--insecure-policy", `oci:${image}:latest`, to]);
+    const [{ id }] = JSON.parse(readFileSync(join(storage, "graph/overlay-images/images.json"), "utf8"));
+    const share = { directory: join(storage, "graph"), path: "/images", isWritable: false };
+    const server = await startNfsServer({
+      tools,
+      folder: join(folder, "store"),
+      shares: [share],
+      onDeath: log,
+    });
+    try {
+      const run = await boot(
+        [
+          `b2c.filesystem=store,type=nfs,src=10.0.2.2:/images,opts=port=${server.port}|vers=4.2`,
+          'b2c.storage="additionalimagestores=store" b2c.pipefail',
+          `b2c.run="${id.slice(0, 12)} cat /etc/motd"`,
+          "b2c.run=\"registry.farm/test/busybox:1 sh -c 'test ! -e /removed && exit 4'\"",
+        ].join(" "),
+      );
+      expect(run.verdict, run.console.slice(-4000)).toMatchObject({ verdict: "fail", exitCode: 4 });
+      expect(run.console).toMatch(/^layer 2\r?$/m);
+      expect(run.console).toMatch(/of an image store, nothing is fetched/);
+    } finally {
+      await server.stop();
     }
   });
 });
