@@ -14,6 +14,8 @@ export const PATHS = {
   verdictPrinted: `${RUN}/verdict-printed`,
   /** `/results` of the container, with our log beside the test's files. */
   results: `${RUN}/results`,
+  /** Where exports are mounted before there is a store. */
+  nfs: `${RUN}/nfs`,
   /** Where image stores are mounted, by their names. */
   imageStores: `${RUN}/image-stores`,
   /** Where results on an NFS server are mounted. */

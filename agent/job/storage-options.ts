@@ -89,7 +89,7 @@ export const STORAGE_OPTIONS: readonly Option[] = [
   {
     name: "dut.image_store",
     form: "NAME[|NAME]",
-    help: "File systems of dut.filesystem with images that podman has stored there: layers are looked for in them first",
+    help: "File systems of dut.filesystem with images that podman has stored there: images are looked for in them first",
     example: "dut.image_store=gateway",
     read: (value, { machine }, rules) => {
       machine.imageStores = parseB2cStorage(`additionalimagestores=${parseText(value)}`, rules);

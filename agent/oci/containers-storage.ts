@@ -8,8 +8,6 @@ export interface StoredImageRecord {
   /** Hex; the sha256 of the image's config. */
   id: string;
   names: string[];
-  /** `sha256:…` of the manifest, where the store says it. */
-  digest?: string;
   /** Id of the top layer. */
   layer: string;
 }
@@ -18,19 +16,21 @@ const ID = /^[0-9a-f]{64}$/;
 
 /** Throws IMAGE_STORE_BAD. */
 export function parseStoredImages(text: string): StoredImageRecord[] {
-  return parseList(text, "images.json").flatMap(({ id, names, digest, layer }) => {
+  return parseList(text, "images.json").flatMap(({ id, names, layer }) => {
     if (!isId(id) || !isId(layer)) return [];
     const known = Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
-    return { id, layer, names: known, ...(typeof digest === "string" && { digest }) };
+    return { id, layer, names: known };
   });
 }
 
 /** Parents by layer. Throws IMAGE_STORE_BAD. */
 export function parseStoredLayers(text: string): ReadonlyMap<string, string | undefined> {
   return new Map(
-    parseList(text, "layers.json").flatMap(({ id, parent }) =>
-      isId(id) ? [[id, isId(parent) ? parent : undefined] as const] : [],
-    ),
+    parseList(text, "layers.json").map(({ id, parent = "" }) => {
+      // A layer that is taken for the lowest would hide what is missing below it.
+      if (!isId(id) || !(parent === "" || isId(parent))) throw bad('"layers.json" has an id that is none');
+      return [id, parent === "" ? undefined : parent] as const;
+    }),
   );
 }
 

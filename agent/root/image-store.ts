@@ -3,7 +3,7 @@
  * they lie, under a writable layer of ours. Disk-less machines share one by NFS (boot2container's additionalimagestores).
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../errors.ts";
 import type { StepImage } from "../job/step.ts";
@@ -37,12 +37,17 @@ export function openImageStore(path: string): ImageStore {
   const parents = parseStoredLayers(read(path, "overlay-layers/layers.json"));
   return {
     find(wanted) {
-      const found = images.find((image) => isWanted(image, wanted));
+      const found = images.find((image) => isWanted(path, image, wanted));
       if (!found) return undefined;
       const layers = listStoredLayers(found.layer, parents);
+      const config = readConfig(path, found);
+      if (layers.length !== config.diffIds.length)
+        throw bad(
+          `image "${found.id.slice(0, 12)}" has ${layers.length} layers there, not ${config.diffIds.length}`,
+        );
       return {
         id: found.id,
-        config: readConfig(path, found),
+        config,
         mount: async (place) =>
           mountLayersRoot(
             join(path, "overlay"),
@@ -54,10 +59,25 @@ export function openImageStore(path: string): ImageStore {
   };
 }
 
-function isWanted({ id, names, digest }: StoredImageRecord, wanted: StepImage): boolean {
-  if ("id" in wanted) return id.startsWith(wanted.id);
-  if (wanted.digest !== undefined) return digest === wanted.digest;
-  return names.includes(formatImageReference(wanted));
+function isWanted(path: string, image: StoredImageRecord, wanted: StepImage): boolean {
+  if ("id" in wanted) return image.id.startsWith(wanted.id);
+  if (wanted.digest !== undefined) return hasManifest(path, image, wanted.digest);
+  return image.names.includes(formatImageReference(wanted));
+}
+
+/**
+ * The store keeps every manifest under its digest, of an index too; what it says of them is not believed: the bytes have the
+ * digest, an index names the image's manifest, and that the image's config.
+ */
+function hasManifest(path: string, { id }: StoredImageRecord, digest: string): boolean {
+  const folder = join(path, "overlay-images", id);
+  const pinnedPath = join(folder, nameBigData(`manifest-${digest}`));
+  if (!existsSync(pinnedPath)) return false;
+  const pinned = readFileSync(pinnedPath);
+  const manifest = readFileSync(join(folder, "manifest"));
+  const hash = (bytes: Buffer) => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+  const isNamed = hash(manifest) === digest || pinned.includes(`"${hash(manifest)}"`);
+  return hash(pinned) === digest && isNamed && manifest.includes(`"sha256:${id}"`);
 }
 
 /** An image's id is its config's digest, so the config is the image's whoever can write to the store. */

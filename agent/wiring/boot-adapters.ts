@@ -35,6 +35,7 @@ import { type EnabledSwap, enableSwap } from "../sys/swap.ts";
 import { createJobAdapters, type MountFileSystem } from "./job-adapters.ts";
 import type { JobSource } from "./job-source.ts";
 import { createNfsDoor } from "./nfs-door.ts";
+import { connectS3 } from "./s3-door.ts";
 
 export interface BootTools {
   runner: PhaseRunner;
@@ -75,6 +76,8 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         ...(ownAddress !== undefined && { ownAddress }),
       });
     };
+  const openNfsDoor = (scratchDir: string) =>
+    createNfsDoor({ log, loadModule: modules.load, scratchDir, ...(network && { network }) });
   return {
     announcer,
     async loadModules() {
@@ -103,8 +106,14 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       announcer.clockSet(server ?? (dialect === "b2c" ? servers[0] : undefined), source === "ntp");
     },
     async completeJob(job, { signal }) {
-      const connect = async () => createArchiveOpener(await connectHttp(job, credentials, log));
+      const connect = async () => {
+        const http = await connectHttp(job, credentials, log);
+        const s3 = job.s3 && (await connectS3(job.s3, { http, credentials, redaction }));
+        return createArchiveOpener(http, s3, openNfsDoor(PATHS.nfs).openFile);
+      };
       const whole = accept(await source.complete(job, connect, { signal }));
+      const { timeoutMs } = whole.limits;
+      if (job.limits.timeoutMs === undefined && timeoutMs !== undefined) runner.setDeadline(timeoutMs);
       if (whole.logTo) tools.networkLog.start(whole.logTo);
       else tools.networkLog.discard();
       return whole;
@@ -152,10 +161,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       return createJobAdapters(job, {
         ...{ ...tools, credentials, http, store },
         mountFileSystem: mountOn(context),
-        nfs: createNfsDoor({
-          ...{ log, loadModule: modules.load, scratchDir: store.scratchDir },
-          ...(network && { network }),
-        }),
+        nfs: openNfsDoor(store.scratchDir),
       });
     },
     async release(root) {

@@ -4,14 +4,13 @@
  */
 import { createHash } from "node:crypto";
 import { AgentError } from "../errors.ts";
-import { parseAwsCredentials } from "../job/aws-credentials.ts";
-import type { AnyJob, NfsExport, ResultsPlace, RootDriverChoice, S3Endpoint } from "../job/job.ts";
+import type { AnyJob, NfsExport, ResultsPlace, RootDriverChoice } from "../job/job.ts";
 import type { FileSystem } from "../job/volume.ts";
 import { createArchiveOpener } from "../net/archive-opener.ts";
 import type { HttpClient } from "../net/http-message.ts";
 import { createPutResults, createS3Results, type ResultsUploader } from "../net/put-results.ts";
 import { createRegistryClient } from "../net/registry.ts";
-import { createS3Client, type S3Client } from "../net/s3.ts";
+import type { S3Client } from "../net/s3.ts";
 import { createBucketOpener } from "../net/s3-bucket.ts";
 import { parseAuthFile } from "../oci/auth-file.ts";
 import { PATHS } from "../paths.ts";
@@ -33,6 +32,7 @@ import { createNfsResults } from "../sys/nfs-results.ts";
 import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
 import { createVerdict } from "../wire/verdict.ts";
 import type { NfsDoor } from "./nfs-door.ts";
+import { connectS3 } from "./s3-door.ts";
 
 export type MountFileSystem = (fileSystem: FileSystem, target: string) => Promise<void>;
 
@@ -179,16 +179,4 @@ async function createUploader(
   if (!s3)
     throw new AgentError("CMDLINE_MISSING_OPTION", "Cannot upload the results: the job names no S3 service");
   return createS3Results(s3, to.s3);
-}
-
-async function connectS3(
-  endpoint: S3Endpoint,
-  { http, credentials, redaction }: JobTools,
-): Promise<S3Client> {
-  const bytes = await credentials.read("s3");
-  if (!bytes) return createS3Client(http, { endpoint });
-  const keys = parseAwsCredentials(bytes.toString());
-  redaction.hide(keys.secretKey);
-  redaction.hide(keys.sessionToken ?? "");
-  return createS3Client(http, { endpoint, credentials: keys });
 }

@@ -39,10 +39,11 @@ timeout: 5m
 `;
   jobSha256 = createHash("sha256").update(job).digest("hex");
   writeFileSync(join(http.root, "job.yaml"), job);
+  await s3.putObject(BUCKET, "job.yaml", Buffer.from("image: test.invalid/never:1\ntimeout: 1s\n"));
 });
 afterAll(() => guest?.stop());
 
-describe("a job file", { timeout: 600_000 }, () => {
+describe.concurrent("a job file", { timeout: 600_000 }, () => {
   it("says a whole job, with a mirror, an artifact from S3 and a post step", async () => {
     const run = await guest.boot(`dut.job={http}/job.yaml,sha256=${jobSha256} dut.timeout=10m`);
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 5 });
@@ -50,5 +51,10 @@ describe("a job file", { timeout: 600_000 }, () => {
     expect(run.console).toMatch(/^from S3\r?\ntwo words\r?$/m);
     expect(run.console).toMatch(/^afterwards\r?$/m);
     expect(run.results.get("verdict.json")).toContain('"fail"');
+  });
+
+  it("comes from S3 as well, and its deadline is the job's", async () => {
+    const run = await guest.boot(`dut.job=s3://${BUCKET}/job.yaml`);
+    expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "error", error: { code: "JOB_TIMEOUT" } });
   });
 });

@@ -1,8 +1,10 @@
 /** Images run from where podman's own library has put them: found by name, digest and id, whiteouts and all. */
+import { createHash } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { nameBigData } from "../../../agent/oci/containers-storage.ts";
 import { parseImageReference } from "../../../agent/oci/reference.ts";
 import { type ImageStore, openImageStore } from "../../../agent/root/image-store.ts";
 import { ensureBusyboxImage } from "../../../qemu/test-image/busybox-image.ts";
@@ -43,6 +45,20 @@ describe("an image store", () => {
     const again = await store.find({ id: found.id.slice(0, 12) })!.mount(scratch.newRootOptions());
     expect(readFileSync(join(again.path, "etc/motd"), "utf8")).toBe("layer 2\n");
     await again.unmount();
+  });
+
+  it("is not believed about a digest that the job names", () => {
+    const images = join(folder, "graph/overlay-images");
+    const [{ id, digest }] = JSON.parse(readFileSync(join(images, "images.json"), "utf8"));
+    const pinned = (pin: string) => parseImageReference(`registry.farm:5000/test/busybox@${pin}`);
+    // Of the index that was copied, and of the manifest that it names.
+    expect(store.find(pinned(digest))).toBeDefined();
+    const manifest = readFileSync(join(images, id, "manifest"));
+    const ofManifest = `sha256:${createHash("sha256").update(manifest).digest("hex")}`;
+    expect(store.find(pinned(ofManifest))).toBeDefined();
+    const forged = `sha256:${"f".repeat(64)}`;
+    writeFileSync(join(images, id, nameBigData(`manifest-${forged}`)), manifest);
+    expect(store.find(pinned(forged))).toBeUndefined();
   });
 
   it.each([
