@@ -191,7 +191,9 @@ function createStepRunner(
         signal,
       });
       if (exit.oomKilled)
-        context.log.warn(`run: the kernel killed a process of ${nameStep(step)} because memory ran out`);
+        context.log.warn(
+          `run: the kernel killed a process of the test because memory ran out: ${nameStep(step)}`,
+        );
       return exit;
     } finally {
       await release();
