@@ -62,7 +62,7 @@ interface Case {
 }
 
 /** Unknown words of the command line become init's environment; what the shell adds is harmless. */
-const ENVIRONMENT = "DUTBOOT_IMAGE_CHECK_MS HOME LANG PATH PWD SHLVL SSL_CERT_FILE TERM";
+const ENVIRONMENT = "DUTBOOT_IMAGE_CHECK_MS HOME LANG MALLOC_ARENA_MAX PATH PWD SHLVL SSL_CERT_FILE TERM";
 
 const CASES: readonly Case[] = [
   {
