@@ -8,7 +8,7 @@ import { B2C_OPTIONS, B2C_RUMOURS, type B2cDraft, type B2cOption, findB2cOption 
 import type { ReadingRules } from "./b2c-sub-parameters.ts";
 import { type B2cParameter, parseB2cLine, splitEchoedValue } from "./b2c-words.ts";
 import { DUT_PREFIX, END_MARKER, readDutOptions, refuseOpenQuote } from "./dut-options-reader.ts";
-import type { AnyJob } from "./job.ts";
+import type { Job } from "./job.ts";
 import { createDraft, finishMachine, listInsecureRegistries } from "./job-draft.ts";
 import { findLineWarnings } from "./line-warnings.ts";
 import { findNearestName } from "./nearest-name.ts";
@@ -193,7 +193,7 @@ function findGaps({ machine, cacheFileSystem, fileSystems = [], cache, steps }: 
   return gaps;
 }
 
-function finishDraft({ end, machine, ...draft }: B2cDraft): AnyJob {
+function finishDraft({ end, machine, ...draft }: B2cDraft): Job {
   const insecureHosts = [...new Set([...draft.insecureHosts, ...listInsecureRegistries(draft.steps)])];
   return { ...draft, machine: finishMachine(machine, end).machine ?? {}, insecureHosts };
 }

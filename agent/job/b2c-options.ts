@@ -4,7 +4,7 @@
  */
 import type { ReadingRules } from "./b2c-sub-parameters.ts";
 import { parseB2cCache, parseB2cStorage, parseWholeNumber } from "./b2c-values.ts";
-import type { AnyJob } from "./job.ts";
+import type { Job } from "./job.ts";
 import type { EndSettings, MachineSettings } from "./machine-settings.ts";
 import { parseUrl } from "./option-values.ts";
 import {
@@ -25,7 +25,7 @@ import {
 } from "./setting-readers.ts";
 import type { StepKind } from "./step.ts";
 
-export interface B2cDraft extends AnyJob {
+export interface B2cDraft extends Job {
   machine: MachineSettings;
   end: EndSettings;
 }

@@ -4,7 +4,7 @@
  */
 import type { AgentError } from "../errors.ts";
 import { formatImageReference } from "../oci/reference.ts";
-import type { AnyJob, CacheChoice, Dialect, ResultsPlace, Root } from "./job.ts";
+import type { CacheChoice, Dialect, Job, ResultsPlace, Root } from "./job.ts";
 import { formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
 import type { ReadLine } from "./read-job.ts";
 import { hideEnvironment, hideSecrets } from "./redact.ts";
@@ -34,7 +34,7 @@ function describeError({ code, message, hint, blame }: AgentError) {
   return { code, message, hint, blame };
 }
 
-function describeJob(job: AnyJob) {
+function describeJob(job: Job) {
   const { volumes = [], fileSystems = [], s3Aliases = [] } = job;
   const rootImage = job.root && "image" in job.root ? formatImageReference(job.root.image) : null;
   return {
@@ -148,7 +148,7 @@ function describeMirror(mirror: Mirror | undefined) {
   return mirror ? { alias: mirror.alias, bucket: mirror.bucket, prefix: mirror.prefix, on: mirror.on } : null;
 }
 
-function describeMachine({ machine = {} }: AnyJob) {
+function describeMachine({ machine = {} }: Job) {
   const { extraArgumentsUrl, jobFileUrl, end, proxies, ...settings } = machine;
   const hideAll = (texts: Readonly<Record<string, string | number>>) =>
     Object.fromEntries(

@@ -5,13 +5,13 @@
 import { AgentError } from "../errors.ts";
 import { type Parameter, parseCommandLine } from "./command-line.ts";
 import { readDutOptions, refuseMissing, refuseOpenQuote, warnOfInitWords } from "./dut-options-reader.ts";
-import type { AnyJob } from "./job.ts";
+import type { Job } from "./job.ts";
 import { chooseRoot, createDraft, finishDraft, type JobDraft } from "./job-draft.ts";
 import { findLineWarnings } from "./line-warnings.ts";
 
 export interface ReadJob {
   /** Absent when there is any error. Its root is undefined where each step has an image, or a job file is still to come. */
-  job?: AnyJob;
+  job?: Job;
   /** In the order of the line, then what is missing. */
   errors: AgentError[];
   warnings: string[];

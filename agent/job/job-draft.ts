@@ -2,12 +2,12 @@
  * A job while it is being read by the names of our own options: everything may still be missing.
  * From it the dialects finish their jobs; the root's own step is put where the words for it stand.
  */
-import type { AnyJob, ImageReference, Root, RootDriverChoice } from "./job.ts";
+import type { ImageReference, Job, Root, RootDriverChoice } from "./job.ts";
 import type { EndSettings, MachineSettings } from "./machine-settings.ts";
 import type { RootSource } from "./sources.ts";
 import type { Step } from "./step.ts";
 
-export interface JobDraft extends Omit<AnyJob, "root"> {
+export interface JobDraft extends Omit<Job, "root"> {
   image?: ImageReference;
   composefsDigest?: string;
   driver: RootDriverChoice;
@@ -57,7 +57,7 @@ export function chooseRoot({ image, composefsDigest, driver, rootSources }: JobD
 }
 
 /** The job without what only the reading of it needed. */
-export function finishDraft(draft: JobDraft, root: Root | undefined): AnyJob {
+export function finishDraft(draft: JobDraft, root: Root | undefined): Job {
   const {
     image: _image,
     composefsDigest: _digest,

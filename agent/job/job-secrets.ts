@@ -1,11 +1,11 @@
 /**
  * The secrets that a job itself holds, for whoever has to keep them out of logs: a job file and extra arguments may have them.
  */
-import type { AnyJob } from "./job.ts";
+import type { Job } from "./job.ts";
 import { isSecretName } from "./redact.ts";
 
 /** Each as it would show in a text; none is empty. */
-export function listJobSecrets({ s3Aliases = [], volumes = [], steps }: AnyJob): string[] {
+export function listJobSecrets({ s3Aliases = [], volumes = [], steps }: Job): string[] {
   const ofSteps = steps.flatMap(({ env }) =>
     env.flatMap((entry) => {
       const [, name = "", value = ""] = /^([^=]*)=(.*)$/s.exec(entry) ?? [];

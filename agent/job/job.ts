@@ -132,10 +132,11 @@ export interface InitrdRoot {
   directory: string;
 }
 
-/** What the phases run today has an image as its root; `AnyJob` is what the dialects can say. */
-export interface Job<SomeRoot extends Root | undefined = ImageRoot> {
+/** Everything one boot is asked to do, whatever dialect it was written in. */
+export interface Job {
   dialect: Dialect;
-  root: SomeRoot;
+  /** Absent where every step has an image of its own. */
+  root: Root | undefined;
   artifacts: Artifact[];
   /** In the order they start within their kind. */
   steps: Step[];
@@ -163,5 +164,3 @@ export interface Job<SomeRoot extends Root | undefined = ImageRoot> {
   logTo?: { host: string; port: number };
   machine?: MachineSettings;
 }
-
-export type AnyJob = Job<Root | undefined>;

@@ -1,9 +1,9 @@
 /**
  * Whether a job can do without any network: a root that an initrd archive brought along, run for its console alone.
  */
-import type { AnyJob } from "./job.ts";
+import type { Job } from "./job.ts";
 
-export function needsNetwork(job: AnyJob): boolean {
+export function needsNetwork(job: Job): boolean {
   const { root, steps, artifacts, volumes = [], fileSystems = [], machine = {} } = job;
   const { networkBlockDevices = [], extraArgumentsUrl, jobFileUrl, interfaces = [] } = machine;
   const isRemote = ({ url }: { url: string }) => !url.startsWith("file:");

@@ -3,7 +3,7 @@
  * Nothing secret is in the words.
  */
 import { formatImageReference } from "../oci/reference.ts";
-import type { AnyJob, ResultsPlace, Root, RootArchive } from "./job.ts";
+import type { Job, ResultsPlace, Root, RootArchive } from "./job.ts";
 import type { MachineSettings } from "./machine-settings.ts";
 import { hideSecrets } from "./redact.ts";
 import { quoteShellWord } from "./shell-words.ts";
@@ -19,7 +19,7 @@ export interface PlannedPhase {
   does: string[];
 }
 
-export function planPhases(job: AnyJob): PlannedPhase[] {
+export function planPhases(job: Job): PlannedPhase[] {
   const lines: Record<PhaseName, string[]> = {
     machine: planMachine(job),
     fetch: planFetch(job),
@@ -37,7 +37,7 @@ function describeArchive({ url, sha256, tableSha256 }: RootArchive, where = ""):
   return `${hideSecrets(url)}${where}${checked}${tableSha256 ? ", in parts by its table" : ""}`;
 }
 
-function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo, dialect }: AnyJob): string[] {
+function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo, dialect }: Job): string[] {
   const { interfaces = [], modules, moduleFiles, ntp, swap, networkBlockDevices = [] } = machine;
   const { jobFileUrl, imageStores = [] } = machine;
   const byHand = interfaces.map(({ name }) => name).join(", ");
@@ -80,7 +80,7 @@ function describeClock(ntp: MachineSettings["ntp"]): string {
 const formatHostPort = ({ host, port }: { host: string; port: number }) =>
   `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
-function formatCacheChoice({ choice, mayFormat }: AnyJob["cache"], dialect: AnyJob["dialect"]): string {
+function formatCacheChoice({ choice, mayFormat }: Job["cache"], dialect: Job["dialect"]): string {
   // boot2container takes the first disk; ours needs to be told so, and its own options name the disk then.
   const last = dialect === "b2c" && mayFormat ? "on the first disk, which is repartitioned" : "in RAM";
   if (choice === "none") return "in RAM";
@@ -91,7 +91,7 @@ function formatCacheChoice({ choice, mayFormat }: AnyJob["cache"], dialect: AnyJ
   return "uuid" in choice ? `on UUID=${choice.uuid}` : `on ${choice.device}`;
 }
 
-function planFetch({ root, steps, mirrors = [], machine: { proxies = {} } = {} }: AnyJob): string[] {
+function planFetch({ root, steps, mirrors = [], machine: { proxies = {} } = {} }: Job): string[] {
   const images = [
     ...(root && "image" in root ? [formatImageReference(root.image)] : []),
     ...steps.flatMap(({ image }) => (image ? formatStepImage(image) : [])),
@@ -109,7 +109,7 @@ function planFetch({ root, steps, mirrors = [], machine: { proxies = {} } = {} }
   ];
 }
 
-function planAssemble({ root, volumes = [], fileSystems = [] }: AnyJob): string[] {
+function planAssemble({ root, volumes = [], fileSystems = [] }: Job): string[] {
   return [
     ...(root ? [describeRoot(root)] : []),
     ...fileSystems.map(
@@ -146,7 +146,7 @@ function describeVolume({ name, pull, push, fileSystem, expiration, fscryptKey }
   ].join(", ");
 }
 
-function planRun({ steps, stopsAtFailure, shell }: AnyJob): string[] {
+function planRun({ steps, stopsAtFailure, shell }: Job): string[] {
   const of = (kind: Step["kind"]) => steps.filter((step) => step.kind === kind);
   const main = of("main").map((step) => {
     if (step.isInit) return `boot ${describeStep(step)} as process 1 of a container of its own`;
@@ -177,7 +177,7 @@ export function formatStepImage(image: StepImage): string {
   return "id" in image ? image.id : formatImageReference(image);
 }
 
-function planUpload({ results, volumes = [] }: AnyJob): string[] {
+function planUpload({ results, volumes = [] }: Job): string[] {
   return [
     ...(results ? [`put the results to ${formatPlace(results.to)}`] : []),
     ...volumes
@@ -193,7 +193,7 @@ function formatPlace(place: ResultsPlace): string {
   return "put" in place ? hideSecrets(place.put) : `${place.nfs.server}:${place.nfs.path} by NFS`;
 }
 
-function planEnd({ onExit, machine }: AnyJob): string[] {
+function planEnd({ onExit, machine }: Job): string[] {
   const { poweroffDelayMs, poweroffCommand } = machine?.end ?? {};
   return [
     "print the verdict",

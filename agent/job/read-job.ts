@@ -4,14 +4,14 @@
 import { B2C_PREFIX, readB2cDialect } from "./b2c-dialect.ts";
 import { type Parameter, parseCommandLine } from "./command-line.ts";
 import { readDutDialect } from "./dut-dialect.ts";
-import type { AnyJob, Dialect } from "./job.ts";
+import type { Dialect, Job } from "./job.ts";
 import { isNfsRootLine, readNfsRootDialect } from "./nfsroot-dialect.ts";
 import type { ReadAnyJob } from "./read-result.ts";
 
 export interface ReadLine extends Omit<ReadAnyJob, "job"> {
   dialect: Dialect;
   /** Absent where errors left nothing of it. */
-  job?: AnyJob;
+  job?: Job;
 }
 
 export interface ReadLineOptions {

@@ -5,7 +5,7 @@
 import { formatImageReference } from "../oci/reference.ts";
 import { parseCommandLine } from "./command-line.ts";
 import { isHostInsecure } from "./insecure-hosts.ts";
-import type { AnyJob, NfsRoot } from "./job.ts";
+import type { Job, NfsRoot } from "./job.ts";
 import { hideEnvironment, hideSecrets } from "./redact.ts";
 import { quoteShellWord } from "./shell-words.ts";
 import type { ContainerSettings, Mount, Step } from "./step.ts";
@@ -27,7 +27,7 @@ const ROOTFS_IMAGE = "localhost/dutboot-rootfs";
 const MOUNT_POINT = "/tmp/dutboot-root";
 
 /** One for each step, as far as it can be had. */
-export function planReproducers(job: AnyJob): Reproducer[] {
+export function planReproducers(job: Job): Reproducer[] {
   return job.steps.map((step, at) => {
     const words = [...(step.entrypoint ?? []), ...(step.argv ?? [])];
     const command = words.map((word) => hideSecrets(quoteShellWord(word))).join(" ");
@@ -37,7 +37,7 @@ export function planReproducers(job: AnyJob): Reproducer[] {
 
 type PlannedShell = { shell: string } | { reason: string };
 
-function planShell(job: AnyJob, step: Step): PlannedShell {
+function planShell(job: Job, step: Step): PlannedShell {
   if (step.error) return { reason: "the container cannot be read" };
   const flags = formatFlags(step, job);
   if (step.image) {
@@ -67,7 +67,7 @@ const refuseSource = (url: string): PlannedShell => ({
 
 interface ContainerContent {
   artifacts: readonly { url: string; to: string }[];
-  s3?: AnyJob["s3"];
+  s3?: Job["s3"];
   /** What makes the image. */
   first?: string;
 }
@@ -91,7 +91,7 @@ function planContainer(
 }
 
 /** Undefined for what no client on a laptop pipes. */
-function formatDownload(url: string, s3: AnyJob["s3"]): string | undefined {
+function formatDownload(url: string, s3: Job["s3"]): string | undefined {
   if (/^(file|nfs):/.test(url)) return undefined;
   if (!url.startsWith("s3://")) return `curl -fL ${quoteShellWord(hideSecrets(url))}`;
   const endpoint = s3 ? `--endpoint-url ${quoteShellWord(s3.url)} ` : "";
@@ -101,7 +101,7 @@ function formatDownload(url: string, s3: AnyJob["s3"]): string | undefined {
 const formatPodmanRun = (flags: readonly string[], image: string) =>
   ["podman run --rm -it", ...flags, image].join(" ");
 
-function planNfsShell({ nfs }: NfsRoot, flags: readonly string[], { artifacts }: AnyJob): PlannedShell {
+function planNfsShell({ nfs }: NfsRoot, flags: readonly string[], { artifacts }: Job): PlannedShell {
   if (nfs.server === undefined || nfs.path === undefined)
     return { reason: "only the DHCP answer says where its root is" };
   if (artifacts.length > 0) return { reason: "its artifacts lie over an NFS export" };
@@ -116,7 +116,7 @@ function planNfsShell({ nfs }: NfsRoot, flags: readonly string[], { artifacts }:
 }
 
 /** As the DUT runs it: privileged, on the host's network; the entrypoint is a shell. */
-function formatFlags({ image, env, volumes = [], workdir, container = {} }: Step, job: AnyJob): string[] {
+function formatFlags({ image, env, volumes = [], workdir, container = {} }: Step, job: Job): string[] {
   const reference =
     image && "registry" in image ? image : job.root && "image" in job.root ? job.root.image : undefined;
   const isInsecure =
@@ -183,7 +183,7 @@ export function formatBootLine(line: string): string {
 }
 
 /** The lines that are printed at the end of a job, and by `dutboot reproduce`: comments, and what can be pasted. */
-export function formatReproduction(line: string, job: AnyJob): string[] {
+export function formatReproduction(line: string, job: Job): string[] {
   const steps = planReproducers(job).filter(({ kind }) => kind === "main");
   return [
     ...steps.flatMap(({ step, shell, reason, command }) => {

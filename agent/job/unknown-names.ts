@@ -2,7 +2,7 @@
  * Names that a job uses and defines nowhere: of S3 services and of file systems.
  */
 import { AgentError } from "../errors.ts";
-import type { AnyJob } from "./job.ts";
+import type { Job } from "./job.ts";
 import { showValue } from "./redact.ts";
 
 /** Volumes call the service of `dut.s3` by this alias. */
@@ -20,7 +20,7 @@ export function findUnknownNames(
     fileSystems = [],
     s3Aliases = [],
     s3,
-  }: Pick<AnyJob, "volumes" | "fileSystems" | "s3Aliases" | "s3">,
+  }: Pick<Job, "volumes" | "fileSystems" | "s3Aliases" | "s3">,
   options: DefiningOptions,
 ): AgentError[] {
   const refuse = (what: string, by: string, option: string) =>

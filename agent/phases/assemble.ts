@@ -2,7 +2,7 @@
  * Phase "assemble": the job's root is mounted from what was fetched, and the volumes are made ready.
  */
 import { AgentError } from "../errors.ts";
-import type { AnyJob, ArchiveRoot, InitrdRoot, NfsRoot } from "../job/job.ts";
+import type { ArchiveRoot, InitrdRoot, Job, NfsRoot } from "../job/job.ts";
 import { formatStepImage } from "../job/plan.ts";
 import type { Step, StepImage } from "../job/step.ts";
 import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "../root/root-driver.ts";
@@ -27,7 +27,7 @@ export interface JobRoot {
 }
 
 export async function mountJobRoot(
-  root: NonNullable<AnyJob["root"]>,
+  root: NonNullable<Job["root"]>,
   fetched: { images: ReadyImages; rootLayers: readonly RootLayer[] },
   context: PhaseContext,
   adapters: AssembleAdapters,

@@ -2,7 +2,7 @@
  * The order of the phases, and what follows from a failure: volumes and results are saved all the same, and the end is always reached.
  */
 import type { AgentError } from "../errors.ts";
-import type { AnyJob } from "../job/job.ts";
+import type { Job } from "../job/job.ts";
 import { UPLOAD_LIMIT_MS } from "../limits.ts";
 import type { Announcer } from "../report/announcer.ts";
 import type { MountedRoot, RootLayer } from "../root/root-driver.ts";
@@ -37,7 +37,7 @@ export interface JobAdapters
 
 export interface BootAdapters extends MachineAdapters {
   announcer: Announcer;
-  connect(job: AnyJob, context: PhaseContext): Promise<JobAdapters>;
+  connect(job: Job, context: PhaseContext): Promise<JobAdapters>;
   /** Unmounts, syncs and releases; must not throw away what a reader of the disks may want. */
   release(root: MountedRoot | undefined): Promise<void>;
 }
@@ -47,12 +47,12 @@ export interface BootResult {
   verdict: Verdict;
   steps?: StepsResult;
   /** Absent where the line is no job. */
-  job?: AnyJob;
+  job?: Job;
 }
 
 export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<BootResult> {
   const { announcer } = machine;
-  let job: AnyJob | undefined;
+  let job: Job | undefined;
   let adapters: JobAdapters | undefined;
   let jobRoot: JobRoot | undefined;
   let result: StepsResult | undefined;
@@ -106,7 +106,7 @@ interface Fetched {
   rootLayers: readonly RootLayer[];
 }
 
-async function fetchAll(runner: PhaseRunner, job: AnyJob, tools: JobAdapters): Promise<Fetched> {
+async function fetchAll(runner: PhaseRunner, job: Job, tools: JobAdapters): Promise<Fetched> {
   const { root, steps } = job;
   const base = root && "archives" in root ? root.archives[0] : undefined;
   if (!base && !(root && "image" in root) && !steps.some(({ image }) => image)) {
@@ -121,7 +121,7 @@ async function fetchAll(runner: PhaseRunner, job: AnyJob, tools: JobAdapters): P
 
 async function assemble(
   runner: PhaseRunner,
-  { root }: AnyJob,
+  { root }: Job,
   fetched: Fetched,
   tools: JobAdapters,
   announcer: Announcer,
@@ -143,7 +143,7 @@ interface Saver {
 }
 
 /** What there is to save after the run; undefined where there is nothing. */
-function findWork({ volumes = [] }: AnyJob, adapters: JobAdapters): Saver | undefined {
+function findWork({ volumes = [] }: Job, adapters: JobAdapters): Saver | undefined {
   const { results } = adapters;
   if (volumes.length === 0 && !results) return undefined;
   return { ...(volumes.length > 0 && { volumes: adapters.volumes }), ...(results && { results }) };

@@ -3,7 +3,7 @@
  * Each layer is verified and unpacked by the root driver while it streams; nothing is kept twice.
  */
 import { AgentError, toAgentError } from "../errors.ts";
-import type { AnyJob, ImageReference } from "../job/job.ts";
+import type { ImageReference, Job } from "../job/job.ts";
 import { formatStepImage } from "../job/plan.ts";
 import type { StepImage } from "../job/step.ts";
 import { LAYERS_AT_A_TIME } from "../limits.ts";
@@ -46,7 +46,7 @@ export interface ImageAdapters extends FetchAdapters {
 
 /** The root and every step's image. What a step alone needs and cannot have is that step's failure, when its turn comes. */
 export async function fetchImages(
-  { root, steps }: AnyJob,
+  { root, steps }: Job,
   context: PhaseContext,
   adapters: ImageAdapters,
 ): Promise<ReadyImages> {

@@ -2,7 +2,7 @@
  * Phase "machine": drivers for the devices that are there, the network, the clock, and what the job says of the machine.
  * It starts before the job is understood, so that even a broken command line is reported through every channel.
  */
-import type { AnyJob } from "../job/job.ts";
+import type { Job } from "../job/job.ts";
 import type { Announcer } from "../report/announcer.ts";
 import type { NetworkState } from "../sys/network.ts";
 import type { PhaseContext } from "./phase-runner.ts";
@@ -13,18 +13,18 @@ export interface MachineAdapters {
   loadModules(): Promise<void>;
   attachEventPort(): boolean;
   /** As far as the command line says it; throws for one that is no job. */
-  readJob(): AnyJob;
-  bringUpNetwork(job: AnyJob, context: PhaseContext): Promise<NetworkState>;
-  setClock(network: NetworkState, job: AnyJob, context: PhaseContext): Promise<void>;
+  readJob(): Job;
+  bringUpNetwork(job: Job, context: PhaseContext): Promise<NetworkState>;
+  setClock(network: NetworkState, job: Job, context: PhaseContext): Promise<void>;
   /** The whole job, with what the command line only points to. */
-  completeJob(job: AnyJob, context: PhaseContext): Promise<AnyJob>;
+  completeJob(job: Job, context: PhaseContext): Promise<Job>;
   /** Those that the job asks for; a network driver may be among them. */
-  loadJobModules(job: AnyJob): Promise<void>;
+  loadJobModules(job: Job): Promise<void>;
   /** Name, keymap and block devices that the job asks for. */
-  applySettings(job: AnyJob, context: PhaseContext): Promise<void>;
+  applySettings(job: Job, context: PhaseContext): Promise<void>;
 }
 
-export async function prepareMachine(context: PhaseContext, adapters: MachineAdapters): Promise<AnyJob> {
+export async function prepareMachine(context: PhaseContext, adapters: MachineAdapters): Promise<Job> {
   const { announcer } = adapters;
   // Built into some kernels, a module of others: the host hears of us as early as can be.
   const isHeard = adapters.attachEventPort();
@@ -48,10 +48,10 @@ export async function prepareMachine(context: PhaseContext, adapters: MachineAda
 }
 
 async function completeJob(
-  job: AnyJob,
+  job: Job,
   context: PhaseContext,
   { announcer, completeJob }: MachineAdapters,
-): Promise<AnyJob> {
+): Promise<Job> {
   if (job.machine?.extraArgumentsUrl === undefined) return completeJob(job, context);
   announcer.extraArgumentsFetching();
   try {

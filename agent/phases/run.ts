@@ -2,7 +2,7 @@
  * Phase "run": the job's steps in their containers; the status of the first main step that fails is the test's.
  */
 import { AgentError } from "../errors.ts";
-import type { AnyJob } from "../job/job.ts";
+import type { Job } from "../job/job.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 import { runSteps, type StepsAdapters, type StepsResult } from "./steps.ts";
 
@@ -11,11 +11,7 @@ export interface RunAdapters extends StepsAdapters {
   dropDamagedObjects(): Promise<number>;
 }
 
-export async function runTest(
-  job: AnyJob,
-  context: PhaseContext,
-  adapters: RunAdapters,
-): Promise<StepsResult> {
+export async function runTest(job: Job, context: PhaseContext, adapters: RunAdapters): Promise<StepsResult> {
   const result = await runSteps(job, context, adapters);
   context.log.info(`run: the test ended with exit code ${result.exitCode}`);
   // The test got errors in place of wrong bytes; what it made of them says nothing of what it tests.

@@ -4,7 +4,7 @@
  */
 import { type AgentError, toAgentError } from "../errors.ts";
 import { readB2cContainer } from "../job/b2c-container.ts";
-import type { AnyJob } from "../job/job.ts";
+import type { Job } from "../job/job.ts";
 import { formatStepImage } from "../job/plan.ts";
 import { hideSecrets } from "../job/redact.ts";
 import type { Mount, Step } from "../job/step.ts";
@@ -59,7 +59,7 @@ export interface StepsResult {
 /** podman's own code for a container that it could not start. */
 const NOT_STARTED = 125;
 
-export type StepsJob = Pick<AnyJob, "dialect" | "shell" | "steps" | "stopsAtFailure">;
+export type StepsJob = Pick<Job, "dialect" | "shell" | "steps" | "stopsAtFailure">;
 
 /** Rejects for the job's deadline alone; a step's own failure is in the result. */
 export async function runSteps(

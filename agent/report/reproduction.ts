@@ -2,13 +2,13 @@
  * The last lines of a job for whoever has to find out why it failed: a shell in the same environment, and the same job in QEMU.
  * Each can be pasted as it is; secrets are not in them (agent/job/reproduce.ts).
  */
-import type { AnyJob } from "../job/job.ts";
+import type { Job } from "../job/job.ts";
 import { formatBootLine, planReproducers } from "../job/reproduce.ts";
 
 export interface ReproductionOptions {
   /** The kernel command line, as the job was read from. */
   line: string;
-  job: AnyJob;
+  job: Job;
   log: { info(line: string): void; warn(line: string): void };
 }
 
@@ -22,7 +22,7 @@ export function printReproduction({ line, job, log }: ReproductionOptions): void
 }
 
 /** One for each main step, and one for the whole job. */
-export function formatReproductionLines(line: string, job: AnyJob): string[] {
+export function formatReproductionLines(line: string, job: Job): string[] {
   const steps = planReproducers(job).filter(({ kind }) => kind === "main");
   const shells = steps.map(({ step, shell, reason, command }) => {
     const what = steps.length === 1 ? "reproduce" : `reproduce step ${step}`;

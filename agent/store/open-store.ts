@@ -3,7 +3,7 @@
  */
 import { mkdirSync, rmSync, statfsSync } from "node:fs";
 import { toAgentError } from "../errors.ts";
-import type { AnyJob, CacheQuota, Dialect } from "../job/job.ts";
+import type { CacheQuota, Dialect, Job } from "../job/job.ts";
 import { isKernelError, umount } from "../kernel/syscalls.ts";
 import type { CacheOutcome } from "../wire/b2c-console.ts";
 import { mountCacheDevice } from "./cache-device.ts";
@@ -52,7 +52,7 @@ export interface OpenStoreOptions {
  * Throws STORE_* errors; but a boot2container job goes on in RAM, whatever is wrong with its cache, as it would there,
  * and says so.
  */
-export async function openStore(cache: AnyJob["cache"], options: OpenStoreOptions): Promise<OpenStore> {
+export async function openStore(cache: Job["cache"], options: OpenStoreOptions): Promise<OpenStore> {
   const { path, log, signal, dialect = "dut" } = options;
   let outcome: CacheOutcome;
   try {
@@ -77,7 +77,7 @@ function isMounted({ kind }: CacheOutcome): boolean {
 }
 
 async function mountCache(
-  { choice, mayFormat }: AnyJob["cache"],
+  { choice, mayFormat }: Job["cache"],
   dialect: Dialect,
   { path, log, cacheFileSystem, signal, waitMs, isSpareDisk }: OpenStoreOptions,
 ): Promise<CacheOutcome> {

@@ -3,7 +3,7 @@
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { toAgentError } from "../errors.ts";
-import type { AnyJob } from "../job/job.ts";
+import type { Job } from "../job/job.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
 import { needsNetwork } from "../job/needs-network.ts";
 import { umount } from "../kernel/syscalls.ts";
@@ -61,7 +61,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   const attached: AttachedDevice[] = [];
   const modules = createModuleLoader({ log });
   const credentials = createCredentials({ log });
-  const accept = (job: AnyJob) => {
+  const accept = (job: Job) => {
     writeFileSync(PATHS.onExit, job.onExit);
     for (const secret of listJobSecrets(job)) redaction.hide(secret);
     return job;
@@ -187,17 +187,14 @@ async function bringUpIfThere(options: NetworkOptions): Promise<NetworkState> {
 }
 
 /** The store's place where the job names a file system for it. */
-function planCacheFileSystem(
-  { cacheFileSystem: name, fileSystems = [] }: AnyJob,
-  mountNamed: MountFileSystem,
-) {
+function planCacheFileSystem({ cacheFileSystem: name, fileSystems = [] }: Job, mountNamed: MountFileSystem) {
   if (name === undefined) return {};
   const fileSystem = fileSystems.find((each) => each.name === name);
   const mount = fileSystem && ((target: string) => mountNamed(fileSystem, target));
   return { cacheFileSystem: { name, ...(mount && { mount }) } };
 }
 
-async function connectHttp(job: AnyJob, credentials: Credentials, log: Log) {
+async function connectHttp(job: Job, credentials: Credentials, log: Log) {
   const ca = await credentials.read("ca.pem");
   return createHttpClient({
     insecureHosts: [...job.insecureHosts, ...listPlainHosts(job)],
@@ -208,7 +205,7 @@ async function connectHttp(job: AnyJob, credentials: Credentials, log: Log) {
 }
 
 /** boot2container fetches by plain HTTP what its options say by plain HTTP; there is no other word that allows it. */
-function listPlainHosts({ dialect, machine, s3Aliases = [] }: AnyJob): string[] {
+function listPlainHosts({ dialect, machine, s3Aliases = [] }: Job): string[] {
   if (dialect !== "b2c") return [];
   const urls = [machine?.extraArgumentsUrl, ...s3Aliases.map(({ url }) => url)];
   return urls.flatMap((text) => {

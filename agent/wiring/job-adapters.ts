@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { AgentError } from "../errors.ts";
-import type { AnyJob, NfsExport, ResultsPlace, RootDriverChoice } from "../job/job.ts";
+import type { Job, NfsExport, ResultsPlace, RootDriverChoice } from "../job/job.ts";
 import type { FileSystem } from "../job/volume.ts";
 import { createArchiveOpener } from "../net/archive-opener.ts";
 import type { HttpClient } from "../net/http-message.ts";
@@ -49,7 +49,7 @@ export interface JobTools {
   nfs: NfsDoor;
 }
 
-export async function createJobAdapters(job: AnyJob, tools: JobTools): Promise<JobAdapters> {
+export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobAdapters> {
   const { log, logFile, runner, redaction, store, http, credentials } = tools;
   const authFile = await credentials.read("registry.json");
   const auths = authFile && parseAuthFile(authFile);
@@ -132,7 +132,7 @@ export async function createJobAdapters(job: AnyJob, tools: JobTools): Promise<J
 }
 
 async function openImageStores(
-  { machine: { imageStores = [] } = {}, fileSystems = [] }: AnyJob,
+  { machine: { imageStores = [] } = {}, fileSystems = [] }: Job,
   { mountFileSystem }: JobTools,
 ): Promise<ImageStore[]> {
   const opened: ImageStore[] = [];
@@ -152,7 +152,7 @@ async function openImageStores(
 }
 
 /** A digest of the composefs form can be checked by that driver alone. */
-function chooseDriver({ root }: AnyJob): RootDriverChoice {
+function chooseDriver({ root }: Job): RootDriverChoice {
   if (!root || !("driver" in root)) return "auto";
   return "composefsDigest" in root && root.driver === "auto" ? "composefs" : root.driver;
 }

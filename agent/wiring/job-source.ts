@@ -4,7 +4,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { AgentError } from "../errors.ts";
-import type { AnyJob, Dialect } from "../job/job.ts";
+import type { Dialect, Job } from "../job/job.ts";
 import { parseJobFileText } from "../job/job-file.ts";
 import { type ReadLineOptions, readCommandLine } from "../job/read-job.ts";
 import { JOB_FILE_MAX_BYTES } from "../limits.ts";
@@ -17,13 +17,9 @@ export interface JobSource {
   /** The kernel command line as it is. */
   readonly line: string;
   /** As far as the command line says it. Throws its first error, and logs the others. */
-  read(): AnyJob;
+  read(): Job;
   /** With what the line points to, fetched one level deep. Throws what the network does, and JOB_FILE_…. */
-  complete(
-    job: AnyJob,
-    connect: () => Promise<ArchiveOpener>,
-    options: { signal: AbortSignal },
-  ): Promise<AnyJob>;
+  complete(job: Job, connect: () => Promise<ArchiveOpener>, options: { signal: AbortSignal }): Promise<Job>;
 }
 
 export function createJobSource({
@@ -55,7 +51,7 @@ export function createJobSource({
   };
 }
 
-function readJob(line: string, options: ReadLineOptions, log: Log): AnyJob {
+function readJob(line: string, options: ReadLineOptions, log: Log): Job {
   const { job, errors, warnings } = readCommandLine(line, options);
   for (const warning of warnings) log.warn(`job: ${warning}`);
   // A step that cannot be read fails when its turn comes.
