@@ -12,6 +12,7 @@ import type { MirrorCondition } from "../job/volume.ts";
 import type { Announcer } from "../report/announcer.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
 import type { ContainerExit, StepContainer } from "../sys/container.ts";
+import type { EventBody } from "../wire/event.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 
 /** What a step runs in. */
@@ -37,6 +38,7 @@ export interface StepsAdapters {
   runContainer(container: StepContainer): Promise<ContainerExit>;
   volumes: StepVolumes;
   announcer: Announcer;
+  emit: (event: EventBody) => void;
   /** Bound to /results. */
   resultsPath?: string;
   /** Main and post steps' output, as it comes. */
@@ -168,8 +170,7 @@ function createStepRunner(
   pipeline: Pipeline,
 ): RunStep {
   let nextNumber = 1;
-  return async (written, { signal }) => {
-    const id = `dutboot-${nextNumber++}`;
+  const run = async (id: string, written: Step, signal: AbortSignal): Promise<ContainerExit> => {
     const { announcer, volumes, resultsPath, input = "none" } = adapters;
     const { variables } = pipeline;
     const step = expandStep(written, variables, context);
@@ -199,7 +200,30 @@ function createStepRunner(
       await release();
     }
   };
+  return async (step, { signal }) => {
+    const id = `dutboot-${nextNumber++}`;
+    const startedAt = performance.now();
+    const end = (outcome: Pick<StepEnd, "exitCode" | "oomKilled" | "timedOut" | "error">) =>
+      adapters.emit({
+        event: "step_end",
+        id,
+        durationMs: Math.round(performance.now() - startedAt),
+        ...outcome,
+      });
+    adapters.emit({ event: "step_start", id, kind: step.kind, name: nameStep(step) });
+    try {
+      const exit = await run(id, step, signal);
+      const { exitCode, oomKilled, timedOut } = exit;
+      end({ exitCode, ...(oomKilled && { oomKilled }), ...(timedOut && { timedOut }) });
+      return exit;
+    } catch (error) {
+      end({ exitCode: null, error: toAgentError(error).code });
+      throw error;
+    }
+  };
 }
+
+type StepEnd = Extract<EventBody, { event: "step_end" }>;
 
 /** Words such as $B2C_PIPELINE_STATUS are known only now. */
 function expandStep(step: Step, variables: Readonly<Record<string, string>>, { log }: PhaseContext): Step {

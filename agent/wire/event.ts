@@ -2,6 +2,8 @@
  * Event lines: what happened on the DUT, one JSON object a line, over a virtio-serial port or into a file.
  * A stream without the final `end` record is a failed run, whatever stood in it (vmtest's rule).
  */
+import type { ErrorCode } from "../errors.ts";
+import type { Step } from "../job/step.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** Name of the virtio-serial port the DUT writes its events to. */
@@ -11,6 +13,18 @@ export type EventBody =
   | { event: "start"; agent: string }
   | { event: "phase_start"; phase: string }
   | { event: "phase_end"; phase: string; outcome: "done" | "failed" | "skipped"; durationMs: number }
+  /** A step's container is about to run; `id` names it within the boot, `name` has no secrets in it. */
+  | { event: "step_start"; id: string; kind: Step["kind"]; name: string }
+  /** `exitCode` is null where the container could not run; `error` says why. */
+  | {
+      event: "step_end";
+      id: string;
+      exitCode: number | null;
+      durationMs: number;
+      oomKilled?: boolean;
+      timedOut?: boolean;
+      error?: ErrorCode;
+    }
   | { event: "report"; topic: string; [key: string]: unknown }
   | { event: "end"; verdict: Verdict; peakRssBytes: number };
 

@@ -17,6 +17,7 @@ import { PATHS } from "../paths.ts";
 import type { JobAdapters } from "../phases/boot.ts";
 import type { PhaseRunner } from "../phases/phase-runner.ts";
 import type { Console } from "../report/console.ts";
+import type { EventStream } from "../report/event-stream.ts";
 import type { Log } from "../report/log.ts";
 import type { LogFile } from "../report/log-file.ts";
 import { startProgress } from "../report/progress.ts";
@@ -41,6 +42,7 @@ export interface JobTools {
   log: Log;
   logFile: LogFile;
   console: Console;
+  events: EventStream;
   redaction: Redaction;
   credentials: Credentials;
   http: HttpClient;
@@ -100,6 +102,7 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
       tools.console.output(chunk);
       logFile.write(chunk);
     },
+    emit: tools.events.emit,
     onServiceOutput: (chunk) => logFile.write(chunk),
     runContainer: (step) => runContainer(step, { log, bundleDir: PATHS.bundle }),
     volumes: createVolumeKeeper({

@@ -1,0 +1,73 @@
+import pino from "pino";
+import { expect, it } from "vitest";
+import { AgentError } from "../../../agent/errors.ts";
+import type { Step } from "../../../agent/job/step.ts";
+import { runSteps, type StepsAdapters } from "../../../agent/phases/steps.ts";
+import { createAnnouncer } from "../../../agent/report/announcer.ts";
+import type { ContainerExit } from "../../../agent/sys/container.ts";
+import type { EventBody } from "../../../agent/wire/event.ts";
+
+const step = (kind: Step["kind"], ...argv: string[]): Step => ({
+  kind,
+  argv,
+  env: [],
+  envFiles: [],
+  container: {},
+});
+
+const exit = (exitCode: number, more: Partial<ContainerExit> = {}): ContainerExit => ({
+  exitCode,
+  endedBy: "exit",
+  oomKilled: false,
+  timedOut: false,
+  ...more,
+});
+
+/** Steps whose commands are their own answers: what `answers` says for the first word, 0 for the others. */
+async function run(steps: Step[], answers: Record<string, ContainerExit | AgentError>) {
+  const events: EventBody[] = [];
+  const adapters: StepsAdapters = {
+    openStepRoot: async () => ({
+      root: { path: "/root" } as never,
+      config: { env: [], entrypoint: [], cmd: [], workingDir: "/", user: "" },
+      release: async () => {},
+    }),
+    async runContainer({ step: { argv = [] } }) {
+      const answer = answers[argv[0] ?? ""] ?? exit(0);
+      if (answer instanceof AgentError) throw answer;
+      return answer;
+    },
+    volumes: { runHooks: async () => {}, resolveMounts: () => ({ mounts: [], tmpfs: [] }) },
+    announcer: createAnnouncer("dut", { console: { line: () => {} }, readUptimeMs: () => 0 }),
+    emit: (event) => events.push(event),
+    onOutput: () => {},
+    onServiceOutput: () => {},
+  };
+  const context = { log: pino({ level: "silent" }), signal: new AbortController().signal };
+  const result = await runSteps({ dialect: "dut", steps }, context, adapters);
+  return {
+    result,
+    events: events.map(({ ...event }) => ("durationMs" in event ? { ...event, durationMs: 0 } : event)),
+  };
+}
+
+it("tells the start and the end of every step", async () => {
+  const broken = new AgentError("RUN_CONTAINER_FAILED", "Cannot start");
+  const { result, events } = await run(
+    [step("main", "a", "TOKEN=geheim"), step("main", "b"), step("post", "c")],
+    {
+      a: exit(7, { oomKilled: true }),
+      b: broken,
+      c: exit(255, { timedOut: true }),
+    },
+  );
+  expect(result).toMatchObject({ exitCode: 7 });
+  expect(events).toEqual([
+    { event: "step_start", id: "dutboot-1", kind: "main", name: "a TOKEN=[hidden]" },
+    { event: "step_end", id: "dutboot-1", exitCode: 7, oomKilled: true, durationMs: 0 },
+    { event: "step_start", id: "dutboot-2", kind: "main", name: "b" },
+    { event: "step_end", id: "dutboot-2", exitCode: null, error: "RUN_CONTAINER_FAILED", durationMs: 0 },
+    { event: "step_start", id: "dutboot-3", kind: "post", name: "c" },
+    { event: "step_end", id: "dutboot-3", exitCode: 255, timedOut: true, durationMs: 0 },
+  ]);
+});
