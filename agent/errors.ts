@@ -121,7 +121,11 @@ export const ERRORS = defineErrors({
   BUG_UNEXPECTED: { blame: "bug", hint: "Report this with the full log" },
   TEST_TIMEOUT: {
     blame: "test",
-    hint: "Raise dut.timeout, or find what hangs: the log ends where it stood",
+    hint: "Raise dut.timeout or dut.timeout.run, or find what hangs: the log ends where it stood",
+  },
+  PHASE_TIMEOUT: {
+    blame: "infra",
+    hint: "Raise the limit of the phase (dut.timeout.PHASE), or look at the log for what it waited for",
   },
   JOB_TIMEOUT: {
     blame: "infra",

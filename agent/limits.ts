@@ -35,7 +35,15 @@ export const EVENT_PORT_PATIENCE_MS = 2_000;
 /** Time a phase has to come back after its deadline, before it is left behind: killing a container takes up to 10 s. */
 export const ABORT_GRACE_MS = 20_000;
 /** The results of a job that ran into its deadline are still worth a wait, but not the farm's night. */
-export const UPLOAD_LIMIT_MS = 10 * 60_000;
+const UPLOAD_LIMIT_MS = 10 * 60_000;
+/** Phases that are tried even after the job's deadline, and how long where the job does not say. */
+export const OWN_LIMITS_MS: Readonly<Record<string, number>> = {
+  upload: UPLOAD_LIMIT_MS,
+  end: UPLOAD_LIMIT_MS,
+};
+/** After ten seconds of silence people, and some farms' watchdogs, begin to wonder; a check and a busy moment come before. */
+export const LIFE_SIGN_MS = 8_500;
+export const LIFE_SIGN_CHECK_MS = 500;
 /** More streams than a DUT has cores to unpack them gain nothing, and each holds its buffers. */
 export const LAYERS_AT_A_TIME = 3;
 /** Results are many small files: a few at a time hide the round trips. */

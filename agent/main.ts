@@ -8,7 +8,7 @@ import { PATHS } from "./paths.ts";
 import { type BootResult, boot } from "./phases/boot.ts";
 import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
 import { createAnnouncer } from "./report/announcer.ts";
-import { type Console, createConsole } from "./report/console.ts";
+import { createConsole } from "./report/console.ts";
 import { createEventStream } from "./report/event-stream.ts";
 import { createLog, type Log } from "./report/log.ts";
 import { openLogFile } from "./report/log-file.ts";
@@ -16,6 +16,7 @@ import { createNetworkLog } from "./report/network-log.ts";
 import { createRedaction, type Redaction } from "./report/redaction.ts";
 import { printReproduction } from "./report/reproduction.ts";
 import { mountResults } from "./report/results.ts";
+import { createScreen } from "./report/screen.ts";
 import { readRuntimeInfo } from "./sys/runtime-info.ts";
 import { readUptimeMs } from "./sys/uptime.ts";
 import { createVerdict, formatVerdictLine, type Verdict } from "./wire/verdict.ts";
@@ -46,21 +47,7 @@ async function main(): Promise<void> {
     onRecord: (record) => recordsFile.write(record),
   });
   const networkLog = createNetworkLog({ log });
-  /** What people look at: the serial console, and its copy over the network. */
-  const screen: Console = {
-    line(text) {
-      console_.line(text);
-      networkLog.line(text);
-    },
-    output(chunk) {
-      console_.output(chunk);
-      networkLog.output(chunk);
-    },
-    flush: console_.flush,
-  };
-  const closeScreen = async () => {
-    await Promise.all([console_.flush(), networkLog.close()]);
-  };
+  const screen = createScreen(console_, networkLog);
   const events = createEventStream({
     readUptimeMs,
     redact: redaction.redact,
@@ -70,6 +57,7 @@ async function main(): Promise<void> {
     log,
     emit: events.emit,
     onStart: (phase) => writeFileSync(PATHS.phase, phase),
+    readSilenceMs: screen.readSilenceMs,
   });
 
   const source = createJobSource({ log });
@@ -95,7 +83,7 @@ async function main(): Promise<void> {
       process.exit(1);
     }
     await endJob(steps?.endsMachine ?? mode, {
-      ...{ announcer, console: screen, closeConsole: closeScreen },
+      ...{ announcer, console: screen, closeConsole: screen.close },
       variables: steps?.variables ?? {},
       ...(job?.machine?.end && { end: job.machine.end }),
     });
@@ -123,7 +111,7 @@ async function main(): Promise<void> {
   log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}`);
   events.emit({ event: "start", agent: build.version });
   const adapters = createBootAdapters({
-    ...{ runner, log, logFile, console: screen, events, redaction, announcer, networkLog, source, build },
+    ...{ runner, log, logFile, screen, events, redaction, announcer, networkLog, source, build },
   });
   await finishOnce(await boot(runner, adapters));
 }

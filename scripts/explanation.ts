@@ -18,8 +18,10 @@ export function formatExplanation({ dialect, job, phases, warnings, errors }: Jo
   ].join("\n");
 }
 
-function formatPhase({ name, does, skipped }: JobDescription["phases"][number], width: number): string[] {
-  const lines = skipped ? ["(skipped)"] : does;
+function formatPhase(phase: JobDescription["phases"][number], width: number): string[] {
+  const { name, does, skipped, limitMs } = phase;
+  const limit = limitMs === null ? [] : [`(at most ${limitMs / 1000} s)`];
+  const lines = skipped ? ["(skipped)"] : [...does, ...limit];
   return lines.map((line, at) => `  ${(at === 0 ? name : "").padEnd(width)}  ${line}`);
 }
 

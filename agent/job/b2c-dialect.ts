@@ -10,6 +10,7 @@ import { type B2cParameter, parseB2cLine, splitEchoedValue } from "./b2c-words.t
 import { DUT_PREFIX, END_MARKER, readDutOptions, refuseOpenQuote } from "./dut-options-reader.ts";
 import type { Job } from "./job.ts";
 import { createDraft, finishMachine, listInsecureRegistries } from "./job-draft.ts";
+import { LIMIT_OPTIONS } from "./limit-options.ts";
 import { findLineWarnings } from "./line-warnings.ts";
 import { findNearestName } from "./nearest-name.ts";
 import { explainValueError } from "./option-values.ts";
@@ -32,7 +33,7 @@ const BESIDE = new Set([
   "dut.cache_format",
   "dut.cache_quota",
   "dut.insecure",
-  "dut.timeout",
+  ...LIMIT_OPTIONS.map(({ name }) => name),
   "dut.results",
   "dut.s3",
   "dut.mirror",

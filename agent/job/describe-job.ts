@@ -15,7 +15,7 @@ export interface JobDescription {
   dialect: Dialect;
   /** Null when nothing of it could be read. */
   job: ReturnType<typeof describeJob> | null;
-  phases: { name: PlannedPhase["name"]; does: string[]; skipped: boolean }[];
+  phases: { name: PlannedPhase["name"]; does: string[]; skipped: boolean; limitMs: number | null }[];
   warnings: string[];
   errors: { code: AgentError["code"]; message: string; hint: string; blame: AgentError["blame"] }[];
 }
@@ -24,10 +24,14 @@ export function describeLine({ dialect, job, warnings, errors }: ReadLine): JobD
   return {
     dialect,
     job: job ? describeJob(job) : null,
-    phases: job ? planPhases(job).map(({ name, does }) => ({ name, does, skipped: does.length === 0 })) : [],
+    phases: job ? planPhases(job).map(describePhase) : [],
     warnings,
     errors: errors.map(describeError),
   };
+}
+
+function describePhase({ name, does, limitMs }: PlannedPhase) {
+  return { name, does, skipped: does.length === 0, limitMs: limitMs ?? null };
 }
 
 function describeError({ code, message, hint, blame }: AgentError) {
@@ -64,7 +68,7 @@ function describeJob(job: Job) {
     s3: job.s3 ? { url: hideSecrets(job.s3.url), region: job.s3.region } : null,
     mirrors: (job.mirrors ?? []).map(({ registry, url }) => ({ registry, url: hideSecrets(url) })),
     insecureHosts: job.insecureHosts,
-    limits: { timeoutMs: job.limits.timeoutMs ?? null },
+    limits: { timeoutMs: job.limits.timeoutMs ?? null, phasesMs: job.limits.phasesMs ?? {} },
     onExit: job.onExit,
     ip: job.ip ?? null,
     shell: job.shell ?? false,

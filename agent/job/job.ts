@@ -3,6 +3,7 @@
  * Dialects produce it, the plan and the phases read it; nothing here touches the machine.
  */
 import type { MachineSettings } from "./machine-settings.ts";
+import type { PhaseName } from "./phase-names.ts";
 import type { Step } from "./step.ts";
 import type { FileSystem, S3Alias, Volume } from "./volume.ts";
 
@@ -132,6 +133,12 @@ export interface InitrdRoot {
   directory: string;
 }
 
+export interface JobLimits {
+  /** Of the whole job, from the start of the agent. */
+  timeoutMs?: number;
+  phasesMs?: Readonly<Partial<Record<PhaseName, number>>>;
+}
+
 /** Everything one boot is asked to do, whatever dialect it was written in. */
 export interface Job {
   dialect: Dialect;
@@ -154,7 +161,7 @@ export interface Job {
   mirrors?: RegistryMirror[];
   /** `host` or `host:port` that may be reached over plain HTTP or with an unknown certificate. */
   insecureHosts: string[];
-  limits: { timeoutMs?: number };
+  limits: JobLimits;
   onExit: OnExit;
   /** The kernel's own `ip=` value, untouched; absent means DHCP on every wired interface. */
   ip?: string;

@@ -2,6 +2,7 @@
  * The table of `dut.*` options, one entry an option: reading the command line and job files, `--help`, docs/options.md and
  * docs/job.schema.json all come from here.
  */
+import { LIMIT_OPTIONS } from "./limit-options.ts";
 import { MACHINE_OPTIONS } from "./machine-options.ts";
 import { formatUsage, type Option } from "./option.ts";
 import { ROOT_OPTIONS } from "./root-options.ts";
@@ -11,6 +12,7 @@ import { STORAGE_OPTIONS } from "./storage-options.ts";
 export const OPTIONS: readonly Option[] = [
   ...ROOT_OPTIONS,
   ...STEP_OPTIONS,
+  ...LIMIT_OPTIONS,
   ...STORAGE_OPTIONS,
   ...MACHINE_OPTIONS,
 ];

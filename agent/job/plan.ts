@@ -5,16 +5,16 @@
 import { formatImageReference } from "../oci/reference.ts";
 import type { Job, ResultsPlace, Root, RootArchive } from "./job.ts";
 import type { MachineSettings } from "./machine-settings.ts";
+import { PHASE_NAMES, type PhaseName } from "./phase-names.ts";
 import { hideSecrets } from "./redact.ts";
 import { quoteShellWord } from "./shell-words.ts";
 import type { Step, StepImage } from "./step.ts";
 import type { Mirror, Volume } from "./volume.ts";
 
-const PHASE_NAMES = ["machine", "fetch", "assemble", "artifact", "run", "upload", "end"] as const;
-export type PhaseName = (typeof PHASE_NAMES)[number];
-
 export interface PlannedPhase {
   name: PhaseName;
+  /** Where the job limits it. */
+  limitMs?: number;
   /** One sentence a line; empty for a phase that has nothing to do and is skipped. */
   does: string[];
 }
@@ -29,7 +29,11 @@ export function planPhases(job: Job): PlannedPhase[] {
     upload: planUpload(job),
     end: planEnd(job),
   };
-  return PHASE_NAMES.map((name) => ({ name, does: lines[name] }));
+  const limitsMs = job.limits.phasesMs ?? {};
+  return PHASE_NAMES.map((name) => {
+    const limitMs = limitsMs[name];
+    return { name, does: lines[name], ...(limitMs !== undefined && { limitMs }) };
+  });
 }
 
 function describeArchive({ url, sha256, tableSha256 }: RootArchive, where = ""): string {

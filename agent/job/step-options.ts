@@ -6,7 +6,7 @@ import { AgentError } from "../errors.ts";
 import { readContainerWords, showPipelineVariable, trimDraft } from "./b2c-container.ts";
 import type { JobDraft } from "./job-draft.ts";
 import type { Option } from "./option.ts";
-import { parseChoice, parseDuration, parseEnvironment, parseText, ValueError } from "./option-values.ts";
+import { parseChoice, parseEnvironment, parseText, ValueError } from "./option-values.ts";
 import { readPodmanFlags, type StepDraft } from "./podman-flags.ts";
 import { parseVolumeFlag } from "./podman-mounts.ts";
 import { showValue } from "./redact.ts";
@@ -122,15 +122,6 @@ export const STEP_OPTIONS: readonly Option[] = [
     read: (value, draft) => {
       if (parseYesOrNo(value)) draft.stopsAtFailure = true;
       else delete draft.stopsAtFailure;
-    },
-  },
-  {
-    name: "dut.timeout",
-    form: "DURATION",
-    help: "The whole job's deadline, counted from the start of the agent: 90s, 15m, 2h, 1h30m",
-    example: "dut.timeout=15m",
-    read: (value, draft) => {
-      draft.limits.timeoutMs = parseDuration(value);
     },
   },
 ];

@@ -3,7 +3,6 @@
  */
 import type { AgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
-import { UPLOAD_LIMIT_MS } from "../limits.ts";
 import type { Announcer } from "../report/announcer.ts";
 import type { MountedRoot, RootLayer } from "../root/root-driver.ts";
 import { createVerdict, type Verdict } from "../wire/verdict.ts";
@@ -60,7 +59,8 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   const runJob = async () => {
     const ready = await runner.run("machine", async (context) => {
       const readJob = await prepareMachine(context, machine);
-      return { job: readJob, adapters: await machine.connect(readJob, context) };
+      const connect = () => machine.connect(readJob, context);
+      return { job: readJob, adapters: await context.during("the store", connect) };
     });
     ({ job, adapters } = ready);
     announcer.pipelineStarted();
@@ -71,13 +71,14 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
     const mounted = jobRoot?.root;
     if (artifacts.length === 0 || !mounted) runner.skip("artifact");
     else await runner.run("artifact", (context) => unpackArtifacts(artifacts, mounted, context, tools));
-    await runner.run("run", async (context) => {
+    const test = async (context: PhaseContext) => {
       const openRoot = (step: Parameters<typeof openStepRoot>[0]) =>
         openStepRoot(step, fetched.images, jobRoot, tools);
       result = await runTest(ready.job, context, { ...tools, announcer, openStepRoot: openRoot });
       // Steps after the one that could not run have had their turn; what was wrong with it is the job's failure.
       if (result.error) throw result.error;
-    });
+    };
+    await runner.run("run", test, { isInteractive: ready.job.shell ?? false });
   };
 
   await settle(runner, runJob());
@@ -86,14 +87,14 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   if (!saver) runner.skip("upload");
   else {
     const upload = (context: PhaseContext) => save(saver, exitCode, context, announcer);
-    await settle(runner, runner.run("upload", upload, { ownLimitMs: UPLOAD_LIMIT_MS }));
+    await settle(runner, runner.run("upload", upload));
   }
   // boot2container's number: the test's code, or 1 for a failure of ours.
   const status = runner.firstFailure ? result?.exitCode || 1 : (result?.exitCode ?? 1);
   announcer.ended(status);
   announcer.cleanupStarted();
-  const release = () => machine.release(jobRoot?.root);
-  await settle(runner, runner.run("end", release, { ownLimitMs: UPLOAD_LIMIT_MS }));
+  const release = ({ during }: PhaseContext) => during("the disks", () => machine.release(jobRoot?.root));
+  await settle(runner, runner.run("end", release));
   return {
     verdict: createVerdict(runner.records, exitCode, runner.firstFailure),
     ...(result && { steps: result }),
@@ -127,11 +128,12 @@ async function assemble(
   announcer: Announcer,
 ): Promise<JobRoot | undefined> {
   return runner.run("assemble", async (context) => {
-    await tools.volumes.prepare(context);
+    await context.during("the volumes", () => tools.volumes.prepare(context));
     announcer.volumesPrepared();
-    const mounted = root && (await mountJobRoot(root, fetched, context, tools));
+    const mountRoot = async () => root && mountJobRoot(root, fetched, context, tools);
+    const mounted = await context.during("the root", mountRoot);
     announcer.hooksStarted("pipeline-start");
-    await tools.volumes.runHooks("pipeline_start", context);
+    await context.during("the mirrors", () => tools.volumes.runHooks("pipeline_start", context));
     announcer.hooksEnded();
     return mounted;
   });
@@ -159,8 +161,8 @@ async function save(
   const saveVolumes = async () => {
     if (!volumes) return;
     announcer.hooksStarted("pipeline-end");
-    await volumes.runHooks("pipeline_end", context);
-    await volumes.finish(context);
+    await context.during("the mirrors", () => volumes.runHooks("pipeline_end", context));
+    await context.during("the volumes", () => volumes.finish(context));
     announcer.hooksEnded();
   };
   const [ofVolumes] = await Promise.allSettled([saveVolumes()]);

@@ -98,7 +98,7 @@ async function makeReadyOrExplain(
 
 export async function fetchImage(
   reference: ImageReference,
-  { log, signal }: PhaseContext,
+  { log, signal }: Pick<PhaseContext, "log" | "signal">,
   adapters: FetchAdapters,
 ): Promise<FetchedImage> {
   const image = await adapters.registry.resolveImage(reference, adapters.platform, { signal });

@@ -28,22 +28,23 @@ export async function prepareMachine(context: PhaseContext, adapters: MachineAda
   const { announcer } = adapters;
   // Built into some kernels, a module of others: the host hears of us as early as can be.
   const isHeard = adapters.attachEventPort();
-  await adapters.loadModules();
+  await context.during("the drivers", adapters.loadModules);
   if (!isHeard) adapters.attachEventPort();
   const ofLine = adapters.readJob();
   await adapters.loadJobModules(ofLine);
   announcer.networkConnecting();
-  const network = await adapters.bringUpNetwork(ofLine, context).catch((error: unknown) => {
+  const bringUp = () => adapters.bringUpNetwork(ofLine, context);
+  const network = await context.during("the network", bringUp).catch((error: unknown) => {
     announcer.networkFailed();
     throw error;
   });
   announcer.networkConnected(ofLine.ip === undefined ? network.interfaces : "kernel");
   announcer.clockSetting();
-  await adapters.setClock(network, ofLine, context);
-  const job = await completeJob(ofLine, context, adapters);
+  await context.during("the time servers", () => adapters.setClock(network, ofLine, context));
+  const job = await context.during("the job's file", () => completeJob(ofLine, context, adapters));
   // Once more with what only the whole job says; a module that is loaded stays as it is.
   if (job !== ofLine) await adapters.loadJobModules(job);
-  await adapters.applySettings(job, context);
+  await context.during("the machine's settings", () => adapters.applySettings(job, context));
   return job;
 }
 

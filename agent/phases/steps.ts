@@ -58,6 +58,9 @@ export interface StepsResult {
   variables: Readonly<Record<string, string>>;
 }
 
+/** Enough to know a step by in a sign of life. */
+const SHOWN_NAME_LENGTH = 60;
+
 /** podman's own code for a container that it could not start. */
 const NOT_STARTED = 125;
 
@@ -179,7 +182,7 @@ function createStepRunner(
     const { root, config, release } = await adapters.openStepRoot(step, context);
     try {
       if (step.kind !== "service") announcer.containerStarted(nameStep(step));
-      const exit = await adapters.runContainer({
+      const container: StepContainer = {
         id,
         config,
         rootPath: root.path,
@@ -190,7 +193,10 @@ function createStepRunner(
         ...(step.kind === "main" && { input }),
         onOutput: step.kind === "service" ? adapters.onServiceOutput : adapters.onOutput,
         signal,
-      });
+      };
+      const exit = await context.during(`${step.kind} step "${shorten(nameStep(step))}"`, () =>
+        adapters.runContainer(container),
+      );
       if (exit.oomKilled)
         context.log.warn(
           `run: the kernel killed a process of the test because memory ran out: ${nameStep(step)}`,
@@ -258,6 +264,10 @@ async function settleStep(
 function nameStep({ source, image, argv = [] }: Step): string {
   const words = source ?? (image ? formatStepImage(image) : argv.join(" "));
   return hideSecrets(words === "" ? "the root's command" : words);
+}
+
+function shorten(name: string): string {
+  return name.length > SHOWN_NAME_LENGTH ? `${name.slice(0, SHOWN_NAME_LENGTH)}…` : name;
 }
 
 function formatError(step: Step, { code, blame, message, hint }: AgentError): string {

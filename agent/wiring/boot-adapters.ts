@@ -14,12 +14,12 @@ import { PATHS } from "../paths.ts";
 import type { BootAdapters } from "../phases/boot.ts";
 import type { PhaseContext, PhaseRunner } from "../phases/phase-runner.ts";
 import type { Announcer } from "../report/announcer.ts";
-import type { Console } from "../report/console.ts";
 import type { EventStream } from "../report/event-stream.ts";
 import type { Log } from "../report/log.ts";
 import type { LogFile } from "../report/log-file.ts";
 import type { NetworkLog } from "../report/network-log.ts";
 import type { Redaction } from "../report/redaction.ts";
+import type { Screen } from "../report/screen.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
 import { type OpenStore, openStore } from "../store/open-store.ts";
 import { chooseTimeServers, setClockFloor, syncClock } from "../sys/clock.ts";
@@ -41,7 +41,7 @@ export interface BootTools {
   runner: PhaseRunner;
   log: Log;
   logFile: LogFile;
-  console: Console;
+  screen: Screen;
   events: EventStream;
   redaction: Redaction;
   announcer: Announcer;
@@ -87,7 +87,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
     attachEventPort: events.attachPort,
     readJob() {
       const job = accept(source.read());
-      if (job.limits.timeoutMs !== undefined) runner.setDeadline(job.limits.timeoutMs);
+      runner.setLimits(job.limits);
       return job;
     },
     async bringUpNetwork(job, { signal }) {
@@ -112,8 +112,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         return createArchiveOpener(http, s3, openNfsDoor(PATHS.nfs).openFile);
       };
       const whole = accept(await source.complete(job, connect, { signal }));
-      const { timeoutMs } = whole.limits;
-      if (job.limits.timeoutMs === undefined && timeoutMs !== undefined) runner.setDeadline(timeoutMs);
+      runner.setLimits(whole.limits);
       if (whole.logTo) tools.networkLog.start(whole.logTo);
       else tools.networkLog.discard();
       return whole;

@@ -16,13 +16,13 @@ import { parseAuthFile } from "../oci/auth-file.ts";
 import { PATHS } from "../paths.ts";
 import type { JobAdapters } from "../phases/boot.ts";
 import type { PhaseRunner } from "../phases/phase-runner.ts";
-import type { Console } from "../report/console.ts";
 import type { EventStream } from "../report/event-stream.ts";
 import type { Log } from "../report/log.ts";
 import type { LogFile } from "../report/log-file.ts";
 import { startProgress } from "../report/progress.ts";
 import type { Redaction } from "../report/redaction.ts";
 import { listResults } from "../report/results.ts";
+import type { Screen } from "../report/screen.ts";
 import { chooseRootDriver } from "../root/choose-driver.ts";
 import { type ImageStore, openImageStore } from "../root/image-store.ts";
 import { mountDirectoryRoot } from "../root/tree-root.ts";
@@ -41,7 +41,7 @@ export interface JobTools {
   runner: PhaseRunner;
   log: Log;
   logFile: LogFile;
-  console: Console;
+  screen: Screen;
   events: EventStream;
   redaction: Redaction;
   credentials: Credentials;
@@ -99,7 +99,7 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
     // boot2container has no such place, and a test's own /results must not vanish below ours.
     ...((job.dialect !== "b2c" || job.results) && { resultsPath: PATHS.results }),
     onOutput(chunk) {
-      tools.console.output(chunk);
+      tools.screen.output(chunk);
       logFile.write(chunk);
     },
     emit: tools.events.emit,

@@ -2,6 +2,7 @@ import pino from "pino";
 import { expect, it } from "vitest";
 import { AgentError } from "../../../agent/errors.ts";
 import type { Step } from "../../../agent/job/step.ts";
+import type { PhaseContext } from "../../../agent/phases/phase-runner.ts";
 import { runSteps, type StepsAdapters } from "../../../agent/phases/steps.ts";
 import { createAnnouncer } from "../../../agent/report/announcer.ts";
 import type { ContainerExit } from "../../../agent/sys/container.ts";
@@ -43,7 +44,11 @@ async function run(steps: Step[], answers: Record<string, ContainerExit | AgentE
     onOutput: () => {},
     onServiceOutput: () => {},
   };
-  const context = { log: pino({ level: "silent" }), signal: new AbortController().signal };
+  const context: PhaseContext = {
+    log: pino({ level: "silent" }),
+    signal: new AbortController().signal,
+    during: (_what, work) => work(),
+  };
   const result = await runSteps({ dialect: "dut", steps }, context, adapters);
   return {
     result,

@@ -1,0 +1,33 @@
+/**
+ * What people look at: the console and the log's copy over the network, as one. It knows how long nobody has seen anything new.
+ */
+import type { Console } from "./console.ts";
+import type { NetworkLog } from "./network-log.ts";
+
+export interface Screen extends Console {
+  /** Since the last line or output. */
+  readSilenceMs(): number;
+  /** Nothing can be shown after it. */
+  close(): Promise<void>;
+}
+
+export function createScreen(console_: Console, networkLog: NetworkLog): Screen {
+  let seenAt = performance.now();
+  return {
+    line(text) {
+      seenAt = performance.now();
+      console_.line(text);
+      networkLog.line(text);
+    },
+    output(chunk) {
+      seenAt = performance.now();
+      console_.output(chunk);
+      networkLog.output(chunk);
+    },
+    flush: console_.flush,
+    readSilenceMs: () => performance.now() - seenAt,
+    async close() {
+      await Promise.all([console_.flush(), networkLog.close()]);
+    },
+  };
+}
