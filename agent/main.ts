@@ -13,6 +13,7 @@ import { createEventStream } from "./report/event-stream.ts";
 import { createLog, type Log } from "./report/log.ts";
 import { openLogFile } from "./report/log-file.ts";
 import { createNetworkLog } from "./report/network-log.ts";
+import { createPhaseSections } from "./report/phase-sections.ts";
 import { createRedaction, type Redaction } from "./report/redaction.ts";
 import { printReproduction } from "./report/reproduction.ts";
 import { mountResults } from "./report/results.ts";
@@ -53,15 +54,20 @@ async function main(): Promise<void> {
     redact: redaction.redact,
     onLine: (line) => recordsFile.write(line),
   });
+  const source = createJobSource({ log });
+  const moments = { console: screen, readUptimeMs, nowMs: () => Math.max(Date.now(), build.buildTimeMs) };
+  const announcer = createAnnouncer(source.dialect, moments);
+  const sections = source.hasSections ? createPhaseSections(moments) : undefined;
   const runner = createPhaseRunner({
     log,
     emit: events.emit,
-    onStart: (phase) => writeFileSync(PATHS.phase, phase),
+    onStart(phase) {
+      writeFileSync(PATHS.phase, phase);
+      sections?.started(phase);
+    },
+    onEnd: () => sections?.ended(),
     readSilenceMs: screen.readSilenceMs,
   });
-
-  const source = createJobSource({ log });
-  const announcer = createAnnouncer(source.dialect, { console: screen, readUptimeMs });
 
   const finish = async ({ verdict, steps, job }: BootResult) => {
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;

@@ -86,6 +86,16 @@ export const MACHINE_OPTIONS: readonly Option[] = [
     },
   },
   {
+    name: "dut.sections",
+    form: "yes|no",
+    help: "Whether each phase is a section on the console that GitLab folds; yes without it",
+    example: "dut.sections=no",
+    read: (value, { machine }) => {
+      if (parseChoice(["yes", "no"] as const)(value) === "no") machine.hasNoSections = true;
+      else delete machine.hasNoSections;
+    },
+  },
+  {
     name: "dut.on_exit",
     form: "poweroff|reboot|halt",
     help: "How the machine ends; poweroff without it",

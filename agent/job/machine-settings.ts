@@ -24,6 +24,8 @@ export interface MachineSettings {
   /** Where the job file is fetched from; its digest in lower-case hex. */
   jobFileUrl?: { url: string; sha256?: string };
   end?: EndSettings;
+  /** No marks of GitLab's sections on the console. */
+  hasNoSections?: boolean;
 }
 
 export interface InterfaceSettings {

@@ -44,6 +44,8 @@ export interface PhaseRunnerOptions {
   emit: (event: EventBody) => void;
   /** Called with the name before the phase starts, for init's last words should the agent die. */
   onStart: (name: PhaseName) => void;
+  /** Called when the phase is over, before its end is told. */
+  onEnd: (name: PhaseName) => void;
   /** How long nobody has seen anything new. */
   readSilenceMs: () => number;
   abortGraceMs?: number;
@@ -124,12 +126,14 @@ export function createPhaseRunner(options: PhaseRunnerOptions): PhaseRunner {
       try {
         const graceMs = options.abortGraceMs ?? ABORT_GRACE_MS;
         const result = await settleOrAbort(work(context), signal, graceMs);
+        options.onEnd(name);
         record(name, "done", elapsedMs());
         log.info(`${name}: done in ${formatSeconds(elapsedMs())}`);
         return result;
       } catch (thrown) {
         const error = signal.aborted ? toAgentError(signal.reason) : toAgentError(thrown);
         firstFailure ??= { phase: name, error };
+        options.onEnd(name);
         record(name, "failed", elapsedMs());
         log.error(
           { code: error.code, blame: error.blame, context: error.context },

@@ -15,6 +15,7 @@ import {
   type RuntimeInfo,
   type SectionId,
 } from "../wire/b2c-console.ts";
+import { type Moment, momentAfter } from "../wire/gitlab-section.ts";
 
 /** Each is called when the thing happens, in about this order; what a job does not need is not called. */
 export interface Announcer {
@@ -77,23 +78,27 @@ export interface AnnouncerOptions {
 
 export function createAnnouncer(dialect: Dialect, options: AnnouncerOptions): Announcer {
   const { console: console_, readUptimeMs, nowMs = Date.now } = options;
-  let openSection: SectionId | undefined = "b2c_kernel_boot";
+  const moment = () => ({ nowMs: nowMs(), uptimeMs: readUptimeMs() });
+  // Whoever opened this one did so by a clock of his own.
+  let openSection: { id: SectionId; at?: Moment } | undefined = { id: "b2c_kernel_boot" };
   let hasEnded = false;
   let hasStarted = { containers: false, posts: false };
 
   const print = (text: string) => {
     if (dialect === "b2c") console_.line(text.replace(/\n$/, ""));
   };
-  const moment = () => ({ nowMs: nowMs(), uptimeMs: readUptimeMs() });
   const say = (text: string) => print(formatB2cLine(text, moment()));
   const close = () => {
-    if (openSection) print(formatSectionEnd(openSection, moment()));
+    if (!openSection) return;
+    const { id, at } = openSection;
     openSection = undefined;
+    print(formatSectionEnd(id, at ? momentAfter(at, readUptimeMs()) : moment()));
   };
   const open = (id: SectionId, title: string) => {
     close();
-    print(formatSectionStart(id, title, moment()));
-    openSection = id;
+    const at = moment();
+    print(formatSectionStart(id, title, at));
+    openSection = { id, at };
   };
   const failed = (message: string) => {
     close();

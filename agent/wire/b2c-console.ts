@@ -3,6 +3,8 @@
  * Taken from boot2container's own output and the expressions that CI-Tron's jobs match it with.
  */
 
+import { formatSectionEndMark, formatSectionStartMark, type Moment } from "./gitlab-section.ts";
+
 /** Sections in the order they come in a job; the first is opened by whoever submits the job, before Linux runs. */
 export type SectionId =
   | "b2c_kernel_boot"
@@ -24,26 +26,17 @@ export type SectionId =
   | "cleanup"
   | "unmount_cache_partition";
 
-/** When a line is written: GitLab counts in seconds since 1970, people in seconds since power-on. */
-export interface Moment {
-  nowMs: number;
-  uptimeMs: number;
-}
-
 /** The section of the test itself: whoever opens the log wants to see that one. */
 const UNFOLDED_SECTION: SectionId = "container_run";
 
-const CLEAR_LINE = "\r\x1b[0K";
-
 /** With the empty lines around it, as all of these texts; what ends a line is up to the terminal. */
 export function formatSectionStart(id: SectionId, title: string, moment: Moment): string {
-  const fold = id === UNFOLDED_SECTION ? "" : "[collapsed=true]";
-  const mark = `\x1b[0Ksection_start:${formatEpoch(moment)}:${id}${fold}${CLEAR_LINE}`;
+  const mark = formatSectionStartMark(id, moment.nowMs, { isFolded: id !== UNFOLDED_SECTION });
   return `\n${mark}\x1b[0;36m[${formatUptime(moment)}]: ${title}\x1b[0m\n\n`;
 }
 
 export function formatSectionEnd(id: SectionId, moment: Moment): string {
-  return `\x1b[0Ksection_end:${formatEpoch(moment)}:${id}${CLEAR_LINE}\n`;
+  return `${formatSectionEndMark(id, moment.nowMs)}\n`;
 }
 
 export function formatB2cLine(text: string, moment: Moment): string {
@@ -96,8 +89,6 @@ export type CacheOutcome =
   | { kind: "device"; device: string; target: string; isMounted: boolean }
   /** Anything else that leaves the job without a cache, said in full. */
   | { kind: "failed"; reason: string };
-
-const formatEpoch = ({ nowMs }: Moment) => Math.floor(nowMs / 1000);
 
 /** As /proc/uptime has it. */
 const formatUptime = ({ uptimeMs }: Moment) => (uptimeMs / 1000).toFixed(2);

@@ -14,6 +14,8 @@ import type { Log } from "../report/log.ts";
 export interface JobSource {
   /** Whose console lines are expected, whatever else is wrong with the line. */
   readonly dialect: Dialect;
+  /** Ours where the line does not refuse them; the other dialects' readers know no sections, or have their own. */
+  readonly hasSections: boolean;
   /** The kernel command line as it is. */
   readonly line: string;
   /** As far as the command line says it. Throws its first error, and logs the others. */
@@ -30,9 +32,11 @@ export function createJobSource({
   commandLinePath?: string;
 }): JobSource {
   const line = readFileSync(commandLinePath, "utf8");
+  const { dialect, job } = readCommandLine(line);
   return {
     line,
-    dialect: readCommandLine(line).dialect,
+    dialect,
+    hasSections: dialect === "dut" && !job?.machine?.hasNoSections,
     read: () => readJob(line, {}, log),
     async complete(job, connect, { signal }) {
       const { extraArgumentsUrl, jobFileUrl } = job.machine ?? {};

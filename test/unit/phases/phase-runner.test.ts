@@ -16,6 +16,7 @@ function createRunner(readSilenceMs = () => 0) {
     lifeSignMs: 10,
     emit: (event) => events.push(event),
     onStart: (name) => started.push(name),
+    onEnd: () => {},
     abortGraceMs: 20,
   });
   return { runner, events, started, lines };
