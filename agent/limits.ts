@@ -46,6 +46,8 @@ export const LIFE_SIGN_MS = 8_500;
 export const LIFE_SIGN_CHECK_MS = 500;
 /** More streams than a DUT has cores to unpack them gain nothing, and each holds its buffers. */
 export const LAYERS_AT_A_TIME = 3;
+/** One report of ours about the job; what takes longer is not waited for. */
+export const OWN_RESULT_LIMIT_MS = 60_000;
 /** Results are many small files: a few at a time hide the round trips. */
 export const UPLOADS_AT_A_TIME = 4;
 /** Share of memory that the store in RAM may take; the kernel's own default of one half is too small for a 430 MB image in 1 GiB. */

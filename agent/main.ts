@@ -10,11 +10,11 @@ import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
 import { createAnnouncer } from "./report/announcer.ts";
 import { createConsole } from "./report/console.ts";
 import { createEventStream } from "./report/event-stream.ts";
-import { createLog, type Log } from "./report/log.ts";
-import { openLogFile } from "./report/log-file.ts";
+import { createLog } from "./report/log.ts";
 import { createNetworkLog } from "./report/network-log.ts";
+import { createOwnFiles } from "./report/own-files.ts";
 import { createPhaseSections } from "./report/phase-sections.ts";
-import { createRedaction, type Redaction } from "./report/redaction.ts";
+import { createRedaction } from "./report/redaction.ts";
 import { printReproduction } from "./report/reproduction.ts";
 import { mountResults } from "./report/results.ts";
 import { createScreen } from "./report/screen.ts";
@@ -24,6 +24,7 @@ import { createVerdict, formatVerdictLine, type Verdict } from "./wire/verdict.t
 import { createBootAdapters } from "./wiring/boot-adapters.ts";
 import { endJob } from "./wiring/end-job.ts";
 import { createJobSource } from "./wiring/job-source.ts";
+import { OWN_RESULT_NAMES } from "./wiring/result-writers.ts";
 
 interface BuildInfo {
   version: string;
@@ -36,8 +37,13 @@ async function main(): Promise<void> {
   const redaction = createRedaction();
   const console_ = createConsole(process.stdout.fd);
   const lost = (error: Error) => console_.line(`dutboot: the log file is cut short: ${error.message}`);
-  const logFile = openLogFile(`${PATHS.results}/dutboot.log`, lost);
-  const recordsFile = openLogFile(`${PATHS.results}/dutboot.jsonl`, lost);
+  const files = createOwnFiles(PATHS.results, {
+    warn: (message) => log.warn(message),
+    redact: redaction.redact,
+    reserved: OWN_RESULT_NAMES,
+  });
+  const logFile = files.openLog("dutboot.log", lost);
+  const recordsFile = files.openLog("events.jsonl", lost);
   const log = createLog({
     redaction,
     readUptimeMs,
@@ -73,7 +79,8 @@ async function main(): Promise<void> {
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
     log.info(formatPhaseTable(verdict, peakRssBytes));
     if (job) printReproduction({ line: source.line, job, log });
-    keepVerdict(verdict, redaction, log);
+    // For whoever looks at the DUT itself.
+    files.write("verdict.json", JSON.stringify(verdict));
     events.emit({ event: "end", verdict, peakRssBytes });
     await events.close();
     const line = formatVerdictLine({ ...verdict });
@@ -117,18 +124,9 @@ async function main(): Promise<void> {
   log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}`);
   events.emit({ event: "start", agent: build.version });
   const adapters = createBootAdapters({
-    ...{ runner, log, logFile, screen, events, redaction, announcer, networkLog, source, build },
+    ...{ runner, log, logFile, files, screen, events, redaction, announcer, networkLog, source, build },
   });
   await finishOnce(await boot(runner, adapters));
-}
-
-/** For whoever looks at the DUT itself; where the test has left no room for it, the console and the upload have it. */
-function keepVerdict(verdict: Verdict, redaction: Redaction, log: Log): void {
-  try {
-    writeFileSync(`${PATHS.results}/verdict.json`, redaction.redact(JSON.stringify(verdict)));
-  } catch (error) {
-    log.warn(`the verdict is not among the results: ${(error as Error).message}`);
-  }
 }
 
 function formatPhaseTable(verdict: Verdict, peakRssBytes: number): string {

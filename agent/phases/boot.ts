@@ -4,6 +4,7 @@
 import type { AgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import type { Announcer } from "../report/announcer.ts";
+import type { OwnResultsFacts } from "../report/own-results.ts";
 import type { MountedRoot, RootLayer } from "../root/root-driver.ts";
 import { createVerdict, type Verdict } from "../wire/verdict.ts";
 import { type ArtifactAdapters, unpackArtifacts } from "./artifact.ts";
@@ -37,6 +38,8 @@ export interface JobAdapters
 export interface BootAdapters extends MachineAdapters {
   announcer: Announcer;
   connect(job: Job, context: PhaseContext): Promise<JobAdapters>;
+  /** Into the results folder, before it is uploaded. Does not throw. */
+  writeOwnResults(facts: Omit<OwnResultsFacts, "folder">): Promise<void>;
   /** Unmounts, syncs and releases; must not throw away what a reader of the disks may want. */
   release(root: MountedRoot | undefined): Promise<void>;
 }
@@ -83,9 +86,16 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
 
   await settle(runner, runJob());
   const exitCode = result && !result.error ? result.exitCode : null;
-  const saver = adapters && job && findWork(job, adapters);
-  if (!saver) runner.skip("upload");
-  else {
+  const writeOwnResults = () =>
+    machine.writeOwnResults({
+      verdict: createVerdict(runner.records, exitCode, runner.firstFailure),
+      ...(job && { job }),
+    });
+  const saver = adapters && job && { ...findWork(job, adapters), writeOwnResults };
+  if (!saver?.results && !saver?.volumes) {
+    await writeOwnResults();
+    runner.skip("upload");
+  } else {
     const upload = (context: PhaseContext) => save(saver, exitCode, context, announcer);
     await settle(runner, runner.run("upload", upload));
   }
@@ -140,20 +150,20 @@ async function assemble(
 }
 
 interface Saver {
+  writeOwnResults(): Promise<void>;
   volumes?: JobVolumes;
   results?: UploadAdapters;
 }
 
-/** What there is to save after the run; undefined where there is nothing. */
-function findWork({ volumes = [] }: Job, adapters: JobAdapters): Saver | undefined {
+/** What there is to save after the run. */
+function findWork({ volumes = [] }: Job, adapters: JobAdapters): Omit<Saver, "writeOwnResults"> {
   const { results } = adapters;
-  if (volumes.length === 0 && !results) return undefined;
   return { ...(volumes.length > 0 && { volumes: adapters.volumes }), ...(results && { results }) };
 }
 
 /** Both are tried; the first failure counts. */
 async function save(
-  { volumes, results }: Saver,
+  { volumes, results, writeOwnResults }: Saver,
   exitCode: number | null,
   context: PhaseContext,
   announcer: Announcer,
@@ -166,6 +176,7 @@ async function save(
     announcer.hooksEnded();
   };
   const [ofVolumes] = await Promise.allSettled([saveVolumes()]);
+  await context.during("the reports", writeOwnResults);
   if (results) await uploadResults(exitCode, context, results);
   if (ofVolumes?.status === "rejected") throw ofVolumes.reason;
 }

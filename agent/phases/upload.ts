@@ -32,9 +32,11 @@ export async function uploadResults(
   try {
     const waiting = files.values();
     const putNext = async () => {
-      for (const { name, path, sizeBytes } of waiting) {
+      for (const file of waiting) {
+        const { name, sizeBytes } = file;
+        const body = "content" in file ? file.content : file;
         // A test may have left a file where ours goes; ours is the one that counts.
-        if (name !== VERDICT_FILE_NAME) await uploader.put(name, { path, sizeBytes }, { signal });
+        if (name !== VERDICT_FILE_NAME) await uploader.put(name, body, { signal });
         progress.add(sizeBytes);
       }
     };

@@ -6,18 +6,23 @@ import { closeSync, openSync, writeSync } from "node:fs";
 
 export interface LogFile {
   readonly path: string;
+  /** Absent once it is closed. */
+  readonly fd: number | undefined;
   write(bytes: Buffer | string): void;
   close(): void;
 }
 
 /** A full file system must not end a test that runs: the first failed write is told through `onError`, once. */
 export function openLogFile(path: string, onError: (error: Error) => void): LogFile {
-  const fd = openSync(path, "a", 0o644);
+  let fd: number | undefined = openSync(path, "a", 0o644);
   let failed = false;
   return {
     path,
+    get fd() {
+      return fd;
+    },
     write(bytes) {
-      if (failed) return;
+      if (failed || fd === undefined) return;
       let rest = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
       try {
         while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest));
@@ -26,6 +31,9 @@ export function openLogFile(path: string, onError: (error: Error) => void): LogF
         onError(error as Error);
       }
     },
-    close: () => closeSync(fd),
+    close() {
+      if (fd !== undefined) closeSync(fd);
+      fd = undefined;
+    },
   };
 }

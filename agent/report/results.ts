@@ -12,12 +12,8 @@ export function mountResults(path: string): void {
   mount({ source: "dutboot-results", target: path, type: "tmpfs", data: "mode=0755" });
 }
 
-export interface ResultFile {
-  /** Path below the results folder, with `/` between parts. */
-  name: string;
-  path: string;
-  sizeBytes: number;
-}
+/** `name` is the path below the results folder, with `/` between parts. */
+export type ResultFile = { name: string; sizeBytes: number } & ({ path: string } | { content: Buffer });
 
 export interface ResultList {
   files: ResultFile[];

@@ -18,6 +18,8 @@ import type { EventStream } from "../report/event-stream.ts";
 import type { Log } from "../report/log.ts";
 import type { LogFile } from "../report/log-file.ts";
 import type { NetworkLog } from "../report/network-log.ts";
+import type { OwnFiles } from "../report/own-files.ts";
+import { writeOwnResults } from "../report/own-results.ts";
 import type { Redaction } from "../report/redaction.ts";
 import type { Screen } from "../report/screen.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
@@ -35,12 +37,14 @@ import { type EnabledSwap, enableSwap } from "../sys/swap.ts";
 import { createJobAdapters, type MountFileSystem } from "./job-adapters.ts";
 import type { JobSource } from "./job-source.ts";
 import { createNfsDoor } from "./nfs-door.ts";
+import { listResultWriters } from "./result-writers.ts";
 import { connectS3 } from "./s3-door.ts";
 
 export interface BootTools {
   runner: PhaseRunner;
   log: Log;
   logFile: LogFile;
+  files: OwnFiles;
   screen: Screen;
   events: EventStream;
   redaction: Redaction;
@@ -163,6 +167,11 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         nfs: openNfsDoor(store.scratchDir),
       });
     },
+    writeOwnResults: (facts) =>
+      writeOwnResults(listResultWriters(), facts, {
+        files: tools.files,
+        warn: (message) => log.warn(message),
+      }),
     async release(root) {
       await swap?.release();
       if (!store) return;

@@ -19,9 +19,9 @@ import type { PhaseRunner } from "../phases/phase-runner.ts";
 import type { EventStream } from "../report/event-stream.ts";
 import type { Log } from "../report/log.ts";
 import type { LogFile } from "../report/log-file.ts";
+import type { OwnFiles } from "../report/own-files.ts";
 import { startProgress } from "../report/progress.ts";
 import type { Redaction } from "../report/redaction.ts";
-import { listResults } from "../report/results.ts";
 import type { Screen } from "../report/screen.ts";
 import { chooseRootDriver } from "../root/choose-driver.ts";
 import { type ImageStore, openImageStore } from "../root/image-store.ts";
@@ -41,6 +41,7 @@ export interface JobTools {
   runner: PhaseRunner;
   log: Log;
   logFile: LogFile;
+  files: OwnFiles;
   screen: Screen;
   events: EventStream;
   redaction: Redaction;
@@ -123,7 +124,7 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
     ...(job.results && {
       results: {
         uploader: await createUploader(job.results.to, s3, tools),
-        listResults: () => listResults(PATHS.results),
+        listResults: () => tools.files.list(),
         startProgress,
         formatVerdictFile(exitCode) {
           const verdict = createVerdict(runner.records, exitCode, runner.firstFailure);

@@ -75,9 +75,10 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
     expect(Math.abs(Number(date) - Date.now() / 1000)).toBeLessThan(900);
     expect([...run.results.keys()].sort()).toEqual([
       "deep er/ä",
-      "dutboot.jsonl",
       "dutboot.log",
+      "events.jsonl",
       "facts",
+      "job.json",
       "verdict.json",
     ]);
     expect(run.results.get("deep er/ä")).toHaveLength(100_000);

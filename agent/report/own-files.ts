@@ -1,0 +1,119 @@
+/**
+ * Our files among the results. A test may write to its /results as it likes, under our names too, or remove what lies there:
+ * its own file is kept under another name and told, and ours is found all the same.
+ */
+import {
+  type BigIntStats,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, join } from "node:path";
+import { type LogFile, openLogFile } from "./log-file.ts";
+import { listResults, type ResultList } from "./results.ts";
+
+export interface OwnFiles {
+  readonly folder: string;
+  /** A log that grows from now on. Throws what opening it does. */
+  openLog(name: string, onError: (error: Error) => void): LogFile;
+  /** Takes the place of what we wrote there before; kept in memory, and told, where the folder has no room for it. Text loses its secrets. */
+  write(name: string, content: Buffer | string): void;
+  /** All there is to upload; of logs that the test removed, what we hold open. */
+  list(): ResultList;
+}
+
+export interface OwnFilesOptions {
+  warn(message: string): void;
+  redact(text: string): string;
+  /** Names that are ours though nothing lies there before the upload. */
+  reserved?: readonly string[];
+}
+
+interface OwnFile {
+  /** Of the file as we made it. */
+  id: string;
+  log?: LogFile;
+  /** What the folder had no room for. */
+  content?: Buffer;
+}
+
+export function createOwnFiles(folder: string, { warn, redact, reserved = [] }: OwnFilesOptions): OwnFiles {
+  const own = new Map<string, OwnFile>(reserved.map((name) => [name, { id: "none" }]));
+
+  /** What lies there and is not ours goes out of the way; whatever is wrong there is no reason to stop. */
+  const clear = (name: string): "ours" | "free" => {
+    const path = join(folder, name);
+    const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+    if (!found) return "free";
+    if (formatId(found) === readOwnId(own.get(name))) return "ours";
+    const aside = findFreeName(folder, `${name}.of-the-test`);
+    renameSync(path, join(folder, aside));
+    warn(`results: the test's own "${name}" is kept as "${aside}": that name is ours`);
+    return "free";
+  };
+  const makeFolder = (name: string) => {
+    const parent = dirname(name);
+    if (parent === ".") return;
+    const found = lstatSync(join(folder, parent), { throwIfNoEntry: false });
+    if (found && !found.isDirectory()) clear(parent);
+    mkdirSync(join(folder, parent), { recursive: true });
+  };
+
+  return {
+    folder,
+    openLog(name, onError) {
+      makeFolder(name);
+      clear(name);
+      const log = openLogFile(join(folder, name), onError);
+      own.set(name, { id: formatId(lstatSync(log.path, { bigint: true })), log });
+      return log;
+    },
+    write(name, given) {
+      const content = typeof given === "string" ? redact(given) : given;
+      const path = join(folder, name);
+      const partial = join(folder, `.${name}.partial`);
+      try {
+        clear(name);
+        rmSync(partial, { recursive: true, force: true });
+        // Nothing that the test put there is followed or written to.
+        writeFileSync(partial, content, { flag: "wx", mode: 0o644 });
+        renameSync(partial, path);
+        own.set(name, { id: formatId(lstatSync(path, { bigint: true })) });
+      } catch (error) {
+        rmSync(partial, { recursive: true, force: true });
+        own.set(name, { id: "none", content: Buffer.from(content) });
+        warn(`results: "${name}" does not fit into the results folder: ${(error as Error).message}`);
+      }
+    },
+    list() {
+      const absent = [...own].filter(([name]) => clear(name) === "free");
+      const list = listResults(folder);
+      for (const [name, { log, content }] of absent) {
+        if (content) list.files.push({ name, content, sizeBytes: content.length });
+        if (log?.fd === undefined) continue;
+        warn(`results: the test removed "${name}"; what was written to it is uploaded all the same`);
+        const { size } = fstatSync(log.fd);
+        list.files.push({ name, path: `/proc/self/fd/${log.fd}`, sizeBytes: size });
+      }
+      list.files.sort((a, b) => (a.name < b.name ? -1 : 1));
+      return list;
+    },
+  };
+}
+
+/** Of a log that is open, what it is now: it may have moved to another file system. */
+function readOwnId(file: OwnFile | undefined): string | undefined {
+  return file?.log?.fd === undefined ? file?.id : formatId(fstatSync(file.log.fd, { bigint: true }));
+}
+
+const formatId = ({ dev, ino }: BigIntStats) => `${dev}:${ino}`;
+
+function findFreeName(folder: string, wanted: string): string {
+  for (let number = 1; ; number++) {
+    const name = number === 1 ? wanted : `${wanted}-${number}`;
+    if (!lstatSync(join(folder, name), { throwIfNoEntry: false })) return name;
+  }
+}

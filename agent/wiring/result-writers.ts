@@ -1,0 +1,19 @@
+/**
+ * The files that the agent adds to the results at the end of a job, in the order they are made.
+ */
+import { describeLine } from "../job/describe-job.ts";
+import type { ResultWriter } from "../report/own-results.ts";
+
+/** Ours whether or not this job has them: a test that uses one keeps its file under another name. */
+export const OWN_RESULT_NAMES = ["job.json", "junit.xml", "manifest.json", "report.html", "verdict.json"];
+
+export function listResultWriters(): ResultWriter[] {
+  return [
+    {
+      name: "job.json",
+      write: ({ job }) =>
+        job &&
+        `${JSON.stringify(describeLine({ dialect: job.dialect, job, errors: [], warnings: [] }), null, 2)}\n`,
+    },
+  ];
+}
