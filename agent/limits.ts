@@ -27,6 +27,8 @@ export const NETWORK_LOG_STALL_MS = 30_000;
 export const NETWORK_LOG_FLUSH_MS = 3_000;
 /** Kernel messages in the log's copy: late enough to cost nothing, early enough to be live. */
 export const KERNEL_LOG_POLL_MS = 250;
+/** The same for the file among the results: nobody looks at it live, and the kernel's buffer holds minutes. */
+export const KERNEL_LOG_FILE_POLL_MS = 1_000;
 /** A record of /dev/kmsg is at most 8 KiB, escapes and all. */
 export const KERNEL_LOG_RECORD_BYTES = 8 * KiB;
 export const PROGRESS_INTERVAL_MS = 2_000;

@@ -10,6 +10,7 @@ import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
 import { createAnnouncer } from "./report/announcer.ts";
 import { createConsole } from "./report/console.ts";
 import { createEventStream } from "./report/event-stream.ts";
+import { keepKernelLog } from "./report/kernel-log-file.ts";
 import { createLog } from "./report/log.ts";
 import { createNetworkLog } from "./report/network-log.ts";
 import { createOwnFiles } from "./report/own-files.ts";
@@ -123,8 +124,22 @@ async function main(): Promise<void> {
   announcer.setupStarted(readRuntimeInfo(build.version));
   log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}`);
   events.emit({ event: "start", agent: build.version });
+  const kernelLog = keepKernelLog({ files, warn: (message) => log.warn(message) });
   const adapters = createBootAdapters({
-    ...{ runner, log, logFile, files, screen, events, redaction, announcer, networkLog, source, build },
+    ...{
+      runner,
+      log,
+      logFile,
+      files,
+      kernelLog,
+      screen,
+      events,
+      redaction,
+      announcer,
+      networkLog,
+      source,
+      build,
+    },
   });
   await finishOnce(await boot(runner, adapters));
 }

@@ -10,6 +10,7 @@ import { hideSecrets } from "../job/redact.ts";
 import type { Mount, Step } from "../job/step.ts";
 import type { MirrorCondition } from "../job/volume.ts";
 import type { Announcer } from "../report/announcer.ts";
+import type { LogFile } from "../report/log-file.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
 import type { ContainerExit, StepContainer } from "../sys/container.ts";
 import type { EventBody } from "../wire/event.ts";
@@ -43,6 +44,8 @@ export interface StepsAdapters {
   resultsPath?: string;
   /** Main and post steps' output, as it comes. */
   onOutput: (chunk: Buffer) => void;
+  /** Takes each step's raw output by itself, under a name below the results. */
+  openStepLog?(name: string): Pick<LogFile, "write" | "close"> | undefined;
   /** Services talk into the log file alone, as those of boot2container do. */
   onServiceOutput: (chunk: Buffer) => void;
 }
@@ -173,17 +176,19 @@ function createStepRunner(
   pipeline: Pipeline,
 ): RunStep {
   let nextNumber = 1;
-  const run = async (id: string, written: Step, signal: AbortSignal): Promise<ContainerExit> => {
+  const run = async (number: number, written: Step, signal: AbortSignal): Promise<ContainerExit> => {
     const { announcer, volumes, resultsPath, input = "none" } = adapters;
     const { variables } = pipeline;
     const step = expandStep(written, variables, context);
     if (step.error) throw step.error;
     if (step.kind !== "service") announcer.containerCreating(nameStep(step));
     const { root, config, release } = await adapters.openStepRoot(step, context);
+    const rawLog = adapters.openStepLog?.(`steps/${number}-${step.kind}.log`);
+    const onOutput = step.kind === "service" ? adapters.onServiceOutput : adapters.onOutput;
     try {
       if (step.kind !== "service") announcer.containerStarted(nameStep(step));
       const container: StepContainer = {
-        id,
+        id: nameContainer(number),
         config,
         rootPath: root.path,
         step,
@@ -191,7 +196,10 @@ function createStepRunner(
         ...(resultsPath !== undefined && { resultsPath }),
         extraEnv: written.source === undefined ? [] : formatVariables(variables),
         ...(step.kind === "main" && { input }),
-        onOutput: step.kind === "service" ? adapters.onServiceOutput : adapters.onOutput,
+        onOutput(chunk) {
+          rawLog?.write(chunk);
+          onOutput(chunk);
+        },
         signal,
       };
       const exit = await context.during(`${step.kind} step "${shorten(nameStep(step))}"`, () =>
@@ -203,11 +211,13 @@ function createStepRunner(
         );
       return exit;
     } finally {
+      rawLog?.close();
       await release();
     }
   };
   return async (step, { signal }) => {
-    const id = `dutboot-${nextNumber++}`;
+    const number = nextNumber++;
+    const id = nameContainer(number);
     const startedAt = performance.now();
     const end = (outcome: Pick<StepEnd, "exitCode" | "oomKilled" | "timedOut" | "error">) =>
       adapters.emit({
@@ -218,7 +228,7 @@ function createStepRunner(
       });
     adapters.emit({ event: "step_start", id, kind: step.kind, name: nameStep(step) });
     try {
-      const exit = await run(id, step, signal);
+      const exit = await run(number, step, signal);
       const { exitCode, oomKilled, timedOut } = exit;
       end({ exitCode, ...(oomKilled && { oomKilled }), ...(timedOut && { timedOut }) });
       return exit;
@@ -228,6 +238,8 @@ function createStepRunner(
     }
   };
 }
+
+const nameContainer = (number: number) => `dutboot-${number}`;
 
 type StepEnd = Extract<EventBody, { event: "step_end" }>;
 

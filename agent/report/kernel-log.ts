@@ -11,25 +11,34 @@ export interface KernelLogOptions {
   path?: string;
   /** Its first number is the level below which messages are shown (`quiet`, `loglevel=`). */
   levelPath?: string;
+  /** Whatever the console shows. */
+  isWhole?: boolean;
   pollMs?: number;
 }
 
 export interface KernelLogFollower {
+  /** Up to the last message that there is. */
+  readNow(): void;
   /** Reads what is there now, then no more. */
   stop(): void;
 }
 
+const ALL_LEVELS = 8;
+
 /** Throws what opening it does. */
 export function followKernelLog(options: KernelLogOptions): KernelLogFollower {
-  const { onLine, path = "/dev/kmsg", pollMs = KERNEL_LOG_POLL_MS } = options;
+  const { onLine, path = "/dev/kmsg", pollMs = KERNEL_LOG_POLL_MS, isWhole = false } = options;
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const buffer = Buffer.alloc(KERNEL_LOG_RECORD_BYTES);
   const readAll = () => {
-    const shown = readShownLevel(options.levelPath ?? "/proc/sys/kernel/printk");
+    const shown = isWhole ? ALL_LEVELS : readShownLevel(options.levelPath ?? "/proc/sys/kernel/printk");
     for (;;) {
       const sizeBytes = readRecord(fd, buffer);
       if (sizeBytes === 0) return;
-      if (sizeBytes === undefined) continue;
+      if (sizeBytes === undefined) {
+        onLine("… messages were overwritten before they were read");
+        continue;
+      }
       for (const line of formatKernelRecord(buffer.toString("utf8", 0, sizeBytes), shown)) onLine(line);
     }
   };
@@ -37,6 +46,7 @@ export function followKernelLog(options: KernelLogOptions): KernelLogFollower {
   timer.unref();
   readAll();
   return {
+    readNow: readAll,
     stop() {
       clearInterval(timer);
       readAll();

@@ -15,6 +15,7 @@ import type { BootAdapters } from "../phases/boot.ts";
 import type { PhaseContext, PhaseRunner } from "../phases/phase-runner.ts";
 import type { Announcer } from "../report/announcer.ts";
 import type { EventStream } from "../report/event-stream.ts";
+import type { KernelLogFollower } from "../report/kernel-log.ts";
 import type { Log } from "../report/log.ts";
 import type { LogFile } from "../report/log-file.ts";
 import type { NetworkLog } from "../report/network-log.ts";
@@ -45,6 +46,7 @@ export interface BootTools {
   log: Log;
   logFile: LogFile;
   files: OwnFiles;
+  kernelLog: KernelLogFollower;
   screen: Screen;
   events: EventStream;
   redaction: Redaction;
@@ -168,7 +170,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       });
     },
     writeOwnResults: (facts) =>
-      writeOwnResults(listResultWriters(), facts, {
+      writeOwnResults(listResultWriters(tools), facts, {
         files: tools.files,
         warn: (message) => log.warn(message),
       }),

@@ -104,6 +104,8 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
       logFile.write(chunk);
     },
     emit: tools.events.emit,
+    // Nobody would read them where the results stay here.
+    ...(job.results && { openStepLog: (name: string) => openStepLog(name, tools) }),
     onServiceOutput: (chunk) => logFile.write(chunk),
     runContainer: (step) => runContainer(step, { log, bundleDir: PATHS.bundle }),
     volumes: createVolumeKeeper({
@@ -133,6 +135,17 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
       },
     }),
   };
+}
+
+/** A test that left no room for its log runs without it. */
+function openStepLog(name: string, { files, log }: JobTools): LogFile | undefined {
+  const warn = (error: Error) => log.warn(`results: "${name}" is cut short: ${error.message}`);
+  try {
+    return files.openLog(name, warn);
+  } catch (error) {
+    warn(error as Error);
+    return undefined;
+  }
 }
 
 async function openImageStores(

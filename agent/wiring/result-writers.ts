@@ -2,13 +2,16 @@
  * The files that the agent adds to the results at the end of a job, in the order they are made.
  */
 import { describeLine } from "../job/describe-job.ts";
+import type { KernelLogFollower } from "../report/kernel-log.ts";
 import type { ResultWriter } from "../report/own-results.ts";
 
 /** Ours whether or not this job has them: a test that uses one keeps its file under another name. */
 export const OWN_RESULT_NAMES = ["job.json", "junit.xml", "manifest.json", "report.html", "verdict.json"];
 
-export function listResultWriters(): ResultWriter[] {
+export function listResultWriters({ kernelLog }: { kernelLog: KernelLogFollower }): ResultWriter[] {
   return [
+    // It grows as the messages come; here, to the last of them.
+    { name: "kernel.log", write: () => void kernelLog.readNow() },
     {
       name: "job.json",
       write: ({ job }) =>

@@ -79,6 +79,8 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
       "events.jsonl",
       "facts",
       "job.json",
+      "kernel.log",
+      "steps/1-main.log",
       "verdict.json",
     ]);
     expect(run.results.get("deep er/ä")).toHaveLength(100_000);
