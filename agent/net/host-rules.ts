@@ -1,7 +1,8 @@
 /**
- * Which hosts may be reached without a known certificate: those the job names in dut.insecure, and nothing else.
- * An entry `host` stands for every port of the host, `host:port` for that one.
+ * Which hosts may be reached without a known certificate: those the job names in dut.insecure, and nothing else
+ * (agent/job/insecure-hosts.ts). Redirects keep to the same rules.
  */
+import { isHostInsecure } from "../job/insecure-hosts.ts";
 import type { Failure } from "./failure.ts";
 import { formatPublicUrl } from "./public-url.ts";
 
@@ -11,14 +12,9 @@ export interface HostRules {
   findFault(url: URL, options?: { allowsPlainHttp?: boolean }): Failure | undefined;
 }
 
-const DEFAULT_PORT: Readonly<Record<string, string>> = { "http:": "80", "https:": "443" };
-
 export function createHostRules(insecureHosts: readonly string[]): HostRules {
-  const entries = new Set(insecureHosts.map((host) => host.trim().toLowerCase()));
-  const isInsecure = (url: URL): boolean => {
-    const port = url.port || DEFAULT_PORT[url.protocol] || "";
-    return entries.has(url.hostname) || entries.has(`${url.hostname}:${port}`);
-  };
+  const hosts = insecureHosts.map((host) => host.trim().toLowerCase());
+  const isInsecure = (url: URL) => isHostInsecure(url, hosts);
   return {
     isInsecure,
     findFault(url, { allowsPlainHttp = false } = {}) {
