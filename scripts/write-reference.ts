@@ -1,13 +1,13 @@
 /**
- * Writes docs/options.md and docs/job.schema.json from the option table, and docs/errors.md from the error table: `npm run docs`.
+ * Writes docs/options.md and docs/job.schema.json from the option table, and the pages of the error codes: `npm run docs`.
  * A test compares the committed pages with what this would write.
  */
-import { writeFileSync } from "node:fs";
-import { BLAMES, ERRORS, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { parseCommandLine } from "../agent/job/command-line.ts";
 import { DUT_PREFIX } from "../agent/job/dut-options-reader.ts";
 import { formatUsage, type Option } from "../agent/job/option.ts";
 import { OPTIONS } from "../agent/job/options.ts";
+import { ERROR_PAGES } from "./error-pages.ts";
 
 export function formatOptionReference(): string {
   const options = OPTIONS.map(
@@ -38,25 +38,6 @@ Made from \`agent/job/options.ts\` by \`npm run docs\`.
 - No secret belongs on a command line: the kernel prints it on the console.
 
 ${options.join("\n")}`;
-}
-
-export function formatErrorReference(): string {
-  const blames = BLAMES.map((blame) => `| ${blame} | ${EXIT_CODE_BY_BLAME[blame]} |`);
-  const rows = Object.entries(ERRORS).map(
-    ([code, { blame, hint }]) => `| \`${code}\` | ${blame} | ${hint} |`,
-  );
-  return `# Error codes
-
-Made from \`agent/errors.ts\` by \`npm run docs\`. A verdict \`error\` carries one of these codes and who must act.
-
-| blame | exit code of \`npm start\` and \`dutboot boot\` |
-| --- | --- |
-${blames.join("\n")}
-
-| code | blame | what to do |
-| --- | --- | --- |
-${rows.join("\n")}
-`;
 }
 
 /** Of JSON Schema's draft 2020-12: names, kinds of values and help; what a value may be, the reader says. */
@@ -105,12 +86,16 @@ function describeProperty({ name, form, help, example, isRepeatable }: Option) {
 }
 
 /** Paths from the project's root. */
-export const PAGES = [
+export const PAGES: readonly { path: string; text: () => string }[] = [
   { path: "docs/options.md", text: formatOptionReference },
-  { path: "docs/errors.md", text: formatErrorReference },
+  ...ERROR_PAGES,
   { path: "docs/job.schema.json", text: formatJobSchema },
 ];
 
 if (import.meta.main) {
-  for (const { path, text } of PAGES) writeFileSync(new URL(`../${path}`, import.meta.url), text());
+  const resolve = (path: string) => new URL(`../${path}`, import.meta.url);
+  // A code that is gone takes its page along.
+  rmSync(resolve("docs/errors"), { recursive: true, force: true });
+  mkdirSync(resolve("docs/errors"));
+  for (const { path, text } of PAGES) writeFileSync(resolve(path), text());
 }

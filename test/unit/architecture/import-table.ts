@@ -9,7 +9,7 @@ export interface Room {
   packages?: readonly string[];
 }
 
-const FACTS = ["agent/errors.ts", "agent/limits.ts"] as const;
+const FACTS = ["agent/errors.ts", "agent/error-codes", "agent/limits.ts"] as const;
 const PURE = ["agent/job", "agent/oci", "agent/archive", "agent/composefs", "agent/wire"] as const;
 const ADAPTERS = [
   "agent/net",
@@ -34,7 +34,8 @@ const PURE_PACKAGES = [
 ];
 
 export const ROOMS: Readonly<Record<string, Room>> = {
-  "agent/errors.ts": { imports: [], packages: [] },
+  "agent/errors.ts": { imports: ["agent/error-codes"], packages: [] },
+  "agent/error-codes": { imports: [], packages: [] },
   "agent/limits.ts": { imports: [], packages: [] },
   ...Object.fromEntries(
     PURE.map((room) => [room, { imports: [...FACTS, ...PURE], packages: PURE_PACKAGES }]),

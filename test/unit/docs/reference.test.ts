@@ -1,13 +1,26 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { formatErrorReference, formatOptionReference } from "../../../scripts/write-reference.ts";
+import { ERRORS } from "../../../agent/errors.ts";
+import { PAGES } from "../../../scripts/write-reference.ts";
 
-const readPage = (name: string) => readFileSync(new URL(`../../../docs/${name}`, import.meta.url), "utf8");
+const ROOT = new URL("../../../", import.meta.url);
 
-it("docs/options.md is what `npm run docs` writes", () => {
-  expect(readPage("options.md")).toBe(formatOptionReference());
+it.each(PAGES)("$path is what `npm run docs` writes", ({ path, text }) => {
+  expect(readFileSync(new URL(path, ROOT), "utf8")).toBe(text());
 });
 
-it("docs/errors.md is what `npm run docs` writes", () => {
-  expect(readPage("errors.md")).toBe(formatErrorReference());
+it("has a page for each error code, and no other", () => {
+  const pages = readdirSync(new URL("docs/errors", ROOT)).sort();
+  expect(pages).toEqual(
+    Object.keys(ERRORS)
+      .map((code) => `${code}.md`)
+      .sort(),
+  );
 });
+
+it.each(Object.entries(ERRORS))(
+  "%s says what it means and what to do, in whole sentences",
+  (_code, { means, hint }) => {
+    for (const text of [means, hint]) expect(text).toMatch(/^[A-Z`].*[^.\s]$/s);
+  },
+);
