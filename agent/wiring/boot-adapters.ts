@@ -38,6 +38,7 @@ import { type EnabledSwap, enableSwap } from "../sys/swap.ts";
 import { createJobAdapters, type MountFileSystem } from "./job-adapters.ts";
 import type { JobSource } from "./job-source.ts";
 import { createNfsDoor } from "./nfs-door.ts";
+import { releaseInTurn } from "./release-in-turn.ts";
 import { listResultWriters } from "./result-writers.ts";
 import { connectS3 } from "./s3-door.ts";
 
@@ -175,12 +176,19 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         warn: (message) => log.warn(message),
       }),
     async release(root) {
-      await swap?.release();
-      if (!store) return;
-      if (store.kind === "cache") announcer.cacheUnmounting();
-      await releaseStore(store, root, log);
-      if (store.outcome.kind === "device") announcer.cacheUnmounted(store.outcome.device, true);
-      for (const device of attached) device.release();
+      const closeStore = async (opened: OpenStore) => {
+        if (opened.kind === "cache") announcer.cacheUnmounting();
+        await releaseStore(opened, root, log);
+        if (opened.outcome.kind === "device") announcer.cacheUnmounted(opened.outcome.device, true);
+      };
+      await releaseInTurn(
+        [
+          () => swap?.release(),
+          () => store && closeStore(store),
+          ...attached.map((device) => () => device.release()),
+        ],
+        log,
+      );
     },
   };
 }
