@@ -11,10 +11,32 @@ export const CMDLINE_MAX_BYTES = 2048;
 export const MANIFEST_MAX_BYTES = 4 * MiB;
 
 // Console and reports
-/** About 90 s of a 115,200 baud UART: more than a reader could still call live. */
-export const CONSOLE_QUEUE_BYTES = MiB;
-/** One write to the console: small enough that an agent's line is not far behind. */
-export const CONSOLE_CHUNK_BYTES = 4 * KiB;
+/** Of the test's output, what may stand in front of an agent's line, in time of the console's own rate: the verdict is out within 3 s. */
+export const CONSOLE_QUEUE_MS = 1_500;
+/** Of it, the last lines of a burst that was longer; they come on top. */
+export const CONSOLE_TAIL_SHARE = 0.2;
+/** What the kernel and the line are given ahead of time: it can no longer be left out. */
+export const CONSOLE_AHEAD_MS = 100;
+/** At 9600 baud, two seconds. */
+export const CONSOLE_QUEUE_MIN_BYTES = 2 * KiB;
+/** Of lines that are kept whatever the rate, and of the test's on a console without a rate of its own. */
+export const CONSOLE_QUEUE_MAX_BYTES = MiB;
+/** A screen, a virtual console, a file: faster than anybody reads, slow enough to cost nothing beside the test. */
+export const CONSOLE_UNBOUND_BYTES_PER_SECOND = MiB;
+/** One write to a console that no rate bounds: as the kernel cuts it. */
+export const CONSOLE_WRITE_BYTES = 2 * KiB;
+/** As long as the longest line that editors and test suites print on purpose; more of one line tells nobody more. */
+export const CONSOLE_LINE_MAX_BYTES = 4 * KiB;
+/** A line without an end is shown as far as it is: a prompt, a word before a long wait. */
+export const CONSOLE_OPEN_LINE_MS = 200;
+/** States of a progress bar that never ends its line. */
+export const CONSOLE_STATE_MS = 10_000;
+/** A terminal that was full. */
+export const CONSOLE_RETRY_MS = 10;
+/** A console that takes nothing for so long holds up nobody any more. */
+export const CONSOLE_STUCK_MS = 5_000;
+/** The agent's first lines, for a console that appears later. */
+export const CONSOLE_HISTORY_BYTES = 8 * KiB;
 /** A test that writes a line in pieces does so at once; one that asks a question waits for an answer. */
 export const CONSOLE_HOLD_MS = 1_000;
 /** Of the log's copy over the network while nobody takes it: minutes of a loud test. What is lost is counted. */

@@ -8,7 +8,6 @@ import { PATHS } from "./paths.ts";
 import { type BootResult, boot } from "./phases/boot.ts";
 import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
 import { createAnnouncer } from "./report/announcer.ts";
-import { createConsole } from "./report/console.ts";
 import { createEventStream } from "./report/event-stream.ts";
 import { keepKernelLog } from "./report/kernel-log-file.ts";
 import { createLog } from "./report/log.ts";
@@ -23,6 +22,7 @@ import { readRuntimeInfo } from "./sys/runtime-info.ts";
 import { readUptimeMs } from "./sys/uptime.ts";
 import { createVerdict, formatVerdictLine, type Verdict } from "./wire/verdict.ts";
 import { createBootAdapters } from "./wiring/boot-adapters.ts";
+import { createKernelConsoles } from "./wiring/consoles.ts";
 import { endJob } from "./wiring/end-job.ts";
 import { createJobSource } from "./wiring/job-source.ts";
 import { OWN_RESULT_NAMES } from "./wiring/result-writers.ts";
@@ -36,7 +36,7 @@ async function main(): Promise<void> {
   mountResults(PATHS.results);
   const build = JSON.parse(readFileSync(PATHS.buildInfo, "utf8")) as BuildInfo;
   const redaction = createRedaction();
-  const console_ = createConsole(process.stdout.fd);
+  const console_ = createKernelConsoles({ readUptimeMs, warn: (message) => log.warn(message) });
   const lost = (error: Error) => console_.line(`dutboot: the log file is cut short: ${error.message}`);
   const files = createOwnFiles(PATHS.results, {
     warn: (message) => log.warn(message),

@@ -89,6 +89,7 @@ function quoteForShell(word: string): string {
 
 /** The command line with what the harness needs in front; anything the caller says comes later and wins. */
 export function completeCommandLine(commandLine: string): string {
+  // Without its speed the port would be a real one of 9600 baud to the guest, which then says little of what a test prints.
   // panic=-1: a panic resets at once and -no-reboot turns that into QEMU's end, instead of a machine that sits there.
-  return `console=ttyS0 panic=-1 ${commandLine}`.trimEnd();
+  return `console=ttyS0,115200 panic=-1 ${commandLine}`.trimEnd();
 }

@@ -88,3 +88,12 @@ export interface ContainerSettings {
   /** Its registry may be reached without a known certificate. */
   isRegistryInsecure?: boolean;
 }
+
+/** Somebody is meant to sit at its terminal, and gets bytes as they come. */
+export function isInteractive({
+  container = {},
+  isInit = false,
+}: Pick<Step, "container" | "isInit">): boolean {
+  const hasTerminal = container.hasTerminal ?? isInit;
+  return hasTerminal && (isInit || container.keepsInputOpen === true);
+}

@@ -7,7 +7,7 @@ import { readB2cContainer } from "../job/b2c-container.ts";
 import type { Job } from "../job/job.ts";
 import { formatStepImage } from "../job/plan.ts";
 import { hideSecrets } from "../job/redact.ts";
-import type { Mount, Step } from "../job/step.ts";
+import { isInteractive, type Mount, type Step } from "../job/step.ts";
 import type { MirrorCondition } from "../job/volume.ts";
 import type { Announcer } from "../report/announcer.ts";
 import type { LogFile } from "../report/log-file.ts";
@@ -44,6 +44,9 @@ export interface StepsAdapters {
   resultsPath?: string;
   /** Main and post steps' output, as it comes. */
   onOutput: (chunk: Buffer) => void;
+  /** Around a main or post step's output; an interactive one is shown byte by byte. */
+  beginOutput?(options: { isInteractive: boolean }): void;
+  endOutput?(): void;
   /** Takes each step's raw output by itself, under a name below the results. */
   openStepLog?(name: string): Pick<LogFile, "write" | "close"> | undefined;
   /** Services talk into the log file alone, as those of boot2container do. */
@@ -186,7 +189,10 @@ function createStepRunner(
     const rawLog = adapters.openStepLog?.(`steps/${number}-${step.kind}.log`);
     const onOutput = step.kind === "service" ? adapters.onServiceOutput : adapters.onOutput;
     try {
-      if (step.kind !== "service") announcer.containerStarted(nameStep(step));
+      if (step.kind !== "service") {
+        announcer.containerStarted(nameStep(step));
+        adapters.beginOutput?.({ isInteractive: isInteractive(step) });
+      }
       const container: StepContainer = {
         id: nameContainer(number),
         config,
@@ -211,6 +217,7 @@ function createStepRunner(
         );
       return exit;
     } finally {
+      if (step.kind !== "service") adapters.endOutput?.();
       rawLog?.close();
       await release();
     }

@@ -1,109 +1,144 @@
 /**
- * The console of the DUT: the agent's own lines and the test's live output, through one bounded queue.
- * A UART carries 11 KB/s, so nothing waits for it: what does not fit is elided, counted and said; the log file has it all.
+ * The consoles of the DUT: the agent's own lines and the test's live output, to every console through a queue of its own.
+ * A UART carries 11 KB/s, so nothing waits for it: lines that do not fit are left out, counted and said; the log file has it all.
  */
-import { write } from "node:fs";
-import { CONSOLE_CHUNK_BYTES, CONSOLE_HOLD_MS, CONSOLE_QUEUE_BYTES } from "../limits.ts";
-import { createResultLineFilter } from "./result-lines.ts";
+import {
+  CONSOLE_HISTORY_BYTES,
+  CONSOLE_LINE_MAX_BYTES,
+  CONSOLE_OPEN_LINE_MS,
+  CONSOLE_STATE_MS,
+} from "../limits.ts";
+import type { ConsoleDevice } from "./console-device.ts";
+import { type ConsoleQueue, createConsoleQueue } from "./console-queue.ts";
+import { formatOwnLine } from "./own-line.ts";
+import { isOverwritten } from "./shown-line.ts";
+import { createTestLines } from "./test-lines.ts";
 
 export interface Console {
-  /**
-   * One line of the agent's, never elided; a line end is added. While the test has a line open it waits for its end, for a
-   * second at most, and then ends it: a farm reads the test's lines whole.
-   */
+  /** One line of the agent's, never left out; a line end is added. */
   line(text: string): void;
-  /** Output of the test, as it came; of what is elided, the lines that farms wait for (result-lines.ts) still come. */
+  /** Output of the test, as it came; of what is left out, the lines that farms wait for (result-lines.ts) still come. */
   output(chunk: Buffer): void;
-  /** Resolves when everything queued has been handed to the kernel. */
+  /** What follows is a step's output; `isInteractive`: bytes as they come, for whoever sits at the console. */
+  beginOutput(options: { isInteractive: boolean }): void;
+  /** The step is over: its last lines come now, whatever was left out before them. */
+  endOutput(): void;
+  /** Resolves when everything queued has left, or cannot. */
   flush(): Promise<void>;
 }
 
-export interface ConsoleOptions {
-  queueBytes?: number;
+/** The console as whoever sets it up sees it. */
+export interface ConsoleSet extends Console {
+  /** Of those that still take what they get. */
+  readonly names: readonly string[];
+  /** It gets the agent's first lines, and everything from now on. */
+  add(device: ConsoleDevice): void;
+  /** Whether colours of the test's are shown. */
+  setColor(hasColor: boolean): void;
+  /** False where there is no such console. */
+  setRate(name: string, bytesPerSecond: number): boolean;
 }
 
-export function createConsole(fd: number, options: ConsoleOptions = {}): Console {
-  const { queueBytes = CONSOLE_QUEUE_BYTES } = options;
-  const queue: Buffer[] = [];
-  let queuedBytes = 0;
-  let elidedBytes = 0;
-  let atLineStart = true;
-  let writing = false;
-  let whenIdle: (() => void)[] = [];
-  const results = createResultLineFilter();
-  const held: string[] = [];
-  let holdTimer: NodeJS.Timeout | undefined;
+export interface ConsoleOptions {
+  readUptimeMs: () => number;
+  /** A console that takes nothing any more; the others go on. */
+  onGone?: (name: string, error: Error) => void;
+  openLineMs?: number;
+  stateMs?: number;
+  queueMs?: number;
+  stuckMs?: number;
+}
 
-  const enqueue = (bytes: Buffer) => {
-    if (bytes.length === 0) return;
-    queue.push(bytes);
-    queuedBytes += bytes.length;
-    atLineStart = bytes[bytes.length - 1] === 0x0a;
-    if (!writing) writeNext();
-  };
+export function createConsole(devices: readonly ConsoleDevice[], options: ConsoleOptions): ConsoleSet {
+  const { readUptimeMs, openLineMs = CONSOLE_OPEN_LINE_MS, stateMs = CONSOLE_STATE_MS } = options;
+  let queues: ConsoleQueue[] = [];
+  let hasColor = true;
+  let isInteractive = false;
+  const history: string[] = [];
+  let historyBytes = 0;
+  let openTimer: NodeJS.Timeout | undefined;
+  let nextStateAt = 0;
 
-  const sayElided = () => {
-    if (elidedBytes === 0) return;
-    const note = `[dutboot: ${elidedBytes} bytes of output left out here; the log file has them]\n`;
-    elidedBytes = 0;
-    enqueue(Buffer.from(atLineStart ? note : `\n${note}`));
-  };
-
-  const releaseHeld = () => {
-    clearTimeout(holdTimer);
-    holdTimer = undefined;
-    for (const text of held.splice(0)) {
-      sayElided();
-      enqueue(Buffer.from(atLineStart ? `${text}\n` : `\n${text}\n`));
-    }
-  };
-
-  const writeNext = () => {
-    const head = queue.shift();
-    if (!head) {
-      writing = false;
-      if (elidedBytes > 0) return sayElided();
-      for (const resolve of whenIdle.splice(0)) resolve();
-      return;
-    }
-    writing = true;
-    const chunk = head.subarray(0, CONSOLE_CHUNK_BYTES);
-    write(fd, chunk, (error, written) => {
-      // A console that cannot be written to must not end the job: its content is in the log file all the same.
-      const done = error && error.code !== "EAGAIN" ? head.length : written;
-      queuedBytes -= done;
-      if (done < head.length) queue.unshift(head.subarray(done));
-      if (error?.code === "EAGAIN") setTimeout(writeNext, 10);
-      else writeNext();
+  const add = (device: ConsoleDevice) => {
+    const queue = createConsoleQueue(device, {
+      hasColor,
+      ...(options.queueMs !== undefined && { queueMs: options.queueMs }),
+      ...(options.stuckMs !== undefined && { stuckMs: options.stuckMs }),
+      formatNote: (text) => formatOwnLine(text, readUptimeMs()),
+      onGone(error) {
+        queues = queues.filter((each) => each !== queue);
+        device.close();
+        options.onGone?.(device.name, error);
+      },
     });
+    for (const text of history) queue.line(text);
+    queues.push(queue);
   };
+  const lines = createTestLines({
+    lineMaxBytes: CONSOLE_LINE_MAX_BYTES,
+    onLines: (block, droppedBytes) => {
+      for (const queue of queues) queue.lines(block, droppedBytes);
+    },
+  });
+  const showOpenLine = () => {
+    openTimer = undefined;
+    const { open } = lines;
+    if (open.length === 0) return;
+    if (isOverwritten(open)) nextStateAt = performance.now() + stateMs;
+    for (const queue of queues) queue.openLine(open);
+  };
+  const watchOpenLine = () => {
+    if (lines.open.length === 0) {
+      clearTimeout(openTimer);
+      openTimer = undefined;
+    } else {
+      openTimer ??= setTimeout(showOpenLine, Math.max(openLineMs, nextStateAt - performance.now()));
+    }
+  };
+  for (const device of devices) add(device);
 
   return {
+    get names() {
+      return queues.map(({ name }) => name);
+    },
+    add,
+    setColor(wanted) {
+      hasColor = wanted;
+      for (const queue of queues) queue.setColor(wanted);
+    },
+    setRate(name, bytesPerSecond) {
+      const queue = queues.find((each) => each.name === name);
+      queue?.setRate(bytesPerSecond);
+      return queue !== undefined;
+    },
     line(text) {
-      held.push(text);
-      if (atLineStart) releaseHeld();
-      else holdTimer ??= setTimeout(releaseHeld, CONSOLE_HOLD_MS);
+      if (historyBytes < CONSOLE_HISTORY_BYTES) {
+        history.push(text);
+        historyBytes += text.length;
+      }
+      for (const queue of queues) queue.line(text);
     },
     output(chunk) {
-      if (queuedBytes + chunk.length > queueBytes) {
-        const kept = results.filter(chunk);
-        elidedBytes += chunk.length - kept.length;
-        if (kept.length === 0) return;
-        sayElided();
-        enqueue(kept);
-      } else {
-        sayElided();
-        enqueue(chunk);
+      if (isInteractive) {
+        for (const queue of queues) queue.raw(chunk);
+        return;
       }
-      if (atLineStart) releaseHeld();
+      lines.write(chunk);
+      watchOpenLine();
     },
-    flush() {
-      releaseHeld();
-      if (!writing && queue.length === 0 && elidedBytes === 0) return Promise.resolve();
-      return new Promise((resolve) => {
-        whenIdle = [...whenIdle, resolve];
-        if (!writing) writeNext();
-      });
+    beginOutput(options) {
+      isInteractive = options.isInteractive;
+    },
+    endOutput() {
+      clearTimeout(openTimer);
+      openTimer = undefined;
+      nextStateAt = 0;
+      lines.end();
+      isInteractive = false;
+      for (const queue of queues) queue.endOutput();
+    },
+    async flush() {
+      await Promise.all(queues.map((queue) => queue.flush()));
     },
   };
 }

@@ -4,6 +4,7 @@
  */
 import { Writable } from "node:stream";
 import pino from "pino";
+import { formatOwnLine } from "./own-line.ts";
 import type { Redaction } from "./redaction.ts";
 
 export type Log = pino.Logger;
@@ -46,7 +47,6 @@ export function createLog(options: LogOptions): Log {
 }
 
 function formatLine({ level, uptimeMs, msg }: LogRecord): string {
-  const seconds = (uptimeMs / 1000).toFixed(3).padStart(9);
   const mark = level === "info" ? "" : `${level}: `;
-  return `[${seconds}] dutboot: ${mark}${msg ?? ""}`;
+  return formatOwnLine(`${mark}${msg ?? ""}`, uptimeMs);
 }

@@ -24,6 +24,8 @@ export function createScreen(console_: Console, networkLog: NetworkLog): Screen 
       console_.output(chunk);
       networkLog.output(chunk);
     },
+    beginOutput: console_.beginOutput,
+    endOutput: console_.endOutput,
     flush: console_.flush,
     readSilenceMs: () => performance.now() - seenAt,
     async close() {

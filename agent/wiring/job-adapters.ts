@@ -103,6 +103,8 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
       tools.screen.output(chunk);
       logFile.write(chunk);
     },
+    beginOutput: tools.screen.beginOutput,
+    endOutput: tools.screen.endOutput,
     emit: tools.events.emit,
     // Nobody would read them where the results stay here.
     ...(job.results && { openStepLog: (name: string) => openStepLog(name, tools) }),

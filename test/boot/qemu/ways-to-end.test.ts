@@ -156,7 +156,7 @@ describe.concurrent("the harness", () => {
       "results",
     ]);
     expect(await readFile(join(run, "qemu-command.sh"), "utf8")).toContain(result.qemuCommand);
-    expect(result.qemuCommand).toContain("-append 'console=ttyS0 panic=-1 quiet'");
+    expect(result.qemuCommand).toContain("-append 'console=ttyS0,115200 panic=-1 quiet'");
     expect(result.upMs).toBeGreaterThan(0);
 
     await rm(result.eventsPath);

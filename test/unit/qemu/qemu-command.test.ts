@@ -69,7 +69,7 @@ describe("planQemuArguments", () => {
 
   it("ends a panicked or reset machine", () => {
     expect(planQemuArguments(PLAN)).toContain("-no-reboot");
-    expect(completeCommandLine("root=x")).toBe("console=ttyS0 panic=-1 root=x");
+    expect(completeCommandLine("root=x")).toBe("console=ttyS0,115200 panic=-1 root=x");
   });
 });
 
