@@ -70,6 +70,18 @@ export const LIFE_SIGN_MS = 8_500;
 export const LIFE_SIGN_CHECK_MS = 500;
 /** More streams than a DUT has cores to unpack them gain nothing, and each holds its buffers. */
 export const LAYERS_AT_A_TIME = 3;
+/** A file that changes while it goes up is taken anew so often. */
+export const RESULT_TRIES = 3;
+/** Smaller files are uploaded from memory; four at a time are 32 MiB. */
+export const RESULT_HELD_BYTES = 8 * MiB;
+/** A file written to this shortly before may be written to again within one tick of the file system's clock. */
+export const FILE_STAMP_TRUST_MS = 1_000;
+/** Of each further file once the place has not answered for one: what is lost is told sooner. */
+export const HURRIED_RETRY = { budgetMs: 10_000, firstContactBudgetMs: 10_000 };
+/** Manifest and verdict behind an upload that ran out of time; within ABORT_GRACE_MS. */
+export const LAST_RECORDS_LIMIT_MS = 15_000;
+/** Files that an error of the upload names; the manifest names all. */
+export const UPLOAD_TOLD_FILES = 5;
 /** One report of ours about the job; what takes longer is not waited for. */
 export const OWN_RESULT_LIMIT_MS = 60_000;
 /** Results are many small files: a few at a time hide the round trips. */

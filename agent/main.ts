@@ -2,6 +2,7 @@
  * The agent's composition root: builds the adapters, runs the phases and always reaches the end.
  * It runs under busybox init on the DUT; should it die all the same, init prints the last verdict (initrd/files).
  */
+import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { toAgentError } from "./errors.ts";
 import { PATHS } from "./paths.ts";
@@ -35,6 +36,7 @@ interface BuildInfo {
 async function main(): Promise<void> {
   mountResults(PATHS.results);
   const build = JSON.parse(readFileSync(PATHS.buildInfo, "utf8")) as BuildInfo;
+  const bootId = process.env.DUTBOOT_BOOT_ID || randomBytes(4).toString("hex");
   const redaction = createRedaction();
   const console_ = createKernelConsoles({ readUptimeMs, warn: (message) => log.warn(message) });
   const lost = (error: Error) => console_.line(`dutboot: the log file is cut short: ${error.message}`);
@@ -122,7 +124,7 @@ async function main(): Promise<void> {
   process.on("unhandledRejection", finishBroken);
 
   announcer.setupStarted(readRuntimeInfo(build.version));
-  log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}`);
+  log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}, boot ${bootId}`);
   events.emit({ event: "start", agent: build.version });
   const kernelLog = keepKernelLog({ files, warn: (message) => log.warn(message) });
   const adapters = createBootAdapters({
@@ -131,6 +133,7 @@ async function main(): Promise<void> {
       log,
       logFile,
       files,
+      bootId,
       kernelLog,
       screen,
       events,

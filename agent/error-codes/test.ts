@@ -71,9 +71,19 @@ export const TEST_ERRORS = defineErrors({
     hint: "Give a token that may write there in the credential results-token, or correct dut.results",
   },
   UPLOAD_FILE_CHANGED: {
-    means: "A file became shorter while it was uploaded",
+    means: "A file changed while it was uploaded, each time it was tried",
     blame: "test",
     hint: "Do not write to results after the test has ended",
+  },
+  UPLOAD_INCOMPLETE: {
+    means: "Some files of the results are not where they should be; manifest.json there names them",
+    blame: "infra",
+    hint: "Look at the lines of phase upload in the log: they say why",
+  },
+  UPLOAD_MISMATCH: {
+    means: "The place for the results took a file and keeps other bytes than it was sent",
+    blame: "infra",
+    hint: "Look at the server that the results go to, and at what stands before it",
   },
   UPLOAD_FAILED: {
     means: "The results could not be written where they should go",

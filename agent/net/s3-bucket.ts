@@ -56,12 +56,10 @@ function createS3Bucket(client: S3Client, bucket: string, encryptionKey: Buffer 
     },
 
     async put(key: string, file: S3Body, { metadata, signal }: { metadata: Headers; signal: AbortSignal }) {
-      const stored: { etag?: string } = {};
-      const onEtag = (etag: string) => {
-        stored.etag = etag;
-      };
-      await client.putObject({ bucket, key }, file, { metadata, contentHeaders, onEtag, signal });
-      return stored;
+      const options = { metadata, contentHeaders, signal };
+      const { etag, contentEtag } = await client.putObject({ bucket, key }, file, options);
+      // Of parts an ETag says nothing that another upload of the same would say again.
+      return etag !== undefined && !contentEtag.includes("-") ? { etag } : {};
     },
 
     delete: (key: string, { signal }: { signal: AbortSignal }) =>

@@ -2,11 +2,12 @@
  * Uploads a large object in parts, two at a time: memory stays at two parts whatever the size, and a broken connection
  * costs one of them. Amazon S3 user guide, "Multipart upload".
  */
+import { createHash } from "node:crypto";
 import { AgentError } from "../errors.ts";
 import { S3_COMPLETE_SILENCE_MS, S3_MAX_PARTS, S3_PARTS_AT_A_TIME } from "../limits.ts";
-import type { Headers } from "./http-message.ts";
+import type { Headers, HttpRequest } from "./http-message.ts";
 import { formatObjectUrl, formatS3Name, type S3Object, type SendS3 } from "./s3-request.ts";
-import { formatPartList, parseUploadId, readS3ErrorCode } from "./s3-xml.ts";
+import { formatPartList, parseUploadId, readCompletedEtag, readS3ErrorCode } from "./s3-xml.ts";
 
 export interface MultipartUpload {
   base: string;
@@ -18,11 +19,20 @@ export interface MultipartUpload {
   /** Of every request that carries content. */
   contentHeaders: Headers;
   readPart(start: number, length: number): Promise<Buffer>;
+  retry?: NonNullable<HttpRequest["retry"]>;
   signal?: AbortSignal;
 }
 
-export async function putMultipart(send: SendS3, upload: MultipartUpload): Promise<void> {
-  const { base, object, sizeBytes, readPart } = upload;
+/** What the service said of the whole, and what its ETag is where it is made of MD5s. */
+interface PutParts {
+  etag?: string;
+  contentEtag: string;
+  /** Of the answer that began the upload. */
+  headers: Headers;
+}
+
+export async function putMultipart(send: SendS3, upload: MultipartUpload): Promise<PutParts> {
+  const { base, object, sizeBytes, readPart, retry } = upload;
   const name = formatS3Name(object);
   const stop = new AbortController();
   const signal = upload.signal ? AbortSignal.any([upload.signal, stop.signal]) : stop.signal;
@@ -33,11 +43,13 @@ export async function putMultipart(send: SendS3, upload: MultipartUpload): Promi
     method: "POST",
     subject: `start the upload of ${name}`,
     headers: { ...upload.contentHeaders, ...upload.headers },
+    ...(retry && { retry }),
     signal,
   });
   const uploadId = parseUploadId(started.bytes);
 
   const etags: string[] = [];
+  const digests: Buffer[] = [];
   const waiting = Array.from({ length: partCount }, (_, index) => index).values();
   const putNext = async (): Promise<void> => {
     for (const index of waiting) {
@@ -49,6 +61,7 @@ export async function putMultipart(send: SendS3, upload: MultipartUpload): Promi
         subject: `upload part ${index + 1} of ${partCount} of ${name}`,
         headers: upload.contentHeaders,
         body,
+        ...(retry && { retry }),
         signal,
       });
       const etag = headers.etag;
@@ -59,6 +72,7 @@ export async function putMultipart(send: SendS3, upload: MultipartUpload): Promi
         );
       }
       etags[index] = etag;
+      digests[index] = createHash("md5").update(body).digest();
     }
   };
 
@@ -69,7 +83,9 @@ export async function putMultipart(send: SendS3, upload: MultipartUpload): Promi
       await Promise.allSettled(workers);
       throw error;
     });
-    await complete(send, upload, { uploadId, etags, name, signal });
+    const etag = await complete(send, upload, { uploadId, etags, name, signal });
+    const md5 = createHash("md5").update(Buffer.concat(digests)).digest("hex");
+    return { ...(etag && { etag }), contentEtag: `${md5}-${partCount}`, headers: started.headers };
   } catch (error) {
     // Parts that nobody completes are kept and paid for; if this fails too, the first error still counts.
     await send(formatObjectUrl(base, object, { uploadId }), {
@@ -91,7 +107,7 @@ async function complete(
     name,
     signal,
   }: { uploadId: string; etags: readonly string[]; name: string; signal: AbortSignal },
-): Promise<void> {
+): Promise<string | undefined> {
   try {
     const { bytes } = await send(formatObjectUrl(base, object, { uploadId }), {
       method: "POST",
@@ -105,10 +121,12 @@ async function complete(
     if (s3Code !== undefined) {
       throw new AgentError("S3_SERVER_ERROR", `Cannot complete the upload of ${name}: ${s3Code}`);
     }
+    return readCompletedEtag(bytes);
   } catch (error) {
     if (!(error instanceof AgentError && error.code === "S3_UPLOAD_LOST")) throw error;
     // A second try finds no upload where only the answer to the first was lost: then the object is there.
     if (!(await isComplete(send, { base, object, sizeBytes, signal }))) throw error;
+    return undefined;
   }
 }
 

@@ -97,6 +97,12 @@ export function parseUploadId(body: Buffer): string {
   return id;
 }
 
+/** undefined where the service does not say it. */
+export function readCompletedEtag(body: Buffer): string | undefined {
+  const result = parseXml(body)?.CompleteMultipartUploadResult;
+  return isNode(result) ? text(result, "ETag") : undefined;
+}
+
 export function formatPartList(etags: readonly string[]): Buffer {
   const parts = etags.map(
     (etag, index) => `<Part><PartNumber>${index + 1}</PartNumber><ETag>${escapeXml(etag)}</ETag></Part>`,

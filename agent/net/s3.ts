@@ -25,6 +25,15 @@ import { explainS3Error, parseListPage, type S3ListedObject } from "./s3-xml.ts"
 /** A file is read as `sizeBytes` long, whatever is appended to it meanwhile. */
 export type S3Body = Buffer | { path: string; sizeBytes: number };
 
+/** What the service said of an object that it took. */
+export interface StoredObject {
+  etag?: string;
+  /** What the ETag is where it is made of MD5s, as Amazon's is. */
+  contentEtag: string;
+  /** By a key that makes its ETag say nothing of the content. */
+  isEncrypted: boolean;
+}
+
 export interface S3Client {
   putObject(
     object: S3Object,
@@ -35,11 +44,15 @@ export interface S3Client {
       metadata?: Headers;
       /** Of every request that carries content: the key that the service encrypts by. */
       contentHeaders?: Headers;
-      /** Gets the ETag of what was put in one piece: of parts it says nothing. */
-      onEtag?: (etag: string) => void;
+      retry?: NonNullable<HttpRequest["retry"]>;
       signal?: AbortSignal;
     },
-  ): Promise<void>;
+  ): Promise<StoredObject>;
+  /** What the service says of an object. Throws as `getObject`. */
+  headObject(
+    object: S3Object,
+    options?: { signal?: AbortSignal },
+  ): Promise<{ sizeBytes?: number; etag?: string }>;
   /** `body` throws S3_*, HTTP_* and FETCH_* errors; `hasDigest` as in HttpRequest. */
   getObject(
     object: S3Object,
@@ -67,7 +80,7 @@ export interface S3ClientOptions {
 interface PutOptions {
   headers: Headers;
   contentHeaders: Headers;
-  onEtag?: (etag: string) => void;
+  retry?: NonNullable<HttpRequest["retry"]>;
   signal?: AbortSignal;
 }
 
@@ -118,26 +131,27 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
     file: FileHandle,
     sizeBytes: number,
     common: PutOptions,
-  ): Promise<void> {
+  ): Promise<StoredObject> {
     const readPart = (start: number, length: number) => readExactly(file, start, length, object);
     if (sizeBytes <= partBytes) return putBuffer(object, await readPart(0, sizeBytes), common);
-    return putMultipart(send, { base, object, sizeBytes, partBytes, readPart, ...common });
+    const parts = await putMultipart(send, { base, object, sizeBytes, partBytes, readPart, ...common });
+    return describeStored(parts.etag, parts.contentEtag, parts.headers);
   }
 
   async function putBuffer(
     object: S3Object,
     body: Buffer,
-    { headers, contentHeaders, onEtag, signal }: PutOptions,
-  ): Promise<void> {
+    { headers, contentHeaders, ...options }: PutOptions,
+  ): Promise<StoredObject> {
     const { headers: answer } = await send(formatObjectUrl(base, object), {
       method: "PUT",
       subject: `upload ${formatS3Name(object)}`,
       headers: { ...contentHeaders, ...headers },
       body,
-      ...(signal && { signal }),
+      ...options,
     });
-    const etag = answer.etag?.replace(/^"|"$/g, "");
-    if (etag) onEtag?.(etag);
+    const contentEtag = createHash("md5").update(body).digest("hex");
+    return describeStored(answer.etag, contentEtag, answer);
   }
 
   return {
@@ -146,19 +160,32 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
         contentType = "application/octet-stream",
         metadata = {},
         contentHeaders = {},
-        onEtag,
+        retry,
         signal,
       } = options;
       const named = Object.entries(metadata).map(([name, value]) => [`x-amz-meta-${name}`, value]);
       const headers = { "content-type": contentType, ...Object.fromEntries(named) };
-      const common = { headers, contentHeaders, ...(onEtag && { onEtag }), ...(signal && { signal }) };
+      const common = { headers, contentHeaders, ...(retry && { retry }), ...(signal && { signal }) };
       if (Buffer.isBuffer(body)) return putBuffer(object, body, common);
       const file = await open(body.path, "r");
       try {
-        await putFile(object, file, body.sizeBytes, common);
+        return await putFile(object, file, body.sizeBytes, common);
       } finally {
         await file.close();
       }
+    },
+
+    async headObject(object, { signal } = {}) {
+      const { headers } = await send(formatObjectUrl(base, object), {
+        method: "HEAD",
+        subject: `look for ${formatS3Name(object)}`,
+        ...(signal && { signal }),
+      });
+      const { "content-length": length, etag } = headers;
+      return {
+        ...(length !== undefined && { sizeBytes: Number(length) }),
+        ...(etag !== undefined && { etag: unquote(etag) }),
+      };
     },
 
     getObject(object, { explainRefusal, ...fields } = {}) {
@@ -214,6 +241,17 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
       }
     },
   };
+}
+
+const unquote = (etag: string) => etag.replace(/^"|"$/g, "");
+
+/** `headers` of the answer that began or made the object. */
+function describeStored(etag: string | undefined, contentEtag: string, headers: Headers): StoredObject {
+  const encryption = "x-amz-server-side-encryption";
+  const isEncrypted =
+    headers[encryption]?.startsWith("aws:kms") === true ||
+    headers[`${encryption}-customer-algorithm`] !== undefined;
+  return { contentEtag, isEncrypted, ...(etag && { etag: unquote(etag) }) };
 }
 
 async function readExactly(

@@ -1,49 +1,138 @@
 /**
- * Phase "upload": everything the test left in /results, with the log, to the place that the job names.
- * It is tried after a failed phase too; the verdict's record goes last, so that its presence says the rest is there.
+ * Phase "upload": everything the test left in /results, with our files, to the place that the job names. All files are tried;
+ * then the manifest says what is there and what is missing, and the verdict's record goes last: it stands for the end of it all.
  */
-import { UPLOADS_AT_A_TIME } from "../limits.ts";
-import type { ResultsUploader } from "../net/put-results.ts";
+import { AgentError, toAgentError } from "../errors.ts";
+import { HURRIED_RETRY, LAST_RECORDS_LIMIT_MS, UPLOAD_TOLD_FILES, UPLOADS_AT_A_TIME } from "../limits.ts";
 import type { startProgress } from "../report/progress.ts";
-import type { ResultList } from "../report/results.ts";
+import type { ResultFile, ResultList } from "../report/results.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
+import { formatManifest, type ManifestEntry } from "../wire/results-manifest.ts";
 import type { PhaseContext } from "./phase-runner.ts";
+import type { ResultsSender } from "./results-sender.ts";
 
-const VERDICT_FILE_NAME = "verdict.json";
+const MANIFEST_NAME = "manifest.json";
+const VERDICT_NAME = "verdict.json";
 
 export interface UploadAdapters {
-  uploader: ResultsUploader;
+  sender: ResultsSender;
+  bootId: string;
   listResults(): ResultList;
-  /** The record as it is when all else is uploaded. */
-  formatVerdictFile(exitCode: number | null): Buffer;
+  /** The record as it is when all else is uploaded; `failure` is the upload's own. */
+  formatVerdictFile(exitCode: number | null, failure?: AgentError): string;
   startProgress: typeof startProgress;
 }
 
+type MissingFile = { name: string; error: AgentError };
+
+/** Throws UPLOAD_INCOMPLETE, or what was wrong with every single file where nothing could be uploaded for one reason. */
 export async function uploadResults(
   exitCode: number | null,
-  { log, signal }: PhaseContext,
+  { log, signal }: Pick<PhaseContext, "log" | "signal">,
   adapters: UploadAdapters,
 ): Promise<void> {
-  const { uploader } = adapters;
+  const { sender } = adapters;
   const { files, leftOut } = adapters.listResults();
   for (const name of leftOut) log.warn(`upload: "${name}" is no regular file and stays on the DUT`);
+  const { sent, missing, vanished } = await sendAll(files, { log, signal }, adapters);
+  for (const name of vanished) log.warn(`upload: "${name}" was removed before it could be uploaded`);
+
+  // Behind the phase's limit there still is a little time, for what says what is missing.
+  const lastSignal = signal.aborted ? AbortSignal.timeout(LAST_RECORDS_LIMIT_MS) : signal;
+  const options = { signal: lastSignal, ...(missing.length > 0 && { retry: HURRIED_RETRY }) };
+  const sendRecord = async (name: string, text: string) => {
+    const content = Buffer.from(text);
+    try {
+      const record = { name, content, sizeBytes: content.length, stamp: "made" };
+      sent.push((await sender.send(record, options))!);
+    } catch (thrown) {
+      note({ name, error: toAgentError(thrown) }, missing, log);
+    }
+  };
+  const lying = new Set([...files.map(({ name }) => name), MANIFEST_NAME, VERDICT_NAME]);
+  for (const name of vanished) lying.delete(name);
+  const removed = [...sender.sent.values()].filter(({ name }) => !lying.has(name));
+  await sendRecord(
+    MANIFEST_NAME,
+    formatManifest({
+      ...{ bootId: adapters.bootId, files: [...sent], leftOut, vanished, removed },
+      missing: missing.map(({ name, error: { code, message } }) => ({ name, code, message })),
+    }),
+  );
+  const total = files.length - vanished.length + 2;
+  const failure = signal.aborted
+    ? toAgentError(signal.reason)
+    : describeMissing(missing, total, sender.place);
+  await sendRecord(VERDICT_NAME, adapters.formatVerdictFile(exitCode, failure));
+
+  const sentBytes = sent.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  log.info(`upload: ${sent.length} of ${total} files, ${formatMegabytes(sentBytes)} MB to ${sender.place}`);
+  const incomplete = describeMissing(missing, total, sender.place);
+  if (incomplete) throw incomplete;
+}
+
+interface SentFiles {
+  sent: ManifestEntry[];
+  missing: MissingFile[];
+  vanished: string[];
+}
+
+async function sendAll(
+  files: readonly ResultFile[],
+  { log, signal }: Pick<PhaseContext, "log" | "signal">,
+  { sender, startProgress }: UploadAdapters,
+): Promise<SentFiles> {
+  const outcome: SentFiles = { sent: [], missing: [], vanished: [] };
   const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const progress = adapters.startProgress({ title: "upload", totalBytes, onLine: (line) => log.info(line) });
-  try {
-    const waiting = files.values();
-    const putNext = async () => {
-      for (const file of waiting) {
-        const { name, sizeBytes } = file;
-        const body = "content" in file ? file.content : file;
-        // A test may have left a file where ours goes; ours is the one that counts.
-        if (name !== VERDICT_FILE_NAME) await uploader.put(name, body, { signal });
-        progress.add(sizeBytes);
+  const progress = startProgress({ title: "upload", totalBytes, onLine: (line) => log.info(line) });
+  const waiting = files.values();
+  let isHurried = false;
+  const sendNext = async () => {
+    for (const file of waiting) {
+      const { name } = file;
+      try {
+        signal.throwIfAborted();
+        const entry = await sender.send(file, { signal, ...(isHurried && { retry: HURRIED_RETRY }) });
+        isHurried = false;
+        if (entry) outcome.sent.push(entry);
+        else outcome.vanished.push(name);
+      } catch (thrown) {
+        isHurried = true;
+        note({ name, error: toAgentError(thrown) }, outcome.missing, log);
       }
-    };
-    await Promise.all(Array.from({ length: UPLOADS_AT_A_TIME }, putNext));
-    await uploader.put(VERDICT_FILE_NAME, adapters.formatVerdictFile(exitCode), { signal });
+      progress.add(file.sizeBytes);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: UPLOADS_AT_A_TIME }, sendNext));
   } finally {
     progress.stop();
   }
-  log.info(`upload: ${files.length + 1} files, ${formatMegabytes(totalBytes)} MB to ${uploader.place}`);
+  return outcome;
+}
+
+/** The first few are told as they fail; the others would only repeat it. */
+function note(file: MissingFile, missing: MissingFile[], log: PhaseContext["log"]): void {
+  missing.push(file);
+  if (missing.length <= UPLOAD_TOLD_FILES)
+    log.warn(`upload: "${file.name}" is missing: ${file.error.code}: ${file.error.message}`);
+}
+
+function describeMissing(
+  missing: readonly MissingFile[],
+  total: number,
+  place: string,
+): AgentError | undefined {
+  const [first] = missing;
+  if (!first) return undefined;
+  const isOneReason = missing.every(({ error }) => error.code === first.error.code);
+  // Nothing is there, and always for the same reason: that is what somebody has to correct.
+  if (isOneReason && missing.length >= total - 1) return first.error;
+  const names = missing.slice(0, UPLOAD_TOLD_FILES).map(({ name }) => `"${name}"`);
+  const rest = missing.length - names.length;
+  return new AgentError(
+    "UPLOAD_INCOMPLETE",
+    `Cannot upload ${missing.length} of ${total} files to "${place}": ${names.join(", ")}${rest > 0 ? ` and ${rest} more are` : missing.length === 1 ? " is" : " are"} missing (${first.error.message})`,
+    { cause: first.error },
+  );
 }

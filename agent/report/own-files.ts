@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { type LogFile, openLogFile } from "./log-file.ts";
-import { listResults, type ResultList } from "./results.ts";
+import { formatStamp, listResults, type ResultList } from "./results.ts";
 
 export interface OwnFiles {
   readonly folder: string;
@@ -92,11 +92,12 @@ export function createOwnFiles(folder: string, { warn, redact, reserved = [] }: 
       const absent = [...own].filter(([name]) => clear(name) === "free");
       const list = listResults(folder);
       for (const [name, { log, content }] of absent) {
-        if (content) list.files.push({ name, content, sizeBytes: content.length });
+        if (content) list.files.push({ name, content, sizeBytes: content.length, stamp: "held" });
         if (log?.fd === undefined) continue;
         warn(`results: the test removed "${name}"; what was written to it is uploaded all the same`);
-        const { size } = fstatSync(log.fd);
-        list.files.push({ name, path: `/proc/self/fd/${log.fd}`, sizeBytes: size });
+        const stats = fstatSync(log.fd, { bigint: true });
+        const file = { fd: log.fd, sizeBytes: Number(stats.size), stamp: formatStamp(stats) };
+        list.files.push({ name, ...file });
       }
       list.files.sort((a, b) => (a.name < b.name ? -1 : 1));
       return list;

@@ -1,8 +1,8 @@
 /**
  * Results as files of a directory that was mounted for them: each appears there under its name when all of it is on the
- * server's disk, and not before.
+ * server's disk, and not before. What was read is hashed on its way, and its size asked of the server.
  */
-
+import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -17,22 +17,26 @@ export interface NfsResultsOptions {
   mount(place: NfsExport, target: string): Promise<void>;
 }
 
-/** As the upload phase wants it. `put` throws NFS_…, UPLOAD_FAILED and UPLOAD_FILE_CHANGED. */
+interface NfsUpload {
+  name: string;
+  sizeBytes: number;
+  sha256: string;
+  body: Buffer | { path: string; sizeBytes: number };
+}
+
+/** As the upload phase wants it. `put` throws NFS_…, UPLOAD_FAILED, UPLOAD_MISMATCH and UPLOAD_FILE_CHANGED. */
 export function createNfsResults(place: NfsExport, { directory, mount }: NfsResultsOptions) {
   let mounted: Promise<void> | undefined;
   return {
     place: `${place.server}:${place.path}`,
-    async put(
-      name: string,
-      body: Buffer | { path: string; sizeBytes: number },
-      { signal }: { signal: AbortSignal },
-    ): Promise<void> {
+    async put(upload: NfsUpload, { signal }: { signal: AbortSignal }): Promise<void> {
+      const { name } = upload;
       mounted ??= mount(giveUpInTime(place), directory);
       await mounted;
       const path = join(directory, name);
       try {
         mkdirSync(dirname(path), { recursive: true });
-        await writeWhole(path, body, signal);
+        await writeWhole(path, upload, signal);
       } catch (cause) {
         signal.throwIfAborted();
         if (cause instanceof AgentError) throw cause;
@@ -57,7 +61,7 @@ function giveUpInTime(place: NfsExport): NfsExport {
 
 async function writeWhole(
   path: string,
-  body: Buffer | { path: string; sizeBytes: number },
+  { name, sizeBytes, sha256, body }: NfsUpload,
   signal: AbortSignal,
 ): Promise<void> {
   const partial = join(dirname(path), `.${process.pid}.partial-${path.length}-${performance.now()}`);
@@ -65,8 +69,15 @@ async function writeWhole(
   try {
     try {
       if (Buffer.isBuffer(body)) await target.writeFile(body);
-      else await copyFile(body, target, signal);
+      else if ((await copyFile(body, target, signal)) !== sha256)
+        throw new AgentError("UPLOAD_FILE_CHANGED", `Cannot upload "${name}": it changed on its way`);
       await target.sync();
+      const { size } = await target.stat();
+      if (size !== sizeBytes)
+        throw new AgentError(
+          "UPLOAD_MISMATCH",
+          `Cannot upload "${name}": the server has ${size} bytes of ${sizeBytes}`,
+        );
     } finally {
       await target.close();
     }
@@ -87,8 +98,9 @@ async function copyFile(
   { path, sizeBytes }: { path: string; sizeBytes: number },
   target: FileHandle,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string> {
   const source = await open(path, "r");
+  const hash = createHash("sha256");
   const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(FILE_READ_BYTES, sizeBytes)));
   try {
     for (let at = 0; at < sizeBytes; ) {
@@ -100,9 +112,12 @@ async function copyFile(
           `Cannot upload "${path}": it is only ${at} bytes long by now`,
         );
       }
-      await target.writeFile(buffer.subarray(0, bytesRead));
+      const piece = buffer.subarray(0, bytesRead);
+      hash.update(piece);
+      await target.writeFile(piece);
       at += bytesRead;
     }
+    return hash.digest("hex");
   } finally {
     await source.close();
   }

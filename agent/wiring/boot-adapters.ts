@@ -47,6 +47,7 @@ export interface BootTools {
   log: Log;
   logFile: LogFile;
   files: OwnFiles;
+  bootId: string;
   kernelLog: KernelLogFollower;
   screen: Screen;
   events: EventStream;

@@ -4,13 +4,11 @@
  */
 import { createHash } from "node:crypto";
 import { AgentError } from "../errors.ts";
-import type { Job, NfsExport, ResultsPlace, RootDriverChoice } from "../job/job.ts";
+import type { Job, RootDriverChoice } from "../job/job.ts";
 import type { FileSystem } from "../job/volume.ts";
 import { createArchiveOpener } from "../net/archive-opener.ts";
 import type { HttpClient } from "../net/http-message.ts";
-import { createPutResults, createS3Results, type ResultsUploader } from "../net/put-results.ts";
 import { createRegistryClient } from "../net/registry.ts";
-import type { S3Client } from "../net/s3.ts";
 import { createBucketOpener } from "../net/s3-bucket.ts";
 import { parseAuthFile } from "../oci/auth-file.ts";
 import { PATHS } from "../paths.ts";
@@ -29,10 +27,9 @@ import { mountDirectoryRoot } from "../root/tree-root.ts";
 import type { OpenStore } from "../store/open-store.ts";
 import { runContainer } from "../sys/container.ts";
 import type { Credentials } from "../sys/credentials.ts";
-import { createNfsResults } from "../sys/nfs-results.ts";
 import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
-import { createVerdict } from "../wire/verdict.ts";
 import type { NfsDoor } from "./nfs-door.ts";
+import { createResultsAdapters, openStepLog } from "./results-adapters.ts";
 import { connectS3 } from "./s3-door.ts";
 
 export type MountFileSystem = (fileSystem: FileSystem, target: string) => Promise<void>;
@@ -42,6 +39,7 @@ export interface JobTools {
   log: Log;
   logFile: LogFile;
   files: OwnFiles;
+  bootId: string;
   screen: Screen;
   events: EventStream;
   redaction: Redaction;
@@ -53,7 +51,7 @@ export interface JobTools {
 }
 
 export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobAdapters> {
-  const { log, logFile, runner, redaction, store, http, credentials } = tools;
+  const { log, logFile, redaction, store, http, credentials } = tools;
   const authFile = await credentials.read("registry.json");
   const auths = authFile && parseAuthFile(authFile);
   const s3 = job.s3 && (await connectS3(job.s3, tools));
@@ -125,29 +123,8 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
         ? tools.nfs.mountRoot(root.nfs, place, { signal })
         : Promise.resolve(mountDirectoryRoot(root.directory, place)),
     dropDamagedObjects: store.dropDamagedObjects,
-    ...(job.results && {
-      results: {
-        uploader: await createUploader(job.results.to, s3, tools),
-        listResults: () => tools.files.list(),
-        startProgress,
-        formatVerdictFile(exitCode) {
-          const verdict = createVerdict(runner.records, exitCode, runner.firstFailure);
-          return Buffer.from(redaction.redact(JSON.stringify(verdict, null, 2)));
-        },
-      },
-    }),
+    ...(job.results && { results: await createResultsAdapters(job.results.to, s3, tools) }),
   };
-}
-
-/** A test that left no room for its log runs without it. */
-function openStepLog(name: string, { files, log }: JobTools): LogFile | undefined {
-  const warn = (error: Error) => log.warn(`results: "${name}" is cut short: ${error.message}`);
-  try {
-    return files.openLog(name, warn);
-  } catch (error) {
-    warn(error as Error);
-    return undefined;
-  }
 }
 
 async function openImageStores(
@@ -179,23 +156,4 @@ function chooseDriver({ root }: Job): RootDriverChoice {
 /** The same image asked for again is the same reference, whatever it is made of by then. */
 function nameReference(imageName: string): string {
   return `image-${createHash("sha256").update(imageName).digest("hex").slice(0, 32)}`;
-}
-
-async function createUploader(
-  to: ResultsPlace,
-  s3: S3Client | undefined,
-  { http, credentials, redaction, nfs }: JobTools,
-): Promise<ResultsUploader> {
-  if ("nfs" in to) {
-    const mount = (place: NfsExport, target: string) => nfs.mount(place, target, { isWritable: true });
-    return createNfsResults(to.nfs, { directory: PATHS.resultsExport, mount });
-  }
-  if ("put" in to) {
-    const token = (await credentials.read("results-token"))?.toString().trim();
-    redaction.hide(token ?? "");
-    return createPutResults(http, { prefix: to.put, ...(token && { token }) });
-  }
-  if (!s3)
-    throw new AgentError("CMDLINE_MISSING_OPTION", "Cannot upload the results: the job names no S3 service");
-  return createS3Results(s3, to.s3);
 }

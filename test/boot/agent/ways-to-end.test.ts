@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ResultsManifest } from "../../../agent/wire/results-manifest.ts";
 import { buildTar } from "../../unit/archive/tar-builder.ts";
 import { createFarmGuest, describeRun, type FarmGuest, type GuestRun } from "./farm-guest.ts";
 
@@ -24,6 +25,8 @@ beforeAll(async () => {
 });
 afterAll(() => guest?.stop());
 
+const sha256Of = (text: string) => createHash("sha256").update(text).digest("hex");
+
 const readFacts = (run: GuestRun) =>
   Object.fromEntries(
     (run.results.get("facts") ?? "")
@@ -36,6 +39,11 @@ const readFacts = (run: GuestRun) =>
 function expectHonestResults(run: GuestRun): void {
   const uploaded = JSON.parse(run.results.get("verdict.json") ?? "{}") as GuestRun["verdict"];
   expect(uploaded).toMatchObject({ verdict: run.verdict?.verdict, exitCode: run.verdict?.exitCode });
+  const manifest = JSON.parse(run.results.get("manifest.json") ?? "{}") as ResultsManifest;
+  const lying = [...run.results].filter(([name]) => name !== "manifest.json" && name !== "verdict.json");
+  const named = manifest.files.map(({ name, sha256 }) => [name, sha256]);
+  expect(named).toEqual(lying.map(([name, text]) => [name, sha256Of(text)]).sort());
+  expect(manifest).toMatchObject({ count: lying.length, missing: [], vanished: [] });
   for (const text of [run.console, ...run.results.values()]) {
     expect(text).not.toContain(guest.farm.s3.secretKey);
     expect(text).not.toContain(guest.farm.registry.password);
@@ -80,11 +88,18 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
       "facts",
       "job.json",
       "kernel.log",
+      "manifest.json",
       "steps/1-main.log",
       "verdict.json",
     ]);
     expect(run.results.get("deep er/ä")).toHaveLength(100_000);
+    expect(run.results.get("kernel.log")).toMatch(/^\[ +0\.000000\] Linux version /m);
+    expect(JSON.parse(run.results.get("job.json") ?? "{}")).toMatchObject({
+      dialect: "dut",
+      phases: [{ name: "machine" }, { name: "fetch" }, {}, {}, {}, {}, {}],
+    });
     const log = run.results.get("dutboot.log");
+    expect(log).toContain(run.results.get("steps/1-main.log"));
     for (const text of ["to standard output", "to standard error", "without a line end"]) {
       expect(log).toContain(text);
       expect(run.console).toContain(text);

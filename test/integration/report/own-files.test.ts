@@ -1,11 +1,11 @@
 /** Our files among a test's: what becomes of a test's file under a name of ours, of removed logs, and of a writer that fails. */
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createOwnFiles, type OwnFiles } from "../../../agent/report/own-files.ts";
 import { writeOwnResults } from "../../../agent/report/own-results.ts";
-import type { ResultFile } from "../../../agent/report/results.ts";
+import { takeSnapshot } from "../../../agent/report/results-snapshot.ts";
 import { createVerdict } from "../../../agent/wire/verdict.ts";
 
 let folder: string;
@@ -25,10 +25,12 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 const noError = (error: Error) => warnings.push(error.message);
 const inFolder = (name: string) => join(folder, name);
-const readFile = (file: ResultFile) => String("content" in file ? file.content : readFileSync(file.path));
-const readAll = () => Object.fromEntries(files.list().files.map((file) => [file.name, readFile(file)]));
+const readAll = async () => {
+  const all = await Promise.all(files.list().files.map((file) => takeSnapshot(file)));
+  return Object.fromEntries(all.map((file) => [file!.name, String(file!.body)]));
+};
 
-it("our files and the test's lie side by side", () => {
+it("our files and the test's lie side by side", async () => {
   files.openLog("dutboot.log", noError).write("a line\n");
   const step = files.openLog("steps/1-main.log", noError);
   step.write("raw");
@@ -37,7 +39,7 @@ it("our files and the test's lie side by side", () => {
   files.write("job.json", '{"token":"geheim"}');
   files.write("job.json", '{"token":"geheim again"}');
   writeFileSync(inFolder("facts"), "of the test");
-  expect(readAll()).toEqual({
+  expect(await readAll()).toEqual({
     "dutboot.log": "a line\n",
     facts: "of the test",
     "job.json": '{"token":"[hidden] again"}',
@@ -46,7 +48,7 @@ it("our files and the test's lie side by side", () => {
   expect(warnings).toEqual([]);
 });
 
-it("a test's own file under a name of ours is kept under another, and told", () => {
+it("a test's own file under a name of ours is kept under another, and told", async () => {
   writeFileSync(inFolder("job.json"), "the test's");
   writeFileSync(inFolder("job.json.of-the-test"), "an earlier one");
   mkdirSync(inFolder("verdict.json"));
@@ -54,7 +56,7 @@ it("a test's own file under a name of ours is kept under another, and told", () 
   writeFileSync(inFolder("steps"), "no folder");
   files.openLog("steps/1-main.log", noError).write("raw");
   files.write("job.json", "ours");
-  expect(readAll()).toEqual({
+  expect(await readAll()).toEqual({
     "job.json": "ours",
     "job.json.of-the-test": "an earlier one",
     "job.json.of-the-test-2": "the test's",
@@ -65,16 +67,16 @@ it("a test's own file under a name of ours is kept under another, and told", () 
   expect(warnings).toHaveLength(3);
 });
 
-it("nothing is written through a link that the test left", () => {
+it("nothing is written through a link that the test left", async () => {
   writeFileSync(inFolder("precious"), "precious");
   symlinkSync(inFolder("precious"), inFolder("job.json"));
   symlinkSync(inFolder("precious"), inFolder(".job.json.partial"));
   files.write("job.json", "ours");
-  expect(readAll()).toEqual({ "job.json": "ours", precious: "precious" });
+  expect(await readAll()).toEqual({ "job.json": "ours", precious: "precious" });
   expect(files.list().leftOut).toEqual(["job.json.of-the-test"]);
 });
 
-it("a log that the test removed or replaced is uploaded from what we hold open", () => {
+it("a log that the test removed or replaced is uploaded from what we hold open", async () => {
   const log = files.openLog("dutboot.log", noError);
   const events = files.openLog("events.jsonl", noError);
   log.write("before, ");
@@ -83,7 +85,7 @@ it("a log that the test removed or replaced is uploaded from what we hold open",
   writeFileSync(inFolder("events.jsonl"), "forged");
   log.write("after");
   events.write("{}\n");
-  expect(readAll()).toEqual({
+  expect(await readAll()).toEqual({
     "dutboot.log": "before, after",
     "events.jsonl": "{}\n",
     "events.jsonl.of-the-test": "forged",
@@ -103,6 +105,6 @@ it("a writer that fails is told and keeps nobody from the others", async () => {
     { verdict: createVerdict([], 0) },
     { files, warn: (message) => warnings.push(message) },
   );
-  expect(readAll()).toEqual({ "job.json": "pass" });
+  expect(await readAll()).toEqual({ "job.json": "pass" });
   expect(warnings).toEqual(['results: "junit.xml" cannot be made: no data']);
 });

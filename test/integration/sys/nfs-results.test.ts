@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createNfsResults } from "../../../agent/sys/nfs-results.ts";
+import { describeUpload } from "../../servers/result-upload.ts";
 
 const { signal } = new AbortController();
 const CONTENT = Buffer.alloc(2_500_000, "result ");
@@ -28,10 +29,10 @@ function create(name: string, options: string[] = []) {
 it("files and buffers are there whole and nothing else is, after one mount", async () => {
   const { directory, mounts, uploader } = create("whole");
   await Promise.all([
-    uploader.put("a/b/file", source(), { signal }),
-    uploader.put("verdict.json", Buffer.from("{}"), { signal }),
+    uploader.put(describeUpload("a/b/file", source()), { signal }),
+    uploader.put(describeUpload("verdict.json", Buffer.from("{}")), { signal }),
   ]);
-  await uploader.put("verdict.json", Buffer.from("again"), { signal });
+  await uploader.put(describeUpload("verdict.json", Buffer.from("again")), { signal });
   expect(readFileSync(join(directory, "a/b/file")).equals(CONTENT)).toBe(true);
   expect(readFileSync(join(directory, "verdict.json"), "utf8")).toBe("again");
   expect(readdirSync(directory, { recursive: true }).sort()).toEqual([
@@ -46,18 +47,18 @@ it("files and buffers are there whole and nothing else is, after one mount", asy
 
 it("a mount that the job wants hard stays so", async () => {
   const { mounts, uploader } = create("hard", ["hard"]);
-  await uploader.put("x", Buffer.from("x"), { signal });
+  await uploader.put(describeUpload("x", Buffer.from("x")), { signal });
   expect(mounts).toEqual([["hard"]]);
 });
 
 it("what cannot be written is an error and leaves nothing behind", async () => {
   const { directory, uploader } = create("refused");
   writeFileSync(join(directory, "in-the-way"), "");
-  await expect(uploader.put("in-the-way/file", source(), { signal })).rejects.toMatchObject({
+  await expect(uploader.put(describeUpload("in-the-way/file", source()), { signal })).rejects.toMatchObject({
     code: "UPLOAD_FAILED",
   });
   const longer = { ...source(), sizeBytes: CONTENT.length + 1 };
-  await expect(uploader.put("short", longer, { signal })).rejects.toMatchObject({
+  await expect(uploader.put(describeUpload("short", longer), { signal })).rejects.toMatchObject({
     code: "UPLOAD_FILE_CHANGED",
   });
   expect(readdirSync(directory)).toEqual(["in-the-way"]);

@@ -1,0 +1,89 @@
+/**
+ * Where a job's results lie and where they go: the place that the job names, and how all of the folder gets there.
+ */
+import { AgentError } from "../errors.ts";
+import type { NfsExport, ResultsPlace } from "../job/job.ts";
+import type { HttpClient } from "../net/http-message.ts";
+import { createPutResults } from "../net/put-results.ts";
+import type { ResultsUploader } from "../net/results-uploader.ts";
+import type { S3Client } from "../net/s3.ts";
+import { createS3Results } from "../net/s3-results.ts";
+import { PATHS } from "../paths.ts";
+import type { PhaseRunner } from "../phases/phase-runner.ts";
+import { createResultsSender } from "../phases/results-sender.ts";
+import type { UploadAdapters } from "../phases/upload.ts";
+import type { Log } from "../report/log.ts";
+import type { LogFile } from "../report/log-file.ts";
+import type { OwnFiles } from "../report/own-files.ts";
+import { startProgress } from "../report/progress.ts";
+import type { Redaction } from "../report/redaction.ts";
+import { takeSnapshot } from "../report/results-snapshot.ts";
+import type { Credentials } from "../sys/credentials.ts";
+import { createNfsResults } from "../sys/nfs-results.ts";
+import { createVerdict } from "../wire/verdict.ts";
+import type { NfsDoor } from "./nfs-door.ts";
+
+export interface ResultsTools {
+  runner: PhaseRunner;
+  log: Log;
+  files: OwnFiles;
+  bootId: string;
+  redaction: Redaction;
+  credentials: Credentials;
+  http: HttpClient;
+  nfs: NfsDoor;
+}
+
+export async function createResultsAdapters(
+  to: ResultsPlace,
+  s3: S3Client | undefined,
+  tools: ResultsTools,
+): Promise<UploadAdapters> {
+  const { runner, log, files, bootId, redaction } = tools;
+  const uploader = await createUploader(to, s3, tools);
+  const warn = (message: string) => log.warn(message);
+  return {
+    bootId,
+    sender: createResultsSender({ uploader, takeSnapshot, warn }),
+    listResults: files.list,
+    startProgress,
+    formatVerdictFile(exitCode, failure) {
+      const ofUpload = failure && { phase: "upload", error: failure };
+      const verdict = createVerdict(runner.records, exitCode, runner.firstFailure ?? ofUpload);
+      return redaction.redact(`${JSON.stringify(verdict, null, 2)}\n`);
+    },
+  };
+}
+
+/** A test that left no room for its log runs without it. */
+export function openStepLog(
+  name: string,
+  { files, log }: Pick<ResultsTools, "files" | "log">,
+): LogFile | undefined {
+  const warn = (error: Error) => log.warn(`results: "${name}" is cut short: ${error.message}`);
+  try {
+    return files.openLog(name, warn);
+  } catch (error) {
+    warn(error as Error);
+    return undefined;
+  }
+}
+
+async function createUploader(
+  to: ResultsPlace,
+  s3: S3Client | undefined,
+  { http, credentials, redaction, nfs }: ResultsTools,
+): Promise<ResultsUploader> {
+  if ("nfs" in to) {
+    const mount = (place: NfsExport, target: string) => nfs.mount(place, target, { isWritable: true });
+    return createNfsResults(to.nfs, { directory: PATHS.resultsExport, mount });
+  }
+  if ("put" in to) {
+    const token = (await credentials.read("results-token"))?.toString().trim();
+    redaction.hide(token ?? "");
+    return createPutResults(http, { prefix: to.put, ...(token && { token }) });
+  }
+  if (!s3)
+    throw new AgentError("CMDLINE_MISSING_OPTION", "Cannot upload the results: the job names no S3 service");
+  return createS3Results(s3, to.s3);
+}

@@ -1,0 +1,11 @@
+/** One file of results as the uploaders take it, with the hashes that its bytes have. */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { ResultUpload } from "../../agent/net/results-uploader.ts";
+
+export function describeUpload(name: string, body: ResultUpload["body"]): ResultUpload {
+  const bytes = Buffer.isBuffer(body) ? body : readFileSync(body.path);
+  const hash = (algorithm: string) => createHash(algorithm).update(bytes).digest("hex");
+  const sizeBytes = Buffer.isBuffer(body) ? body.length : body.sizeBytes;
+  return { name, body, sizeBytes, sha256: hash("sha256"), md5: hash("md5") };
+}
