@@ -20,6 +20,7 @@ export default defineConfig({
       suite("integration", 120_000),
       suite("privileged", 120_000, false),
       suite("boot", 600_000, false),
+      suite("night", 600_000, false),
     ],
   },
 });

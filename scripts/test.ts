@@ -18,6 +18,8 @@ interface Suite {
   name: string;
   /** What its tests expect to be there; made here so that it counts for no test's time limit. */
   prepare?: () => Promise<unknown>;
+  /** Runs only when it is named. */
+  isOptional?: boolean;
 }
 
 /** In order of cost: what is wrong shows early. */
@@ -28,6 +30,7 @@ const SUITES: readonly Suite[] = [
   { name: "integration", prepare: prepareFarmTests },
   { name: "privileged", prepare: () => prepareToolsRoot() },
   { name: "boot", prepare: prepareBootTests },
+  { name: "night", prepare: prepareBootTests, isOptional: true },
 ];
 
 interface Count {
@@ -88,11 +91,14 @@ async function timed<T>(work: () => Promise<T>): Promise<{ value: T; ms: number 
   return { value, ms: performance.now() - startedMs };
 }
 
-/** Words are suites to run (default: all) and, after them, filters on file names for vitest. */
+/** Words are suites to run (default: all but the optional ones) and, after them, filters on file names for vitest. */
 async function main(words: readonly string[]): Promise<number> {
   const names = words.filter((word) => SUITES.some(({ name }) => name === word));
   const filters = words.filter((word) => !names.includes(word));
-  const suites = names.length > 0 ? SUITES.filter(({ name }) => names.includes(name)) : SUITES;
+  const suites =
+    names.length > 0
+      ? SUITES.filter(({ name }) => names.includes(name))
+      : SUITES.filter(({ isOptional }) => !isOptional);
   const total: Count = { passed: 0, failed: 0, skipped: 0 };
   const lines: string[] = [];
   const add = (name: string, { passed, failed, skipped }: Count, ms: number) => {
