@@ -89,6 +89,33 @@ export const UPLOADS_AT_A_TIME = 4;
 /** Share of memory that the store in RAM may take; the kernel's own default of one half is too small for a 430 MB image in 1 GiB. */
 export const RAM_STORE_SHARE = 0.8;
 
+// Test results as JUnit XML
+/** GitLab refuses a report of more than 250,000 objects; a case with its attributes and its reason has about ten. */
+export const JUNIT_MAX_CASES = 15_000;
+/** GitLab takes 30 MB a file; names are read by people, so a third of it is much. */
+export const JUNIT_MAX_BYTES = 10 * MiB;
+export const JUNIT_MAX_SUITES = 500;
+export const JUNIT_NAME_MAX_CHARS = 1_000;
+/** Of a failure's own words: a screen or two. */
+export const JUNIT_DETAILS_MAX_CHARS = 8_000;
+/** Of one line of a result file; what is longer is no result. */
+export const JUNIT_LINE_MAX_BYTES = 16 * KiB;
+/** Of a file in XML, which is parsed in memory: GitLab's own bound. */
+export const JUNIT_XML_MAX_BYTES = 30_000_000;
+/** Of a file in lines: ten million results of deqp-runner are not shown to anybody. */
+export const RESULT_FILE_MAX_BYTES = 512 * MiB;
+/** A test that leaves more files than these has no results in most of them. */
+export const RESULT_FILES_MAX = 1_000;
+/** Of a failed step's log, its end. */
+export const STEP_LOG_TAIL_BYTES = 6 * KiB;
+/** testsuites, suites in suites, testcase, failure: nobody nests deeper. */
+export const JUNIT_XML_MAX_DEPTH = 32;
+/** Lines around a failure that are shown with it. */
+export const TAP_DIAGNOSTIC_LINES = 40;
+/** Results of subtests that wait for the line of the test they belong to. */
+export const TAP_WAITING_MAX_CASES = 20_000;
+export const TAP_MAX_DEPTH = 16;
+
 // Network
 export interface RetryLimits {
   /** How long the same step is tried again without any progress. */

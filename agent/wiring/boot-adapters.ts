@@ -6,6 +6,7 @@ import { toAgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
 import { needsNetwork } from "../job/needs-network.ts";
+import { createStepRecorder } from "../junit/step-cases.ts";
 import { umount } from "../kernel/syscalls.ts";
 import { NETWORK_UNNEEDED_WAIT_MS } from "../limits.ts";
 import { createArchiveOpener } from "../net/archive-opener.ts";
@@ -69,6 +70,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   const attached: AttachedDevice[] = [];
   const modules = createModuleLoader({ log });
   const credentials = createCredentials({ log });
+  const steps = createStepRecorder();
   const accept = (job: Job) => {
     writeFileSync(PATHS.onExit, job.onExit);
     for (const secret of listJobSecrets(job)) redaction.hide(secret);
@@ -166,13 +168,13 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         });
       const http = await connectHttp(job, credentials, log);
       return createJobAdapters(job, {
-        ...{ ...tools, credentials, http, store },
+        ...{ ...tools, credentials, http, store, steps },
         mountFileSystem: mountOn(context),
         nfs: openNfsDoor(store.scratchDir),
       });
     },
     writeOwnResults: (facts) =>
-      writeOwnResults(listResultWriters(tools), facts, {
+      writeOwnResults(listResultWriters({ ...tools, steps }), facts, {
         files: tools.files,
         warn: (message) => log.warn(message),
       }),

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { AgentError } from "../errors.ts";
 import type { Job, RootDriverChoice } from "../job/job.ts";
 import type { FileSystem } from "../job/volume.ts";
+import type { StepRecorder } from "../junit/step-cases.ts";
 import { createArchiveOpener } from "../net/archive-opener.ts";
 import type { HttpClient } from "../net/http-message.ts";
 import { createRegistryClient } from "../net/registry.ts";
@@ -48,6 +49,7 @@ export interface JobTools {
   store: OpenStore;
   mountFileSystem: MountFileSystem;
   nfs: NfsDoor;
+  steps: StepRecorder;
 }
 
 export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobAdapters> {
@@ -103,7 +105,10 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
     },
     beginOutput: tools.screen.beginOutput,
     endOutput: tools.screen.endOutput,
-    emit: tools.events.emit,
+    emit(body) {
+      tools.steps.observe(body);
+      tools.events.emit(body);
+    },
     // Nobody would read them where the results stay here.
     ...(job.results && { openStepLog: (name: string) => openStepLog(name, tools) }),
     onServiceOutput: (chunk) => logFile.write(chunk),

@@ -4,14 +4,20 @@
 import { describeLine } from "../job/describe-job.ts";
 import type { KernelLogFollower } from "../report/kernel-log.ts";
 import type { ResultWriter } from "../report/own-results.ts";
+import { createJunitWriter, type JunitWriterOptions } from "./junit-writer.ts";
 
-/** Ours whether or not this job has them: a test that uses one keeps its file under another name. */
-export const OWN_RESULT_NAMES = ["job.json", "junit.xml", "manifest.json", "report.html", "verdict.json"];
+/** Ours whether or not this job has them: a test that uses one keeps its file under another name (`junit.xml` may be the test's). */
+export const OWN_RESULT_NAMES = ["job.json", "manifest.json", "report.html", "verdict.json"];
 
-export function listResultWriters({ kernelLog }: { kernelLog: KernelLogFollower }): ResultWriter[] {
+export interface ResultWriterTools extends JunitWriterOptions {
+  kernelLog: KernelLogFollower;
+}
+
+export function listResultWriters({ kernelLog, ...tools }: ResultWriterTools): ResultWriter[] {
   return [
     // It grows as the messages come; here, to the last of them.
     { name: "kernel.log", write: () => void kernelLog.readNow() },
+    createJunitWriter(tools),
     {
       name: "job.json",
       write: ({ job }) =>

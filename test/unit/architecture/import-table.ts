@@ -10,7 +10,14 @@ export interface Room {
 }
 
 const FACTS = ["agent/errors.ts", "agent/error-codes", "agent/limits.ts"] as const;
-const PURE = ["agent/job", "agent/oci", "agent/archive", "agent/composefs", "agent/wire"] as const;
+const PURE = [
+  "agent/job",
+  "agent/oci",
+  "agent/archive",
+  "agent/composefs",
+  "agent/wire",
+  "agent/junit",
+] as const;
 const ADAPTERS = [
   "agent/net",
   "agent/root",
@@ -28,6 +35,7 @@ const PURE_PACKAGES = [
   "node:stream/promises",
   "node:util",
   "node:zlib",
+  "fast-xml-parser",
   "tar-stream",
   "yaml",
   "zstd-napi",

@@ -1,0 +1,269 @@
+/**
+ * Reads TAP 13/14 and KTAP out of a file or a log, line by line: subtests become cases of their own, under the name of their test.
+ * A plan that is not kept, `Bail out!` and an end in the middle are errors of their own, as both specifications want.
+ */
+import {
+  JUNIT_DETAILS_MAX_CHARS,
+  TAP_DIAGNOSTIC_LINES,
+  TAP_MAX_DEPTH,
+  TAP_WAITING_MAX_CASES,
+} from "../limits.ts";
+import type { LineSink } from "./line-reader.ts";
+import { judgeTap, parseTapLine, type TapLine, type TapResult } from "./tap-line.ts";
+import type { TestCase, TestSuite } from "./test-case.ts";
+
+export interface TapReaderOptions {
+  /** In a log only what stands behind a version line counts; a file named so may do without. */
+  needsVersion: boolean;
+}
+
+/** A case below its test: `path` holds the names between the suite and it. */
+interface PlacedCase {
+  path: string[];
+  testCase: TestCase;
+}
+
+interface Level {
+  indent: string;
+  planned?: number;
+  seen: number;
+  /** Of the subtests of the test whose result has not come yet. */
+  waiting: PlacedCase[];
+}
+
+interface Shown {
+  testCase: TestCase;
+  lines: string[];
+  characters: number;
+  /** Its words came before it. */
+  isClosed: boolean;
+  /** Indentation of a YAML block that is open. */
+  yamlIndent?: string;
+}
+
+export function createTapReader(suite: TestSuite, { needsVersion }: TapReaderOptions): LineSink {
+  return new TapReader(suite, needsVersion);
+}
+
+class TapReader implements LineSink {
+  readonly #suite: TestSuite;
+  #levels: Level[] = [];
+  #isKernel = false;
+  #isOver = false;
+  /** Lines before a result, which KTAP's diagnostics are. */
+  #before: string[] = [];
+  /** Complete but for words that may follow it. */
+  #ready: PlacedCase | undefined;
+  /** The last result: TAP's diagnostics stand behind it. */
+  #last: Shown | undefined;
+
+  constructor(suite: TestSuite, needsVersion: boolean) {
+    this.#suite = suite;
+    if (!needsVersion) this.#levels = [createLevel("")];
+  }
+
+  line(text: string): void {
+    if (this.#last?.yamlIndent !== undefined && this.#takeYaml(text)) return;
+    const line = parseTapLine(text);
+    if (line.kind === "version") this.#begin(line);
+    else if (this.#levels.length > 0 && !this.#isOver && !this.#read(line)) this.#note(line);
+  }
+
+  end(): void {
+    this.#leave(0);
+  }
+
+  /** False for a line that says nothing by itself. */
+  #read(line: TapLine): boolean {
+    switch (line.kind) {
+      case "plan":
+        // `# 1..6` in a comment of plain TAP is a comment; the selftests have a version line before it.
+        if (!this.#enter(line, { opens: !line.indent.includes("#") })) return false;
+        this.#plan(line);
+        return true;
+      case "result":
+        if (!this.#enter(line, { opens: isSubtest(line) })) return false;
+        this.#take(line);
+        return true;
+      case "bail":
+        this.#bail(line.reason);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #begin({ indent, isKernel }: Extract<TapLine, { kind: "version" }>): void {
+    const top = this.#levels.at(-1);
+    if (!top || indent.length <= this.#levels[0]!.indent.length) {
+      // A run of its own, such as the next collection of selftests.
+      const isFirst = top !== undefined && this.#levels.length === 1 && isUntouched(top);
+      if (!isFirst) this.#leave(0);
+      this.#levels = [createLevel(indent)];
+      this.#isKernel = isKernel;
+      this.#isOver = false;
+      this.#before = [];
+      return;
+    }
+    if (this.#isOver || this.#levels.length >= TAP_MAX_DEPTH) return;
+    this.#close(indent);
+    const current = this.#levels.at(-1)!;
+    if (current.indent === indent && isUntouched(current)) return;
+    if (current.indent === indent) this.#closeTop();
+    this.#levels.push(createLevel(indent));
+  }
+
+  /** Makes the line's level the current one; false when it belongs to none. */
+  #enter({ indent }: TapLine, { opens }: { opens: boolean }): boolean {
+    if (indent.length < this.#levels[0]!.indent.length) return false;
+    const known = this.#levels.some((level) => level.indent === indent);
+    if (!known && (!opens || this.#levels.length >= TAP_MAX_DEPTH)) return false;
+    this.#close(indent);
+    if (this.#levels.at(-1)!.indent !== indent) this.#levels.push(createLevel(indent));
+    return true;
+  }
+
+  #plan(line: Extract<TapLine, { kind: "plan" }>): void {
+    const level = this.#levels.at(-1)!;
+    level.planned = line.planned;
+    if (line.skip === undefined) return;
+    this.#place({ name: "all tests", outcome: "skipped", message: line.skip || "nothing to run" });
+  }
+
+  #take(line: TapLine & TapResult): void {
+    const level = this.#levels.at(-1)!;
+    level.seen++;
+    const { outcome, message } = judgeTap(line);
+    const name = line.description || `test ${line.number ?? level.seen}`;
+    const isBad = outcome === "failed" || outcome === "error";
+    const subtests = level.waiting;
+    level.waiting = [];
+    for (const { path, testCase } of subtests) this.#place(testCase, [name, ...path]);
+    // A test's own line counts where its subtests don't explain it.
+    const isExplained = subtests.some(({ testCase }) => isFailure(testCase)) || !isBad;
+    const testCase: TestCase = { name, outcome, ...(message && { message }) };
+    const isSelftest = this.#isKernel || line.indent.includes("#") || name.startsWith("selftests:");
+    const lines = isSelftest && isBad ? this.#before : [];
+    if (lines.length > 0) testCase.details = lines.join("\n");
+    this.#before = [];
+    this.#last = { testCase, lines, characters: lines.join().length, isClosed: isSelftest };
+    if (subtests.length === 0 || !isExplained) this.#place(testCase);
+  }
+
+  #note({ text, indent }: TapLine): void {
+    const body = text.slice(indent.length);
+    if (this.#last && body === "---" && !indent.includes("#")) {
+      this.#last.yamlIndent = indent;
+      return;
+    }
+    // Its name comes again with its result.
+    if (/^(?:# )?Subtest:/.test(body)) return;
+    this.#before.push(text);
+    if (this.#before.length > TAP_DIAGNOSTIC_LINES) this.#before.shift();
+    if (this.#last && !this.#last.isClosed) addWords(this.#last, text);
+  }
+
+  /** True while the line is one of the block's. */
+  #takeYaml(text: string): boolean {
+    const last = this.#last!;
+    const indent = last.yamlIndent!;
+    const isInside = text.startsWith(indent) || text.trim() === "";
+    const body = text.slice(indent.length).trimEnd();
+    if (!isInside || body === "...") {
+      delete last.yamlIndent;
+      return isInside;
+    }
+    const duration = /^duration_ms:\s*(\d+(?:\.\d+)?)$/.exec(body);
+    if (duration) last.testCase.timeSeconds = Number(duration[1]) / 1000;
+    addWords(last, body);
+    return true;
+  }
+
+  #bail(reason: string): void {
+    const message = reason === "" ? "the test stopped here" : reason;
+    this.#place({ name: "Bail out!", outcome: "error", message });
+    // What the plan still wanted is explained by that.
+    for (const level of this.#levels) level.planned = level.seen;
+    this.#leave(0);
+    this.#isOver = true;
+    this.#levels = [createLevel("")];
+  }
+
+  /** Ends levels below the line's; their cases wait for the result of the test they belong to. */
+  #close(indent: string): void {
+    while (this.#levels.length > 1 && this.#levels.at(-1)!.indent.length > indent.length) this.#closeTop();
+  }
+
+  #closeTop(): void {
+    const level = this.#levels.at(-1)!;
+    const { planned, seen } = level;
+    if (planned === undefined && seen > 0 && this.#levels.length === 1)
+      this.#suite.note("no plan: the test may have ended early");
+    if (planned !== undefined && planned !== seen)
+      this.#place({
+        name: "the plan",
+        outcome: "error",
+        message: `${planned} results were planned, ${seen} came`,
+      });
+    this.#levels.pop();
+    const above = this.#levels.at(-1);
+    if (above) above.waiting.push(...level.waiting);
+    else for (const placed of level.waiting) this.#give(placed);
+  }
+
+  #leave(depth: number): void {
+    while (this.#levels.length > depth) this.#closeTop();
+    this.#flush();
+    this.#last = undefined;
+  }
+
+  /** A result of the lowest level waits for its words only; one below it for the name of its test as well. */
+  #place(testCase: TestCase, path: string[] = []): void {
+    if (this.#levels.length <= 1) {
+      this.#give({ path, testCase });
+      return;
+    }
+    const above = this.#levels.at(-2)!;
+    if (above.waiting.length >= TAP_WAITING_MAX_CASES)
+      for (const each of above.waiting.splice(0)) this.#give(each);
+    above.waiting.push({ path, testCase });
+  }
+
+  /** The one before it has all its words now. */
+  #give(placed: PlacedCase): void {
+    this.#flush();
+    this.#ready = placed;
+  }
+
+  #flush(): void {
+    if (!this.#ready) return;
+    const { path, testCase } = this.#ready;
+    this.#ready = undefined;
+    this.#suite.add({ ...testCase, classname: path.length > 0 ? path.join(".") : this.#suite.name });
+  }
+}
+
+function createLevel(indent: string): Level {
+  return { indent, seen: 0, waiting: [] };
+}
+
+function isUntouched({ seen, planned }: Level): boolean {
+  return seen === 0 && planned === undefined;
+}
+
+/** A result that is indented by blanks opens a level where it has a number, as generated ones have. */
+function isSubtest({ indent, number }: TapLine & TapResult): boolean {
+  return !indent.includes("#") && number !== undefined;
+}
+
+function isFailure({ outcome }: TestCase): boolean {
+  return outcome === "failed" || outcome === "error";
+}
+
+function addWords(shown: Shown, text: string): void {
+  if (shown.characters + text.length > JUNIT_DETAILS_MAX_CHARS || shown.lines.length >= TAP_DIAGNOSTIC_LINES)
+    return;
+  shown.characters += text.length;
+  shown.lines.push(text);
+  if (isFailure(shown.testCase)) shown.testCase.details = shown.lines.join("\n");
+}
