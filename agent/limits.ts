@@ -35,6 +35,11 @@ export const CONSOLE_STATE_MS = 10_000;
 export const CONSOLE_RETRY_MS = 10;
 /** A console that takes nothing for so long holds up nobody any more. */
 export const CONSOLE_STUCK_MS = 5_000;
+/** A USB adapter behind a hub appears within seconds of its driver; one that was forgotten never does. */
+export const SERIAL_WAIT_MS = 60_000;
+export const SERIAL_LOOK_MS = 500;
+/** Between two looks for drivers of devices that have appeared meanwhile. */
+export const SERIAL_MODULES_MS = 5_000;
 /** The agent's first lines, for a console that appears later. */
 export const CONSOLE_HISTORY_BYTES = 8 * KiB;
 /** A test that writes a line in pieces does so at once; one that asks a question waits for an answer. */

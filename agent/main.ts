@@ -136,6 +136,7 @@ async function main(): Promise<void> {
       bootId,
       kernelLog,
       screen,
+      consoles: console_,
       events,
       redaction,
       announcer,

@@ -7,6 +7,7 @@ import { readB2cContainer, showPipelineVariable } from "./b2c-container.ts";
 import { B2C_OPTIONS, B2C_RUMOURS, type B2cDraft, type B2cOption, findB2cOption } from "./b2c-options.ts";
 import type { ReadingRules } from "./b2c-sub-parameters.ts";
 import { type B2cParameter, parseB2cLine, splitEchoedValue } from "./b2c-words.ts";
+import { CONSOLE_OPTIONS } from "./console-options.ts";
 import { DUT_PREFIX, END_MARKER, readDutOptions, refuseOpenQuote } from "./dut-options-reader.ts";
 import type { Job } from "./job.ts";
 import { createDraft, finishMachine, listInsecureRegistries } from "./job-draft.ts";
@@ -38,6 +39,7 @@ const BESIDE = new Set([
   "dut.s3",
   "dut.mirror",
   "dut.log",
+  ...CONSOLE_OPTIONS.map(({ name }) => name),
   "dut.on_exit",
   END_MARKER,
 ]);
@@ -158,12 +160,14 @@ function readBeside(parameters: readonly B2cParameter[], draft: B2cDraft) {
   const { errors, warnings } = readDutOptions(ours, target, {
     refuse: (name) => (BESIDE.has(name) ? undefined : refuseMixture(name)),
   });
-  const { limits, onExit, ip, results, s3, mirrors, logTo } = target;
+  const { limits, onExit, ip, results, s3, mirrors, logTo, consolePorts, color } = target;
   Object.assign(
     draft,
     { limits, onExit },
     ip !== undefined && { ip },
     ...[results && { results }, s3 && { s3 }, mirrors && { mirrors }, logTo && { logTo }],
+    consolePorts && { consolePorts },
+    color && { color },
   );
   return { errors, warnings };
 }

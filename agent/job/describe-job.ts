@@ -73,6 +73,7 @@ function describeJob(job: Job) {
     ip: job.ip ?? null,
     shell: job.shell ?? false,
     logTo: job.logTo ?? null,
+    console: { color: job.color ?? "auto", ports: job.consolePorts ?? [] },
     machine: describeMachine(job),
   };
 }

@@ -83,6 +83,13 @@ export type CacheQuota = { bytes: number } | { percent: number };
 /** `auto` takes composefs where the kernel can, else directories stacked by overlayfs. */
 export type RootDriverChoice = "composefs" | "overlay" | "auto";
 
+/** A serial port as a console. */
+export interface SerialPortSettings {
+  /** Below /dev. */
+  device: string;
+  baudRate: number;
+}
+
 export type OnExit = "poweroff" | "reboot" | "halt";
 
 export type Dialect = "dut" | "b2c" | "nfsroot";
@@ -169,5 +176,9 @@ export interface Job {
   shell?: boolean;
   /** Everything the console shows goes there by TCP as well. */
   logTo?: { host: string; port: number };
+  /** Consoles beside those that the kernel was given. */
+  consolePorts?: SerialPortSettings[];
+  /** Whether consoles show the test's colours; absent: auto. */
+  color?: "auto" | "yes" | "no";
   machine?: MachineSettings;
 }

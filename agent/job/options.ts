@@ -2,6 +2,7 @@
  * The table of `dut.*` options, one entry an option: reading the command line and job files, `--help`, docs/options.md and
  * docs/job.schema.json all come from here.
  */
+import { CONSOLE_OPTIONS } from "./console-options.ts";
 import { LIMIT_OPTIONS } from "./limit-options.ts";
 import { MACHINE_OPTIONS } from "./machine-options.ts";
 import { formatUsage, type Option } from "./option.ts";
@@ -14,6 +15,7 @@ export const OPTIONS: readonly Option[] = [
   ...STEP_OPTIONS,
   ...LIMIT_OPTIONS,
   ...STORAGE_OPTIONS,
+  ...CONSOLE_OPTIONS,
   ...MACHINE_OPTIONS,
 ];
 

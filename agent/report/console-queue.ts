@@ -14,7 +14,7 @@ import {
   CONSOLE_WRITE_BYTES,
 } from "../limits.ts";
 import type { ConsoleDevice } from "./console-device.ts";
-import { findResultLines } from "./result-lines.ts";
+import { countLines, createLeftOut } from "./left-out.ts";
 import { formatCount, isOverwritten, type ShowOptions, showTestLine } from "./shown-line.ts";
 
 export interface ConsoleQueue {
@@ -45,8 +45,6 @@ export interface ConsoleQueueOptions {
 }
 
 const LINE_END = 0x0a;
-/** Room for notes in front of results, above which results come without: they are what counts. */
-const NOTE_ROOM_BYTES = 1024;
 /** Raw bytes are cut so that they can be paced. */
 const RAW_WRITE_BYTES = 256;
 
@@ -72,10 +70,7 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
   let whenIdle: (() => void)[] = [];
 
   let isEliding = false;
-  let leftOutLines = 0;
-  /** The last whole lines that were left out, counted in `leftOutLines`; nothing was shown behind them. */
-  let tail: Buffer[] = [];
-  let tailBytes = 0;
+  const leftOut = createLeftOut({ resultsMaxBytes: CONSOLE_QUEUE_MAX_BYTES });
   let rawRest: Buffer = Buffer.alloc(0);
   const held: string[] = [];
   let holdTimer: NodeJS.Timeout | undefined;
@@ -105,66 +100,35 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
     push(Buffer.concat([shown, Buffer.of(LINE_END)]));
   };
 
-  const sayLeftOut = () => {
-    if (leftOutLines === 0) return;
-    const note = `… ${formatCount(leftOutLines)} line${leftOutLines === 1 ? "" : "s"} not shown; the full log is in the results …`;
-    leftOutLines = 0;
+  const sayMissing = (count: number) => {
+    const note = `… ${formatCount(count)} line${count === 1 ? "" : "s"} not shown; the full log is in the results …`;
     breakLine();
     push(Buffer.from(`${options.formatNote(note)}\n`));
   };
-  const dropTail = () => {
-    tail = [];
-    tailBytes = 0;
-  };
-  const showTail = () => {
-    const lines = cutTail(Buffer.concat(tail), tailLimitBytes());
-    dropTail();
-    leftOutLines -= countLines(lines);
-    sayLeftOut();
-    for (let at = 0; at < lines.length; ) {
-      const end = lines.indexOf(LINE_END, at) + 1;
-      pushLine(lines.subarray(at, end));
-      at = end;
+  const showLeftOut = (tailBytes: number) => {
+    for (const item of leftOut.take({ tailBytes })) {
+      if ("line" in item) pushLine(item.line, { droppedBytes: item.droppedBytes });
+      else sayMissing(item.missingLines);
     }
   };
   const endEliding = () => {
     if (!isEliding) return;
     isEliding = false;
-    showTail();
+    showLeftOut(tailLimitBytes());
     push(rawRest);
     rawRest = Buffer.alloc(0);
   };
   const elide = (block: Buffer, droppedBytes: number) => {
     if (!isEliding) breakLine();
     isEliding = true;
-    let at = 0;
-    for (const { start, end } of findResultLines(block)) {
-      leftOutLines += countLines(block.subarray(at, start));
-      dropTail();
-      if (queuedBytes >= CONSOLE_QUEUE_MAX_BYTES) leftOutLines++;
-      else {
-        if (queuedBytes < limitBytes() + NOTE_ROOM_BYTES) sayLeftOut();
-        pushLine(block.subarray(start, end), { droppedBytes });
-      }
-      at = end;
-    }
-    const rest = block.subarray(at);
-    if (rest.length === 0) return;
-    leftOutLines += countLines(rest);
-    tail.push(rest);
-    tailBytes += rest.length;
-    while (tailBytes - tail[0]!.length >= tailLimitBytes()) tailBytes -= tail.shift()!.length;
+    if (block.length > 0) leftOut.add(block, droppedBytes);
   };
 
   const releaseHeld = () => {
     clearTimeout(holdTimer);
     holdTimer = undefined;
     for (const text of held.splice(0)) {
-      if (queuedBytes <= limitBytes() + tailLimitBytes()) showTail();
-      else {
-        dropTail();
-        sayLeftOut();
-      }
+      if (isEliding) showLeftOut(queuedBytes <= limitBytes() ? tailLimitBytes() : 0);
       breakLine();
       push(Buffer.from(`${text}\n`));
     }
@@ -240,11 +204,8 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
     name: device.name,
     line(text) {
       if (isGone) return;
-      if (queuedBytes > CONSOLE_QUEUE_MAX_BYTES) {
-        // Nobody has taken anything for minutes or days.
-        leftOutLines++;
-        return;
-      }
+      // Nobody has taken anything for minutes or days.
+      if (queuedBytes > CONSOLE_QUEUE_MAX_BYTES) return elide(Buffer.from(`${text}\n`), 0);
       held.push(text);
       if (isMidLine) holdTimer ??= setTimeout(releaseHeld, CONSOLE_HOLD_MS);
       else releaseHeld();
@@ -317,20 +278,7 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
   };
 }
 
-function countLines(bytes: Buffer): number {
-  let count = 0;
-  for (let at = bytes.indexOf(LINE_END); at !== -1; at = bytes.indexOf(LINE_END, at + 1)) count++;
-  return count;
-}
-
 /** A terminal sends a line end as two. */
 function countWireBytes(bytes: Buffer): number {
   return bytes.length + countLines(bytes);
-}
-
-/** The last whole lines of `limitBytes`, at least one. */
-function cutTail(lines: Buffer, limitBytes: number): Buffer {
-  if (lines.length <= limitBytes) return lines;
-  const from = lines.indexOf(LINE_END, lines.length - limitBytes - 1) + 1;
-  return lines.subarray(from < lines.length ? from : lines.lastIndexOf(LINE_END, -2) + 1);
 }

@@ -15,6 +15,7 @@ import { PATHS } from "../paths.ts";
 import type { BootAdapters } from "../phases/boot.ts";
 import type { PhaseContext, PhaseRunner } from "../phases/phase-runner.ts";
 import type { Announcer } from "../report/announcer.ts";
+import type { ConsoleSet } from "../report/console.ts";
 import type { EventStream } from "../report/event-stream.ts";
 import type { KernelLogFollower } from "../report/kernel-log.ts";
 import type { Log } from "../report/log.ts";
@@ -36,6 +37,7 @@ import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../sys/n
 import { type AttachedDevice, attachNetworkBlockDevice } from "../sys/network-block-device.ts";
 import { setUpInterfaces } from "../sys/static-interfaces.ts";
 import { type EnabledSwap, enableSwap } from "../sys/swap.ts";
+import { createJobConsoles } from "./consoles.ts";
 import { createJobAdapters, type MountFileSystem } from "./job-adapters.ts";
 import type { JobSource } from "./job-source.ts";
 import { createNfsDoor } from "./nfs-door.ts";
@@ -51,6 +53,7 @@ export interface BootTools {
   bootId: string;
   kernelLog: KernelLogFollower;
   screen: Screen;
+  consoles: ConsoleSet;
   events: EventStream;
   redaction: Redaction;
   announcer: Announcer;
@@ -71,9 +74,14 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   const modules = createModuleLoader({ log });
   const credentials = createCredentials({ log });
   const steps = createStepRecorder();
+  const consoles = createJobConsoles({
+    ...{ consoles: tools.consoles, log, line: source.line },
+    lookForDevices: modules.loadForDevices,
+  });
   const accept = (job: Job) => {
     writeFileSync(PATHS.onExit, job.onExit);
     for (const secret of listJobSecrets(job)) redaction.hide(secret);
+    consoles.apply(job);
     return job;
   };
   const mountOn =
@@ -93,6 +101,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
     async loadModules() {
       await modules.loadForDevices();
       for (const name of SOFTWARE_MODULES) await modules.load(name);
+      consoles.findNew();
     },
     attachEventPort: events.attachPort,
     readJob() {

@@ -1,13 +1,11 @@
 /**
  * The consoles of this boot: all that the kernel was given, found by itself, and those that the job adds.
  */
+import type { Job, SerialPortSettings } from "../job/job.ts";
 import { type ConsoleSet, createConsole } from "../report/console.ts";
-import {
-  type ConsoleDevice,
-  listKernelConsoles,
-  openConsole,
-  useDescriptor,
-} from "../report/console-device.ts";
+import { listKernelConsoles, openConsole, useDescriptor } from "../report/console-device.ts";
+
+import { awaitSerialConsole } from "../report/serial-console.ts";
 
 export interface ConsoleTools {
   readUptimeMs: () => number;
@@ -17,17 +15,75 @@ export interface ConsoleTools {
 
 /** Standard output, which init opened, is the console of a machine that names none. */
 export function createKernelConsoles({ readUptimeMs, warn }: ConsoleTools): ConsoleSet {
-  const devices: ConsoleDevice[] = [];
-  for (const name of listKernelConsoles()) {
-    try {
-      devices.push(openConsole(`/dev/${name}`));
-    } catch (error) {
-      setImmediate(() => warn(`console: "${name}" cannot be used: ${(error as Error).message}`));
-    }
-  }
-  if (devices.length === 0) devices.push(useDescriptor("stdout", process.stdout.fd));
-  return createConsole(devices, {
+  const consoles = createConsole([], {
     readUptimeMs,
     onGone: (name, error) => warn(`console: "${name}" takes nothing any more: ${error.message}`),
   });
+  // A console that cannot be used is no reason to be silent about it, but the log is not there yet.
+  openNewConsoles(consoles, (message) => setImmediate(() => warn(message)));
+  if (consoles.names.length === 0) consoles.add(useDescriptor("stdout", process.stdout.fd));
+  return consoles;
+}
+
+/** Some come with their driver, long after the kernel has read the line that names them. */
+function openNewConsoles(consoles: ConsoleSet, warn: (message: string) => void): void {
+  for (const name of listKernelConsoles()) {
+    if (consoles.names.includes(name)) continue;
+    try {
+      consoles.add(openConsole(`/dev/${name}`));
+    } catch (error) {
+      warn(`console: "${name}" cannot be used: ${(error as Error).message}`);
+    }
+  }
+}
+
+export interface JobConsoleTools {
+  consoles: ConsoleSet;
+  log: { info(line: string): void; warn(line: string): void };
+  /** The kernel command line. */
+  line: string;
+  lookForDevices: () => Promise<unknown>;
+}
+
+export interface JobConsoles {
+  /** Those of the kernel's that have come with their drivers. */
+  findNew(): void;
+  /** What the job says of consoles, as far as it is known; returns at once, ports may come later. */
+  apply(job: Pick<Job, "color" | "consolePorts">): void;
+}
+
+export function createJobConsoles(tools: JobConsoleTools): JobConsoles {
+  const { consoles, log, line } = tools;
+  const known = new Set<string>();
+  return {
+    findNew: () => openNewConsoles(consoles, (message) => log.warn(message)),
+    apply({ color = "auto", consolePorts = [] }) {
+      consoles.setColor(color === "auto" ? !isColorless(line) : color === "yes");
+      for (const port of consolePorts) {
+        if (consoles.setRate(port.device, port.baudRate / 10) || known.has(port.device)) continue;
+        known.add(port.device);
+        void addPort(port, tools);
+      }
+    },
+  };
+}
+
+/** The kernel hands such words to init's environment, so that people write them there. */
+function isColorless(line: string): boolean {
+  return /(?:^|\s)(?:TERM=dumb|NO_COLOR=\S+)(?:\s|$)/.test(line);
+}
+
+async function addPort(
+  port: SerialPortSettings,
+  { consoles, log, lookForDevices }: JobConsoleTools,
+): Promise<void> {
+  const { device, baudRate } = port;
+  try {
+    const opened = await awaitSerialConsole(device, { baudRate, lookForDevices });
+    if (!opened) return log.warn(`console: there is no "${device}", the job goes on without it`);
+    consoles.add(opened);
+    log.info(`console: "${device}" at ${baudRate} baud`);
+  } catch (error) {
+    log.warn(`console: "${device}" cannot be used: ${(error as Error).message}`);
+  }
 }

@@ -241,6 +241,17 @@ describe("the machine", () => {
       },
     ],
     ["dut.proxy=https=http://p:3128", { machine: { proxies: { https: "http://p:3128/" } } }],
+    ["dut.console=ttyUSB0", { consolePorts: [{ device: "ttyUSB0", baudRate: 115200 }] }],
+    [
+      "dut.console=ttyUSB0,9600 dut.console=/dev/ttyS1,921600n8 dut.console=ttyUSB0,57600",
+      {
+        consolePorts: [
+          { device: "ttyS1", baudRate: 921600 },
+          { device: "ttyUSB0", baudRate: 57600 },
+        ],
+      },
+    ],
+    ["dut.color=no", { color: "no" }],
     ["dut.log=tcp://10.0.0.1:5555", { logTo: { host: "10.0.0.1", port: 5555 } }],
     ["dut.log=tcp://[fd00::1]:1", { logTo: { host: "fd00::1", port: 1 } }],
     [
@@ -340,6 +351,10 @@ describe("refused", () => {
     [`${IMAGE} dut.mirror=docker.io=a:5000`, "CMDLINE_BAD_VALUE", /https:\/\//],
     [`${IMAGE} dut.mirror=docker.io=http://a:5000`, "FETCH_INSECURE_REFUSED", /a:5000/],
     [`${IMAGE} dut.proxy=http://p`, "CMDLINE_BAD_VALUE", /https=URL/],
+    [`${IMAGE} dut.console=../tty`, "CMDLINE_BAD_VALUE", /DEVICE,BAUD/],
+    [`${IMAGE} dut.console=ttyS0,115200e7`, "CMDLINE_BAD_VALUE", /DEVICE,BAUD/],
+    [`${IMAGE} dut.console=ttyS0,10`, "CMDLINE_BAD_VALUE", /10 baud/],
+    [`${IMAGE} dut.color=maybe`, "CMDLINE_BAD_VALUE", /auto, yes/],
     [`${IMAGE} dut.log=udp://a:1`, "CMDLINE_BAD_VALUE", /tcp:\/\/HOST:PORT/],
     [`${IMAGE} dut.log=tcp://a`, "CMDLINE_BAD_VALUE", /tcp:\/\/HOST:PORT/],
     [`${IMAGE} dut.log=tcp://a:0`, "CMDLINE_BAD_VALUE", /tcp:\/\/HOST:PORT/],
