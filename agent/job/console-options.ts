@@ -30,7 +30,7 @@ export const CONSOLE_OPTIONS: readonly Option[] = [
 ];
 
 /** As behind the kernel's `console=`, eight bits without parity. */
-export function parseSerialPort(text: string): SerialPortSettings {
+function parseSerialPort(text: string): SerialPortSettings {
   const match = /^(?:\/dev\/)?([A-Za-z0-9][A-Za-z0-9_.-]{0,63})(?:,(\d{2,8})(?:n8)?)?$/.exec(text);
   if (!match) throw new ValueError("is not DEVICE or DEVICE,BAUD");
   const [, device = "", baudRate = "115200"] = match;

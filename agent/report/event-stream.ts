@@ -65,10 +65,18 @@ export function createEventStream({ readUptimeMs, onLine, redact }: EventStreamO
 function findEventPort(): string | undefined {
   const folder = "/sys/class/virtio-ports";
   for (const port of readFolder(folder)) {
-    const name = readFileSync(`${folder}/${port}/name`, "utf8").trim();
-    if (name === EVENT_PORT_NAME) return `/dev/${port}`;
+    if (readName(`${folder}/${port}/name`) === EVENT_PORT_NAME) return `/dev/${port}`;
   }
   return undefined;
+}
+
+/** A console on the same bus is a port without a name, and one that just appears has none yet. */
+function readName(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8").trim();
+  } catch {
+    return undefined;
+  }
 }
 
 function readFolder(path: string): string[] {
