@@ -87,6 +87,20 @@ export const HURRIED_RETRY = { budgetMs: 10_000, firstContactBudgetMs: 10_000 };
 export const LAST_RECORDS_LIMIT_MS = 15_000;
 /** Files that an error of the upload names; the manifest names all. */
 export const UPLOAD_TOLD_FILES = 5;
+/** Of results while the test runs, where the job does not say: what a hang may lose. */
+export const RESULTS_SYNC_MS = 30_000;
+/** A file that changes all the time is sent at this rate on average: S3 knows no appending, each time it is sent whole. */
+export const SYNC_FILE_BYTES_PER_SECOND = 256 * KiB;
+/** All files together while the test runs, in case the network is part of what it tests. */
+export const SYNC_BYTES_PER_SECOND = 2 * MiB;
+/** A walk over very many files takes no more than this share of a core. */
+export const SYNC_SCAN_SHARE = 0.01;
+/** Files in a row that cannot be sent before the others wait for the next turn. */
+export const SYNC_FAILURES_MAX = 3;
+/** The next turn is the next try. */
+export const SYNC_RETRY = { budgetMs: 0, firstContactBudgetMs: 0 };
+/** For what is on its way at the end of the test: an upload that is broken off may still arrive, behind a later one. */
+export const SYNC_STOP_GRACE_MS = 10_000;
 /** One report of ours about the job; what takes longer is not waited for. */
 export const OWN_RESULT_LIMIT_MS = 60_000;
 /** Results are many small files: a few at a time hide the round trips. */

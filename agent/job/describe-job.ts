@@ -3,6 +3,7 @@
  * always there (null where the job says nothing), and no secret in it. docs/explain.md is its description.
  */
 import type { AgentError } from "../errors.ts";
+import { RESULTS_SYNC_MS } from "../limits.ts";
 import { formatImageReference } from "../oci/reference.ts";
 import type { CacheChoice, Dialect, Job, ResultsPlace, Root } from "./job.ts";
 import { formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
@@ -68,7 +69,11 @@ function describeJob(job: Job) {
     s3: job.s3 ? { url: hideSecrets(job.s3.url), region: job.s3.region } : null,
     mirrors: (job.mirrors ?? []).map(({ registry, url }) => ({ registry, url: hideSecrets(url) })),
     insecureHosts: job.insecureHosts,
-    limits: { timeoutMs: job.limits.timeoutMs ?? null, phasesMs: job.limits.phasesMs ?? {} },
+    limits: {
+      timeoutMs: job.limits.timeoutMs ?? null,
+      phasesMs: job.limits.phasesMs ?? {},
+      syncMs: job.limits.syncMs ?? RESULTS_SYNC_MS,
+    },
     onExit: job.onExit,
     ip: job.ip ?? null,
     shell: job.shell ?? false,

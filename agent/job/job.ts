@@ -144,6 +144,8 @@ export interface JobLimits {
   /** Of the whole job, from the start of the agent. */
   timeoutMs?: number;
   phasesMs?: Readonly<Partial<Record<PhaseName, number>>>;
+  /** Between two looks at what the test has changed of its results; 0 for none, absent for the usual time. */
+  syncMs?: number;
 }
 
 /** Everything one boot is asked to do, whatever dialect it was written in. */

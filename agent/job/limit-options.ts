@@ -32,6 +32,15 @@ export const LIMIT_OPTIONS: readonly Option[] = [
       draft.limits.timeoutMs = parseDuration(value);
     },
   },
+  {
+    name: "dut.sync",
+    form: "DURATION|never",
+    help: "How often results that have changed go out while the test runs, so that a hang loses no more; without it every 30 s",
+    example: "dut.sync=10s",
+    read: (value, draft) => {
+      draft.limits.syncMs = value === "never" ? 0 : parseDuration(value);
+    },
+  },
   ...PHASE_NAMES.map(
     (phase): Option => ({
       name: `dut.timeout.${phase}`,

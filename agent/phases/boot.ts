@@ -15,6 +15,7 @@ import { type MachineAdapters, prepareMachine } from "./machine.ts";
 import type { PhaseContext, PhaseRunner } from "./phase-runner.ts";
 import { type RunAdapters, runTest } from "./run.ts";
 import type { StepsResult, StepVolumes } from "./steps.ts";
+import type { ResultsSync } from "./sync-results.ts";
 import { type UploadAdapters, uploadResults } from "./upload.ts";
 
 export interface JobVolumes extends StepVolumes {
@@ -31,6 +32,8 @@ export interface JobAdapters
     AssembleAdapters,
     Omit<RunAdapters, "openStepRoot" | "announcer"> {
   volumes: JobVolumes;
+  /** From the start of the test on, what must not wait for its end is saved at intervals. */
+  startSync(): ResultsSync;
   /** Present when the job says where its results go. */
   results?: UploadAdapters;
 }
@@ -58,6 +61,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   let adapters: JobAdapters | undefined;
   let jobRoot: JobRoot | undefined;
   let result: StepsResult | undefined;
+  let sync: ResultsSync | undefined;
 
   const runJob = async () => {
     const ready = await runner.run("machine", async (context) => {
@@ -75,6 +79,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
     if (artifacts.length === 0 || !mounted) runner.skip("artifact");
     else await runner.run("artifact", (context) => unpackArtifacts(artifacts, mounted, context, tools));
     const test = async (context: PhaseContext) => {
+      sync = tools.startSync();
       const openRoot = (step: Parameters<typeof openStepRoot>[0]) =>
         openStepRoot(step, fetched.images, jobRoot, tools);
       result = await runTest(ready.job, context, { ...tools, announcer, openStepRoot: openRoot });
@@ -91,8 +96,10 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
       verdict: createVerdict(runner.records, exitCode, runner.firstFailure),
       ...(job && { job }),
     });
-  const saver = adapters && job && { ...findWork(job, adapters), writeOwnResults };
+  const stopSync = async () => sync?.stop();
+  const saver = adapters && job && { ...findWork(job, adapters), writeOwnResults, stopSync };
   if (!saver?.results && !saver?.volumes) {
+    await stopSync();
     await writeOwnResults();
     runner.skip("upload");
   } else {
@@ -150,24 +157,26 @@ async function assemble(
 }
 
 interface Saver {
+  stopSync(): Promise<void>;
   writeOwnResults(): Promise<void>;
   volumes?: JobVolumes;
   results?: UploadAdapters;
 }
 
 /** What there is to save after the run. */
-function findWork({ volumes = [] }: Job, adapters: JobAdapters): Omit<Saver, "writeOwnResults"> {
+function findWork({ volumes = [] }: Job, adapters: JobAdapters): Pick<Saver, "volumes" | "results"> {
   const { results } = adapters;
   return { ...(volumes.length > 0 && { volumes: adapters.volumes }), ...(results && { results }) };
 }
 
 /** Both are tried; the first failure counts. */
 async function save(
-  { volumes, results, writeOwnResults }: Saver,
+  { volumes, results, writeOwnResults, stopSync }: Saver,
   exitCode: number | null,
   context: PhaseContext,
   announcer: Announcer,
 ): Promise<void> {
+  await context.during("the last results of the running test", stopSync);
   const saveVolumes = async () => {
     if (!volumes) return;
     announcer.hooksStarted("pipeline-end");

@@ -8,12 +8,17 @@ import type { ResultFile } from "../report/results.ts";
 import type { takeSnapshot } from "../report/results-snapshot.ts";
 import type { ManifestEntry } from "../wire/results-manifest.ts";
 
+export interface SendOptions extends PutOptions {
+  /** How often a file that changes on its way is taken anew. */
+  tries?: number;
+}
+
 export interface ResultsSender {
   readonly place: string;
   /** What the place has for certain, by name. */
   readonly sent: ReadonlyMap<string, ManifestEntry>;
   /** undefined for a file that is gone. Throws why the place does not have it. */
-  send(file: ResultFile, options: PutOptions): Promise<ManifestEntry | undefined>;
+  send(file: ResultFile, options: SendOptions): Promise<ManifestEntry | undefined>;
 }
 
 export interface ResultsSenderOptions {
@@ -53,7 +58,7 @@ export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSen
   return {
     place: uploader.place,
     sent,
-    async send(file, options) {
+    async send(file, { tries = RESULT_TRIES, ...options }) {
       for (let tried = 1; ; tried++) {
         try {
           const outcome = await sendOnce(file, options);
@@ -66,7 +71,7 @@ export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSen
         } catch (thrown) {
           options.signal.throwIfAborted();
           const error = toAgentError(thrown);
-          if (tried >= RESULT_TRIES || !WORTH_ANOTHER.has(error.code)) throw error;
+          if (tried >= tries || !WORTH_ANOTHER.has(error.code)) throw error;
           warn(`upload: "${file.name}" is sent again: ${error.message}`);
         }
       }

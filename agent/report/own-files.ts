@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { type LogFile, openLogFile } from "./log-file.ts";
-import { formatStamp, listResults, type ResultList } from "./results.ts";
+import { formatStamp, listResults, type ResultFile, type ResultList } from "./results.ts";
 
 export interface OwnFiles {
   readonly folder: string;
@@ -23,6 +23,8 @@ export interface OwnFiles {
   write(name: string, content: Buffer | string): void;
   /** All there is to upload; of logs that the test removed, what we hold open. */
   list(): ResultList;
+  /** The same while the test runs: its files under our names stay where they are, and are left out. */
+  listQuietly(): ResultList;
 }
 
 export interface OwnFilesOptions {
@@ -43,14 +45,17 @@ interface OwnFile {
 export function createOwnFiles(folder: string, { warn, redact, reserved = [] }: OwnFilesOptions): OwnFiles {
   const own = new Map<string, OwnFile>(reserved.map((name) => [name, { id: "none" }]));
 
-  /** What lies there and is not ours goes out of the way; whatever is wrong there is no reason to stop. */
-  const clear = (name: string): "ours" | "free" => {
-    const path = join(folder, name);
-    const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  const look = (name: string): "ours" | "free" | "foreign" => {
+    const found = lstatSync(join(folder, name), { bigint: true, throwIfNoEntry: false });
     if (!found) return "free";
-    if (formatId(found) === readOwnId(own.get(name))) return "ours";
+    return formatId(found) === readOwnId(own.get(name)) ? "ours" : "foreign";
+  };
+  /** What lies there and is not ours goes out of the way. */
+  const clear = (name: string): "ours" | "free" => {
+    const state = look(name);
+    if (state !== "foreign") return state;
     const aside = findFreeName(folder, `${name}.of-the-test`);
-    renameSync(path, join(folder, aside));
+    renameSync(join(folder, name), join(folder, aside));
     warn(`results: the test's own "${name}" is kept as "${aside}": that name is ours`);
     return "free";
   };
@@ -90,19 +95,32 @@ export function createOwnFiles(folder: string, { warn, redact, reserved = [] }: 
     },
     list() {
       const absent = [...own].filter(([name]) => clear(name) === "free");
+      for (const [name, { log }] of absent)
+        if (log?.fd !== undefined)
+          warn(`results: the test removed "${name}"; what was written to it is uploaded all the same`);
+      return addAbsent(listResults(folder), absent);
+    },
+    listQuietly() {
+      const foreign = [...own.keys()].filter((name) => look(name) === "foreign");
+      const isForeign = ({ name }: ResultFile) =>
+        foreign.some((each) => name === each || name.startsWith(`${each}/`));
+      const absent = [...own].filter(([name]) => look(name) !== "ours");
       const list = listResults(folder);
-      for (const [name, { log, content }] of absent) {
-        if (content) list.files.push({ name, content, sizeBytes: content.length, stamp: "held" });
-        if (log?.fd === undefined) continue;
-        warn(`results: the test removed "${name}"; what was written to it is uploaded all the same`);
-        const stats = fstatSync(log.fd, { bigint: true });
-        const file = { fd: log.fd, sizeBytes: Number(stats.size), stamp: formatStamp(stats) };
-        list.files.push({ name, ...file });
-      }
-      list.files.sort((a, b) => (a.name < b.name ? -1 : 1));
-      return list;
+      return addAbsent({ ...list, files: list.files.filter((file) => !isForeign(file)) }, absent);
     },
   };
+}
+
+/** What of our files is not in the folder. */
+function addAbsent(list: ResultList, absent: readonly (readonly [string, OwnFile])[]): ResultList {
+  for (const [name, { log, content }] of absent) {
+    if (content) list.files.push({ name, content, sizeBytes: content.length, stamp: "held" });
+    if (log?.fd === undefined) continue;
+    const stats = fstatSync(log.fd, { bigint: true });
+    list.files.push({ name, fd: log.fd, sizeBytes: Number(stats.size), stamp: formatStamp(stats) });
+  }
+  list.files.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return list;
 }
 
 /** Of a log that is open, what it is now: it may have moved to another file system. */

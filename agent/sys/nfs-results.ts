@@ -31,7 +31,11 @@ export function createNfsResults(place: NfsExport, { directory, mount }: NfsResu
     place: `${place.server}:${place.path}`,
     async put(upload: NfsUpload, { signal }: { signal: AbortSignal }): Promise<void> {
       const { name } = upload;
-      mounted ??= mount(giveUpInTime(place), directory);
+      mounted ??= mount(giveUpInTime(place), directory).catch((error: unknown) => {
+        // A server that was away may be back at the next file.
+        mounted = undefined;
+        throw error;
+      });
       await mounted;
       const path = join(directory, name);
       try {

@@ -14,6 +14,7 @@ import { createHttpClient } from "../net/http-client.ts";
 import { PATHS } from "../paths.ts";
 import type { BootAdapters } from "../phases/boot.ts";
 import type { PhaseContext, PhaseRunner } from "../phases/phase-runner.ts";
+import type { SyncHook } from "../phases/sync-results.ts";
 import type { Announcer } from "../report/announcer.ts";
 import type { ConsoleSet } from "../report/console.ts";
 import type { EventStream } from "../report/event-stream.ts";
@@ -71,6 +72,8 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   let network: NetworkState | undefined;
   let swap: EnabledSwap | undefined;
   const attached: AttachedDevice[] = [];
+  /** Run at intervals while the test runs: whoever has something to save puts it here, with the name for a warning. */
+  const syncHooks: SyncHook[] = [];
   const modules = createModuleLoader({ log });
   const credentials = createCredentials({ log });
   const steps = createStepRecorder();
@@ -177,7 +180,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         });
       const http = await connectHttp(job, credentials, log);
       return createJobAdapters(job, {
-        ...{ ...tools, credentials, http, store, steps },
+        ...{ ...tools, credentials, http, store, steps, syncHooks },
         mountFileSystem: mountOn(context),
         nfs: openNfsDoor(store.scratchDir),
       });

@@ -7,7 +7,7 @@ import type { ResultWriter } from "../report/own-results.ts";
 import { createJunitWriter, type JunitWriterOptions } from "./junit-writer.ts";
 
 /** Ours whether or not this job has them: a test that uses one keeps its file under another name (`junit.xml` may be the test's). */
-export const OWN_RESULT_NAMES = ["job.json", "manifest.json", "report.html", "verdict.json"];
+export const OWN_RESULT_NAMES = ["job.json", "manifest.json", "partial.json", "report.html", "verdict.json"];
 
 export interface ResultWriterTools extends JunitWriterOptions {
   kernelLog: KernelLogFollower;

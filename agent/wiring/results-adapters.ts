@@ -22,6 +22,7 @@ import type { Credentials } from "../sys/credentials.ts";
 import { createNfsResults } from "../sys/nfs-results.ts";
 import { createVerdict } from "../wire/verdict.ts";
 import type { NfsDoor } from "./nfs-door.ts";
+import { describePartial, PARTIAL_NAME } from "./results-sync.ts";
 
 export interface ResultsTools {
   runner: PhaseRunner;
@@ -42,10 +43,16 @@ export async function createResultsAdapters(
   const { runner, log, files, bootId, redaction } = tools;
   const uploader = await createUploader(to, s3, tools);
   const warn = (message: string) => log.warn(message);
+  const sender = createResultsSender({ uploader, takeSnapshot, warn });
   return {
     bootId,
-    sender: createResultsSender({ uploader, takeSnapshot, warn }),
-    listResults: files.list,
+    sender,
+    listResults() {
+      const list = files.list();
+      // The one that went out while the test ran says otherwise.
+      if (sender.sent.has(PARTIAL_NAME)) list.files.push(describePartial(bootId, { isComplete: true }));
+      return list;
+    },
     startProgress,
     formatVerdictFile(exitCode, failure) {
       const ofUpload = failure && { phase: "upload", error: failure };

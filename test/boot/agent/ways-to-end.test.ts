@@ -4,9 +4,9 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { ResultsManifest } from "../../../agent/wire/results-manifest.ts";
 import { buildTar } from "../../unit/archive/tar-builder.ts";
 import { createFarmGuest, describeRun, type FarmGuest, type GuestRun } from "./farm-guest.ts";
+import { expectTrueManifest } from "./uploaded-manifest.ts";
 
 const CHECKS = "check-root.tar.zst";
 const YEAR_1970 = ["-rtc", "base=1970-01-01T00:00:00"];
@@ -25,8 +25,6 @@ beforeAll(async () => {
 });
 afterAll(() => guest?.stop());
 
-const sha256Of = (text: string) => createHash("sha256").update(text).digest("hex");
-
 const readFacts = (run: GuestRun) =>
   Object.fromEntries(
     (run.results.get("facts") ?? "")
@@ -39,11 +37,7 @@ const readFacts = (run: GuestRun) =>
 function expectHonestResults(run: GuestRun): void {
   const uploaded = JSON.parse(run.results.get("verdict.json") ?? "{}") as GuestRun["verdict"];
   expect(uploaded).toMatchObject({ verdict: run.verdict?.verdict, exitCode: run.verdict?.exitCode });
-  const manifest = JSON.parse(run.results.get("manifest.json") ?? "{}") as ResultsManifest;
-  const lying = [...run.results].filter(([name]) => name !== "manifest.json" && name !== "verdict.json");
-  const named = manifest.files.map(({ name, sha256 }) => [name, sha256]);
-  expect(named).toEqual(lying.map(([name, text]) => [name, sha256Of(text)]).sort());
-  expect(manifest).toMatchObject({ count: lying.length, missing: [], vanished: [] });
+  expectTrueManifest(run);
   for (const text of [run.console, ...run.results.values()]) {
     expect(text).not.toContain(guest.farm.s3.secretKey);
     expect(text).not.toContain(guest.farm.registry.password);

@@ -1,0 +1,169 @@
+/**
+ * While the test runs, what it has changed of its results goes out at intervals, so that a hang loses no more than that.
+ * It is best effort: nothing of it disturbs the test, and what does not get out is tried at the next turn and at the end.
+ */
+import { toAgentError } from "../errors.ts";
+import {
+  SYNC_BYTES_PER_SECOND,
+  SYNC_FAILURES_MAX,
+  SYNC_FILE_BYTES_PER_SECOND,
+  SYNC_RETRY,
+  SYNC_SCAN_SHARE,
+  SYNC_STOP_GRACE_MS,
+} from "../limits.ts";
+import type { ResultFile } from "../report/results.ts";
+import type { ResultsSender } from "./results-sender.ts";
+
+/** What else is to be done at each turn, with a name for the warning when it fails. */
+export interface SyncHook {
+  name: string;
+  run(): void | Promise<void>;
+}
+
+export interface SyncOptions {
+  intervalMs: number;
+  hooks: readonly SyncHook[];
+  /** Absent where the results go nowhere. */
+  results?: {
+    sender: ResultsSender;
+    /** Without disturbing what the test does there. */
+    listFiles(): readonly ResultFile[];
+    /** Says that what lies at the place is not all of it. */
+    describePartial(): ResultFile;
+  };
+  warn(message: string): void;
+  info(message: string): void;
+  stopGraceMs?: number;
+}
+
+export interface ResultsSync {
+  /** Lets what is on its way arrive, for a bounded time; from then on nothing more is sent. */
+  stop(): Promise<void>;
+}
+
+interface KnownFile {
+  /** As it was when it was sent. */
+  stamp?: string;
+  /** On performance.now()'s clock; of a file that was never tried, an interval before it was first seen. */
+  triedAt: number;
+}
+
+export function startResultsSync(options: SyncOptions): ResultsSync {
+  const { intervalMs, hooks, results } = options;
+  const outages = new Outages(options);
+  const stop = new AbortController();
+  const known = new Map<string, KnownFile>();
+  let isStopping = false;
+  let timer: NodeJS.Timeout | undefined;
+  let turn: Promise<void> = Promise.resolve();
+  let scanMs = 0;
+
+  const sendChanged = async ({ sender, listFiles, describePartial }: NonNullable<typeof results>) => {
+    const begunAt = performance.now();
+    const chosen = chooseFiles(listFiles(), known, begunAt, intervalMs);
+    scanMs = performance.now() - begunAt;
+    let budgetBytes = (SYNC_BYTES_PER_SECOND * intervalMs) / 1000;
+    let failures = 0;
+    let hasSent = false;
+    for (const { file, entry } of chosen) {
+      if (isStopping || failures >= SYNC_FAILURES_MAX || budgetBytes <= 0) break;
+      entry.triedAt = performance.now();
+      budgetBytes -= file.sizeBytes;
+      try {
+        await sender.send(file, { signal: stop.signal, retry: SYNC_RETRY, tries: 1 });
+        entry.stamp = file.stamp;
+        hasSent = true;
+        failures = 0;
+      } catch (thrown) {
+        failures += 1;
+        if (!isStopping) outages.note("results", toAgentError(thrown).message);
+      }
+    }
+    if (failures === 0) outages.clear("results");
+    if (!hasSent || isStopping) return;
+    await sender.send(describePartial(), { signal: stop.signal, retry: SYNC_RETRY });
+  };
+
+  const takeTurn = async () => {
+    const works: SyncHook[] = [...hooks];
+    if (results) works.push({ name: "results", run: () => sendChanged(results) });
+    for (const { name, run } of works) {
+      try {
+        await run();
+        if (name !== "results") outages.clear(name);
+      } catch (thrown) {
+        if (!isStopping) outages.note(name, toAgentError(thrown).message);
+      }
+    }
+  };
+
+  const schedule = (delayMs: number) => {
+    if (isStopping) return;
+    timer = setTimeout(() => {
+      // Never two at once.
+      turn = takeTurn().then(() => schedule(Math.max(intervalMs, scanMs / SYNC_SCAN_SHARE)));
+    }, delayMs);
+    timer.unref();
+  };
+  schedule(intervalMs);
+
+  return {
+    async stop() {
+      isStopping = true;
+      clearTimeout(timer);
+      const grace = setTimeout(
+        () => stop.abort(new Error("The test is over")),
+        options.stopGraceMs ?? SYNC_STOP_GRACE_MS,
+      );
+      const late = new Promise<void>((resolve) =>
+        stop.signal.addEventListener("abort", () => setTimeout(resolve, 1_000)),
+      );
+      await Promise.race([turn, late]);
+      clearTimeout(grace);
+    },
+  };
+}
+
+interface ChosenFile {
+  file: ResultFile;
+  entry: KnownFile;
+}
+
+/** What has changed and has not been sent too recently for its size; first what was not tried for longest, then the smaller. */
+function chooseFiles(
+  files: readonly ResultFile[],
+  known: Map<string, KnownFile>,
+  now: number,
+  intervalMs: number,
+): ChosenFile[] {
+  const names = new Set(files.map(({ name }) => name));
+  for (const name of known.keys()) if (!names.has(name)) known.delete(name);
+  const chosen: ChosenFile[] = [];
+  for (const file of files) {
+    const entry = known.get(file.name) ?? { triedAt: now - intervalMs };
+    known.set(file.name, entry);
+    const restMs = (file.sizeBytes / SYNC_FILE_BYTES_PER_SECOND) * 1000;
+    if (entry.stamp !== file.stamp && now - entry.triedAt >= restMs) chosen.push({ file, entry });
+  }
+  return chosen.sort((a, b) => a.entry.triedAt - b.entry.triedAt || a.file.sizeBytes - b.file.sizeBytes);
+}
+
+/** One warning for each time that something stops working, one line when it works again. */
+class Outages {
+  readonly #names = new Set<string>();
+  readonly #options: Pick<SyncOptions, "warn" | "info">;
+
+  constructor(options: Pick<SyncOptions, "warn" | "info">) {
+    this.#options = options;
+  }
+
+  note(name: string, message: string): void {
+    if (this.#names.has(name)) return;
+    this.#names.add(name);
+    this.#options.warn(`sync: ${name} cannot be saved while the test runs, this is tried on: ${message}`);
+  }
+
+  clear(name: string): void {
+    if (this.#names.delete(name)) this.#options.info(`sync: ${name} can be saved again`);
+  }
+}

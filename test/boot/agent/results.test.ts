@@ -1,0 +1,62 @@
+/**
+ * The results of a test that has its own ideas about /results: it uses our names, removes our log, leaves odd files, and is
+ * long enough that some of it goes out while it runs.
+ */
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createFarmGuest, describeRun, type FarmGuest } from "./farm-guest.ts";
+import { expectTrueManifest } from "./uploaded-manifest.ts";
+
+let guest: FarmGuest;
+beforeAll(async () => {
+  guest = await createFarmGuest();
+});
+afterAll(() => guest?.stop());
+
+/** What goes out at intervals is there by then. */
+const TEST = [
+  "cd /results; echo early >early; echo forged >verdict.json; mkdir job.json; echo own >job.json/own",
+  "rm dutboot.log; echo forged >dutboot.log; ln -s /etc/passwd link; mkfifo fifo",
+  "yes | head -c 9000000 >large; echo to the log; echo warning >/dev/kmsg",
+  "sleep 6; rm early; exit 4",
+].join("; ");
+
+it("are uploaded whole, under the right names, and some of them while the test ran", {
+  timeout: 300_000,
+}, async () => {
+  const image = "{registry}/test/busybox@{digest}";
+  const run = await guest.boot(
+    [
+      `dut.image=${image} "dut.run=${TEST}"`,
+      `dut.service="${image} sh -c 'echo serving'"`,
+      `dut.post="${image} echo afterwards"`,
+      "dut.sync=1s dut.timeout=5m dut.end",
+    ].join(" "),
+  );
+  expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 4 });
+  const manifest = expectTrueManifest(run);
+  const names = [...run.results.keys()];
+  expect(names).toEqual(
+    expect.arrayContaining(["job.json.of-the-test/own", "verdict.json.of-the-test", "large"]),
+  );
+  expect(manifest.leftOut).toEqual(["fifo", "link"]);
+  // It went out before the test removed it.
+  expect(manifest.removed.map(({ name }) => name)).toEqual(["early"]);
+  expect(run.results.get("early")).toBe("early\n");
+  expect(JSON.parse(run.results.get("partial.json") ?? "{}")).toMatchObject({
+    bootId: manifest.bootId,
+    complete: true,
+  });
+  expect(run.results.get("dutboot.log.of-the-test")).toBe("forged\n");
+  expect(run.results.get("dutboot.log")).toMatch(new RegExp(`boot ${manifest.bootId}$`, "m"));
+  expect(run.results.get("dutboot.log")).toMatch(/^to the log\r?$/m);
+  expect(run.results.get("kernel.log")).toMatch(/^\[ *\d+\.\d+\] warning$/m);
+  const steps = names
+    .filter((name) => name.startsWith("steps/"))
+    .map((name) => [name, run.results.get(name)?.trim()]);
+  expect(Object.fromEntries(steps)).toEqual({
+    "steps/1-service.log": "serving",
+    "steps/2-main.log": "to the log",
+    "steps/3-post.log": "afterwards",
+  });
+  expect(run.console).toMatch(/upload: (\d+) of \1 files, 9\.\d MB to s3:/);
+});

@@ -1,0 +1,16 @@
+/** The manifest of what a boot uploaded, and the check that it says the truth about all of it. */
+import { createHash } from "node:crypto";
+import { expect } from "vitest";
+import type { ResultsManifest } from "../../../agent/wire/results-manifest.ts";
+import type { GuestRun } from "./farm-guest.ts";
+
+/** Every file that it names lies there with that hash; what else lies there is named as removed by the test since. */
+export function expectTrueManifest({ results }: GuestRun): ResultsManifest {
+  const manifest = JSON.parse(results.get("manifest.json") ?? "{}") as ResultsManifest;
+  const lying = [...results].filter(([name]) => name !== "manifest.json" && name !== "verdict.json");
+  const said = [...manifest.files, ...manifest.removed].map(({ name, sha256 }) => [name, sha256]);
+  const sha256Of = (text: string) => createHash("sha256").update(text).digest("hex");
+  expect(said.sort()).toEqual(lying.map(([name, text]) => [name, sha256Of(text)]).sort());
+  expect(manifest).toMatchObject({ count: manifest.files.length, missing: [], vanished: [] });
+  return manifest;
+}

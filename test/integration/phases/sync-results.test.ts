@@ -1,0 +1,165 @@
+/** Results that go out while the test runs: what is sent, how often, what an outage looks like, and how it ends. */
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
+import { createHttpClient, type HttpClient } from "../../../agent/net/http-client.ts";
+import { createPutResults } from "../../../agent/net/put-results.ts";
+import { createResultsSender } from "../../../agent/phases/results-sender.ts";
+import { type ResultsSync, type SyncHook, startResultsSync } from "../../../agent/phases/sync-results.ts";
+import { listResults } from "../../../agent/report/results.ts";
+import { takeSnapshot } from "../../../agent/report/results-snapshot.ts";
+import { describePartial } from "../../../agent/wiring/results-sync.ts";
+import { type Fault, type KeepingServer, startKeepingServer } from "../../servers/keeping-server.ts";
+
+const INTERVAL_MS = 30;
+
+let http: HttpClient;
+let folder: string;
+let server: KeepingServer;
+let sync: ResultsSync;
+let lines: string[];
+
+beforeAll(() => {
+  http = createHttpClient({ insecureHosts: ["127.0.0.1"], log: { warn: (line) => lines.push(line) } });
+});
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "dutboot-sync-"));
+  lines = [];
+});
+afterEach(async () => {
+  await sync.stop();
+  await server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+afterAll(() => http.close());
+
+const write = (name: string, content: string | Buffer = name) => writeFileSync(join(folder, name), content);
+const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
+const countPuts = (name: string) => server.puts.filter((each) => each === name).length;
+
+async function start(fault?: Fault, more: { hooks?: SyncHook[]; stopGraceMs?: number } = {}) {
+  server = await startKeepingServer(fault);
+  const sender = createResultsSender({
+    uploader: createPutResults(http, { prefix: server.origin }),
+    takeSnapshot,
+    warn: (message) => lines.push(message),
+  });
+  sync = startResultsSync({
+    intervalMs: INTERVAL_MS,
+    hooks: [],
+    results: {
+      sender,
+      listFiles: () => listResults(folder).files,
+      describePartial: () => describePartial("1a2b3c4d", { isComplete: false }),
+    },
+    warn: (message) => lines.push(message),
+    info: (message) => lines.push(message),
+    ...more,
+  });
+  return sender;
+}
+
+it("what changed goes out, once, with the word that it is not all", async () => {
+  write("still");
+  write("log", "one\n");
+  await start();
+  await until(() => expect(server.puts).toEqual(["log", "still", "partial.json"]));
+  await sleep(5 * INTERVAL_MS);
+  expect(server.puts).toHaveLength(3);
+  appendFileSync(join(folder, "log"), "two\n");
+  await until(() => expect(String(server.kept.get("log"))).toBe("one\ntwo\n"));
+  await until(() => expect(countPuts("partial.json")).toBe(2));
+  expect(countPuts("still")).toBe(1);
+  expect(JSON.parse(String(server.kept.get("partial.json")))).toMatchObject({
+    ...{ version: 1, bootId: "1a2b3c4d", phase: "run", complete: false },
+  });
+  expect(lines).toEqual([]);
+});
+
+it("a large file that changes all the time is sent seldom, the small ones beside it at each turn", async () => {
+  write("large", Buffer.alloc(1_000_000));
+  write("small");
+  await start();
+  for (let turn = 0; turn < 10; turn++) {
+    await sleep(INTERVAL_MS);
+    appendFileSync(join(folder, "large"), "more");
+    appendFileSync(join(folder, "small"), "more");
+  }
+  await until(() => expect(countPuts("small")).toBeGreaterThan(3));
+  // Four seconds' worth of its rate.
+  expect(countPuts("large")).toBeLessThan(2);
+});
+
+it("an outage is warned of once, and its end told", async () => {
+  write("log");
+  let isOut = true;
+  await start(({ response }) => {
+    if (isOut) response.socket?.resetAndDestroy();
+    return isOut;
+  });
+  await until(() => expect(server.puts.length).toBeGreaterThan(4));
+  expect(lines).toEqual([expect.stringMatching(/^sync: results cannot be saved while the test runs/)]);
+  isOut = false;
+  await until(() => expect(lines).toHaveLength(2));
+  expect(lines[1]).toBe("sync: results can be saved again");
+  expect(String(server.kept.get("log"))).toBe("log");
+});
+
+it("one file that is refused does not keep the others back", async () => {
+  for (const name of ["a", "b", "c", "d"]) write(name);
+  await start(({ name, response }) => {
+    if (name === "a") response.writeHead(403).end();
+    return name === "a";
+  });
+  await until(() => expect([...server.kept.keys()]).toEqual(expect.arrayContaining(["b", "c", "d"])));
+});
+
+it("there are never two turns at once, and the end waits for what is on its way", async () => {
+  write("log");
+  let running = 0;
+  let most = 0;
+  await start(({ response }) => {
+    most = Math.max(most, ++running);
+    response.on("close", () => running--);
+    return false;
+  });
+  await until(() => expect(server.puts.length).toBeGreaterThan(0));
+  for (let turn = 0; turn < 5; turn++) {
+    appendFileSync(join(folder, "log"), "more");
+    await sleep(INTERVAL_MS);
+  }
+  appendFileSync(join(folder, "log"), "last");
+  await sync.stop();
+  const puts = server.puts.length;
+  await sleep(3 * INTERVAL_MS);
+  expect(server.puts).toHaveLength(puts);
+  expect({ running, most }).toEqual({ running: 0, most: 1 });
+});
+
+it("a server that says nothing does not hold up the end for long", async () => {
+  write("log");
+  const sender = await start(() => true, { stopGraceMs: 50 });
+  await until(() => expect(server.puts).toHaveLength(1));
+  const startedAt = performance.now();
+  await sync.stop();
+  expect(performance.now() - startedAt).toBeLessThan(3_000);
+  expect(sender.sent.size).toBe(0);
+  expect(lines).toEqual([]);
+});
+
+it("hooks run at each turn, and one that fails is warned of once", async () => {
+  let runs = 0;
+  const fail = () => {
+    throw new Error("no cache");
+  };
+  await start(undefined, {
+    hooks: [
+      { name: "the journal", run: fail },
+      { name: "the cache", run: () => void runs++ },
+    ],
+  });
+  await until(() => expect(runs).toBeGreaterThan(3));
+  expect(lines).toEqual([expect.stringMatching(/^sync: the journal cannot be saved.*no cache/)]);
+});
