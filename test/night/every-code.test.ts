@@ -89,12 +89,6 @@ const FORCED: readonly Forced[] = [
     phase: "assemble",
     line: `dut.root=overlay dut.image={registry}/test/busybox:1,composefs=${ZEROS}`,
   },
-  {
-    code: "VOLUME_NO_FILE_SYSTEM",
-    phase: "assemble",
-    line: 'b2c.volume=v,filesystem=nowhere b2c.run="docker://10.0.2.2:1/x"',
-    options: ALONE,
-  },
   { code: "VOLUME_BAD_KEY", phase: "assemble", line: "dut.volume=v,fscrypt_key=short" },
   { code: "ARCHIVE_TRUNCATED", phase: "artifact", line: "dut.artifact=file:/etc/passwd" },
   { code: "ARCHIVE_UNKNOWN_FORMAT", phase: "artifact", line: "dut.artifact=file:/usr/lib/dutboot/main.js" },
