@@ -59,6 +59,9 @@ export const KERNEL_LOG_FILE_POLL_MS = 1_000;
 /** A record of /dev/kmsg is at most 8 KiB, escapes and all. */
 export const KERNEL_LOG_RECORD_BYTES = 8 * KiB;
 export const PROGRESS_INTERVAL_MS = 2_000;
+/** Samples of memory and CPU: fine enough for a picture of a boot, and after some ten minutes half as many. */
+export const SAMPLE_INTERVAL_MS = 2_000;
+export const SAMPLES_PER_PACE = 300;
 /** A host that has not read its events by then is not listening. */
 export const EVENT_PORT_PATIENCE_MS = 2_000;
 /** Time a phase has to come back after its deadline, before it is left behind: killing a container takes up to 10 s. */

@@ -19,6 +19,7 @@ import { createRedaction } from "./report/redaction.ts";
 import { printReproduction } from "./report/reproduction.ts";
 import { mountResults } from "./report/results.ts";
 import { createScreen } from "./report/screen.ts";
+import { startSampling } from "./sys/resource-samples.ts";
 import { readRuntimeInfo } from "./sys/runtime-info.ts";
 import { readUptimeMs } from "./sys/uptime.ts";
 import { createVerdict, formatVerdictLine, type Verdict } from "./wire/verdict.ts";
@@ -78,12 +79,14 @@ async function main(): Promise<void> {
     readSilenceMs: screen.readSilenceMs,
   });
 
+  let sampling: ReturnType<typeof startSampling> | undefined;
   const finish = async ({ verdict, steps, job }: BootResult) => {
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
     log.info(formatPhaseTable(verdict, peakRssBytes));
     if (job) printReproduction({ line: source.line, job, log });
     // For whoever looks at the DUT itself.
     files.write("verdict.json", JSON.stringify(verdict));
+    sampling?.stop();
     events.emit({ event: "end", verdict, peakRssBytes });
     await events.close();
     const line = formatVerdictLine({ ...verdict });
@@ -123,9 +126,13 @@ async function main(): Promise<void> {
   process.on("uncaughtException", finishBroken);
   process.on("unhandledRejection", finishBroken);
 
-  announcer.setupStarted(readRuntimeInfo(build.version));
+  const info = readRuntimeInfo(build.version);
+  announcer.setupStarted(info);
   log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}, boot ${bootId}`);
   events.emit({ event: "start", agent: build.version });
+  const { linuxVersion: kernel, architecture, cpu, ramBytes } = info;
+  events.emit({ event: "machine", kernel, architecture, cpu, ramBytes });
+  sampling = startSampling({ onSample: (sample) => events.emit({ event: "sample", ...sample }) });
   const kernelLog = keepKernelLog({ files, warn: (message) => log.warn(message) });
   const adapters = createBootAdapters({
     ...{

@@ -1,14 +1,18 @@
 /**
  * One archive of a URL on its way to a root driver: opened once, its progress told, its digest enforced.
  */
+import { hideSecrets } from "../job/redact.ts";
 import type { ArchiveOpener } from "../net/archive-opener.ts";
 import type { startProgress } from "../report/progress.ts";
 import type { LayerSource, UnpackOptions } from "../root/root-driver.ts";
+import type { EventBody } from "../wire/event.ts";
 import type { PhaseContext } from "./phase-runner.ts";
+import { startTransfer } from "./transfer.ts";
 
 export interface ArchiveAdapters {
   openArchive: ArchiveOpener;
   startProgress: typeof startProgress;
+  emit: (event: EventBody) => void;
 }
 
 /** As the job names it: digests in lower-case hex. */
@@ -23,12 +27,13 @@ export async function takeArchive<Taken>(
   { url, sha256, tableSha256 }: NamedArchive,
   title: string,
   { log, signal }: PhaseContext,
-  { openArchive, startProgress }: ArchiveAdapters,
+  { openArchive, startProgress, emit }: ArchiveAdapters,
   take: (source: LayerSource, options: UnpackOptions) => Promise<Taken>,
 ): Promise<Taken> {
   const archive = openArchive(url, { isVerified: (sha256 ?? tableSha256) !== undefined });
   const progress = startProgress({ title, onLine: (line) => log.info(line) });
-  let seenBytes = 0;
+  const name = hideSecrets(url.split("/").at(-1) ?? url);
+  const transfer = startTransfer({ kind: "archive", name }, { progress, emit });
   const source: LayerSource = {
     async open() {
       const { sizeBytes, body } = await archive.open({ signal, hasDigest: sha256 !== undefined });
@@ -41,16 +46,14 @@ export async function takeArchive<Taken>(
   try {
     return await take(source, {
       signal,
-      onProgress: ({ bytesIn }) => {
-        progress.add(bytesIn - seenBytes);
-        seenBytes = bytesIn;
-      },
+      onProgress: transfer.onProgress,
       onReuse: (bytes, totalBytes) => {
         progress.setTotal(totalBytes);
-        progress.reuse(bytes);
+        transfer.onReuse(bytes, totalBytes);
       },
     });
   } finally {
+    transfer.end();
     progress.stop();
   }
 }

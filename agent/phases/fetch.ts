@@ -11,14 +11,17 @@ import type { RegistryClient, ResolvedImage } from "../net/registry.ts";
 import type { ImageConfig } from "../oci/image.ts";
 import { formatImageReference } from "../oci/reference.ts";
 import type { startProgress } from "../report/progress.ts";
-import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "../root/root-driver.ts";
+import type { LayerSource, MountedRoot, RootDriver, RootLayer, RootOptions } from "../root/root-driver.ts";
+import type { EventBody } from "../wire/event.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
 import type { PhaseContext } from "./phase-runner.ts";
+import { startTransfer } from "./transfer.ts";
 
 export interface FetchAdapters {
   registry: RegistryClient;
   rootDriver: RootDriver;
   startProgress: typeof startProgress;
+  emit: (event: EventBody) => void;
   platform: { os: string; architecture: string; variant?: string };
   /** Room in the store, measured. */
   readFreeBytes: () => number;
@@ -122,27 +125,25 @@ export async function fetchImage(
   const waiting = image.layers.entries();
   const pullNext = async () => {
     for (const [index, layer] of waiting) {
-      let seenBytes = 0;
-      layers[index] = await adapters.rootDriver.addLayer(
-        {
-          digest: layer.digest,
-          diffId: layer.diffId,
-          sizeBytes: layer.sizeBytes,
-          open: () => adapters.registry.openBlob(reference, layer, { signal: anySignal }),
-          parts: {
-            annotations: layer.annotations,
-            ...adapters.registry.openRanges(reference, layer),
-          },
+      const source: LayerSource = {
+        digest: layer.digest,
+        diffId: layer.diffId,
+        sizeBytes: layer.sizeBytes,
+        open: () => adapters.registry.openBlob(reference, layer, { signal: anySignal }),
+        parts: {
+          annotations: layer.annotations,
+          ...adapters.registry.openRanges(reference, layer),
         },
-        {
-          signal: anySignal,
-          onProgress: ({ bytesIn }) => {
-            progress.add(bytesIn - seenBytes);
-            seenBytes = bytesIn;
-          },
-          onReuse: (bytes) => progress.reuse(bytes),
-        },
+      };
+      const transfer = startTransfer(
+        { kind: "layer", name: layer.digest },
+        { progress, emit: adapters.emit },
       );
+      try {
+        layers[index] = await adapters.rootDriver.addLayer(source, { signal: anySignal, ...transfer });
+      } finally {
+        transfer.end();
+      }
     }
   };
   try {

@@ -11,6 +11,8 @@ export const EVENT_PORT_NAME = "org.dutboot.events";
 
 export type EventBody =
   | { event: "start"; agent: string }
+  /** `cpu` is empty where the kernel does not say. */
+  | { event: "machine"; kernel: string; architecture: string; cpu: string; ramBytes: number }
   | { event: "phase_start"; phase: string }
   | { event: "phase_end"; phase: string; outcome: "done" | "failed" | "skipped"; durationMs: number }
   /** A step's container is about to run; `id` names it within the boot, `name` has no secrets in it. */
@@ -25,6 +27,17 @@ export type EventBody =
       timedOut?: boolean;
       error?: ErrorCode;
     }
+  /** A layer or archive came, or failed to: over the network, and what of it was here already. It began `durationMs` ago. */
+  | {
+      event: "transfer";
+      kind: "layer" | "archive";
+      name: string;
+      fetchedBytes: number;
+      reusedBytes: number;
+      durationMs: number;
+    }
+  /** `cpuPercent` is of all CPUs together, since the sample before. */
+  | { event: "sample"; memoryUsedBytes: number; memoryTotalBytes: number; cpuPercent: number }
   | { event: "report"; topic: string; [key: string]: unknown }
   | { event: "end"; verdict: Verdict; peakRssBytes: number };
 

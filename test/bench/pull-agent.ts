@@ -66,6 +66,7 @@ async function runPull({ reference, storeDir, driver }: PullOrder): Promise<void
     {
       registry,
       rootDriver,
+      emit: () => {},
       platform,
       readFreeBytes: () => readFreeBytes(storeDir),
       startProgress: (options) => {

@@ -64,6 +64,7 @@ async function pull(driver: RootDriver, name: string) {
     {
       registry: client,
       rootDriver: driver,
+      emit: () => {},
       startProgress,
       platform: { os: "linux", architecture: "amd64" },
       readFreeBytes: () => Number.POSITIVE_INFINITY,

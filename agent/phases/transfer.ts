@@ -1,0 +1,34 @@
+/**
+ * One layer or archive on its way: its bytes go into the phase's progress, and what came of them is told at its end.
+ */
+import type { Progress } from "../report/progress.ts";
+import type { UnpackOptions } from "../root/root-driver.ts";
+import type { EventBody } from "../wire/event.ts";
+
+export interface Transfer extends Required<Pick<UnpackOptions, "onProgress" | "onReuse">> {
+  /** Tells the event, whatever became of it. */
+  end(): void;
+}
+
+export function startTransfer(
+  what: { kind: "layer" | "archive"; name: string },
+  { progress, emit }: { progress: Progress; emit: (event: EventBody) => void },
+): Transfer {
+  const startedAt = performance.now();
+  let fetchedBytes = 0;
+  let reusedBytes = 0;
+  return {
+    onProgress({ bytesIn }) {
+      progress.add(bytesIn - fetchedBytes);
+      fetchedBytes = bytesIn;
+    },
+    onReuse(bytes) {
+      progress.reuse(bytes);
+      reusedBytes += bytes;
+    },
+    end() {
+      const durationMs = Math.round(performance.now() - startedAt);
+      emit({ event: "transfer", ...what, fetchedBytes, reusedBytes, durationMs });
+    },
+  };
+}
