@@ -12,23 +12,30 @@ export interface LogFile {
   close(): void;
 }
 
-/** A full file system must not end a test that runs: the first failed write is told through `onError`, once. */
+/**
+ * A full file system must not end a test that runs: the first failed write is told through `onError`, once. Where there is room
+ * again the file goes on, and says how much of it is missing.
+ */
 export function openLogFile(path: string, onError: (error: Error) => void): LogFile {
   let fd: number | undefined = openSync(path, "a", 0o644);
   let failed = false;
+  let lostBytes = 0;
   return {
     path,
     get fd() {
       return fd;
     },
     write(bytes) {
-      if (failed || fd === undefined) return;
-      let rest = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
+      if (fd === undefined) return;
+      const whole = typeof bytes === "string" ? Buffer.from(bytes) : bytes;
+      let rest = lostBytes > 0 ? Buffer.concat([formatGap(lostBytes), whole]) : whole;
       try {
         while (rest.length > 0) rest = rest.subarray(writeSync(fd, rest));
+        lostBytes = 0;
       } catch (error) {
+        lostBytes += Math.min(rest.length, whole.length);
+        if (!failed) onError(error as Error);
         failed = true;
-        onError(error as Error);
       }
     },
     close() {
@@ -37,3 +44,6 @@ export function openLogFile(path: string, onError: (error: Error) => void): LogF
     },
   };
 }
+
+const formatGap = (lostBytes: number) =>
+  Buffer.from(`\n… ${lostBytes} bytes are missing here: there was no room for them\n`);

@@ -222,7 +222,13 @@ describe("Swift's S3", () => {
     // What a log gains after its size was taken stays out.
     await writeFile(path, Buffer.concat([content, Buffer.from("later")]));
     const key = `files/${name}`;
-    await s3.putObject({ bucket: BUCKET, key }, { path, sizeBytes }, { contentType: "text/plain" });
+    const stored = await s3.putObject(
+      { bucket: BUCKET, key },
+      { path, sizeBytes },
+      { contentType: "text/plain" },
+    );
+    expect(stored.etag).toBe(stored.contentEtag);
+    expect(await s3.headObject({ bucket: BUCKET, key })).toEqual({ sizeBytes, etag: stored.etag });
     const seen = await sdk.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }));
     expect(sha256(Buffer.from(await seen.Body!.transformToByteArray()))).toBe(sha256(content));
     expect(seen.ContentType).toBe("text/plain");
