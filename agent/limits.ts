@@ -76,6 +76,8 @@ export const OWN_LIMITS_MS: Readonly<Record<string, number>> = {
 /** After ten seconds of silence people, and some farms' watchdogs, begin to wonder; a check and a busy moment come before. */
 export const LIFE_SIGN_MS = 8_500;
 export const LIFE_SIGN_CHECK_MS = 500;
+/** How often the agent shows its keeper that it lives, which waits for two minutes (initrd/files/run-agent). */
+export const LIFE_NUMBER_MS = 3_000;
 /** More streams than a DUT has cores to unpack them gain nothing, and each holds its buffers. */
 export const LAYERS_AT_A_TIME = 3;
 /** A file that changes while it goes up is taken anew so often. */

@@ -11,6 +11,7 @@ import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
 import { createAnnouncer } from "./report/announcer.ts";
 import { createEventStream } from "./report/event-stream.ts";
 import { keepKernelLog } from "./report/kernel-log-file.ts";
+import { startLifeSign } from "./report/life-sign.ts";
 import { createLog } from "./report/log.ts";
 import { createNetworkLog } from "./report/network-log.ts";
 import { createOwnFiles } from "./report/own-files.ts";
@@ -22,7 +23,7 @@ import { createScreen } from "./report/screen.ts";
 import { startSampling } from "./sys/resource-samples.ts";
 import { readRuntimeInfo } from "./sys/runtime-info.ts";
 import { readUptimeMs } from "./sys/uptime.ts";
-import { createVerdict, formatVerdictLine, type Verdict } from "./wire/verdict.ts";
+import { createVerdict, formatVerdictLine, formatVerdictLines, type Verdict } from "./wire/verdict.ts";
 import { createBootAdapters } from "./wiring/boot-adapters.ts";
 import { createKernelConsoles } from "./wiring/consoles.ts";
 import { endJob } from "./wiring/end-job.ts";
@@ -35,8 +36,10 @@ interface BuildInfo {
 }
 
 async function main(): Promise<void> {
+  startLifeSign(PATHS.alive);
   mountResults(PATHS.results);
   const build = JSON.parse(readFileSync(PATHS.buildInfo, "utf8")) as BuildInfo;
+  // The keeper made it: it may have to give the verdict in our place.
   const bootId = process.env.DUTBOOT_BOOT_ID || randomBytes(4).toString("hex");
   const redaction = createRedaction();
   const console_ = createKernelConsoles({ readUptimeMs, warn: (message) => log.warn(message) });
@@ -69,6 +72,7 @@ async function main(): Promise<void> {
   const announcer = createAnnouncer(source.dialect, moments);
   const sections = source.hasSections ? createPhaseSections(moments) : undefined;
   const runner = createPhaseRunner({
+    bootId,
     log,
     emit: events.emit,
     onStart(phase) {
@@ -89,11 +93,13 @@ async function main(): Promise<void> {
     sampling?.stop();
     events.emit({ event: "end", verdict, peakRssBytes });
     await events.close();
-    const line = formatVerdictLine({ ...verdict });
+    const line = redaction.redact(formatVerdictLine(verdict));
     logFile.write(`${line}\n`);
     announcer.ended(1);
-    screen.line(redaction.redact(line));
-    await console_.flush();
+    for (const numbered of formatVerdictLines(line, bootId)) {
+      screen.line(numbered);
+      await console_.flush();
+    }
     writeFileSync(PATHS.verdictPrinted, "");
     const mode = readOnExitIfKnown();
     // A line that is no job may still say how to end: init looks for that in it (initrd/files/end-machine).
@@ -121,7 +127,8 @@ async function main(): Promise<void> {
   const finishBroken = (thrown: unknown) => {
     const failure = runner.firstFailure ?? { phase: readPhase(), error: toAgentError(thrown) };
     log.error({ err: thrown }, `the agent cannot go on: ${toAgentError(thrown).message}`);
-    void finishOnce({ verdict: createVerdict(runner.records, null, failure) });
+    const facts = { bootId, records: runner.records, firstFailure: failure };
+    void finishOnce({ verdict: createVerdict(facts, null) });
   };
   process.on("uncaughtException", finishBroken);
   process.on("unhandledRejection", finishBroken);
@@ -129,7 +136,7 @@ async function main(): Promise<void> {
   const info = readRuntimeInfo(build.version);
   announcer.setupStarted(info);
   log.info(`dutboot ${build.version} on ${process.arch}, Node ${process.versions.node}, boot ${bootId}`);
-  events.emit({ event: "start", agent: build.version });
+  events.emit({ event: "start", agent: build.version, bootId });
   const { linuxVersion: kernel, architecture, cpu, ramBytes } = info;
   events.emit({ event: "machine", kernel, architecture, cpu, ramBytes });
   sampling = startSampling({ onSample: (sample) => events.emit({ event: "sample", ...sample }) });

@@ -8,10 +8,14 @@ export const PATHS = {
   buildInfo: `${LIBRARY}/build.json`,
   /** Name of the phase that runs, for init's last words. */
   phase: `${RUN}/phase`,
+  /** Changes while the agent lives; its keeper watches that. */
+  alive: `${RUN}/alive`,
   /** `poweroff`, `reboot` or `halt`, as soon as the job is known. */
   onExit: `${RUN}/on_exit`,
   /** Exists once the verdict stands on the console. */
   verdictPrinted: `${RUN}/verdict-printed`,
+  /** Exists once the farm was told that the machine goes off. */
+  endTold: `${RUN}/end-told`,
   /** `/results` of the container, with our log beside the test's files. */
   results: `${RUN}/results`,
   /** Where exports are mounted before there is a store. */

@@ -144,6 +144,7 @@ function baseFiles(version: string): ImageFile[] {
     fileFromHost("etc/inittab", join(PROJECT_ROOT, "initrd/files/inittab"), origin),
     script(`${LIBRARY_FOLDER}/mount-basics`, "mount-basics"),
     script(`${LIBRARY_FOLDER}/end-machine`, "end-machine"),
+    script(`${LIBRARY_FOLDER}/consoles`, "consoles"),
     ...Object.entries(SHORT_NAMES).map(([name, target]) => linkTo(name, target, origin)),
     fileFromText("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", origin),
     fileFromText("etc/group", "root:x:0:\ntty:x:5:\n", origin),

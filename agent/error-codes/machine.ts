@@ -20,6 +20,17 @@ export const MACHINE_ERRORS = defineErrors({
     blame: "bug",
     hint: "Report this with the full log",
   },
+  AGENT_SILENT: {
+    means:
+      "The agent's process was there but showed no sign of life for two minutes; its keeper killed it and the test, and gave this verdict in its place",
+    blame: "bug",
+    hint: "Report this with the full log",
+  },
+  AGENT_OUT_OF_MEMORY: {
+    means: "The agent ended because memory ran out: the kernel's, or what its runtime allows it",
+    blame: "bug",
+    hint: "Give the machine more memory; if it has plenty, report this with the full log",
+  },
   BUG_UNEXPECTED: {
     means: "The agent met an error that it does not foresee; the log has the stack",
     blame: "bug",

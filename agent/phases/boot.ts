@@ -93,7 +93,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   const exitCode = result && !result.error ? result.exitCode : null;
   const writeOwnResults = () =>
     machine.writeOwnResults({
-      verdict: createVerdict(runner.records, exitCode, runner.firstFailure),
+      verdict: createVerdict(runner, exitCode),
       ...(job && { job }),
     });
   const stopSync = async () => sync?.stop();
@@ -113,7 +113,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   const release = ({ during }: PhaseContext) => during("the disks", () => machine.release(jobRoot?.root));
   await settle(runner, runner.run("end", release));
   return {
-    verdict: createVerdict(runner.records, exitCode, runner.firstFailure),
+    verdict: createVerdict(runner, exitCode),
     ...(result && { steps: result }),
     ...(job && { job }),
   };

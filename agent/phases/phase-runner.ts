@@ -30,6 +30,7 @@ export interface PhaseFailure {
 }
 
 export interface PhaseRunner {
+  readonly bootId: string;
   /** Runs one phase; a failure is recorded and thrown on. */
   run<T>(name: PhaseName, work: (context: PhaseContext) => Promise<T>, options?: PhaseOptions): Promise<T>;
   skip(name: PhaseName): void;
@@ -40,6 +41,8 @@ export interface PhaseRunner {
 }
 
 export interface PhaseRunnerOptions {
+  /** For the verdict. */
+  bootId: string;
   log: Log;
   emit: (event: EventBody) => void;
   /** Called with the name before the phase starts, for init's last words should the agent die. */
@@ -95,6 +98,7 @@ export function createPhaseRunner(options: PhaseRunnerOptions): PhaseRunner {
   setInterval(showLife, Math.min(LIFE_SIGN_CHECK_MS, lifeSignMs)).unref();
 
   return {
+    bootId: options.bootId,
     records,
     get firstFailure() {
       return firstFailure;

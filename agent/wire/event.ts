@@ -10,7 +10,8 @@ import type { Verdict } from "./verdict.ts";
 export const EVENT_PORT_NAME = "org.dutboot.events";
 
 export type EventBody =
-  | { event: "start"; agent: string }
+  /** `bootId` is also in the verdict that ends the stream. */
+  | { event: "start"; agent: string; bootId: string }
   /** `cpu` is empty where the kernel does not say. */
   | { event: "machine"; kernel: string; architecture: string; cpu: string; ramBytes: number }
   | { event: "phase_start"; phase: string }

@@ -16,6 +16,7 @@ export function parseVerdict(value: unknown): Verdict | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const verdict = value as Partial<Verdict>;
   if (verdict.version !== VERDICT_VERSION || !Array.isArray(verdict.phases)) return undefined;
+  if (!isBootId(verdict.bootId)) return undefined;
   const { exitCode, error } = verdict;
   const isCode = typeof exitCode === "number" && Number.isInteger(exitCode) && exitCode >= 0;
   if (verdict.verdict === "pass") return exitCode === 0 && !error ? (verdict as Verdict) : undefined;
@@ -28,4 +29,8 @@ export function parseVerdict(value: unknown): Verdict | undefined {
 export function exitCodeOfVerdict(verdict: Verdict): number {
   if (verdict.error) return EXIT_CODE_BY_BLAME[verdict.error.blame];
   return Math.min(verdict.exitCode ?? 1, TEST_EXIT_CODE_MAX);
+}
+
+function isBootId(value: unknown): boolean {
+  return typeof value === "string" && /^[0-9a-f]{8}$/.test(value);
 }

@@ -1,10 +1,12 @@
 /**
  * What follows the verdict: the farm's own last commands where a boot2container line has some, then the end of the machine.
  */
+import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type EndCommand, parseEndCommands } from "../job/end-command.ts";
 import type { OnExit } from "../job/job.ts";
 import type { EndSettings } from "../job/machine-settings.ts";
+import { PATHS } from "../paths.ts";
 import type { Announcer } from "../report/announcer.ts";
 import type { Console } from "../report/console.ts";
 import { endMachine } from "../sys/power.ts";
@@ -25,6 +27,7 @@ export async function endJob(mode: OnExit, { end = {}, announcer, console, ...op
   if (mode === "reboot") announcer.rebooting();
   else announcer.poweringOff({ delayMs: end.poweroffDelayMs ?? 0 });
   await console.flush();
+  writeFileSync(PATHS.endTold, "");
   // The farm may cut the power now; nothing that counts is left to write.
   if (mode !== "reboot") await sleep(end.poweroffDelayMs ?? 0);
   let ends = mode;
@@ -38,6 +41,11 @@ export async function endJob(mode: OnExit, { end = {}, announcer, console, ...op
     }
   }
   await options.closeConsole();
+  if (ends === "halt") {
+    // A watchdog would wake what has halted; init has it in its hands and lets it go first (initrd/files/run-agent).
+    writeFileSync(PATHS.onExit, ends);
+    process.exit(0);
+  }
   await endMachine(ends);
 }
 

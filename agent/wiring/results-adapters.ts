@@ -56,7 +56,10 @@ export async function createResultsAdapters(
     startProgress,
     formatVerdictFile(exitCode, failure) {
       const ofUpload = failure && { phase: "upload", error: failure };
-      const verdict = createVerdict(runner.records, exitCode, runner.firstFailure ?? ofUpload);
+      const verdict = createVerdict(
+        { bootId, records: runner.records, firstFailure: runner.firstFailure ?? ofUpload },
+        exitCode,
+      );
       return redaction.redact(`${JSON.stringify(verdict, null, 2)}\n`);
     },
   };

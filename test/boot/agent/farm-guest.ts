@@ -5,6 +5,7 @@
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseVerdictLine } from "../../../agent/wire/verdict.ts";
 import { type BootOptions, type BootResult, bootDut } from "../../../qemu/boot-dut.ts";
 import { formatFarmCredentials } from "../../../qemu/farm/credentials.ts";
 import { type Farm, startFarm } from "../../../qemu/farm/farm.ts";
@@ -38,7 +39,7 @@ export interface GuestBootOptions extends Partial<BootOptions> {
 
 export interface GuestRun extends BootResult {
   console: string;
-  /** Lines of the console that are the agent's or init's verdict: there is to be one. */
+  /** What the console's lines say that are the agent's or init's verdict, repeats left out: there is to be one. */
   verdictLines: readonly string[];
   /** What was uploaded, by name. */
   results: ReadonlyMap<string, string>;
@@ -118,9 +119,19 @@ async function bootLine(
   return {
     ...result,
     console,
-    verdictLines: lines.filter((text) => text.startsWith("dutboot: verdict: ")),
+    verdictLines: readVerdicts(lines),
     results: await readTree(folder),
   };
+}
+
+/** Three whole lines, numbered, of one boot; anything else that begins like one is shown as it is. */
+function readVerdicts(lines: readonly string[]): string[] {
+  const claims = lines.filter((text) => text.startsWith("dutboot: verdict: "));
+  const sound = claims.flatMap((text) => parseVerdictLine(Buffer.from(text, "latin1").toString()) ?? []);
+  const isWhole = sound.length === claims.length && sound.map(({ number }) => number).join() === "1,2,3";
+  return isWhole
+    ? [...new Set(sound.map(({ text, bootId }) => `${bootId} ${text}`))].map((text) => text.slice(9))
+    : claims;
 }
 
 async function giveCredentials(

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { formatCpio } from "../../../agent/archive/cpio-writer.ts";
 import { ERRORS, type ErrorCode } from "../../../agent/errors.ts";
+import { parseVerdictLine } from "../../../agent/wire/verdict.ts";
 import { bootDut } from "../../../qemu/boot-dut.ts";
 import { claimRunDirectory } from "../../../qemu/run-directory.ts";
 import type { ToolsRoot } from "../../../qemu/tools-root.ts";
@@ -62,7 +63,8 @@ interface Case {
 }
 
 /** Unknown words of the command line become init's environment; what the shell adds is harmless. */
-const ENVIRONMENT = "DUTBOOT_IMAGE_CHECK_MS HOME LANG MALLOC_ARENA_MAX PATH PWD SHLVL SSL_CERT_FILE TERM";
+const ENVIRONMENT =
+  "DUTBOOT_BOOT_ID DUTBOOT_IMAGE_CHECK_MS HOME LANG MALLOC_ARENA_MAX PATH PWD SHLVL SSL_CERT_FILE TERM";
 
 const CASES: readonly Case[] = [
   {
@@ -103,6 +105,31 @@ const CASES: readonly Case[] = [
     message: /keeper was killed/,
   },
   {
+    name: "an agent that hangs",
+    commandLine: "stub=silent DUTBOOT_SILENCE_MAX_S=4",
+    initrds: () => [image, kernel.modules],
+    code: "AGENT_SILENT",
+    phase: "run",
+    message: /no sign of life for 4 s/,
+  },
+  {
+    name: "an agent that fills what its runtime allows it",
+    commandLine: "stub=heap",
+    initrds: () => [image, kernel.modules],
+    code: "AGENT_OUT_OF_MEMORY",
+    phase: "run",
+    message: /its runtime/,
+    console: [/^dutboot: agent: .*heap out of memory/m],
+  },
+  {
+    name: "an agent that fills the machine",
+    commandLine: "stub=memory",
+    initrds: () => [image, kernel.modules],
+    code: "AGENT_OUT_OF_MEMORY",
+    phase: "run",
+    message: /The kernel killed the agent/,
+  },
+  {
     name: "a file that is not what was built",
     commandLine: "",
     initrds: () => [image, kernel.modules, spoiledArchive],
@@ -129,7 +156,10 @@ describe("init's last words", () => {
     expect(result.verdict?.error).toMatchObject({ code, blame, hint, phase });
     expect(result.verdict?.error?.message).toMatch(message);
     const text = `dutboot: verdict: error code=${code} blame=${blame} phase=${phase}: ${result.verdict?.error?.message}`;
-    expect(result.console.split(/\r?\n/)).toContain(text);
+    const bootId = result.verdict!.bootId;
+    expect(result.console.split(/\r?\n/).flatMap((line) => parseVerdictLine(line) ?? [])).toEqual(
+      [1, 2, 3].map((number) => ({ text, number, bootId })),
+    );
     expect(result.console).not.toContain("Kernel panic");
     for (const pattern of patterns) expect(result.console).toMatch(pattern);
     console.log(/image checked in \d+ ms/.exec(result.console)?.[0] ?? "image not checked to its end");

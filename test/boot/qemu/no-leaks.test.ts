@@ -35,7 +35,7 @@ async function waitUntil(isDone: () => Promise<boolean>, timeoutMs: number): Pro
 describe("a run", () => {
   it("keeps apart from others of the same moment", async () => {
     const fail = (exitCode: number) =>
-      `echo '${JSON.stringify({ v: 1, seq: 0, uptimeMs: 1, event: "end", peakRssBytes: 0, verdict: { version: 1, verdict: "fail", exitCode, phases: [] } })}' > $port\npoweroff -f\n`;
+      `echo '${JSON.stringify({ v: 1, seq: 0, uptimeMs: 1, event: "end", peakRssBytes: 0, verdict: { version: 1, bootId: "00000001", verdict: "fail", exitCode, phases: [] } })}' > $port\npoweroff -f\n`;
     const codes = [11, 22, 33];
     const results = await Promise.all(codes.map((exitCode) => guest.boot(fail(exitCode))));
     expect(results.map(({ exitCode }) => exitCode)).toEqual(codes);

@@ -4,15 +4,18 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatVerdictLines } from "../../../agent/wire/verdict.ts";
 import type { BootOptions, Outcome } from "../../../qemu/boot-dut.ts";
 import { locateTestKernel } from "./test-kernel.ts";
 import { createTinyGuest, type TinyGuest } from "./tiny-guest.ts";
 
 const record = (verdict: object) =>
-  `echo '${JSON.stringify({ v: 1, seq: 0, uptimeMs: 1, event: "end", peakRssBytes: 0, verdict: { version: 1, phases: [], ...verdict } })}' > $port\n`;
+  `echo '${JSON.stringify({ v: 1, seq: 0, uptimeMs: 1, event: "end", peakRssBytes: 0, verdict: { version: 1, bootId: "00000001", phases: [], ...verdict } })}' > $port\n`;
 const PASS = record({ verdict: "pass", exitCode: 0 });
 const OFF = "poweroff -f\n";
-const CLAIM = "echo 'dutboot: verdict: pass exit_code=0'\n";
+const CLAIM = formatVerdictLines("dutboot: verdict: pass exit_code=0", "00000001")
+  .map((line) => `echo '${line}'\n`)
+  .join("");
 
 interface Case {
   name: string;

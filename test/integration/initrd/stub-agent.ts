@@ -1,4 +1,5 @@
 /** A stand-in for the agent: loads the natives the way the agent does, says what it found, and dies as it is told. */
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { compress, decompress } from "zstd-napi";
@@ -18,6 +19,17 @@ if (process.env.DUTBOOT_IMAGE_CHECK_MS) {
   const [, death] = /\bstub=(\S+)/.exec(readFileSync("/proc/cmdline", "utf8")) ?? [];
   if (death === "exit3") process.exit(3);
   if (death === "killed") process.kill(process.pid, "SIGKILL");
+  if (death === "silent") for (;;);
+  if (death === "heap") for (const all: string[][] = []; ; ) all.push(Array(100_000).fill("heap"));
+  if (death === "memory") {
+    writeFileSync("/proc/self/oom_score_adj", "1000");
+    for (const all: Buffer[] = []; ; ) all.push(Buffer.alloc(16 * 1024 * 1024, "full"));
+  }
+  if (death === "watchdog") {
+    execFileSync("modprobe", ["i6300esb"]);
+    // Only a keeper that feeds it may be stopped.
+    setTimeout(() => process.kill(process.ppid, "SIGSTOP"), 5_000);
+  }
   if (death === "keeper") {
     process.kill(process.ppid, "SIGKILL");
     setInterval(() => {}, 1000);

@@ -102,7 +102,7 @@ it("a writer that fails is told and keeps nobody from the others", async () => {
       { name: "report.html", write: async () => undefined },
       { name: "job.json", write: ({ verdict }) => verdict.verdict },
     ],
-    { verdict: createVerdict([], 0) },
+    { verdict: createVerdict({ bootId: "1a2b3c4d", records: [] }, 0) },
     { files, warn: (message) => warnings.push(message) },
   );
   expect(await readAll()).toEqual({ "job.json": "pass" });

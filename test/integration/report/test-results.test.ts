@@ -10,7 +10,7 @@ import { writeJunitXml } from "../../../agent/junit/xml-writer.ts";
 import { gatherTestResults } from "../../../agent/report/test-results.ts";
 import type { Verdict } from "../../../agent/wire/verdict.ts";
 
-const FAILED: Verdict = { version: 1, verdict: "fail", exitCode: 1, phases: [] };
+const FAILED: Verdict = { version: 1, bootId: "1a2b3c4d", verdict: "fail", exitCode: 1, phases: [] };
 const PASSED: Verdict = { ...FAILED, verdict: "pass", exitCode: 0 };
 const GOOD = '<testsuites><testsuite name="own"><testcase name="a"/></testsuite></testsuites>';
 const TAP = "TAP version 13\n1..2\nok 1 - a\nnot ok 2 - b\n";

@@ -11,6 +11,7 @@ function createRunner(readSilenceMs = () => 0) {
   const lines: string[] = [];
   const write = (record: string) => lines.push((JSON.parse(record) as { msg: string }).msg);
   const runner = createPhaseRunner({
+    bootId: "1a2b3c4d",
     log: pino({}, { write }),
     readSilenceMs,
     lifeSignMs: 10,
