@@ -40,7 +40,7 @@ it("everything that is there goes out, and our reports from memory", async () =>
   const log = files.openLog("dutboot.log", (error) => warnings.push(error.message));
   log.write("before\n");
   fill();
-  const facts = { verdict: createVerdict([], 0) };
+  const facts = { verdict: createVerdict({ bootId: "1a2b3c4d", records: [] }, 0) };
   const report = { name: "report.html", write: () => "x".repeat(10_000) };
   await writeOwnResults([report], facts, { files, warn: (message) => warnings.push(message) });
   expect(warnings).toEqual([
