@@ -32,15 +32,15 @@ export interface JobAdapters
     AssembleAdapters,
     Omit<RunAdapters, "openStepRoot" | "announcer"> {
   volumes: JobVolumes;
-  /** From the start of the test on, what must not wait for its end is saved at intervals. */
-  startSync(): ResultsSync;
-  /** Present when the job says where its results go. */
-  results?: UploadAdapters;
 }
 
 export interface BootAdapters extends MachineAdapters {
   announcer: Announcer;
+  /** Before anything else of the job: why the rest of it failed shall get out. Present when the job says where its results go. */
+  connectResults(job: Job): Promise<UploadAdapters | undefined>;
   connect(job: Job, context: PhaseContext): Promise<JobAdapters>;
+  /** From the start of the test on, what must not wait for its end is saved at intervals. */
+  startSync(job: Job, results: UploadAdapters | undefined): ResultsSync;
   /** Into the results folder, before it is uploaded. Does not throw. */
   writeOwnResults(facts: Omit<OwnResultsFacts, "folder">): Promise<void>;
   /** Unmounts, syncs and releases; must not throw away what a reader of the disks may want. */
@@ -58,6 +58,7 @@ export interface BootResult {
 export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<BootResult> {
   const { announcer } = machine;
   let job: Job | undefined;
+  let results: UploadAdapters | undefined;
   let adapters: JobAdapters | undefined;
   let jobRoot: JobRoot | undefined;
   let result: StepsResult | undefined;
@@ -65,11 +66,14 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
 
   const runJob = async () => {
     const ready = await runner.run("machine", async (context) => {
-      const readJob = await prepareMachine(context, machine);
+      const readJob = await prepareMachine(context, machine, async (known) => {
+        job = known;
+        results = await machine.connectResults(known);
+      });
       const connect = () => machine.connect(readJob, context);
       return { job: readJob, adapters: await context.during("the store", connect) };
     });
-    ({ job, adapters } = ready);
+    adapters = ready.adapters;
     announcer.pipelineStarted();
     const tools = ready.adapters;
     const artifacts = [...listStackedArchives(ready.job.root), ...ready.job.artifacts];
@@ -79,7 +83,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
     if (artifacts.length === 0 || !mounted) runner.skip("artifact");
     else await runner.run("artifact", (context) => unpackArtifacts(artifacts, mounted, context, tools));
     const test = async (context: PhaseContext) => {
-      sync = tools.startSync();
+      sync = machine.startSync(ready.job, results);
       const openRoot = (step: Parameters<typeof openStepRoot>[0]) =>
         openStepRoot(step, fetched.images, jobRoot, tools);
       result = await runTest(ready.job, context, { ...tools, announcer, openStepRoot: openRoot });
@@ -97,12 +101,18 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
       ...(job && { job }),
     });
   const stopSync = async () => sync?.stop();
-  const saver = adapters && job && { ...findWork(job, adapters), writeOwnResults, stopSync };
-  if (!saver?.results && !saver?.volumes) {
+  const volumes = (job?.volumes ?? []).length > 0 ? adapters?.volumes : undefined;
+  if (!results && !volumes) {
     await stopSync();
     await writeOwnResults();
     runner.skip("upload");
   } else {
+    const saver: Saver = {
+      ...(volumes && { volumes }),
+      ...(results && { results }),
+      writeOwnResults,
+      stopSync,
+    };
     const upload = (context: PhaseContext) => save(saver, exitCode, context, announcer);
     await settle(runner, runner.run("upload", upload));
   }
@@ -161,12 +171,6 @@ interface Saver {
   writeOwnResults(): Promise<void>;
   volumes?: JobVolumes;
   results?: UploadAdapters;
-}
-
-/** What there is to save after the run. */
-function findWork({ volumes = [] }: Job, adapters: JobAdapters): Pick<Saver, "volumes" | "results"> {
-  const { results } = adapters;
-  return { ...(volumes.length > 0 && { volumes: adapters.volumes }), ...(results && { results }) };
 }
 
 /** Both are tried; the first failure counts. */

@@ -24,7 +24,12 @@ export interface MachineAdapters {
   applySettings(job: Job, context: PhaseContext): Promise<void>;
 }
 
-export async function prepareMachine(context: PhaseContext, adapters: MachineAdapters): Promise<Job> {
+/** `onJob` is called as soon as the whole job is known; the network is up then. */
+export async function prepareMachine(
+  context: PhaseContext,
+  adapters: MachineAdapters,
+  onJob: (job: Job) => Promise<void>,
+): Promise<Job> {
   const { announcer } = adapters;
   // Built into some kernels, a module of others: the host hears of us as early as can be.
   const isHeard = adapters.attachEventPort();
@@ -42,6 +47,7 @@ export async function prepareMachine(context: PhaseContext, adapters: MachineAda
   announcer.clockSetting();
   await context.during("the time servers", () => adapters.setClock(network, ofLine, context));
   const job = await context.during("the job's file", () => completeJob(ofLine, context, adapters));
+  await onJob(job);
   // Once more with what only the whole job says; a module that is loaded stays as it is.
   if (job !== ofLine) await adapters.loadJobModules(job);
   await context.during("the machine's settings", () => adapters.applySettings(job, context));

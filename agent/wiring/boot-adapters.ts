@@ -11,6 +11,7 @@ import { umount } from "../kernel/syscalls.ts";
 import { NETWORK_UNNEEDED_WAIT_MS } from "../limits.ts";
 import { createArchiveOpener } from "../net/archive-opener.ts";
 import { createHttpClient } from "../net/http-client.ts";
+import type { HttpClient } from "../net/http-message.ts";
 import { PATHS } from "../paths.ts";
 import type { BootAdapters } from "../phases/boot.ts";
 import type { PhaseContext, PhaseRunner } from "../phases/phase-runner.ts";
@@ -44,6 +45,8 @@ import type { JobSource } from "./job-source.ts";
 import { createNfsDoor } from "./nfs-door.ts";
 import { releaseInTurn } from "./release-in-turn.ts";
 import { listResultWriters } from "./result-writers.ts";
+import { createResultsAdapters } from "./results-adapters.ts";
+import { startJobSync } from "./results-sync.ts";
 import { connectS3 } from "./s3-door.ts";
 
 export interface BootTools {
@@ -71,6 +74,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   let store: OpenStore | undefined;
   let network: NetworkState | undefined;
   let swap: EnabledSwap | undefined;
+  let http: HttpClient | undefined;
   const attached: AttachedDevice[] = [];
   /** Run at intervals while the test runs: whoever has something to save puts it here, with the name for a warning. */
   const syncHooks: SyncHook[] = [];
@@ -163,6 +167,13 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         attached.push(await attachNetworkBlockDevice(wish, options));
       }
     },
+    async connectResults(job) {
+      http = await connectHttp(job, credentials, log);
+      if (!job.results) return undefined;
+      const s3 = job.s3 && (await connectS3(job.s3, { http, credentials, redaction }));
+      const nfs = openNfsDoor(PATHS.nfs);
+      return createResultsAdapters(job.results.to, s3, { ...tools, credentials, http, nfs });
+    },
     async connect(job, context) {
       const { signal } = context;
       announcer.cacheMounting();
@@ -178,13 +189,14 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
           // On a file system of somebody else's nothing can be swapped to.
           ...(store.outcome.kind === "device" && { folder: store.scratchDir }),
         });
-      const http = await connectHttp(job, credentials, log);
+      http ??= await connectHttp(job, credentials, log);
       return createJobAdapters(job, {
-        ...{ ...tools, credentials, http, store, steps, syncHooks },
+        ...{ ...tools, credentials, http, store, steps },
         mountFileSystem: mountOn(context),
         nfs: openNfsDoor(store.scratchDir),
       });
     },
+    startSync: (job, results) => startJobSync(job, results, { ...tools, syncHooks }),
     writeOwnResults: (facts) =>
       writeOwnResults(listResultWriters({ ...tools, steps }), facts, {
         files: tools.files,

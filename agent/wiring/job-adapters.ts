@@ -15,7 +15,6 @@ import { parseAuthFile } from "../oci/auth-file.ts";
 import { PATHS } from "../paths.ts";
 import type { JobAdapters } from "../phases/boot.ts";
 import type { PhaseRunner } from "../phases/phase-runner.ts";
-import type { SyncHook } from "../phases/sync-results.ts";
 import type { EventStream } from "../report/event-stream.ts";
 import type { Log } from "../report/log.ts";
 import type { LogFile } from "../report/log-file.ts";
@@ -31,8 +30,7 @@ import { runContainer } from "../sys/container.ts";
 import type { Credentials } from "../sys/credentials.ts";
 import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
 import type { NfsDoor } from "./nfs-door.ts";
-import { createResultsAdapters, openStepLog } from "./results-adapters.ts";
-import { startJobSync } from "./results-sync.ts";
+import { openStepLog } from "./results-adapters.ts";
 import { connectS3 } from "./s3-door.ts";
 
 export type MountFileSystem = (fileSystem: FileSystem, target: string) => Promise<void>;
@@ -51,7 +49,6 @@ export interface JobTools {
   store: OpenStore;
   mountFileSystem: MountFileSystem;
   nfs: NfsDoor;
-  syncHooks: readonly SyncHook[];
   steps: StepRecorder;
 }
 
@@ -61,7 +58,6 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
   const auths = authFile && parseAuthFile(authFile);
   const s3 = job.s3 && (await connectS3(job.s3, tools));
   const imageStores = await openImageStores(job, tools);
-  const results = job.results && (await createResultsAdapters(job.results.to, s3, tools));
   let nextPlace = 0;
 
   return {
@@ -132,8 +128,6 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
         ? tools.nfs.mountRoot(root.nfs, place, { signal })
         : Promise.resolve(mountDirectoryRoot(root.directory, place)),
     dropDamagedObjects: store.dropDamagedObjects,
-    ...(results && { results }),
-    startSync: () => startJobSync(job, results, tools),
   };
 }
 

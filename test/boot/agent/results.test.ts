@@ -20,7 +20,7 @@ const TEST = [
   "sleep 6; rm early; exit 4",
 ].join("; ");
 
-it("are uploaded whole, under the right names, and some of them while the test ran", {
+it.concurrent("are uploaded whole, under the right names, and some of them while the test ran", {
   timeout: 300_000,
 }, async () => {
   const image = "{registry}/test/busybox@{digest}";
@@ -59,4 +59,17 @@ it("are uploaded whole, under the right names, and some of them while the test r
     "steps/3-post.log": "afterwards",
   });
   expect(run.console).toMatch(/upload: (\d+) of \1 files, 9\.\d MB to s3:/);
+});
+
+it.concurrent("say why a job could not even begin", { timeout: 300_000 }, async () => {
+  const run = await guest.boot("dut.cache=/dev/no-such-disk dut.timeout=5m dut.end");
+  expect(run.verdict, describeRun(run)).toMatchObject({
+    verdict: "error",
+    error: { code: "STORE_NO_DEVICE" },
+  });
+  expectTrueManifest(run);
+  expect(run.results.get("dutboot.log")).toContain("/dev/no-such-disk");
+  expect(JSON.parse(run.results.get("verdict.json") ?? "{}")).toMatchObject({
+    error: { code: "STORE_NO_DEVICE", phase: "machine" },
+  });
 });
