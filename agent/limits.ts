@@ -113,6 +113,9 @@ export const UPLOADS_AT_A_TIME = 4;
 /** Share of memory that the store in RAM may take; the kernel's own default of one half is too small for a 430 MB image in 1 GiB. */
 export const RAM_STORE_SHARE = 0.8;
 
+/** At an interactive shell, of output that may be the beginning of a secret: shorter than anybody notices. */
+export const REDACTION_HOLD_MS = 50;
+
 // Test results as JUnit XML
 /** GitLab refuses a report of more than 250,000 objects; a case with its attributes and its reason has about ten. */
 export const JUNIT_MAX_CASES = 15_000;

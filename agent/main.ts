@@ -60,14 +60,16 @@ async function main(): Promise<void> {
     },
     onRecord: (record) => recordsFile.write(record),
   });
-  const networkLog = createNetworkLog({ log });
-  const screen = createScreen(console_, networkLog);
+  const networkLog = createNetworkLog({ log, kernelLog: { clean: redaction.clean } });
+  const screen = createScreen(console_, networkLog, redaction);
   const events = createEventStream({
     readUptimeMs,
-    redact: redaction.redact,
+    clean: redaction.cleanValue,
     onLine: (line) => recordsFile.write(line),
   });
   const source = createJobSource({ log });
+  // Before the kernel's messages are kept: the line is one of them.
+  for (const secret of source.secrets) redaction.hide(secret);
   const moments = { console: screen, readUptimeMs, nowMs: () => Math.max(Date.now(), build.buildTimeMs) };
   const announcer = createAnnouncer(source.dialect, moments);
   const sections = source.hasSections ? createPhaseSections(moments) : undefined;
@@ -84,7 +86,8 @@ async function main(): Promise<void> {
   });
 
   let sampling: ReturnType<typeof startSampling> | undefined;
-  const finish = async ({ verdict, steps, job }: BootResult) => {
+  const finish = async ({ verdict: found, steps, job }: BootResult) => {
+    const verdict = redaction.cleanValue(found);
     const peakRssBytes = process.resourceUsage().maxRSS * 1024;
     log.info(formatPhaseTable(verdict, peakRssBytes));
     if (job) printReproduction({ line: source.line, job, log });
@@ -93,7 +96,7 @@ async function main(): Promise<void> {
     sampling?.stop();
     events.emit({ event: "end", verdict, peakRssBytes });
     await events.close();
-    const line = redaction.redact(formatVerdictLine(verdict));
+    const line = redaction.clean(formatVerdictLine(verdict));
     logFile.write(`${line}\n`);
     announcer.ended(1);
     for (const numbered of formatVerdictLines(line, bootId)) {
@@ -117,7 +120,7 @@ async function main(): Promise<void> {
   // Once: whatever breaks while we end must not give a second verdict. What we cannot finish, init does.
   const finishOnce = (result: BootResult) => {
     ending ??= finish(result).catch((error: unknown) => {
-      console_.line(`dutboot: the end is left to init: ${error}`);
+      console_.line(redaction.clean(`dutboot: the end is left to init: ${error}`));
       process.exit(1);
     });
     return ending;
@@ -140,7 +143,11 @@ async function main(): Promise<void> {
   const { linuxVersion: kernel, architecture, cpu, ramBytes } = info;
   events.emit({ event: "machine", kernel, architecture, cpu, ramBytes });
   sampling = startSampling({ onSample: (sample) => events.emit({ event: "sample", ...sample }) });
-  const kernelLog = keepKernelLog({ files, warn: (message) => log.warn(message) });
+  const kernelLog = keepKernelLog({
+    files,
+    clean: redaction.clean,
+    warn: (message) => log.warn(message),
+  });
   const adapters = createBootAdapters({
     ...{
       runner,

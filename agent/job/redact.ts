@@ -17,7 +17,7 @@ const SHOWN_MAX_LENGTH = 200;
 
 /** A name that ends in a word for "secret": CI_JOB_TOKEN, s3.secret_key, password; not S3_JWT_FILE, which is a path. */
 const SECRET_NAME =
-  "[\\w.-]*(?:token|secret|passw(?:or)?d|passphrase|jwt|credentials?|(?:api|access|secret|private)_?key)";
+  "[\\w.-]*(?:token|secret|passw(?:or)?d|passphrase|jwt|credentials?|auth_config|(?:api|access|secret|private)_?key)(?:_v?\\d{1,3})?";
 
 const NAMED_SECRET = new RegExp(`^${SECRET_NAME}$`, "i");
 
@@ -78,6 +78,35 @@ export function hideSecrets(text: string): string {
       }),
     text,
   );
+}
+
+/** A user name alone is mostly no secret; hosts of code take tokens in its place, which are longer than names. */
+const TOKEN_MIN_LENGTH = 16;
+
+/** The secrets that stand in a text, as values to look for elsewhere. */
+export function listSecretValues(text: string): string[] {
+  const found = KINDS.flatMap(({ pattern }) =>
+    [...text.matchAll(pattern)].flatMap((match) => {
+      const value = match[0].slice(match.groups!["keep"]!.length);
+      if (value.endsWith("@")) return listUserInfo(value.slice(0, -1));
+      return [value.replace(/^(["'])(.*)\1$/s, "$2"), ...value.split(",")];
+    }),
+  );
+  return [...new Set(found.flatMap((value) => [value, decodeIfEncoded(value)]))];
+}
+
+function listUserInfo(userInfo: string): string[] {
+  const colon = userInfo.indexOf(":");
+  if (colon !== -1) return [userInfo.slice(colon + 1)];
+  return userInfo.length >= TOKEN_MIN_LENGTH ? [userInfo] : [];
+}
+
+function decodeIfEncoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
 }
 
 /** A warning for each kind of secret in the line; never the secret. */

@@ -17,10 +17,11 @@ export interface EventStream {
 export interface EventStreamOptions {
   readUptimeMs: () => number;
   onLine: (line: string) => void;
-  redact: (text: string) => string;
+  /** Takes secrets out of it. */
+  clean: (body: EventBody) => EventBody;
 }
 
-export function createEventStream({ readUptimeMs, onLine, redact }: EventStreamOptions): EventStream {
+export function createEventStream({ readUptimeMs, onLine, clean }: EventStreamOptions): EventStream {
   let seq = 0;
   let portFd: number | undefined;
   let waiting = Buffer.alloc(0);
@@ -37,7 +38,7 @@ export function createEventStream({ readUptimeMs, onLine, redact }: EventStreamO
 
   return {
     emit(body) {
-      const line = redact(formatEventLine({ v: 1, seq: seq++, uptimeMs: readUptimeMs(), ...body }));
+      const line = formatEventLine({ v: 1, seq: seq++, uptimeMs: readUptimeMs(), ...clean(body) });
       onLine(line);
       waiting = Buffer.concat([waiting, Buffer.from(line)]);
       sendWaiting();

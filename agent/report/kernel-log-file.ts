@@ -6,7 +6,7 @@ import { KERNEL_LOG_FILE_POLL_MS } from "../limits.ts";
 import { followKernelLog, type KernelLogFollower, type KernelLogOptions } from "./kernel-log.ts";
 import type { OwnFiles } from "./own-files.ts";
 
-export interface KernelLogFileOptions extends Pick<KernelLogOptions, "path"> {
+export interface KernelLogFileOptions extends Pick<KernelLogOptions, "path" | "clean"> {
   files: OwnFiles;
   warn(message: string): void;
 }

@@ -13,6 +13,8 @@ export interface KernelLogOptions {
   levelPath?: string;
   /** Whatever the console shows. */
   isWhole?: boolean;
+  /** Takes secrets out: the kernel prints the command line. */
+  clean?: (line: string) => string;
   pollMs?: number;
 }
 
@@ -28,6 +30,7 @@ const ALL_LEVELS = 8;
 /** Throws what opening it does. */
 export function followKernelLog(options: KernelLogOptions): KernelLogFollower {
   const { onLine, path = "/dev/kmsg", pollMs = KERNEL_LOG_POLL_MS, isWhole = false } = options;
+  const clean = options.clean ?? ((line: string) => line);
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
   const buffer = Buffer.alloc(KERNEL_LOG_RECORD_BYTES);
   const readAll = () => {
@@ -39,7 +42,8 @@ export function followKernelLog(options: KernelLogOptions): KernelLogFollower {
         onLine("… messages were overwritten before they were read");
         continue;
       }
-      for (const line of formatKernelRecord(buffer.toString("utf8", 0, sizeBytes), shown)) onLine(line);
+      for (const line of formatKernelRecord(buffer.toString("utf8", 0, sizeBytes), shown))
+        onLine(clean(line));
     }
   };
   const timer = setInterval(readAll, pollMs);

@@ -29,9 +29,9 @@ export function createLog(options: LogOptions): Log {
   const sink = new Writable({
     decodeStrings: false,
     write(chunk: string, _encoding, done) {
-      const text = options.redaction.redact(String(chunk));
-      options.onRecord(text);
-      options.onLine(formatLine(JSON.parse(text) as LogRecord));
+      const record = options.redaction.cleanValue(JSON.parse(String(chunk)) as LogRecord);
+      options.onRecord(`${JSON.stringify(record)}\n`);
+      options.onLine(formatLine(record));
       done();
     },
   });

@@ -11,10 +11,16 @@ export interface Screen extends Console {
   close(): Promise<void>;
 }
 
-export function createScreen(console_: Console, networkLog: NetworkLog): Screen {
+/** `clean`: takes secrets out of our lines; the test's output comes without them (agent/wiring/job-adapters.ts). */
+export function createScreen(
+  console_: Console,
+  networkLog: NetworkLog,
+  { clean }: { clean: (line: string) => string },
+): Screen {
   let seenAt = performance.now();
   return {
-    line(text) {
+    line(written) {
+      const text = clean(written);
       seenAt = performance.now();
       console_.line(text);
       networkLog.line(text);

@@ -32,6 +32,8 @@ export interface StepContainer {
   mounts: readonly { from: string; to: string; options: string[] }[];
   tmpfs: readonly { to: string; options: string[] }[];
   onOutput: (chunk: Buffer) => void;
+  /** Gets `NAME=VALUE` of all that its first process will know, before it starts. */
+  onEnvironment?: (entries: readonly string[]) => void;
   /** Ends the container: its stop signal, then after the grace everything in it is killed. */
   signal?: AbortSignal;
   /** Where its standard input comes from; without it there is nothing to read. */
@@ -90,6 +92,7 @@ export async function runContainer(step: StepContainer, options: ContainerOption
   const pidPath = join(bundleDir, "pid");
   try {
     const spec = planContainer(step, { ...options, bundleDir, cgroupPath: cgroup.containerPath });
+    step.onEnvironment?.(spec.process.env);
     for (const { from, options: words } of step.mounts)
       if (words.includes("U")) giveTree(from, spec.process.user);
     writeFileSync(join(bundleDir, "config.json"), formatRuntimeSpec(spec));

@@ -4,6 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { AgentError, Blame, ErrorCode } from "../errors.ts";
+import { hideSecrets } from "../job/redact.ts";
 
 export const VERDICT_VERSION = 1 as const;
 
@@ -45,7 +46,11 @@ export function createVerdict(
   } satisfies Partial<Verdict>;
   if (firstFailure) {
     const { code, blame, message, hint } = firstFailure.error;
-    return { ...base, verdict: "error", error: { code, blame, phase: firstFailure.phase, message, hint } };
+    return {
+      ...base,
+      verdict: "error",
+      error: { code, blame, phase: firstFailure.phase, message: hideSecrets(message), hint },
+    };
   }
   return { ...base, verdict: exitCode === 0 ? "pass" : "fail" };
 }

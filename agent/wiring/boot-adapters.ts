@@ -3,6 +3,7 @@
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { toAgentError } from "../errors.ts";
+import { listCredentialSecrets } from "../job/credential-secrets.ts";
 import type { Job } from "../job/job.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
 import { needsNetwork } from "../job/needs-network.ts";
@@ -79,7 +80,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   /** Run at intervals while the test runs: whoever has something to save puts it here, with the name for a warning. */
   const syncHooks: SyncHook[] = [];
   const modules = createModuleLoader({ log });
-  const credentials = createCredentials({ log });
+  const credentials = hideCredentials(createCredentials({ log }), redaction);
   const steps = createStepRecorder();
   const consoles = createJobConsoles({
     ...{ consoles: tools.consoles, log, line: source.line },
@@ -216,6 +217,17 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         ],
         log,
       );
+    },
+  };
+}
+
+/** What is read is secret from then on, whoever uses it. */
+function hideCredentials({ read }: Credentials, { hide }: Redaction): Credentials {
+  return {
+    async read(name) {
+      const bytes = await read(name);
+      if (bytes) for (const secret of listCredentialSecrets(name, bytes)) hide(secret);
+      return bytes;
     },
   };
 }

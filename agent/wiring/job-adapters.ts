@@ -5,6 +5,8 @@
 import { createHash } from "node:crypto";
 import { AgentError } from "../errors.ts";
 import type { Job, RootDriverChoice } from "../job/job.ts";
+import { listEnvironmentSecrets } from "../job/job-secrets.ts";
+import { isInteractive } from "../job/step.ts";
 import type { FileSystem } from "../job/volume.ts";
 import type { StepRecorder } from "../junit/step-cases.ts";
 import { createArchiveOpener } from "../net/archive-opener.ts";
@@ -26,7 +28,7 @@ import { chooseRootDriver } from "../root/choose-driver.ts";
 import { type ImageStore, openImageStore } from "../root/image-store.ts";
 import { mountDirectoryRoot } from "../root/tree-root.ts";
 import type { OpenStore } from "../store/open-store.ts";
-import { runContainer } from "../sys/container.ts";
+import { type ContainerExit, runContainer, type StepContainer } from "../sys/container.ts";
 import type { Credentials } from "../sys/credentials.ts";
 import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
 import type { NfsDoor } from "./nfs-door.ts";
@@ -112,7 +114,7 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
     // Nobody would read them where the results stay here.
     ...(job.results && { openStepLog: (name: string) => openStepLog(name, tools) }),
     onServiceOutput: (chunk) => logFile.write(chunk),
-    runContainer: (step) => runContainer(step, { log, bundleDir: PATHS.bundle }),
+    runContainer: (step) => runFiltered(step, tools),
     volumes: createVolumeKeeper({
       volumesDir: `${store.path}/volumes`,
       volumes: job.volumes ?? [],
@@ -129,6 +131,24 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
         : Promise.resolve(mountDirectoryRoot(root.directory, place)),
     dropDamagedObjects: store.dropDamagedObjects,
   };
+}
+
+/** In front of all that the output goes to: the console, its copies, and the logs among the results. */
+async function runFiltered(step: StepContainer, { log, redaction }: JobTools): Promise<ContainerExit> {
+  const filter = redaction.openFilter(step.onOutput, { isInteractive: isInteractive(step.step) });
+  try {
+    const filtered: StepContainer = {
+      ...step,
+      onOutput: filter.write,
+      // Files of variables, words that were known only now, and what the image itself holds.
+      onEnvironment(entries) {
+        for (const secret of listEnvironmentSecrets(entries)) redaction.hide(secret);
+      },
+    };
+    return await runContainer(filtered, { log, bundleDir: PATHS.bundle });
+  } finally {
+    filter.end();
+  }
 }
 
 async function openImageStores(

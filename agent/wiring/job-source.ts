@@ -6,7 +6,9 @@ import { readFileSync } from "node:fs";
 import { AgentError } from "../errors.ts";
 import type { Dialect, Job } from "../job/job.ts";
 import { parseJobFileText } from "../job/job-file.ts";
+import { listJobSecrets } from "../job/job-secrets.ts";
 import { type ReadLineOptions, readCommandLine } from "../job/read-job.ts";
+import { listSecretValues } from "../job/redact.ts";
 import { JOB_FILE_MAX_BYTES } from "../limits.ts";
 import type { ArchiveOpener } from "../net/archive-opener.ts";
 import type { Log } from "../report/log.ts";
@@ -18,6 +20,8 @@ export interface JobSource {
   readonly hasSections: boolean;
   /** The kernel command line as it is. */
   readonly line: string;
+  /** Those that stand in it, though they should not. */
+  readonly secrets: readonly string[];
   /** As far as the command line says it. Throws its first error, and logs the others. */
   read(): Job;
   /** With what the line points to, fetched one level deep. Throws what the network does, and JOB_FILE_…. */
@@ -35,6 +39,7 @@ export function createJobSource({
   const { dialect, job } = readCommandLine(line);
   return {
     line,
+    secrets: [...listSecretValues(line), ...(job ? listJobSecrets(job) : [])],
     dialect,
     hasSections: dialect === "dut" && !job?.machine?.hasNoSections,
     read: () => readJob(line, {}, log),
