@@ -47,11 +47,26 @@ export const CONSOLE_HOLD_MS = 1_000;
 /** Of the log's copy over the network while nobody takes it: minutes of a loud test. What is lost is counted. */
 export const NETWORK_LOG_QUEUE_BYTES = 8 * MiB;
 export const NETWORK_LOG_CHUNK_BYTES = 64 * KiB;
+/** Of one numbered line; a longer one goes in pieces. Syslog collectors take 8 KiB without being told otherwise. */
+export const NETWORK_LOG_LINE_BYTES = 4 * KiB;
 export const NETWORK_LOG_RETRY_MS = 1_000;
+export const NETWORK_LOG_RETRY_MAX_MS = 10_000;
+/** Between two complaints about lines that were lost. */
+export const NETWORK_LOG_TELL_LOST_MS = 30_000;
 /** A reader that takes nothing for so long is gone, though nothing says so. */
 export const NETWORK_LOG_STALL_MS = 30_000;
 /** What the machine's end waits for the last lines to leave. */
-export const NETWORK_LOG_FLUSH_MS = 3_000;
+export const NETWORK_LOG_FLUSH_MS = 5_000;
+/** One request or object of the log: what a break costs to send again, and how late a proxy that buffers makes it. */
+export const NETWORK_LOG_PART_MS = 10_000;
+export const NETWORK_LOG_PART_BYTES = MiB;
+/** UDP has no brakes: 3 MB/s in portions that a collector's default buffer holds; a refusal comes back within the pause. */
+export const SYSLOG_UDP_PORTION_BYTES = 64 * KiB;
+export const SYSLOG_UDP_PAUSE_MS = 20;
+/** TCP says what the other machine has, not what its program has read: those lines are sent again after a break. */
+export const SYSLOG_TCP_TRUST_MS = 5_000;
+/** Between two looks at what is still on its way. */
+export const SYSLOG_TCP_LOOK_MS = 500;
 /** Kernel messages in the log's copy: late enough to cost nothing, early enough to be live. */
 export const KERNEL_LOG_POLL_MS = 250;
 /** The same for the file among the results: nobody looks at it live, and the kernel's buffer holds minutes. */
@@ -284,6 +299,8 @@ export const NFS_ANSWER_MS = 60_000;
 export const NFS_RETRY_MS = 1_000;
 /** The kernel itself goes on for minutes where a server answers but its MOUNT service does not. */
 export const NFS_MOUNT_MS = 60_000;
+/** A neighbour answers within milliseconds; the gateway of a link that just came up takes a few seconds. */
+export const NETCONSOLE_ANSWER_MS = 5_000;
 /** Rare enough for a slow console, frequent enough that nobody takes the wait for a hang. */
 export const NETWORK_PROGRESS_MS = 5_000;
 /** A look at all devices costs some 10 ms. */

@@ -60,7 +60,8 @@ async function main(): Promise<void> {
     },
     onRecord: (record) => recordsFile.write(record),
   });
-  const networkLog = createNetworkLog({ log, kernelLog: { clean: redaction.clean } });
+  const { clean } = redaction;
+  const networkLog = createNetworkLog({ log, boot: bootId, readUptimeMs, clean });
   const screen = createScreen(console_, networkLog, redaction);
   const events = createEventStream({
     readUptimeMs,

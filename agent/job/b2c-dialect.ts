@@ -40,6 +40,7 @@ const BESIDE = new Set([
   "dut.mirror",
   "dut.log",
   ...CONSOLE_OPTIONS.map(({ name }) => name),
+  "dut.netconsole",
   "dut.on_exit",
   END_MARKER,
 ]);
@@ -160,7 +161,8 @@ function readBeside(parameters: readonly B2cParameter[], draft: B2cDraft) {
   const { errors, warnings } = readDutOptions(ours, target, {
     refuse: (name) => (BESIDE.has(name) ? undefined : refuseMixture(name)),
   });
-  const { limits, onExit, ip, results, s3, mirrors, logTo, consolePorts, color } = target;
+  const { limits, onExit, ip, results, s3, mirrors, logTo, consolePorts, color, machine } = target;
+  if (machine.netconsole) draft.machine.netconsole = machine.netconsole;
   Object.assign(
     draft,
     { limits, onExit },

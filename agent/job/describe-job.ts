@@ -6,7 +6,7 @@ import type { AgentError } from "../errors.ts";
 import { RESULTS_SYNC_MS } from "../limits.ts";
 import { formatImageReference } from "../oci/reference.ts";
 import type { CacheChoice, Dialect, Job, ResultsPlace, Root } from "./job.ts";
-import { formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
+import { formatLogPlace, formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
 import type { ReadLine } from "./read-job.ts";
 import { hideEnvironment, hideSecrets } from "./redact.ts";
 import type { Mount, Step } from "./step.ts";
@@ -77,7 +77,7 @@ function describeJob(job: Job) {
     onExit: job.onExit,
     ip: job.ip ?? null,
     shell: job.shell ?? false,
-    logTo: job.logTo ?? null,
+    logTo: job.logTo ? formatLogPlace(job.logTo) : null,
     console: { color: job.color ?? "auto", ports: job.consolePorts ?? [] },
     machine: describeMachine(job),
   };

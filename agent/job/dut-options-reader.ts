@@ -92,10 +92,11 @@ const DEFINING = { alias: "dut.s3_alias", fileSystem: "dut.filesystem" };
 
 /** What is used and defined nowhere. */
 function findGaps(draft: JobDraft, seen: ReadonlySet<string>): AgentError[] {
-  const { results, artifacts, rootSources, machine, fileSystems = [], cacheFileSystem } = draft;
+  const { results, logTo, artifacts, rootSources, machine, fileSystems = [], cacheFileSystem } = draft;
   const usesS3 = (url: string) => url.startsWith("s3://");
   const users = [
     ...(results && "s3" in results.to ? ['upload to "dut.results"'] : []),
+    ...(logTo && "s3" in logTo ? ['send the log by "dut.log"'] : []),
     ...(artifacts.some(({ url }) => usesS3(url)) ? ['fetch "dut.artifact"'] : []),
     ...(rootSources.some((source) => "archive" in source && usesS3(source.archive.url))
       ? ['fetch "dut.rootfs"']

@@ -14,7 +14,7 @@ export function isHostInsecure(url: URL, insecureHosts: readonly string[]): bool
 
 /** What the job would fetch or use by plain HTTP, with no digest, from a host that is not allowed. */
 export function findRefusedUrls(
-  { artifacts, s3, insecureHosts, results, mirrors = [], s3Aliases = [], ...draft }: UrlUsers,
+  { artifacts, s3, insecureHosts, results, logTo, mirrors = [], s3Aliases = [], ...draft }: UrlUsers,
   { isWhole }: { isWhole: boolean },
 ): AgentError[] {
   const archives = draft.rootSources.flatMap((source) => ("archive" in source ? source.archive : []));
@@ -25,6 +25,7 @@ export function findRefusedUrls(
     ...archives.map((archive) => ["dut.rootfs", archive] as const),
     ...(s3 ? [["dut.s3", s3] as const] : []),
     ...(results && "put" in results.to ? [["dut.results", { url: results.to.put }] as const] : []),
+    ...(logTo && "http" in logTo ? [["dut.log", { url: logTo.http }] as const] : []),
     ...mirrors.map((mirror) => ["dut.mirror", mirror] as const),
     ...s3Aliases.map(({ url }) => ["dut.s3_alias", { url }] as const),
   ];
@@ -43,5 +44,13 @@ export function findRefusedUrls(
 
 type UrlUsers = Pick<
   JobDraft,
-  "artifacts" | "s3" | "insecureHosts" | "results" | "mirrors" | "s3Aliases" | "rootSources" | "machine"
+  | "artifacts"
+  | "s3"
+  | "insecureHosts"
+  | "results"
+  | "logTo"
+  | "mirrors"
+  | "s3Aliases"
+  | "rootSources"
+  | "machine"
 >;

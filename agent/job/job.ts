@@ -61,6 +61,18 @@ export interface NfsExport {
 /** Where the results go; `put` is a prefix of URLs: each file is PUT at `PREFIX/NAME`. */
 export type ResultsPlace = { s3: S3Location } | { put: string } | { nfs: NfsExport };
 
+export interface HostAndPort {
+  host: string;
+  port: number;
+}
+
+/** Who takes the log as it comes: `tcp` the raw bytes, the others numbered lines; `http` is a URL. */
+export type LogPlace =
+  | { tcp: HostAndPort }
+  | { syslog: HostAndPort & { protocol: "udp" | "tcp" } }
+  | { http: string }
+  | { s3: S3Location };
+
 /** A registry, and the URL that is asked in its place first. */
 export interface RegistryMirror {
   /** `host` or `host:port`. */
@@ -176,8 +188,8 @@ export interface Job {
   ip?: string;
   /** The main step is an interactive shell on the console, for whoever types there. */
   shell?: boolean;
-  /** Everything the console shows goes there by TCP as well. */
-  logTo?: { host: string; port: number };
+  /** Everything the console shows goes there as well, while the job runs. */
+  logTo?: LogPlace;
   /** Consoles beside those that the kernel was given. */
   consolePorts?: SerialPortSettings[];
   /** Whether consoles show the test's colours; absent: auto. */

@@ -14,7 +14,7 @@ import {
   readRebootCommand,
   type SettingReader,
 } from "./setting-readers.ts";
-import { parseJobFilePlace, parseLogAddress } from "./sources.ts";
+import { parseJobFilePlace, parseLogPlace, parseNetconsolePlace } from "./sources.ts";
 
 const filled =
   (read: SettingReader): SettingReader =>
@@ -78,11 +78,20 @@ export const MACHINE_OPTIONS: readonly Option[] = [
   },
   {
     name: "dut.log",
-    form: "tcp://HOST:PORT",
-    help: "Where everything that the console shows goes as well, for boards whose serial line is slow or loses letters",
-    example: "dut.log=tcp://10.42.0.1:5555",
+    form: "tcp://HOST:PORT|syslog://HOST[:PORT]|syslog+tcp://HOST[:PORT]|https://HOST/PATH|s3://BUCKET/PREFIX",
+    help: "Where everything that the console shows goes as well while the job runs, for boards whose serial line is slow or loses letters: as raw bytes (tcp), or as numbered lines that repair a serial log (docs/network-log.md)",
+    example: "dut.log=syslog+tcp://10.42.0.1",
     read: (value, draft) => {
-      draft.logTo = parseLogAddress(value);
+      draft.logTo = parseLogPlace(parseText(value));
+    },
+  },
+  {
+    name: "dut.netconsole",
+    form: "HOST[:PORT]",
+    help: "Where the kernel itself sends its messages by UDP, up to the last one before it dies; port 6666 without one",
+    example: "dut.netconsole=10.42.0.1",
+    read: (value, { machine }) => {
+      machine.netconsole = parseNetconsolePlace(parseText(value));
     },
   },
   {

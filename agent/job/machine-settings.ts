@@ -7,6 +7,8 @@ export interface MachineSettings {
   interfaces?: InterfaceSettings[];
   /** `auto`: a public pool. */
   ntp?: "none" | "auto" | { host: string };
+  /** Who gets the kernel's own messages by UDP. */
+  netconsole?: { host: string; port: number };
   hostname?: string;
   keymap?: string;
   /** Names for modprobe. */

@@ -17,6 +17,6 @@ export function needsNetwork(job: Job): boolean {
     volumes.some(({ pull, push }) => pull !== undefined || push !== undefined) ||
     [fileSystems, networkBlockDevices, interfaces].some(({ length }) => length > 0) ||
     (jobFileUrl !== undefined && isRemote(jobFileUrl)) ||
-    (extraArgumentsUrl ?? job.results ?? job.logTo ?? job.ip) !== undefined
+    (extraArgumentsUrl ?? job.results ?? job.logTo ?? machine.netconsole ?? job.ip) !== undefined
   );
 }

@@ -3,7 +3,7 @@
  * Nothing secret is in the words.
  */
 import { formatImageReference } from "../oci/reference.ts";
-import type { Job, ResultsPlace, Root, RootArchive } from "./job.ts";
+import type { HostAndPort, Job, LogPlace, ResultsPlace, Root, RootArchive } from "./job.ts";
 import type { MachineSettings } from "./machine-settings.ts";
 import { PHASE_NAMES, type PhaseName } from "./phase-names.ts";
 import { hideSecrets } from "./redact.ts";
@@ -54,7 +54,10 @@ function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo, dialect 
       ? [`load ${[...(modules ?? []), ...(moduleFiles ?? [])].join(", ")} as well`]
       : []),
     network,
-    ...(logTo ? [`send everything on the console to ${formatHostPort(logTo)} as well`] : []),
+    ...(logTo ? [describeLog(logTo)] : []),
+    ...(machine.netconsole
+      ? [`have the kernel send its messages to ${formatHostPort(machine.netconsole)}`]
+      : []),
     describeClock(ntp),
     ...(jobFileUrl
       ? [
@@ -75,14 +78,25 @@ function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo, dialect 
   ];
 }
 
+function describeLog(place: LogPlace): string {
+  const what = `send everything on the console to ${formatLogPlace(place)} as well`;
+  return "tcp" in place ? what : `${what}, in numbered lines`;
+}
+
+export function formatLogPlace(place: LogPlace): string {
+  if ("tcp" in place) return `tcp://${formatHostPort(place.tcp)}`;
+  if ("s3" in place) return `s3://${place.s3.bucket}/${place.s3.prefix}`;
+  if ("http" in place) return hideSecrets(place.http);
+  return `syslog${place.syslog.protocol === "tcp" ? "+tcp" : ""}://${formatHostPort(place.syslog)}`;
+}
+
 function describeClock(ntp: MachineSettings["ntp"]): string {
   if (ntp === "none") return "set the clock from nobody: it is no earlier than the agent's build";
   if (ntp === undefined) return "set the clock";
   return `set the clock by ${ntp === "auto" ? "a public pool" : ntp.host}`;
 }
 
-const formatHostPort = ({ host, port }: { host: string; port: number }) =>
-  `${host.includes(":") ? `[${host}]` : host}:${port}`;
+const formatHostPort = ({ host, port }: HostAndPort) => `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
 function formatCacheChoice({ choice, mayFormat }: Job["cache"], dialect: Job["dialect"]): string {
   // boot2container takes the first disk; ours needs to be told so, and its own options name the disk then.

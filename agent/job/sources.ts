@@ -4,6 +4,8 @@
  */
 import type {
   Artifact,
+  HostAndPort,
+  LogPlace,
   NfsExport,
   NfsRoot,
   RegistryMirror,
@@ -169,10 +171,39 @@ export function parseRegistryMirror(text: string): RegistryMirror {
   return { registry: parseHosts(registry)[0]!, url: url.href.replace(/\/+$/, "") };
 }
 
-/** `tcp://HOST:PORT` */
-export function parseLogAddress(text: string): { host: string; port: number } {
-  const url = /^tcp:\/\/(?:\[[0-9a-fA-F:.]+\]|[\w.-]+):\d{1,5}$/.test(text) ? URL.parse(text) : null;
-  const port = Number(url?.port);
-  if (!url || !(port >= 1)) throw new ValueError("is not tcp://HOST:PORT");
-  return { host: url.hostname.replace(/^\[(.*)\]$/, "$1"), port };
+const SYSLOG_PORT = { udp: 514, tcp: 601 } as const;
+const NETCONSOLE_PORT = 6666;
+const LOG_FORMS =
+  "tcp://HOST:PORT, syslog://HOST[:PORT], syslog+tcp://HOST[:PORT], https://HOST/PATH or s3://BUCKET/PREFIX";
+
+/** `tcp://HOST:PORT`, `syslog://HOST`, `syslog+tcp://HOST`, `https://HOST/PATH`, `s3://BUCKET/PREFIX`. */
+export function parseLogPlace(text: string): LogPlace {
+  const scheme = readScheme(text);
+  if (scheme === "s3") return { s3: parseS3Location(text) };
+  if (scheme === "https" || scheme === "http") {
+    const url = parseUrl(text);
+    if (url.hash) throw new ValueError("has a part behind #, which no server sees");
+    return { http: url.href };
+  }
+  const place = text.replace(/^[^:]*:\/\//, "");
+  if (scheme === "tcp") return { tcp: parseHostAndPort(place, { form: "tcp://HOST:PORT" }) };
+  if (scheme !== "syslog" && scheme !== "syslog+tcp") throw new ValueError(`is none of ${LOG_FORMS}`);
+  const protocol = scheme === "syslog" ? "udp" : "tcp";
+  const form = `${scheme}://HOST[:PORT]`;
+  return { syslog: { ...parseHostAndPort(place, { form, port: SYSLOG_PORT[protocol] }), protocol } };
+}
+
+/** `HOST[:PORT]` */
+export function parseNetconsolePlace(text: string): HostAndPort {
+  return parseHostAndPort(text, { form: "HOST[:PORT]", port: NETCONSOLE_PORT });
+}
+
+/** `port` stands in for one that is not said; `form` is for the message. */
+function parseHostAndPort(text: string, { form, port }: { form: string; port?: number }): HostAndPort {
+  const match = /^(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::(\d{1,5}))?\/?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const found = match?.[3] === undefined ? port : Number(match[3]);
+  if (host === undefined || found === undefined || found < 1 || found > 65_535)
+    throw new ValueError(`is not ${form}`);
+  return { host, port: found };
 }

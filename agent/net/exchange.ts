@@ -108,7 +108,7 @@ async function send(
       headers: {
         ...Object.fromEntries(own),
         ...proof,
-        ...(request.body && { "content-length": String(measureBody(request.body)) }),
+        ...measureBody(request.body),
       },
       body: request.body ? Readable.from(sendBody(request.body, request.pace), { objectMode: false }) : null,
       signal: request.signal,
@@ -133,7 +133,7 @@ function* cutToPieces(body: Buffer, pace: PaceWatch): Generator<Buffer> {
 
 /** Read anew for each attempt. */
 async function* sendFile(
-  { path, sizeBytes }: Exclude<RequestBody, Buffer>,
+  { path, sizeBytes }: { path: string; sizeBytes: number },
   pace: PaceWatch,
 ): AsyncGenerator<Buffer> {
   const file = await open(path, "r");
@@ -157,10 +157,23 @@ async function* sendFile(
   }
 }
 
-const sendBody = (body: RequestBody, pace: PaceWatch) =>
-  Buffer.isBuffer(body) ? cutToPieces(body, pace) : sendFile(body, pace);
+async function* sendStream(stream: AsyncIterable<Buffer>, pace: PaceWatch): AsyncGenerator<Buffer> {
+  for await (const chunk of stream) {
+    yield chunk;
+    pace.noteBytes(chunk.length);
+  }
+}
 
-const measureBody = (body: RequestBody) => (Buffer.isBuffer(body) ? body.length : body.sizeBytes);
+function sendBody(body: RequestBody, pace: PaceWatch) {
+  if (Buffer.isBuffer(body)) return cutToPieces(body, pace);
+  return "stream" in body ? sendStream(body.stream, pace) : sendFile(body, pace);
+}
+
+/** The header that says it; none has the body sent in HTTP's chunks. */
+function measureBody(body: RequestBody | undefined): Headers {
+  if (!body || "stream" in body) return {};
+  return { "content-length": String(Buffer.isBuffer(body) ? body.length : body.sizeBytes) };
+}
 
 function flattenHeaders(headers: Record<string, string | string[] | undefined>): Headers {
   const flat: Record<string, string> = {};

@@ -33,8 +33,11 @@ export type Authorize = (request: {
   challenge?: { status: number; headers: Headers };
 }) => Promise<Headers | undefined>;
 
-/** A file is sent as `sizeBytes` long, whatever is appended to it meanwhile. */
-export type RequestBody = Buffer | { path: string; sizeBytes: number };
+/**
+ * A file is sent as `sizeBytes` long, whatever is appended to it meanwhile. A stream is sent chunk by chunk as it comes and can
+ * be read once: its request must not be repeated.
+ */
+export type RequestBody = Buffer | { path: string; sizeBytes: number } | { stream: AsyncIterable<Buffer> };
 
 export interface HttpRequest {
   method?: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";

@@ -31,7 +31,10 @@ export function createScreen(
       networkLog.output(chunk);
     },
     beginOutput: console_.beginOutput,
-    endOutput: console_.endOutput,
+    endOutput() {
+      console_.endOutput();
+      networkLog.endOutput();
+    },
     flush: console_.flush,
     readSilenceMs: () => performance.now() - seenAt,
     async close() {

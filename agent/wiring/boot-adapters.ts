@@ -11,7 +11,6 @@ import { createStepRecorder } from "../junit/step-cases.ts";
 import { umount } from "../kernel/syscalls.ts";
 import { NETWORK_UNNEEDED_WAIT_MS } from "../limits.ts";
 import { createArchiveOpener } from "../net/archive-opener.ts";
-import { createHttpClient } from "../net/http-client.ts";
 import type { HttpClient } from "../net/http-message.ts";
 import { PATHS } from "../paths.ts";
 import type { BootAdapters } from "../phases/boot.ts";
@@ -36,13 +35,16 @@ import { mountFileSystem } from "../sys/file-systems.ts";
 import { nameMachine } from "../sys/hostname.ts";
 import { loadKeymap } from "../sys/keymap.ts";
 import { createModuleLoader } from "../sys/modules.ts";
+import { startNetconsole } from "../sys/netconsole.ts";
 import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../sys/network.ts";
 import { type AttachedDevice, attachNetworkBlockDevice } from "../sys/network-block-device.ts";
 import { setUpInterfaces } from "../sys/static-interfaces.ts";
 import { type EnabledSwap, enableSwap } from "../sys/swap.ts";
 import { createJobConsoles } from "./consoles.ts";
+import { connectHttp } from "./http-door.ts";
 import { createJobAdapters, type MountFileSystem } from "./job-adapters.ts";
 import type { JobSource } from "./job-source.ts";
+import { startNetworkLog } from "./log-reader.ts";
 import { createNfsDoor } from "./nfs-door.ts";
 import { releaseInTurn } from "./release-in-turn.ts";
 import { listResultWriters } from "./result-writers.ts";
@@ -76,6 +78,8 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   let network: NetworkState | undefined;
   let swap: EnabledSwap | undefined;
   let http: HttpClient | undefined;
+  let isClockRight = false;
+  const warn = (message: string) => log.warn(message);
   const attached: AttachedDevice[] = [];
   /** Run at intervals while the test runs: whoever has something to save puts it here, with the name for a warning. */
   const syncHooks: SyncHook[] = [];
@@ -130,18 +134,21 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       setClockFloor(buildTimeMs, { log });
       const { servers, tries } = chooseTimeServers(machine.ntp, network.ntpServers);
       const { source, server } = await syncClock(servers, { log, buildTimeMs, tries, signal });
+      isClockRight = source !== "build";
       announcer.clockSet(server ?? (dialect === "b2c" ? servers[0] : undefined), source === "ntp");
     },
     async completeJob(job, { signal }) {
       const connect = async () => {
-        const http = await connectHttp(job, credentials, log);
+        const http = await connectHttp(job, { credentials, warn });
         const s3 = job.s3 && (await connectS3(job.s3, { http, credentials, redaction }));
         return createArchiveOpener(http, s3, openNfsDoor(PATHS.nfs).openFile);
       };
       const whole = accept(await source.complete(job, connect, { signal }));
       runner.setLimits(whole.limits);
-      if (whole.logTo) tools.networkLog.start(whole.logTo);
-      else tools.networkLog.discard();
+      const hostname = whole.machine?.hostname ?? network?.interfaces[0]?.address;
+      await startNetworkLog(whole, { ...tools, credentials, hostname, isClockRight });
+      const { netconsole } = whole.machine ?? {};
+      if (netconsole) await startNetconsole(netconsole, { log, loadModule: modules.load });
       return whole;
     },
     async loadJobModules({ machine = {} }) {
@@ -190,7 +197,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
           // On a file system of somebody else's nothing can be swapped to.
           ...(store.outcome.kind === "device" && { folder: store.scratchDir }),
         });
-      http ??= await connectHttp(job, credentials, log);
+      http ??= await connectHttp(job, { credentials, warn });
       return createJobAdapters(job, {
         ...{ ...tools, credentials, http, store, steps },
         mountFileSystem: mountOn(context),
@@ -249,26 +256,6 @@ function planCacheFileSystem({ cacheFileSystem: name, fileSystems = [] }: Job, m
   const fileSystem = fileSystems.find((each) => each.name === name);
   const mount = fileSystem && ((target: string) => mountNamed(fileSystem, target));
   return { cacheFileSystem: { name, ...(mount && { mount }) } };
-}
-
-async function connectHttp(job: Job, credentials: Credentials, log: Log) {
-  const ca = await credentials.read("ca.pem");
-  return createHttpClient({
-    insecureHosts: [...job.insecureHosts, ...listPlainHosts(job)],
-    log: { warn: (message) => log.warn(message) },
-    ...(ca && { extraCa: ca.toString() }),
-    ...(job.machine?.proxies && { proxies: job.machine.proxies }),
-  });
-}
-
-/** boot2container fetches by plain HTTP what its options say by plain HTTP; there is no other word that allows it. */
-function listPlainHosts({ dialect, machine, s3Aliases = [] }: Job): string[] {
-  if (dialect !== "b2c") return [];
-  const urls = [machine?.extraArgumentsUrl, ...s3Aliases.map(({ url }) => url)];
-  return urls.flatMap((text) => {
-    const url = text === undefined ? undefined : URL.parse(text);
-    return url?.protocol === "http:" ? `${url.hostname}:${url.port || 80}` : [];
-  });
 }
 
 /** What lies in RAM goes with the machine; a cache device is left tidy, within its quota, and written back. */

@@ -252,8 +252,19 @@ describe("the machine", () => {
       },
     ],
     ["dut.color=no", { color: "no" }],
-    ["dut.log=tcp://10.0.0.1:5555", { logTo: { host: "10.0.0.1", port: 5555 } }],
-    ["dut.log=tcp://[fd00::1]:1", { logTo: { host: "fd00::1", port: 1 } }],
+    ["dut.log=tcp://10.0.0.1:5555", { logTo: { tcp: { host: "10.0.0.1", port: 5555 } } }],
+    ["dut.log=tcp://[fd00::1]:1", { logTo: { tcp: { host: "fd00::1", port: 1 } } }],
+    ["dut.log=syslog://logs.farm", { logTo: { syslog: { host: "logs.farm", port: 514, protocol: "udp" } } }],
+    ["dut.log=syslog+tcp://h", { logTo: { syslog: { host: "h", port: 601, protocol: "tcp" } } }],
+    ["dut.log=syslog+tcp://[::1]:6514", { logTo: { syslog: { host: "::1", port: 6514, protocol: "tcp" } } }],
+    ["dut.log=https://logs.farm/job/42?x=1", { logTo: { http: "https://logs.farm/job/42?x=1" } }],
+    ["dut.log=http://h:80/a/ dut.insecure=h", { logTo: { http: "http://h/a/" }, insecureHosts: ["h"] }],
+    [
+      "dut.log=s3://logs/jobs/42/ dut.s3=https://s3.farm",
+      { logTo: { s3: { bucket: "logs", prefix: "jobs/42" } } },
+    ],
+    ["dut.netconsole=10.0.0.1", { machine: { netconsole: { host: "10.0.0.1", port: 6666 } } }],
+    ["dut.netconsole=logs.farm:514", { machine: { netconsole: { host: "logs.farm", port: 514 } } }],
     [
       'dut.poweroff_delay=15s dut.poweroff_command="sync; poweroff -f" dut.reboot_command="reboot -f"',
       {
@@ -358,6 +369,17 @@ describe("refused", () => {
     [`${IMAGE} dut.log=udp://a:1`, "CMDLINE_BAD_VALUE", /tcp:\/\/HOST:PORT/],
     [`${IMAGE} dut.log=tcp://a`, "CMDLINE_BAD_VALUE", /tcp:\/\/HOST:PORT/],
     [`${IMAGE} dut.log=tcp://a:0`, "CMDLINE_BAD_VALUE", /tcp:\/\/HOST:PORT/],
+    [`${IMAGE} dut.log=syslog://`, "CMDLINE_BAD_VALUE", /syslog:\/\/HOST\[:PORT\]/],
+    [`${IMAGE} dut.log=syslog+tcp://a:x`, "CMDLINE_BAD_VALUE", /syslog\+tcp:\/\/HOST/],
+    [`${IMAGE} dut.log=syslog://a/b`, "CMDLINE_BAD_VALUE", /syslog:\/\/HOST/],
+    [`${IMAGE} dut.log=10.0.0.1`, "CMDLINE_BAD_VALUE", /syslog:/],
+    [`${IMAGE} dut.log=https://u:p@h/`, "CMDLINE_BAD_VALUE", /password/],
+    [`${IMAGE} dut.log=https://h/#x`, "CMDLINE_BAD_VALUE", /#/],
+    [`${IMAGE} dut.log=http://h/`, "FETCH_INSECURE_REFUSED", /dut\.log/],
+    [`${IMAGE} dut.log=s3://logs/x`, "CMDLINE_MISSING_OPTION", /dut\.s3/],
+    [`${IMAGE} dut.netconsole=`, "CMDLINE_BAD_VALUE", /empty|HOST/],
+    [`${IMAGE} dut.netconsole=a:0`, "CMDLINE_BAD_VALUE", /HOST\[:PORT\]/],
+    [`${IMAGE} dut.netconsole=udp://a`, "CMDLINE_BAD_VALUE", /HOST\[:PORT\]/],
     [`${IMAGE} dut.poweroff_command="curl x"`, "CMDLINE_BAD_VALUE", /curl/],
     [`${IMAGE} dut.poweroff_delay=15`, "CMDLINE_BAD_VALUE", /unit/],
     [`${IMAGE} dut.pipefail=true`, "CMDLINE_BAD_VALUE", /yes, no/],
@@ -442,7 +464,7 @@ describe("the plan and the description", () => {
     const does = planOf(line, "machine");
     expect(does).toEqual(
       expect.arrayContaining([
-        "send everything on the console to h:1 as well",
+        "send everything on the console to tcp://h:1 as well",
         "fetch the job file https://j/1?token=[hidden]",
         "set the clock from nobody: it is no earlier than the agent's build",
         "load the keymap fr",
@@ -451,7 +473,7 @@ describe("the plan and the description", () => {
     );
     const description = describeLine(read(line));
     expect(description.job).toMatchObject({
-      logTo: { host: "h", port: 1 },
+      logTo: "tcp://h:1",
       machine: { jobFileUrl: { url: "https://j/1?token=[hidden]", sha256: null } },
       steps: [{ isInit: false }],
     });

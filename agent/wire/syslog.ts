@@ -1,0 +1,66 @@
+/**
+ * A line of the log as a syslog message: RFC 5424, with its number as `sequenceId` (section 7.3.1), and frames of RFC 6587.
+ * PROCID is the boot's id: section 6.2.6 has a change of it mean that the numbers begin anew.
+ */
+import type { LinePart, NumberedLine } from "./numbered-line.ts";
+
+/** Who said it; the APP-NAME of the message. */
+export type LineOrigin = "dutboot" | "test" | "kernel";
+
+export interface SyslogContext {
+  origin: LineOrigin;
+  /** Of the line; undefined where the clock cannot be believed. */
+  timeMs: number | undefined;
+  /** What the machine is called; undefined where it has no name and no address. */
+  hostname: string | undefined;
+}
+
+/** local0 for us and the test, kern for the kernel; severity "informational" all of them. */
+const PRIORITY: Readonly<Record<LineOrigin, number>> = { dutboot: 134, test: 134, kernel: 6 };
+const MSGID: Readonly<Record<LinePart, string>> = {
+  whole: "-",
+  start: "START",
+  middle: "MIDDLE",
+  end: "END",
+};
+const PART: Readonly<Record<string, LinePart>> = {
+  "-": "whole",
+  START: "start",
+  MIDDLE: "middle",
+  END: "end",
+};
+const HOSTNAME_MAX_LENGTH = 255;
+
+export function formatSyslogMessage(line: NumberedLine, context: SyslogContext): Buffer {
+  const { origin, timeMs } = context;
+  const time = timeMs === undefined ? "-" : new Date(timeMs).toISOString();
+  const hostname = context.hostname?.replace(/[^\x21-\x7e]/g, "").slice(0, HOSTNAME_MAX_LENGTH) || "-";
+  // sysUpTime is in hundredths of a second (section 7.3.3).
+  const data = `[meta sequenceId="${line.number}" sysUpTime="${Math.floor(line.uptimeMs / 10)}"]`;
+  const head = `<${PRIORITY[origin]}>1 ${time} ${hostname} ${origin} ${line.boot} ${MSGID[line.part]} ${data} `;
+  return Buffer.concat([Buffer.from(head), line.text]);
+}
+
+/** Octet counting (RFC 6587, section 3.4.1): a text may hold any byte. */
+export function frameSyslogMessage(message: Buffer): Buffer {
+  return Buffer.concat([Buffer.from(`${message.length} `), message]);
+}
+
+/** A collector may keep what stood in front of the structured data in its own way; ours is needed from PROCID on. */
+const MESSAGE =
+  /^(?:<\d{1,3}>1? ?)?.{0,400}?\s(?:dutboot|test|kernel)\s+([0-9a-f]{8})\s+(-|START|MIDDLE|END)\s+\[meta sequenceId="([1-9]\d{0,15})" sysUpTime="(\d{1,15})"\](?: |$)/;
+const HEAD_MAX_BYTES = 800;
+
+/** One message without frame or line end; undefined for any other. */
+export function parseSyslogMessage(bytes: Buffer): NumberedLine | undefined {
+  const match = MESSAGE.exec(bytes.toString("latin1", 0, HEAD_MAX_BYTES));
+  if (!match) return undefined;
+  const [head, boot, messageId, number, hundredths] = match;
+  return {
+    boot: boot!,
+    number: Number(number),
+    uptimeMs: Number(hundredths) * 10,
+    part: PART[messageId!]!,
+    text: bytes.subarray(head.length),
+  };
+}
