@@ -176,7 +176,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       }
     },
     async connectResults(job) {
-      http = await connectHttp(job, credentials, log);
+      http = await connectHttp(job, { credentials, warn });
       if (!job.results) return undefined;
       const s3 = job.s3 && (await connectS3(job.s3, { http, credentials, redaction }));
       const nfs = openNfsDoor(PATHS.nfs);
