@@ -2,7 +2,7 @@
  * Results as objects of an S3 service. Each request carries the hash of its bytes; that the service has kept them is shown by
  * the object's ETag where that is an MD5 (Amazon S3 API, "Object"), else by its size, and in doubt by reading it back.
  */
-import { AgentError } from "../errors.ts";
+import { AgentError, type ErrorCode } from "../errors.ts";
 import {
   createMismatch,
   hashBody,
@@ -33,6 +33,7 @@ export function createS3Results(
           `${sizeBytes ?? "an unknown number of"} bytes of ${upload.sizeBytes}`,
         );
     } catch (error) {
+      if (isCode(error, "S3_NO_KEY")) throw createMismatch(upload, place, "nothing of it");
       if (!isRefusal(error)) throw error;
     }
   };
@@ -64,5 +65,9 @@ export function createS3Results(
 
 /** Keys that may write and not read: the service has checked the hash that every request was signed with. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof AgentError && (error.code === "S3_ACCESS_DENIED" || error.code === "S3_REJECTED");
+  return isCode(error, "S3_ACCESS_DENIED", "S3_REJECTED");
+}
+
+function isCode(error: unknown, ...codes: ErrorCode[]): boolean {
+  return error instanceof AgentError && codes.includes(error.code);
 }

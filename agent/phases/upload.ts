@@ -4,6 +4,7 @@
  */
 import { AgentError, toAgentError } from "../errors.ts";
 import { HURRIED_RETRY, LAST_RECORDS_LIMIT_MS, UPLOAD_TOLD_FILES, UPLOADS_AT_A_TIME } from "../limits.ts";
+import type { PutOptions } from "../net/results-uploader.ts";
 import type { startProgress } from "../report/progress.ts";
 import type { ResultFile, ResultList } from "../report/results.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
@@ -13,6 +14,8 @@ import type { ResultsSender } from "./results-sender.ts";
 
 const MANIFEST_NAME = "manifest.json";
 const VERDICT_NAME = "verdict.json";
+/** What says why a file is missing goes up once more behind it. */
+const LOG_NAMES = new Set(["dutboot.log", "events.jsonl"]);
 
 export interface UploadAdapters {
   sender: ResultsSender;
@@ -49,6 +52,7 @@ export async function uploadResults(
       note({ name, error: toAgentError(thrown) }, missing, log);
     }
   };
+  if (missing.length > 0) await sendLogsAgain(files, { sent, missing }, sender, { ...options, log });
   const lying = new Set([...files.map(({ name }) => name), MANIFEST_NAME, VERDICT_NAME]);
   for (const name of vanished) lying.delete(name);
   const removed = [...sender.sent.values()].filter(({ name }) => !lying.has(name));
@@ -85,7 +89,8 @@ async function sendAll(
   const outcome: SentFiles = { sent: [], missing: [], vanished: [] };
   const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const progress = startProgress({ title: "upload", totalBytes, onLine: (line) => log.info(line) });
-  const waiting = files.values();
+  // The small first: a core dump that takes all the time there is must not keep the log from going out.
+  const waiting = files.toSorted((a, b) => a.sizeBytes - b.sizeBytes).values();
   let isHurried = false;
   const sendNext = async () => {
     for (const file of waiting) {
@@ -109,6 +114,25 @@ async function sendAll(
     progress.stop();
   }
   return outcome;
+}
+
+/** Where one cannot be sent, what was sent before may still lie there; nobody can say so. */
+async function sendLogsAgain(
+  files: readonly ResultFile[],
+  { sent, missing }: Pick<SentFiles, "sent" | "missing">,
+  sender: ResultsSender,
+  { log, ...options }: PutOptions & Pick<PhaseContext, "log">,
+): Promise<void> {
+  for (const file of files) {
+    const at = sent.findIndex(({ name }) => name === file.name);
+    if (!LOG_NAMES.has(file.name) || at === -1) continue;
+    const [before] = sent.splice(at, 1);
+    try {
+      sent.push((await sender.send(file, options)) ?? before!);
+    } catch (thrown) {
+      note({ name: file.name, error: toAgentError(thrown) }, missing, log);
+    }
+  }
 }
 
 /** The first few are told as they fail; the others would only repeat it. */

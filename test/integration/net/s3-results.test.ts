@@ -118,7 +118,7 @@ it.each([
   ],
   ["a wrong MD5 of the parts", { etag: `${WRONG}-3`, get: CONTENT.subarray(1) }, 2_500, "UPLOAD_MISMATCH"],
   ["another size", { head: { sizeBytes: 499 } }, 500, "UPLOAD_MISMATCH"],
-  ["that it has no such object", { head: 404 }, 500, "S3_NO_KEY"],
+  ["that it has no such object", { head: 404 }, 500, "UPLOAD_MISMATCH"],
 ] as const)("a service that says %s is not", async (_name, service, sizeBytes, code) => {
   await expect(put(service, sizeBytes)).rejects.toMatchObject({ code });
 });

@@ -134,6 +134,34 @@ it("a file that the server refuses keeps nobody from the others, and is in the v
   ]);
 });
 
+it("the log that goes up says why a file is missing, and no large file keeps it from going", async () => {
+  write("a-core", LARGE);
+  write("dutboot.log", "before\n");
+  const told = pino({}, { write: (line: string) => appendFileSync(join(folder, "dutboot.log"), line) });
+  server = await startKeepingServer(({ name, response }) => {
+    if (name === "a-core") response.writeHead(507).end();
+    return name === "a-core";
+  });
+  const error = await uploadResults(
+    0,
+    { log: told, signal: new AbortController().signal },
+    {
+      bootId: "1a2b3c4d",
+      sender: createResultsSender({
+        uploader: createPutResults(http, { prefix: server.origin }),
+        takeSnapshot: snapshot,
+        warn: () => {},
+      }),
+      listResults: () => listResults(folder),
+      startProgress,
+      formatVerdictFile: () => "{}",
+    },
+  ).catch((thrown: AgentError) => thrown);
+  expect(error).toMatchObject({ code: "UPLOAD_INCOMPLETE" });
+  expect(String(server.kept.get("dutboot.log"))).toMatch(/a-core.* is missing/);
+  expectHonest(read("manifest.json"));
+});
+
 it("a server that keeps other bytes than it was sent is found out", async () => {
   write("facts");
   write("other");
