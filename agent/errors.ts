@@ -4,6 +4,7 @@
  */
 import type { Blame } from "./error-codes/definition.ts";
 import { FETCH_ERRORS } from "./error-codes/fetch.ts";
+import { HOST_ERRORS } from "./error-codes/host.ts";
 import { JOB_ERRORS } from "./error-codes/job.ts";
 import { MACHINE_ERRORS } from "./error-codes/machine.ts";
 import { ROOT_ERRORS } from "./error-codes/root.ts";
@@ -26,6 +27,7 @@ export const ERRORS = {
   ...FETCH_ERRORS,
   ...ROOT_ERRORS,
   ...TEST_ERRORS,
+  ...HOST_ERRORS,
 } as const;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -4,8 +4,9 @@
  */
 import { realpath, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { ERRORS, type ErrorCode, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
 import type { EventLine } from "../agent/wire/event.ts";
-import { EXIT_CODE_NO_VERDICT, exitCodeOfVerdict } from "../agent/wire/exit-code.ts";
+import { exitCodeOfVerdict } from "../agent/wire/exit-code.ts";
 import type { Verdict } from "../agent/wire/verdict.ts";
 import { type ConsoleRecorder, createConsoleRecorder } from "./console-recorder.ts";
 import { type EventFollower, followEvents } from "./event-follower.ts";
@@ -58,6 +59,7 @@ export type Outcome =
   | "ended" // the final record came: `verdict` is the answer
   | "no-record" // the machine went off without one
   | "panic"
+  | "watchdog" // it hung, and its watchdog would have reset it
   | "silent"
   | "timeout"
   | "qemu-failed"
@@ -71,6 +73,8 @@ export interface BootResult {
   message: string;
   /** Present exactly when the outcome is `ended`. */
   verdict?: Verdict;
+  /** Why there is no verdict; absent when the caller stopped the run. */
+  code?: ErrorCode;
   peakRssBytes?: number;
   events: readonly EventLine[];
   /** From QEMU's start to the console's first byte, the first event, and QEMU's end. */
@@ -90,6 +94,8 @@ const DEFAULT_SILENCE_MS = 3 * 60_000;
 const DEFAULT_END_GRACE_MS = 20_000;
 const JOINED_INITRD = "initrd.img";
 const EVENT_POLL_MS = 50;
+/** What QEMU says of a watchdog under `-action watchdog=debug`. */
+const WATCHDOG_FIRED = "watchdog: timer fired";
 const STDERR_MAX_BYTES = 16 * 1024;
 /** What a shell says after Ctrl-C: 128 + SIGINT. */
 export const EXIT_CODE_STOPPED = 130;
@@ -115,11 +121,12 @@ export async function bootDut(options: BootOptions): Promise<BootResult> {
   const qemu = startOwnedProcess(words, { takesInput: onScreen !== undefined });
   const type = (text: string) => void qemu.child.stdin?.write(text);
   let stderr = "";
-  qemu.child.stderr!.on("data", (chunk: Buffer) => {
-    if (stderr.length < STDERR_MAX_BYTES) stderr += chunk.toString();
-  });
   try {
     const watch = watchRun(qemu, follower, options);
+    qemu.child.stderr!.on("data", (chunk: Buffer) => {
+      if (stderr.length < STDERR_MAX_BYTES) stderr += chunk.toString();
+      if (stderr.includes(WATCHDOG_FIRED)) watch.noteWatchdog();
+    });
     qemu.child.stdout!.on("data", (chunk: Buffer) => {
       firstOutputMs ??= sinceStart();
       watch.noteOutput();
@@ -148,7 +155,7 @@ export async function bootDut(options: BootOptions): Promise<BootResult> {
   }
 }
 
-type Stop = "timeout" | "silent" | "stopped" | "lingered";
+type Stop = "timeout" | "silent" | "stopped" | "lingered" | "watchdog";
 
 /** Watches one run; `ended` resolves when QEMU is gone, with the reason when it was us who ended it. */
 function watchRun(qemu: OwnedProcess, follower: EventFollower, options: BootOptions) {
@@ -190,7 +197,11 @@ function watchRun(qemu: OwnedProcess, follower: EventFollower, options: BootOpti
       signal?.removeEventListener("abort", onAbort);
     }
   };
-  return { ended: follow(), noteOutput: () => silence.refresh() };
+  return {
+    ended: follow(),
+    noteOutput: () => silence.refresh(),
+    noteWatchdog: () => stopWith("watchdog"),
+  };
 }
 
 interface RunEvidence {
@@ -205,18 +216,22 @@ interface RunEvidence {
 /** The rule of what a run is worth. The final record decides; everything else only says why there is none. */
 function judgeRun(
   evidence: RunEvidence,
-): Pick<BootResult, "outcome" | "exitCode" | "message" | "verdict" | "peakRssBytes"> {
+): Pick<BootResult, "outcome" | "exitCode" | "message" | "code" | "verdict" | "peakRssBytes"> {
   const { stop, end, follower, recorder, stderr, options } = evidence;
   const lastWords = recorder.lastLine
     ? `; the last line was "${recorder.lastLine.slice(0, 200)}"`
     : "; nothing was printed";
-  const failed = (outcome: Outcome, message: string, exitCode = EXIT_CODE_NO_VERDICT) => ({
-    outcome,
-    message,
-    exitCode,
+  const failed = (outcome: Outcome, code: ErrorCode, message: string) => ({
+    ...{ outcome, code, message },
+    exitCode: EXIT_CODE_BY_BLAME[ERRORS[code].blame],
   });
 
-  if (stop === "stopped") return failed("stopped", "The run was stopped before its end", EXIT_CODE_STOPPED);
+  if (stop === "stopped")
+    return {
+      outcome: "stopped",
+      message: "The run was stopped before its end",
+      exitCode: EXIT_CODE_STOPPED,
+    };
   if (follower.end) {
     const { verdict, peakRssBytes } = follower.end;
     const message =
@@ -225,20 +240,27 @@ function judgeRun(
         : "The DUT gave its verdict";
     return { outcome: "ended", exitCode: exitCodeOfVerdict(verdict), message, verdict, peakRssBytes };
   }
-  if (recorder.panic !== undefined) return failed("panic", `The DUT's kernel panicked: ${recorder.panic}`);
+  if (recorder.panic !== undefined)
+    return failed("panic", "KERNEL_PANIC", `The DUT's kernel panicked: ${recorder.panic}`);
+  if (stop === "watchdog")
+    return failed("watchdog", "WATCHDOG_RESET", `The DUT hung and was reset by its watchdog${lastWords}`);
   if (stop === "timeout") {
     const seconds = (options.timeoutMs ?? DEFAULT_TIMEOUT_MS) / 1000;
-    return failed("timeout", `The DUT did not end within ${seconds} s${lastWords}`);
+    return failed("timeout", "MACHINE_TIMEOUT", `The DUT did not end within ${seconds} s${lastWords}`);
   }
   if (stop === "silent") {
     const seconds = (options.silenceMs ?? DEFAULT_SILENCE_MS) / 1000;
-    return failed("silent", `The DUT's console was silent for ${seconds} s${lastWords}`);
+    return failed("silent", "CONSOLE_SILENT", `The DUT's console was silent for ${seconds} s${lastWords}`);
   }
   if (end.signal !== null || end.exitCode !== 0) {
     const how = end.signal ?? `exit code ${end.exitCode}`;
-    return failed("qemu-failed", `QEMU ended with ${how}: ${stderr.trim() || "it said nothing"}`);
+    return failed(
+      "qemu-failed",
+      "QEMU_FAILED",
+      `QEMU ended with ${how}: ${stderr.trim() || "it said nothing"}`,
+    );
   }
-  return failed("no-record", `The DUT went off without its final record${lastWords}`);
+  return failed("no-record", "NO_VERDICT", `The DUT went off without its final record${lastWords}`);
 }
 
 /** Puts the inputs of the run into its directory and the command into `qemu-command.sh`. */

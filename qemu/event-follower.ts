@@ -34,11 +34,16 @@ export async function followEvents(
   let cut = Buffer.alloc(0);
   let end: EndEvent | undefined;
   let badLines = 0;
+  let bootId: string | undefined;
   const takeLine = (line: string) => {
     const event = parseEventLine(line);
     // The agent's start record may follow noise, but nothing at all may follow the end.
     end = undefined;
-    if (!event || (event.event === "end" && !parseVerdict(event.verdict))) {
+    if (event?.event === "start") bootId ??= event.bootId;
+    // The keeper of an agent that never started has no start record before its end.
+    const isOfThisBoot =
+      event?.event !== "end" || (bootId ?? event.verdict?.bootId) === event.verdict?.bootId;
+    if (!event || !isOfThisBoot || (event.event === "end" && !parseVerdict(event.verdict))) {
       badLines += 1;
       return;
     }

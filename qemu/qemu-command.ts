@@ -45,6 +45,8 @@ export const USER_NIC = "user,model=virtio-net-pci";
 export function planQemuArguments(plan: QemuPlan): string[] {
   return [
     ...["-name", escapeComma(plan.name), "-nodefaults", "-no-user-config", "-no-reboot"],
+    // A watchdog that was not fed ends the run, as every reset does; so QEMU says that it was one.
+    ...["-action", "watchdog=debug"],
     // TCG always: KVM opens in nested machines and then hangs, and a run must not depend on where it runs.
     ...["-machine", "q35,sata=off,smbus=off", "-accel", "tcg,thread=multi", "-cpu", "max"],
     ...["-smp", String(plan.cpus), "-m", `${plan.memoryMiB}M`],

@@ -2,6 +2,7 @@
  * What people read after a boot: the phases with their times, where the files are, and the verdict last.
  * Pure text from a BootResult; nothing is printed here.
  */
+import { ERRORS } from "../agent/errors.ts";
 import { formatVerdictLine, type PhaseRecord } from "../agent/wire/verdict.ts";
 import type { BootResult } from "../qemu/boot-dut.ts";
 
@@ -14,14 +15,19 @@ export function formatBootReport(result: BootResult, runPath: string): string[] 
     `off after ${formatSeconds(result.wallMs)}`,
     ...(result.peakRssBytes ? [`agent's peak memory ${Math.round(result.peakRssBytes / MIB)} MiB`] : []),
   ];
+  const hint = result.verdict?.error?.hint ?? (result.code && ERRORS[result.code].hint);
   return [
     "",
     ...formatPhaseTable(result.verdict?.phases ?? []),
     `times: ${times.join(", ")}`,
     `run: ${runPath}`,
-    result.verdict ? formatVerdictLine(result.verdict) : `dutboot: no verdict: ${result.message}`,
-    ...(result.verdict?.error ? [`hint: ${result.verdict.error.hint}`] : []),
+    result.verdict ? formatVerdictLine(result.verdict) : formatNoVerdict(result),
+    ...(hint ? [`hint: ${hint}`] : []),
   ];
+}
+
+function formatNoVerdict({ code, message }: BootResult): string {
+  return `dutboot: no verdict: ${code ? `code=${code} blame=${ERRORS[code].blame}: ` : ""}${message}`;
 }
 
 export function formatPhaseTable(phases: readonly PhaseRecord[]): string[] {

@@ -42,6 +42,7 @@ const BESIDE = new Set([
   ...CONSOLE_OPTIONS.map(({ name }) => name),
   "dut.netconsole",
   "dut.on_exit",
+  "dut.watchdog",
   END_MARKER,
 ]);
 

@@ -114,6 +114,15 @@ export const MACHINE_OPTIONS: readonly Option[] = [
     },
   },
   {
+    name: "dut.watchdog",
+    form: "auto|never",
+    help: "auto, as without it: a hardware watchdog is armed where there is one and fed by the agent's keeper, so that a machine that hangs is reset; never: it is left to the test",
+    example: "dut.watchdog=never",
+    isOfLine: true,
+    // The keeper reads it by itself (initrd/files/run-agent).
+    read: (value) => void parseChoice(["auto", "never"] as const)(value),
+  },
+  {
     name: "dut.poweroff_delay",
     form: "DURATION",
     help: "Slept after the last message, so that the farm can cut the power first",

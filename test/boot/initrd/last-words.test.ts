@@ -38,9 +38,9 @@ beforeAll(async () => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function boot(commandLine: string, initrds: readonly string[]) {
+async function boot(commandLine: string, initrds: readonly string[], extraArguments: readonly string[] = []) {
   const runDirectory = await claimRunDirectory(join(folder, "runs"));
-  const options = { kernel: kernel.kernel, memoryMiB: 768, nics: [], timeoutMs: 300_000 };
+  const options = { kernel: kernel.kernel, memoryMiB: 768, nics: [], timeoutMs: 300_000, extraArguments };
   const result = await bootDut({
     toolsRoot,
     runDirectory,
@@ -106,11 +106,11 @@ const CASES: readonly Case[] = [
   },
   {
     name: "an agent that hangs",
-    commandLine: "stub=silent DUTBOOT_SILENCE_MAX_S=4",
+    commandLine: "stub=silent DUTBOOT_SILENCE_MAX_S=20",
     initrds: () => [image, kernel.modules],
     code: "AGENT_SILENT",
     phase: "run",
-    message: /no sign of life for 4 s/,
+    message: /no sign of life for 20 s/,
   },
   {
     name: "an agent that fills what its runtime allows it",
@@ -163,5 +163,12 @@ describe("init's last words", () => {
     expect(result.console).not.toContain("Kernel panic");
     for (const pattern of patterns) expect(result.console).toMatch(pattern);
     console.log(/image checked in \d+ ms/.exec(result.console)?.[0] ?? "image not checked to its end");
+  });
+
+  it("a machine whose keeper hangs is reset by its watchdog, and that is no verdict", async () => {
+    const arguments_ = ["-device", "i6300esb"];
+    const result = await boot("stub=watchdog", [image, kernel.modules], arguments_);
+    expect(result.console).toMatch(/stub: stops the keeper/);
+    expect(result).toMatchObject({ outcome: "watchdog", code: "WATCHDOG_RESET", exitCode: 201 });
   });
 });

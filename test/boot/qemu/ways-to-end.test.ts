@@ -4,6 +4,7 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ErrorCode } from "../../../agent/errors.ts";
 import { formatVerdictLines } from "../../../agent/wire/verdict.ts";
 import type { BootOptions, Outcome } from "../../../qemu/boot-dut.ts";
 import { locateTestKernel } from "./test-kernel.ts";
@@ -12,6 +13,7 @@ import { createTinyGuest, type TinyGuest } from "./tiny-guest.ts";
 const record = (verdict: object) =>
   `echo '${JSON.stringify({ v: 1, seq: 0, uptimeMs: 1, event: "end", peakRssBytes: 0, verdict: { version: 1, bootId: "00000001", phases: [], ...verdict } })}' > $port\n`;
 const PASS = record({ verdict: "pass", exitCode: 0 });
+const START = `echo '${JSON.stringify({ v: 1, seq: 0, uptimeMs: 1, event: "start", agent: "0", bootId: "00000002" })}' > $port\n`;
 const OFF = "poweroff -f\n";
 const CLAIM = formatVerdictLines("dutboot: verdict: pass exit_code=0", "00000001")
   .map((line) => `echo '${line}'\n`)
@@ -22,6 +24,8 @@ interface Case {
   script: string;
   outcome: Outcome;
   exitCode: number;
+  /** Where there is no verdict. */
+  code?: ErrorCode;
   message?: RegExp;
   options?: Partial<BootOptions>;
 }
@@ -64,6 +68,7 @@ const CASES: readonly Case[] = [
     name: "a kernel panic after words of success",
     script: `${CLAIM}exit 7\n`,
     outcome: "panic",
+    code: "KERNEL_PANIC",
     exitCode: 201,
     message: /panicked: Attempted to kill init! exitcode=0x00000700/,
   },
@@ -71,6 +76,7 @@ const CASES: readonly Case[] = [
     name: "a panic in the kernel's own crash path",
     script: `${CLAIM}echo c > /proc/sysrq-trigger\n`,
     outcome: "panic",
+    code: "KERNEL_PANIC",
     exitCode: 201,
     message: /sysrq triggered crash/,
   },
@@ -78,6 +84,7 @@ const CASES: readonly Case[] = [
     name: "a hang that keeps talking",
     script: "while :; do echo still here; sleep 1; done\n",
     outcome: "timeout",
+    code: "MACHINE_TIMEOUT",
     exitCode: 201,
     message: /did not end within 45 s/,
     options: { timeoutMs: 45_000 },
@@ -86,6 +93,7 @@ const CASES: readonly Case[] = [
     name: "silence",
     script: "echo last words; sleep 1000\n",
     outcome: "silent",
+    code: "CONSOLE_SILENT",
     exitCode: 201,
     message: /silent for 20 s; the last line was "last words"/,
     // The kernel talks while it starts: only what comes after is silence.
@@ -95,6 +103,7 @@ const CASES: readonly Case[] = [
     name: "no final record, though the console says pass",
     script: CLAIM + OFF,
     outcome: "no-record",
+    code: "NO_VERDICT",
     exitCode: 201,
     message: /without its final record/,
   },
@@ -102,18 +111,28 @@ const CASES: readonly Case[] = [
     name: "a final record that was cut",
     script: `printf '%s' '${JSON.stringify({ v: 1, seq: 0, uptimeMs: 1, event: "end" })}' > $port\n${OFF}`,
     outcome: "no-record",
+    code: "NO_VERDICT",
     exitCode: 201,
   },
   {
     name: "a final record that another line follows",
     script: `${PASS}echo more > $port\n${OFF}`,
     outcome: "no-record",
+    code: "NO_VERDICT",
     exitCode: 201,
   },
   {
     name: "a verdict that contradicts itself",
     script: record({ verdict: "pass", exitCode: 1 }) + OFF,
     outcome: "no-record",
+    code: "NO_VERDICT",
+    exitCode: 201,
+  },
+  {
+    name: "a final record of another boot",
+    script: `${START}${PASS}${OFF}`,
+    outcome: "no-record",
+    code: "NO_VERDICT",
     exitCode: 201,
   },
   {
@@ -131,7 +150,7 @@ beforeAll(async () => {
 afterAll(() => guest.remove());
 
 describe.concurrent("the harness", () => {
-  it.for(CASES)("tells $name", async ({ script, outcome, exitCode, message, options }) => {
+  it.for(CASES)("tells $name", async ({ script, outcome, exitCode, code, message, options }) => {
     const result = await guest.boot(script, options);
     const console = await readFile(result.consolePath, "latin1");
     expect({ outcome: result.outcome, exitCode: result.exitCode }, `${result.message}\n${console}`).toEqual({
@@ -140,11 +159,12 @@ describe.concurrent("the harness", () => {
     });
     if (message) expect(result.message).toMatch(message);
     expect(result.verdict === undefined).toBe(outcome !== "ended");
+    expect(result.code).toBe(code);
   });
 
   it("tells a QEMU that does not start", async () => {
     const result = await guest.boot("", { extraArguments: ["-device", "no-such-device"] });
-    expect(result).toMatchObject({ outcome: "qemu-failed", exitCode: 201 });
+    expect(result).toMatchObject({ outcome: "qemu-failed", code: "QEMU_FAILED", exitCode: 201 });
     expect(result.message).toMatch(/no-such-device/);
   });
 

@@ -26,9 +26,12 @@ if (process.env.DUTBOOT_IMAGE_CHECK_MS) {
     for (const all: Buffer[] = []; ; ) all.push(Buffer.alloc(16 * 1024 * 1024, "full"));
   }
   if (death === "watchdog") {
-    execFileSync("modprobe", ["i6300esb"]);
-    // Only a keeper that feeds it may be stopped.
-    setTimeout(() => process.kill(process.ppid, "SIGSTOP"), 5_000);
+    execFileSync("modprobe", ["i6300esb", "heartbeat=10"]);
+    // Longer than the watchdog waits: it was fed.
+    setTimeout(() => {
+      console.log("stub: stops the keeper");
+      process.kill(process.ppid, "SIGSTOP");
+    }, 15_000);
   }
   if (death === "keeper") {
     process.kill(process.ppid, "SIGKILL");
