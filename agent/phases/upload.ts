@@ -3,6 +3,7 @@
  * then the manifest says what is there and what is missing, and the verdict's record goes last: it stands for the end of it all.
  */
 import { AgentError, toAgentError } from "../errors.ts";
+import { hideSecrets } from "../job/redact.ts";
 import { HURRIED_RETRY, LAST_RECORDS_LIMIT_MS, UPLOAD_TOLD_FILES, UPLOADS_AT_A_TIME } from "../limits.ts";
 import type { PutOptions } from "../net/results-uploader.ts";
 import type { startProgress } from "../report/progress.ts";
@@ -60,7 +61,11 @@ export async function uploadResults(
     MANIFEST_NAME,
     formatManifest({
       ...{ bootId: adapters.bootId, files: [...sent], leftOut, vanished, removed },
-      missing: missing.map(({ name, error: { code, message } }) => ({ name, code, message })),
+      missing: missing.map(({ name, error: { code, message } }) => ({
+        name,
+        code,
+        message: hideSecrets(message),
+      })),
     }),
   );
   const total = files.length - vanished.length + 2;

@@ -81,6 +81,7 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
       "events.jsonl",
       "facts",
       "job.json",
+      "junit.xml",
       "kernel.log",
       "manifest.json",
       "steps/1-main.log",
