@@ -142,8 +142,10 @@ export const JUNIT_NAME_MAX_CHARS = 1_000;
 export const JUNIT_DETAILS_MAX_CHARS = 8_000;
 /** Of one line of a result file; what is longer is no result. */
 export const JUNIT_LINE_MAX_BYTES = 16 * KiB;
-/** Of a file in XML, which is parsed in memory: GitLab's own bound. */
-export const JUNIT_XML_MAX_BYTES = 30_000_000;
+/** Of a file in XML, which is parsed in one go: a second here, ten on a small board. */
+export const JUNIT_XML_MAX_BYTES = 10_000_000;
+/** Of all reading of results: what is there by then is told, within OWN_RESULT_LIMIT_MS. */
+export const RESULT_READ_LIMIT_MS = 40_000;
 /** Of a file in lines: ten million results of deqp-runner are not shown to anybody. */
 export const RESULT_FILE_MAX_BYTES = 512 * MiB;
 /** A test that leaves more files than these has no results in most of them. */

@@ -24,6 +24,7 @@ import {
   READ_CHUNK_BYTES,
   RESULT_FILE_MAX_BYTES,
   RESULT_FILES_MAX,
+  RESULT_READ_LIMIT_MS,
   STEP_LOG_TAIL_BYTES,
 } from "../limits.ts";
 import type { Verdict } from "../wire/verdict.ts";
@@ -40,6 +41,7 @@ const SOURCES: Readonly<Record<ResultFormat, string>> = { junit: "JUnit", tap: "
 
 export interface TestResults {
   report: TestReport;
+  /** No test at all where a file that is kept was too large to read. */
   summary: TestSummary;
   /** The test's own `junit.xml` is good as it is. */
   isKept: boolean;
@@ -49,10 +51,20 @@ export interface TestResultsOptions {
   steps: readonly StepRecord[];
   verdict: Verdict;
   warn(message: string): void;
+  limitMs?: number;
+}
+
+/** What every reader of a file here works with. */
+interface Reading {
+  folder: string;
+  report: TestReport;
+  /** By performance.now(). */
+  deadline: number;
+  warn(message: string): void;
 }
 
 export async function gatherTestResults(folder: string, options: TestResultsOptions): Promise<TestResults> {
-  const { verdict, warn } = options;
+  const { verdict, warn, limitMs = RESULT_READ_LIMIT_MS } = options;
   const steps = options.steps.filter(({ kind }) => kind !== "service");
   const names = listResults(folder)
     .files.map(({ name }) => name)
@@ -64,13 +76,14 @@ export async function gatherTestResults(folder: string, options: TestResultsOpti
   }
 
   const report = createTestReport();
+  const reading: Reading = { folder, report, deadline: performance.now() + limitMs, warn };
   const sources = new Set<string>();
   const hasResults = () => summarizeTests(report.counts, []).total > 0;
   const candidates = names.filter((name) => name !== JUNIT_FILE_NAME && mayHoldResults(name));
   if (candidates.length > RESULT_FILES_MAX)
     warn(`results: only the first ${RESULT_FILES_MAX} of ${candidates.length} files are searched for tests`);
   for (const name of leaveOutCopies(candidates.slice(0, RESULT_FILES_MAX))) {
-    const format = await readResultFile(folder, name, report, warn);
+    const format = await readResultFile(name, reading);
     if (format) sources.add(SOURCES[format]);
   }
 
@@ -78,7 +91,7 @@ export async function gatherTestResults(folder: string, options: TestResultsOpti
   for (const name of [...logs, "kernel.log"]) {
     // The steps' logs belong together; the kernel's is the last resort.
     if (hasResults() && (sources.size > 0 || name === "kernel.log")) break;
-    await readLog(folder, name, report);
+    await readLog(name, reading);
   }
   if (hasResults() && sources.size === 0) sources.add("KTAP");
 
@@ -104,23 +117,25 @@ async function readOwnReport(
   warn: TestResultsOptions["warn"],
 ): Promise<TestResults | undefined> {
   const report = createTestReport();
+  const summarize = () => summarizeTests(report.counts, [SOURCES.junit]);
   const text = await readWhole(join(folder, JUNIT_FILE_NAME));
-  const problem =
-    text === undefined
-      ? `it is larger than ${JUNIT_XML_MAX_BYTES / 1e6} MB`
-      : readJunitXml(text, { suite: (name) => report.suite(name ?? JUNIT_FILE_NAME) });
-  const summary = summarizeTests(report.counts, [SOURCES.junit]);
+  if (text === undefined) {
+    warn(`results: the test's own "${JUNIT_FILE_NAME}" is kept unread: ${TOO_LARGE}`);
+    return { report, summary: summarize(), isKept: true };
+  }
+  const problem = readJunitXml(text, { suite: (name) => report.suite(name ?? JUNIT_FILE_NAME) });
+  const summary = summarize();
   if (problem === undefined && summary.total > 0) return { report, summary, isKept: true };
   warn(`results: the test's own "${JUNIT_FILE_NAME}" cannot be used: ${problem ?? "no test is in it"}`);
   return undefined;
 }
 
+const TOO_LARGE = `it is larger than ${JUNIT_XML_MAX_BYTES / 1e6} MB`;
+
 /** Which format it was; undefined where it is none of ours. What cannot be read is told and left. */
 async function readResultFile(
-  folder: string,
   name: string,
-  report: TestReport,
-  warn: TestResultsOptions["warn"],
+  { folder, report, deadline, warn }: Reading,
 ): Promise<ResultFormat | undefined> {
   const path = join(folder, name);
   try {
@@ -134,16 +149,15 @@ async function readResultFile(
       const suite = report.suite(name);
       const sink =
         format === "deqp" ? createDeqpReader(suite) : createTapReader(suite, { needsVersion: false });
-      await readLines(file, sink);
-      if (size > RESULT_FILE_MAX_BYTES)
-        suite.note(`only the first ${RESULT_FILE_MAX_BYTES} bytes of ${name} are read`);
+      const readBytes = await readLines(file, sink, { from: 0, deadline });
+      if (readBytes < size) suite.note(`only the first ${readBytes} bytes of ${size} are read`);
       return format;
     }
     const text = await readWhole(path);
     const suites = {
       suite: (own: string | undefined) => report.suite(own === undefined ? name : `${name}: ${own}`),
     };
-    const problem = text === undefined ? "it is too large" : readJunitXml(text, suites);
+    const problem = text === undefined ? TOO_LARGE : readJunitXml(text, suites);
     if (problem === undefined) return format;
     warn(`results: "${name}" cannot be used: ${problem}`);
   } catch (error) {
@@ -153,25 +167,54 @@ async function readResultFile(
 }
 
 /** A log that is not there has nothing to say. */
-async function readLog(folder: string, name: string, report: TestReport): Promise<void> {
+async function readLog(name: string, { folder, report, deadline }: Reading): Promise<void> {
   try {
     await using file = await openPlain(join(folder, name));
-    await readLines(file, createTapReader(report.suite(name), { needsVersion: true }));
+    const from = await findVersionLine(file, deadline);
+    if (from === undefined) return;
+    const sink = createTapReader(report.suite(name), { needsVersion: true });
+    await readLines(file, sink, { from, deadline });
   } catch {
     return;
   }
 }
 
-async function readLines(file: FileHandle, sink: LineSink): Promise<void> {
+/** Every version line ends in it. Most logs have none, and are not worth being read as lines. */
+const VERSION_MARK = Buffer.from("TAP version 1");
+/** A line that has one begins at most so far before it. */
+const VERSION_LINE_BYTES = 256;
+
+/** Where to read from, at the start of a line. */
+async function findVersionLine(file: FileHandle, deadline: number): Promise<number | undefined> {
+  const buffer = Buffer.alloc(READ_CHUNK_BYTES);
+  for (let at = 0; performance.now() < deadline; ) {
+    const { bytesRead } = await file.read({ buffer, position: at });
+    const found = buffer.subarray(0, bytesRead).indexOf(VERSION_MARK);
+    const hasLine = found >= VERSION_LINE_BYTES || at === 0;
+    if (found !== -1 && hasLine) return at + buffer.lastIndexOf(0x0a, found) + 1;
+    if (bytesRead <= VERSION_LINE_BYTES || (found === -1 && bytesRead < buffer.length)) return undefined;
+    at += found === -1 ? bytesRead - VERSION_LINE_BYTES : found - VERSION_LINE_BYTES;
+  }
+  return undefined;
+}
+
+/** How far it came, in bytes. */
+async function readLines(
+  file: FileHandle,
+  sink: LineSink,
+  { from, deadline }: { from: number; deadline: number },
+): Promise<number> {
   const reader = createLineReader(sink);
   const buffer = Buffer.alloc(READ_CHUNK_BYTES);
-  for (let at = 0; at < RESULT_FILE_MAX_BYTES; ) {
+  let at = from;
+  while (at < RESULT_FILE_MAX_BYTES && performance.now() < deadline) {
     const { bytesRead } = await file.read({ buffer, position: at });
     if (bytesRead === 0) break;
     reader.write(buffer.subarray(0, bytesRead));
     at += bytesRead;
   }
   reader.end();
+  return at;
 }
 
 /** undefined where it is too large for that. */

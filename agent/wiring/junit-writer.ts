@@ -24,9 +24,9 @@ export function createJunitWriter({ log, events, steps }: JunitWriterOptions): R
         ...{ verdict, warn },
         steps: steps.steps,
       });
-      events.emit(createTestsEvent(summary));
+      if (summary.total > 0) events.emit(createTestsEvent(summary));
       // Steps are told where they end.
-      if (summary.sources.some((source) => source !== "steps"))
+      if (summary.total > 0 && summary.sources.join() !== "steps")
         log.info(`results: ${formatSummary(summary)}`);
       return isKept ? undefined : [...writeJunitXml(report, { name: "dutboot" })].join("");
     },

@@ -110,6 +110,26 @@ it("tells the job's error, whether tests ran or not", async () => {
   expect(text).toContain("NET_TIMEOUT: Cannot &#60;get&#62; it");
 });
 
+it("finds a version line wherever it stands in a long log", async () => {
+  for (const before of [0, 255, 1_048_000, 1_048_575, 1_048_577, 2_500_000]) {
+    const log = `${"x".repeat(before)}\n[    1.000000] TAP version 13\n[    1.000001] 1..1\nok 1 - a\n`;
+    const { line } = await gather(createFolder({ "steps/1-main.log": log }), [step(0)], PASSED);
+    expect(line, String(before)).toBe("1 test: 1 passed, 0 failed, 0 skipped (KTAP)");
+  }
+});
+
+it("keeps a report that is too large to read, and says so", async () => {
+  const { isKept, summary, warnings } = await gather(createFolder({ "junit.xml": " ".repeat(10_000_001) }));
+  expect([isKept, summary.total, warnings.length]).toEqual([true, 0, 1]);
+});
+
+it("tells what it has read when the time is over", async () => {
+  const folder = createFolder({ "results.csv": "x.y,Pass\n".repeat(500_000) });
+  const { report } = await gatherTestResults(folder, { steps: [], verdict: PASSED, warn() {}, limitMs: 1 });
+  expect(report.counts.passed).toBeLessThan(500_000);
+  expect(report.list()[0]?.notes[0]).toMatch(/^only the first \d+ bytes of \d+ are read$/);
+});
+
 it("opens no link and waits for no pipe", async () => {
   const folder = createFolder({ "keep.txt": "no result" });
   symlinkSync("/etc/passwd", join(folder, "junit.xml"));
