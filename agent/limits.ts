@@ -44,6 +44,8 @@ export const SERIAL_MODULES_MS = 5_000;
 export const CONSOLE_HISTORY_BYTES = 8 * KiB;
 /** A test that writes a line in pieces does so at once; one that asks a question waits for an answer. */
 export const CONSOLE_HOLD_MS = 1_000;
+/** Of a container's output, in the kernel: what users may have without asking. */
+export const OUTPUT_PIPE_BYTES = MiB;
 /** Of the log's copy over the network while nobody takes it: minutes of a loud test. What is lost is counted. */
 export const NETWORK_LOG_QUEUE_BYTES = 8 * MiB;
 export const NETWORK_LOG_CHUNK_BYTES = 64 * KiB;

@@ -15,11 +15,12 @@ export type Word = number | bigint | Uint8Array | string | null;
 interface Door {
   syscall(number: number, ...words: Word[]): number;
   syscallAsync(number: number, ...words: Word[]): Promise<number>;
-  /** Of lanes.ts and verity-hasher.ts, which give them types of their own. */
+  /** Of lanes.ts, verity-hasher.ts and line-survey.ts, which give them types of their own. */
   openLane(folderFd: number, takesSha256: boolean): object;
   pushLane(lane: object, bytes: Uint8Array, pieces: Int32Array | null): number;
   endLane(lane: object): Buffer | number;
   updateVerity(state: Uint8Array, bytes: Uint8Array): void;
+  surveyLines(block: Uint8Array, words: Uint8Array, places: Int32Array): number;
   finishVerity(state: Uint8Array, digest: Uint8Array): void;
 }
 

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
 #include "lanes.h"
+#include "lines.h"
 #include <errno.h>
 #include <node_api.h>
 #include <stdlib.h>
@@ -127,5 +128,6 @@ NAPI_MODULE_INIT() {
   };
   napi_define_properties(env, exports, sizeof doors / sizeof *doors, doors);
   define_lanes(env, exports);
+  define_lines(env, exports);
   return exports;
 }

@@ -19,6 +19,7 @@ const NUMBERS = {
   mmap: [9, 222],
   munmap: [11, 215],
   flock: [73, 32],
+  fcntl: [72, 25],
   sync: [162, 81],
   syncfs: [306, 267],
   mount: [165, 40],

@@ -2,7 +2,7 @@
  * The part of the test's output that a console cannot carry: its lines are counted, those that look like results are kept,
  * and so are the last ones, as one sees them when the burst is over.
  */
-import { findResultLines } from "./result-lines.ts";
+import { surveyLines } from "./result-lines.ts";
 
 /** In order: a line that is shown after all, with its line end, or how many are not. */
 export type LeftOutItem = { line: Buffer; droppedBytes: number } | { missingLines: number };
@@ -41,18 +41,15 @@ export function createLeftOut({ resultsMaxBytes }: LeftOutOptions): LeftOut {
 
   return {
     add(block, droppedBytes) {
-      let at = 0;
-      for (const { start, end } of findResultLines(block)) {
-        lineCount += countLines(block.subarray(at, start));
-        if (resultBytes + end - start <= resultsMaxBytes) {
-          // A copy: the chunk it came in is some hundred times as large.
-          results.push({ line: Buffer.from(block.subarray(start, end)), droppedBytes, index: lineCount });
-          resultBytes += end - start;
-        }
-        lineCount++;
-        at = end;
+      const survey = surveyLines(block);
+      for (const { start, end, index } of survey.results) {
+        if (resultBytes + end - start > resultsMaxBytes) break;
+        // A copy: the chunk it came in is some hundred times as large.
+        const line = Buffer.from(block.subarray(start, end));
+        results.push({ line, droppedBytes, index: lineCount + index });
+        resultBytes += line.length;
       }
-      lineCount += countLines(block.subarray(at));
+      lineCount += survey.lineCount;
       tail.push(block);
       tailBytes += block.length;
       while (tailBytes - tail[0]!.length >= TAIL_MAX_BYTES) tailBytes -= tail.shift()!.length;

@@ -11,8 +11,9 @@ import { ReadStream } from "node:tty";
 import { AgentError } from "../errors.ts";
 import { isKernelError } from "../kernel/errno.ts";
 import { listenForDescriptor } from "../kernel/passed-descriptor.ts";
-import { createPipe } from "../kernel/pipes.ts";
+import { createPipe, setPipeSize } from "../kernel/pipes.ts";
 import { openTerminalOf } from "../kernel/terminal.ts";
+import { OUTPUT_PIPE_BYTES } from "../limits.ts";
 import { connectConsole } from "./container-input.ts";
 import { type StopPlan, stopInSteps } from "./container-stop.ts";
 import type { SysLog } from "./sys-log.ts";
@@ -78,6 +79,8 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
     output.on("error", () => output.destroy());
   };
   const { readFd, writeFd } = createPipe();
+  // A moment in which the agent is busy must not hold up a test that prints.
+  setPipeSize(writeFd, OUTPUT_PIPE_BYTES);
   follow(new Socket({ fd: readFd, readable: true, writable: false }));
   const input = hasTerminal || !(runtime.keepsInputOpen || consolePath) ? undefined : createPipe();
   const terminal = hasTerminal ? listenForDescriptor(runtime.terminalSocketPath) : undefined;

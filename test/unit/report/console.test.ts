@@ -154,7 +154,7 @@ describe("console", () => {
       "hwci: mesa: exit_code: 0",
       "<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=a RESULT=pass>",
       "\x1b[0Ksection_start:1700000000:deqp[collapsed=true]\r\x1b[0Kdeqp",
-      "  not ok 3 - broken",
+      "not ok 3 - broken",
       "MaRS: Registration complete",
     ];
     const text = await record(

@@ -1,0 +1,61 @@
+/**
+ * The agent's part of the console benchmark, in a process of its own: a test that prints, its log file, and the console
+ * given as the first word, or none. Says on standard output how it went, as JSON.
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { createPipe, setPipeSize } from "../../agent/kernel/pipes.ts";
+import { OUTPUT_PIPE_BYTES } from "../../agent/limits.ts";
+import { createConsole } from "../../agent/report/console.ts";
+import { openConsole } from "../../agent/report/console-device.ts";
+import { openLogFile } from "../../agent/report/log-file.ts";
+
+/** What the parent reads. */
+export interface ConsoleRun {
+  /** From the test's start to its end. */
+  testMs: number;
+  /** Of this process while the test ran. */
+  cpuMs: number;
+  /** When the test had ended, in ms since 1970. */
+  endedAtMs: number;
+}
+
+const [path = "none", bytesPerSecond = "0", program = ""] = process.argv.slice(2);
+const folder = mkdtempSync(join(tmpdir(), "console-bench-"));
+const logFile = openLogFile(join(folder, "log"), (error) => {
+  throw error;
+});
+const consoles = createConsole(path === "none" ? [] : [openConsole(path)], {
+  readUptimeMs: () => process.uptime() * 1000,
+});
+consoles.setRate(basename(path), Number(bytesPerSecond));
+
+const startedAt = performance.now();
+const cpu = process.cpuUsage();
+// As containers run (agent/sys/container-process.ts).
+const { readFd, writeFd } = createPipe();
+setPipeSize(writeFd, OUTPUT_PIPE_BYTES);
+const output = new Socket({ fd: readFd, readable: true, writable: false });
+output.on("data", (chunk: Buffer) => {
+  consoles.output(chunk);
+  logFile.write(chunk);
+});
+const test = spawn("awk", [program], { stdio: ["ignore", writeFd, "inherit"] });
+closeSync(writeFd);
+await Promise.all([once(test, "exit"), once(output, "close")]);
+const { user, system } = process.cpuUsage(cpu);
+const run: ConsoleRun = {
+  testMs: performance.now() - startedAt,
+  cpuMs: (user + system) / 1000,
+  endedAtMs: Date.now(),
+};
+consoles.endOutput();
+consoles.line("dutboot: verdict: pass exit_code=0");
+await consoles.flush();
+logFile.close();
+rmSync(folder, { recursive: true });
+process.stdout.write(JSON.stringify(run));
