@@ -46,7 +46,7 @@ async function main(): Promise<void> {
   const lost = (error: Error) => console_.line(`dutboot: the log file is cut short: ${error.message}`);
   const files = createOwnFiles(PATHS.results, {
     warn: (message) => log.warn(message),
-    redact: redaction.redact,
+    redact: redaction.redactFile,
     reserved: OWN_RESULT_NAMES,
   });
   const logFile = files.openLog("dutboot.log", lost);

@@ -29,7 +29,7 @@ export interface OwnFiles {
 
 export interface OwnFilesOptions {
   warn(message: string): void;
-  redact(text: string): string;
+  redact(text: string, name: string): string;
   /** Names that are ours though nothing lies there before the upload. */
   reserved?: readonly string[];
 }
@@ -77,7 +77,7 @@ export function createOwnFiles(folder: string, { warn, redact, reserved = [] }: 
       return log;
     },
     write(name, given) {
-      const content = typeof given === "string" ? redact(given) : given;
+      const content = typeof given === "string" ? redact(given, name) : given;
       const path = join(folder, name);
       const partial = join(folder, `.${name}.partial`);
       try {

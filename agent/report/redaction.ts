@@ -10,8 +10,8 @@ import { createSecretMatcher, type SecretMatcher } from "./secret-matcher.ts";
 export interface Redaction {
   /** From now on `secret` does not appear in what comes out of here; a short one does (secret-forms.ts). */
   hide(secret: string): void;
-  /** Known values alone: for text whose form must stay whole, as JSON's and XML's must. */
-  redact(text: string): string;
+  /** Known values alone: what looks like a secret may be a part of XML. In a file named as JSON, values alone. */
+  redactFile(text: string, name: string): string;
   /** For words of ours: known values, and what looks like a secret. */
   clean(text: string): string;
   /** The same for each text in a value that can be JSON. */
@@ -49,23 +49,19 @@ export function createRedaction(): Redaction {
     return clean === bytes ? text : clean.toString();
   };
   const clean = (text: string) => hideSecrets(redact(text));
-  const cleanValue = (value: unknown): unknown => {
-    if (typeof value === "string") return clean(value);
-    if (Array.isArray(value)) return value.map(cleanValue);
-    // An error or a buffer is nothing that JSON has a form for.
-    if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)
-      return value;
-    return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, cleanValue(each)]));
-  };
 
   return {
     hide(secret) {
       for (const form of listSecretForms(secret)) forms.set(form.toString("latin1"), form);
       matcher = undefined;
     },
-    redact,
     clean,
-    cleanValue: <Value>(value: Value) => cleanValue(value) as Value,
+    cleanValue: <Value>(value: Value) => mapTexts(value, clean) as Value,
+    redactFile(text, name) {
+      const value = name.endsWith(".json") ? readJson(text) : undefined;
+      // A secret may be the name of a field, or a number.
+      return value === undefined ? redact(text) : `${JSON.stringify(mapTexts(value, redact), null, 2)}\n`;
+    },
     openFilter(onOutput, { isInteractive = false } = {}) {
       let held = Buffer.alloc(0);
       let timer: NodeJS.Timeout | undefined;
@@ -99,6 +95,23 @@ export function createRedaction(): Redaction {
       };
     },
   };
+}
+
+/** A value that can be JSON, with each text in it replaced; an error or a buffer stays what it is. */
+function mapTexts(value: unknown, replaceText: (text: string) => string): unknown {
+  if (typeof value === "string") return replaceText(value);
+  if (Array.isArray(value)) return value.map((each) => mapTexts(each, replaceText));
+  if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, mapTexts(each, replaceText)]));
+}
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function replaceAll(bytes: Buffer, known: SecretMatcher): Buffer {

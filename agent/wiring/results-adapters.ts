@@ -60,7 +60,7 @@ export async function createResultsAdapters(
         { bootId, records: runner.records, firstFailure: runner.firstFailure ?? ofUpload },
         exitCode,
       );
-      return redaction.redact(`${JSON.stringify(verdict, null, 2)}\n`);
+      return `${JSON.stringify(redaction.cleanValue(verdict), null, 2)}\n`;
     },
   };
 }

@@ -28,22 +28,22 @@ describe("forms", () => {
   ])("%s", (_what, text) => {
     const redaction = createRedaction();
     redaction.hide(SECRET);
-    expect(redaction.redact(`before ${text} behind`)).toMatch(/^before .*\[hidden\].* behind$/);
-    expect(redaction.redact(redaction.redact(text))).toBe(redaction.redact(text));
+    expect(redaction.redactFile(`before ${text} behind`, "a")).toMatch(/^before .*\[hidden\].* behind$/);
+    expect(redaction.redactFile(redaction.redactFile(text, "a"), "a")).toBe(redaction.redactFile(text, "a"));
   });
 
   it("hides each line of a key, and not what all keys have", () => {
     const { redaction } = createFilter([
       "-----BEGIN KEY-----\nMIIEabcdef\n  0123456789\n-----END KEY-----\n",
     ]);
-    expect(redaction.redact("-----BEGIN KEY----- MIIEabcdef 0123456789")).toBe(
+    expect(redaction.redactFile("-----BEGIN KEY----- MIIEabcdef 0123456789", "a")).toBe(
       "-----BEGIN KEY----- [hidden] [hidden]",
     );
   });
 
   it("leaves text alone for secrets too short to be one", () => {
     const { redaction } = createFilter(["a", "12345", ""]);
-    expect(redaction.redact("a test 12345")).toBe("a test 12345");
+    expect(redaction.redactFile("a test 12345", "a")).toBe("a test 12345");
   });
 });
 
@@ -89,6 +89,17 @@ describe("output", () => {
     await sleep(200);
     expect(shown.join("")).toBe("$ hun");
   });
+});
+
+it("leaves JSON readable, whatever a secret is", () => {
+  const { redaction } = createFilter(["verdict", "123456", "hunter2hunter2"]);
+  const text = JSON.stringify({ verdict: "fail", ms: 123456, list: ["hunter2hunter2 123456"] });
+  expect(JSON.parse(redaction.redactFile(text, "verdict.json"))).toEqual({
+    verdict: "fail",
+    ms: 123456,
+    list: ["[hidden] [hidden]"],
+  });
+  expect(redaction.redactFile('{"cut": "hunter2hunter2', "a.json")).toBe('{"cut": "[hidden]');
 });
 
 it("cleans our words by their looks too, inside of values", () => {

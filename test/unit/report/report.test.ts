@@ -22,7 +22,7 @@ describe("redaction", () => {
   it("hides a secret wherever it turns up, in a URL's spelling too", () => {
     const redaction = createRedaction();
     redaction.hide("p@ss/word");
-    expect(redaction.redact("p@ss/word in https://u:p%40ss%2Fword@host/")).toBe(
+    expect(redaction.redactFile("p@ss/word in https://u:p%40ss%2Fword@host/", "a")).toBe(
       "[hidden] in https://u:[hidden]@host/",
     );
   });
@@ -30,7 +30,7 @@ describe("redaction", () => {
   it("leaves text alone for secrets too short to be one", () => {
     const redaction = createRedaction();
     redaction.hide("a");
-    expect(redaction.redact("a test")).toBe("a test");
+    expect(redaction.redactFile("a test", "a")).toBe("a test");
   });
 });
 
