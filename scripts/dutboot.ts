@@ -12,6 +12,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   build: async () => (await import("./build.ts")).buildCommand,
   explain: async () => (await import("./explain.ts")).explainCommand,
   reproduce: async () => (await import("./reproduce.ts")).reproduceCommand,
+  repair: async () => (await import("./repair.ts")).repairCommand,
   composefs: async () => (await import("./composefs.ts")).composefsCommand,
   pack: async () => (await import("./pack.ts")).packCommand,
 };

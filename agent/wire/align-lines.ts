@@ -1,0 +1,117 @@
+/**
+ * Which lines of two texts are the same line, in order: patience diff (Bram Cohen), by lines that stand once in both, then within
+ * each gap between them again. What repeats itself is matched from both ends of a gap, and then from its front.
+ */
+
+/** `[index in a, index in b]`, both rising. */
+export type Match = readonly [number, number];
+
+interface Gap {
+  aFrom: number;
+  aTo: number;
+  bFrom: number;
+  bTo: number;
+}
+
+/** Lines are the same where their keys are; undefined is like no other. */
+export function alignLines(a: readonly (string | undefined)[], b: readonly (string | undefined)[]): Match[] {
+  const matches: Match[] = [];
+  const gaps: Gap[] = [{ aFrom: 0, aTo: a.length, bFrom: 0, bTo: b.length }];
+  for (let gap = gaps.pop(); gap; gap = gaps.pop()) {
+    let { aFrom, aTo, bFrom, bTo } = gap;
+    while (aFrom < aTo && bFrom < bTo && isSame(a[aFrom], b[bFrom])) matches.push([aFrom++, bFrom++]);
+    while (aFrom < aTo && bFrom < bTo && isSame(a[aTo - 1], b[bTo - 1])) matches.push([--aTo, --bTo]);
+    if (aFrom === aTo || bFrom === bTo) continue;
+    const rest = { aFrom, aTo, bFrom, bTo };
+    const anchors = findAnchors(a, b, rest);
+    if (anchors.length === 0) {
+      matches.push(...matchFromFront(a, b, rest));
+      continue;
+    }
+    for (const [aAt, bAt] of [...anchors, [aTo, bTo] as const]) {
+      gaps.push({ aFrom, aTo: aAt, bFrom, bTo: bAt });
+      if (aAt < aTo) matches.push([aAt, bAt]);
+      aFrom = aAt + 1;
+      bFrom = bAt + 1;
+    }
+  }
+  return matches.sort(([one], [other]) => one - other);
+}
+
+const isSame = (one: string | undefined, other: string | undefined) => one !== undefined && one === other;
+
+/** The longest rising sequence of lines that stand once on either side. */
+function findAnchors(
+  a: readonly (string | undefined)[],
+  b: readonly (string | undefined)[],
+  { aFrom, aTo, bFrom, bTo }: Gap,
+): Match[] {
+  const places = new Map<string, { a: number; b: number; aCount: number; bCount: number }>();
+  for (let at = aFrom; at < aTo; at++) {
+    const key = a[at];
+    if (key === undefined) continue;
+    const place = places.get(key);
+    if (place) place.aCount++;
+    else places.set(key, { a: at, b: -1, aCount: 1, bCount: 0 });
+  }
+  for (let at = bFrom; at < bTo; at++) {
+    const key = b[at];
+    const place = key === undefined ? undefined : places.get(key);
+    if (!place) continue;
+    place.b = at;
+    place.bCount++;
+  }
+  const pairs = [...places.values()].filter(({ aCount, bCount }) => aCount === 1 && bCount === 1);
+  return findRising(pairs.sort((one, other) => one.a - other.a).map((pair): Match => [pair.a, pair.b]));
+}
+
+/** Of pairs that rise by their first, the most that rise by their second too. */
+function findRising(pairs: readonly Match[]): Match[] {
+  /** Index of the pair that ends the best sequence of each length. */
+  const ends: number[] = [];
+  const before: number[] = [];
+  pairs.forEach(([, b], index) => {
+    let low = 0;
+    for (let high = ends.length; low < high; ) {
+      const middle = (low + high) >> 1;
+      if (pairs[ends[middle]!]![1] < b) low = middle + 1;
+      else high = middle;
+    }
+    before[index] = low > 0 ? ends[low - 1]! : -1;
+    ends[low] = index;
+  });
+  const rising: Match[] = [];
+  for (let index = ends.at(-1) ?? -1; index !== -1; index = before[index]!) rising.push(pairs[index]!);
+  return rising.reverse();
+}
+
+/** Each line of `a` with the next one of `b` that is the same. */
+function matchFromFront(
+  a: readonly (string | undefined)[],
+  b: readonly (string | undefined)[],
+  { aFrom, aTo, bFrom, bTo }: Gap,
+): Match[] {
+  const places = new Map<string, number[]>();
+  for (let at = bFrom; at < bTo; at++) {
+    const key = b[at];
+    if (key === undefined) continue;
+    const known = places.get(key);
+    if (known) known.push(at);
+    else places.set(key, [at]);
+  }
+  const used = new Map<string, number>();
+  const matches: Match[] = [];
+  let next = bFrom;
+  for (let at = aFrom; at < aTo; at++) {
+    const key = a[at];
+    const list = key === undefined ? undefined : places.get(key);
+    if (!list) continue;
+    let index = used.get(key!) ?? 0;
+    while (index < list.length && list[index]! < next) index++;
+    used.set(key!, index);
+    if (index === list.length) continue;
+    matches.push([at, list[index]!]);
+    next = list[index]! + 1;
+  }
+  return matches;
+}

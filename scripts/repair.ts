@@ -1,0 +1,67 @@
+/**
+ * `dutboot repair`: a serial log made whole from the numbered log that came over the network (docs/network-log.md).
+ * The log goes to standard output, what was done to it to standard error.
+ */
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { assembleBoots, readNetworkLines } from "../agent/wire/read-network-log.ts";
+import { type RepairReport, repairLog } from "../agent/wire/repair-log.ts";
+import { type Command, UsageError } from "./command.ts";
+
+export const repairCommand: Command = {
+  name: "repair",
+  summary: "Repair a serial log from the numbered log that came over the network",
+  operands: "SERIAL_LOG NETWORK_LOG…",
+  options: {
+    output: {
+      type: "string",
+      value: "FILE",
+      help: "Where the repaired log goes; standard output without it",
+    },
+  },
+  notes: [
+    "A NETWORK_LOG is what a reader of dut.log kept: plain numbered lines, syslog messages, or a folder with parts of them.",
+  ],
+  examples: [
+    "npx dutboot repair serial.log dut.log > whole.log",
+    "npx dutboot repair --output whole.log serial.log parts/ /var/log/dut.syslog",
+  ],
+  async run(input) {
+    const [serialPath, ...networkPaths] = input.operands;
+    if (serialPath === undefined || networkPaths.length === 0)
+      throw new UsageError("Cannot repair: a serial log and at least one network log are needed");
+    const serial = readFileSync(checkPath(serialPath));
+    const files = networkPaths.flatMap((path) => listFiles(checkPath(path)));
+    const boots = assembleBoots(files.flatMap((path) => [...readNetworkLines(readFileSync(path))]));
+    if (boots.length === 0)
+      throw new UsageError(
+        `Cannot find a numbered line in ${networkPaths.join(", ")}: docs/network-log.md shows one`,
+      );
+    const { lines, report } = repairLog(serial, boots);
+    const log = Buffer.concat(lines.flatMap((line) => [line, LINE_END]));
+    writeFileSync(input.text("output") ?? process.stdout.fd, log);
+    console.error(formatReport(report));
+    return 0;
+  },
+};
+
+const LINE_END = Buffer.from("\n");
+
+function checkPath(path: string): string {
+  if (!existsSync(path)) throw new UsageError(`Cannot read "${path}": there is no such file`);
+  return path;
+}
+
+function listFiles(path: string): string[] {
+  if (!statSync(path).isDirectory()) return [path];
+  const entries = readdirSync(path, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+function formatReport({ serialLines, networkLines, restored, torn, notes, missing }: RepairReport): string {
+  const lacks = missing === 0 ? "" : `; the network's log itself lacks ${missing} lines`;
+  return `repair: ${restored} lines restored, in place of ${torn} torn ones and ${notes} notes; the serial log had ${serialLines} lines, the network's has ${networkLines}${lacks}`;
+}
