@@ -47,8 +47,8 @@ export function useDescriptor(name: string, fd: number): ConsoleDevice {
 }
 
 /** Screens, consoles of hypervisors and pseudo-terminals have a speed in their settings as well, which nothing obeys. */
-function hasLine(name: string): boolean {
-  return /^tty[A-Z]/.test(name) && !name.startsWith("ttyGS");
+export function hasLine(name: string): boolean {
+  return /^tty(?!\d|GS|null|printk)./.test(name);
 }
 
 function findRate(fd: number): number | undefined {

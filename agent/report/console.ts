@@ -31,8 +31,8 @@ export interface Console {
 export interface ConsoleSet extends Console {
   /** Of those that still take what they get. */
   readonly names: readonly string[];
-  /** It gets the agent's first lines, and everything from now on. */
-  add(device: ConsoleDevice): void;
+  /** It gets the agent's first lines, unless it was here before, and everything from now on. */
+  add(device: ConsoleDevice, options?: { isBack?: boolean }): void;
   /** Whether colours of the test's are shown. */
   setColor(hasColor: boolean): void;
   /** False where there is no such console. */
@@ -59,7 +59,7 @@ export function createConsole(devices: readonly ConsoleDevice[], options: Consol
   let openTimer: NodeJS.Timeout | undefined;
   let nextStateAt = 0;
 
-  const add = (device: ConsoleDevice) => {
+  const add = (device: ConsoleDevice, { isBack = false } = {}) => {
     const queue = createConsoleQueue(device, {
       hasColor,
       ...(options.queueMs !== undefined && { queueMs: options.queueMs }),
@@ -71,7 +71,7 @@ export function createConsole(devices: readonly ConsoleDevice[], options: Consol
         options.onGone?.(device.name, error);
       },
     });
-    for (const text of history) queue.line(text);
+    if (!isBack) for (const text of history) queue.line(text);
     queues.push(queue);
   };
   const lines = createTestLines({

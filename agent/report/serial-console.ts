@@ -17,11 +17,16 @@ export interface SerialConsoleOptions {
   lookForDevices?: () => Promise<unknown>;
 }
 
+export interface SerialConsole extends ConsoleDevice {
+  /** Resolves when the port is gone; until the next write nobody else knows. */
+  lost: Promise<unknown>;
+}
+
 /** Waits for the port; undefined when it has not appeared in time. Rejects with what opening it said. */
 export async function awaitSerialConsole(
   name: string,
   options: SerialConsoleOptions,
-): Promise<ConsoleDevice | undefined> {
+): Promise<SerialConsole | undefined> {
   const { baudRate, folder = "/dev", waitMs = SERIAL_WAIT_MS, lookMs = SERIAL_LOOK_MS } = options;
   const path = `${folder}/${name}`;
   const startedAt = performance.now();
@@ -38,7 +43,7 @@ export async function awaitSerialConsole(
   return openSerialConsole(name, path, baudRate);
 }
 
-async function openSerialConsole(name: string, path: string, baudRate: number): Promise<ConsoleDevice> {
+async function openSerialConsole(name: string, path: string, baudRate: number): Promise<SerialConsole> {
   // Its native part is loaded where a job needs it, not in every boot.
   const { SerialPort } = await import("serialport");
   // The adapter's lines are left as they are: a dropped DTR resets some boards.
@@ -61,6 +66,9 @@ async function openSerialConsole(name: string, path: string, baudRate: number): 
   port.resume();
   return {
     name,
+    lost: new Promise((resolve) => {
+      port.once("close", resolve);
+    }),
     bytesPerSecond: baudRate / 10,
     write(bytes, done) {
       if (lost) return done(lost);

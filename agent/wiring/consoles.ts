@@ -1,7 +1,9 @@
 /**
  * The consoles of this boot: all that the kernel was given, found by itself, and those that the job adds.
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Job, SerialPortSettings } from "../job/job.ts";
+import { SERIAL_LOOK_MS } from "../limits.ts";
 import { type ConsoleSet, createConsole } from "../report/console.ts";
 import { listKernelConsoles, openConsole, useDescriptor } from "../report/console-device.ts";
 
@@ -79,10 +81,15 @@ async function addPort(
 ): Promise<void> {
   const { device, baudRate } = port;
   try {
-    const opened = await awaitSerialConsole(device, { baudRate, lookForDevices });
-    if (!opened) return log.warn(`console: there is no "${device}", the job goes on without it`);
-    consoles.add(opened);
-    log.info(`console: "${device}" at ${baudRate} baud`);
+    // Adapters drop out and come back, under the same name as long as nobody holds the old one.
+    for (let isBack = false; ; isBack = true) {
+      const opened = await awaitSerialConsole(device, { baudRate, lookForDevices });
+      if (!opened) return log.warn(`console: there is no "${device}", the job goes on without it`);
+      consoles.add(opened, { isBack });
+      log.info(`console: "${device}" at ${baudRate} baud`);
+      await opened.lost;
+      await sleep(SERIAL_LOOK_MS, undefined, { ref: false });
+    }
   } catch (error) {
     log.warn(`console: "${device}" cannot be used: ${(error as Error).message}`);
   }

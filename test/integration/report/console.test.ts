@@ -99,6 +99,7 @@ it("writes to a serial port that appears late, and is told when it goes", async 
   terminal.close();
   consoles.line("nobody hears this");
   await expect.poll(() => gone).toEqual(["ttyLATE"]);
+  await device!.lost;
   rmSync(folder, { recursive: true });
 });
 
