@@ -87,6 +87,9 @@ function splitAtHash(words: string): [string, string] {
   return [description.replace(/\\([#\\])/g, "$1"), behind];
 }
 
+/** A failure's message where the line says no more. */
+export const NOT_OK = "not ok";
+
 /** What is expected to fail is told as skipped: it says nothing of what is tested. */
 export function judgeTap({ isOk, directive, reason }: TapResult): { outcome: Outcome; message?: string } {
   const say = (words: string) => (reason === "" ? words : `${words}: ${reason}`);
@@ -102,6 +105,6 @@ export function judgeTap({ isOk, directive, reason }: TapResult): { outcome: Out
     case "ERROR":
       return isOk ? { outcome: "passed" } : { outcome: "error", message: say("could not run (ERROR)") };
     default:
-      return isOk ? { outcome: "passed" } : { outcome: "failed", message: reason === "" ? "not ok" : reason };
+      return isOk ? { outcome: "passed" } : { outcome: "failed", message: reason === "" ? NOT_OK : reason };
   }
 }

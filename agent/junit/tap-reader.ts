@@ -9,7 +9,7 @@ import {
   TAP_WAITING_MAX_CASES,
 } from "../limits.ts";
 import type { LineSink } from "./line-reader.ts";
-import { judgeTap, parseTapLine, type TapLine, type TapResult } from "./tap-line.ts";
+import { judgeTap, NOT_OK, parseTapLine, type TapLine, type TapResult } from "./tap-line.ts";
 import type { TestCase, TestSuite } from "./test-case.ts";
 
 export interface TapReaderOptions {
@@ -175,6 +175,8 @@ class TapReader implements LineSink {
     }
     const duration = /^duration_ms:\s*(\d+(?:\.\d+)?)$/.exec(body);
     if (duration) last.testCase.timeSeconds = Number(duration[1]) / 1000;
+    const reason = /^(?:message|error):\s*(["']?)([^|>].*)\1$/.exec(body);
+    if (reason && last.testCase.message === NOT_OK) last.testCase.message = reason[2]!;
     addWords(last, body);
     return true;
   }

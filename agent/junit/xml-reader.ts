@@ -86,6 +86,8 @@ class DepthReader implements ElementSink {
 
 class CaseReader implements ElementSink {
   readonly #suites: XmlSuites;
+  /** Those that are open, by their depth. */
+  readonly #open = new Map<number, TestSuite>();
   #suite: TestSuite | undefined;
   #case: TestCase | undefined;
 
@@ -101,10 +103,11 @@ class CaseReader implements ElementSink {
     switch (lastName(path)) {
       case "testsuite":
         this.end();
-        this.#suite = this.#suites.suite(read("name"));
+        this.#open.set(countDepth(path), this.#suites.suite(read("name")));
         break;
       case "testcase": {
         this.end();
+        this.#suite = this.#open.get(countDepth(path) - 1);
         const [classname, file] = [read("classname"), read("file")];
         const seconds = Number(read("time")?.replaceAll(",", ""));
         this.#case = {
@@ -163,6 +166,10 @@ class CaseReader implements ElementSink {
 
 function isBad({ outcome }: TestCase): boolean {
   return outcome === "failed" || outcome === "error";
+}
+
+function countDepth(path: string): number {
+  return path.split(".").length;
 }
 
 function lastName(path: string): string {

@@ -113,7 +113,7 @@ describe("too many cases", () => {
     expect(report.counts.failed).toBe(20_000);
   });
 
-  it("reads a million results of deqp-runner in little memory", () => {
+  it("reads hundreds of thousands of deqp-runner's results in little memory", () => {
     const report = createTestReport();
     const reader = createLineReader(createDeqpReader(report.suite("results.csv")));
     const lines = Array.from(
@@ -122,13 +122,13 @@ describe("too many cases", () => {
     );
     const chunk = Buffer.from(lines.join(""));
     const before = process.memoryUsage().heapUsed;
-    for (let i = 0; i < 100; i++) reader.write(chunk);
+    for (let i = 0; i < 40; i++) reader.write(chunk);
     reader.end();
-    expect(report.counts).toEqual({ passed: 999_000, failed: 1_000, error: 0, skipped: 0 });
+    expect(report.counts).toEqual({ passed: 399_600, failed: 400, error: 0, skipped: 0 });
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(150e6);
-    expect(write(report).match(/<failure/g)).toHaveLength(1_000);
+    expect(write(report).match(/<failure/g)).toHaveLength(400);
     expect(formatSummary(summarizeTests(report.counts, ["deqp-runner"]))).toBe(
-      "1,000,000 tests: 999,000 passed, 1,000 failed, 0 skipped (deqp-runner)",
+      "400,000 tests: 399,600 passed, 400 failed, 0 skipped (deqp-runner)",
     );
   });
 
