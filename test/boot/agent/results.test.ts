@@ -2,6 +2,9 @@
  * The results of a test that has its own ideas about /results: it uses our names, removes our log, leaves odd files, and is
  * long enough that some of it goes out while it runs.
  */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createFarmGuest, describeRun, type FarmGuest } from "./farm-guest.ts";
 import { expectTrueManifest } from "./uploaded-manifest.ts";
@@ -12,18 +15,33 @@ beforeAll(async () => {
 });
 afterAll(() => guest?.stop());
 
-/** What goes out at intervals is there by then. */
+/** At the farm, as soon as the test may go on. */
+const SIGN = "early-is-there";
+
 const TEST = [
   "cd /results; echo early >early; echo forged >verdict.json; mkdir job.json; echo own >job.json/own",
   "rm dutboot.log; echo forged >dutboot.log; ln -s /etc/passwd link; mkfifo fifo",
   "yes | head -c 9000000 >large; echo to the log; echo warning >/dev/kmsg",
-  "sleep 6; rm early; exit 4",
+  `until wget -q -O /dev/null {http}/${SIGN} 2>/dev/null; do sleep 1; done; rm early; exit 4`,
 ].join("; ");
+
+/** Lets the test go on as soon as what it wrote first lies at the place. */
+async function awaitEarly(signal: AbortSignal): Promise<void> {
+  const { farm, facts } = guest;
+  while (!signal.aborted) {
+    const keys = await farm.s3.listObjects(facts.resultsBucket, "");
+    if (keys.some((key) => key.endsWith("/early"))) break;
+    await sleep(500);
+  }
+  writeFileSync(join(farm.http.root, SIGN), "yes");
+}
 
 it.concurrent("are uploaded whole, under the right names, and some of them while the test ran", {
   timeout: 300_000,
 }, async () => {
   const image = "{registry}/test/busybox@{digest}";
+  const ended = new AbortController();
+  const waiting = awaitEarly(ended.signal);
   const run = await guest.boot(
     [
       `dut.image=${image} "dut.run=${TEST}"`,
@@ -32,6 +50,8 @@ it.concurrent("are uploaded whole, under the right names, and some of them while
       "dut.sync=1s dut.timeout=5m dut.end",
     ].join(" "),
   );
+  ended.abort();
+  await waiting;
   expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 4 });
   const manifest = expectTrueManifest(run);
   const names = [...run.results.keys()];
