@@ -27,7 +27,7 @@ export class InodeTable {
   readonly names: (string[] | undefined)[];
   readonly firstChildren: Uint32Array;
 
-  readonly xattrs = new XattrTable();
+  readonly xattrs: XattrTable;
   readonly usesAcl: boolean;
   readonly minMtimeSec: number | bigint;
   readonly minMtimeNsec: number;
@@ -50,6 +50,7 @@ export class InodeTable {
     this.#hardLinks = survey.hardLinks;
     this.#stub = createStub(root);
     this.count = survey.inodeCount + stubs.length;
+    this.xattrs = new XattrTable(this.count);
     this.nodes = [];
     this.modes = new Uint16Array(this.count);
     this.nlinks = new Uint32Array(this.count);

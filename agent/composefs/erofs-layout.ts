@@ -167,6 +167,10 @@ function placeSharedXattrs(table: InodeTable): void {
   const list = new XattrList();
   for (let inode = 0; inode < table.count; inode++) {
     table.collectXattrs(inode, list);
+    table.xattrs.note(list);
+  }
+  for (let inode = 0; inode < table.count; inode++) {
+    table.collectXattrs(inode, list);
     table.xattrs.count(list);
   }
   table.xattrs.placeShared();

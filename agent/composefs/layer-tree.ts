@@ -1,11 +1,27 @@
 /**
  * What the store keeps of an archive: its members in order, and for each file its content or the object that holds it.
- * One JSON line a member, compressed with zstd, so that a tree of 100,000 members is a few megabytes and reads in one go.
+ * It stays the bytes that it is on disk, 100 for a member beside its names, and is read member by member: objects of
+ * JavaScript for 100,000 members would be 50 MB. layer-tree-format.ts says where what stands.
  */
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
-import type { TarEntry, TarTime } from "../archive/tar-entry.ts";
+import type { TarEntry, TarEntryType } from "../archive/tar-entry.ts";
+import { DIGEST_BYTES, DigestList, readDigest } from "./digest-table.ts";
 import { createLayerEntry } from "./layer-entry.ts";
+import {
+  CONTENT_KINDS,
+  FIELDS,
+  HEADER_BYTES,
+  hasExtras,
+  MAGIC,
+  readInline,
+  readLinkPath,
+  readPath,
+  readSeconds,
+  readXattrs,
+  TYPES,
+  writeMember,
+} from "./layer-tree-format.ts";
 import type { LayerEntry } from "./merge-layers.ts";
+import { StoredNode } from "./stored-node.ts";
 
 /** A file's content: its bytes when they are few, else its object, by its fs-verity digest in hex. */
 export type TreeContent = { inline: Buffer } | { verity: string };
@@ -16,107 +32,139 @@ export interface LayerTreeMember {
   content?: TreeContent;
 }
 
-export type LayerTree = LayerTreeMember[];
+const FIRST_ROOM_BYTES = 64 * 1024;
 
-/** Short keys: there is one line for every file of a system. */
-interface MemberRecord {
-  p: string;
-  t: TarEntry["type"];
-  m: number;
-  u?: number;
-  g?: number;
-  s?: number;
-  /** Seconds as text where a number would not hold them; then nanoseconds. */
-  d: [number | string, number];
-  l?: string;
-  r?: [number, number];
-  x?: [string, string][];
-  i?: string;
-  v?: string;
-}
+/** Takes members one by one and keeps nothing of them but their bytes. */
+export class LayerTreeWriter {
+  #bytes = Buffer.alloc(FIRST_ROOM_BYTES);
+  #used = HEADER_BYTES;
+  #members = 0;
+  #objects = 0;
+  #contentBytes = 0;
+  readonly #digests = new DigestList();
 
-const LINES_AT_A_TIME = 1000;
-
-export function encodeLayerTree(tree: LayerTree): Buffer {
-  // By parts, so that the text is not in memory as lines, as a whole and as bytes.
-  const parts: Buffer[] = [];
-  for (let at = 0; at < tree.length; at += LINES_AT_A_TIME) {
-    const lines = tree.slice(at, at + LINES_AT_A_TIME).map((member) => JSON.stringify(toRecord(member)));
-    parts.push(Buffer.from(`${at > 0 ? "\n" : ""}${lines.join("\n")}`));
+  get members(): number {
+    return this.#members;
   }
-  return zstdCompressSync(Buffer.concat(parts));
-}
 
-/** Reads what `encodeLayerTree` wrote: the store's own bytes, checked before. */
-export function decodeLayerTree(bytes: Buffer): LayerTree {
-  const text = zstdDecompressSync(bytes);
-  const tree: LayerTree = [];
-  for (let at = 0; at < text.length; ) {
-    const newline = text.indexOf("\n", at);
-    const end = newline < 0 ? text.length : newline;
-    tree.push(fromRecord(JSON.parse(text.toString("utf8", at, end)) as MemberRecord));
-    at = end + 1;
+  /** `content` for files that are not empty; an object's digest may be told at the end, for all of them then. */
+  add(entry: TarEntry, content?: TreeContent | "object"): void {
+    const inline = typeof content === "object" && "inline" in content ? content.inline : undefined;
+    const isObject = content !== undefined && inline === undefined;
+    if (typeof content === "object" && "verity" in content) this.#digests.push(content.verity);
+    const write = () =>
+      writeMember(this.#bytes, this.#used, entry, inline ?? (isObject ? this.#objects : undefined));
+    let end = write();
+    while (end > this.#bytes.length) {
+      const larger = Buffer.alloc(Math.max(2 * this.#bytes.length, end));
+      this.#bytes.copy(larger, 0, 0, this.#used);
+      this.#bytes = larger;
+      end = write();
+    }
+    this.#used = end;
+    this.#members++;
+    if (isObject) this.#objects++;
+    this.#contentBytes += entry.sizeBytes;
   }
-  return tree;
+
+  /** `digests` are those of all objects in the order of their members, unless each came with its member. */
+  finish(digests: Uint8Array = this.#digests.bytes): LayerTree {
+    if (digests.length !== this.#objects * DIGEST_BYTES)
+      throw new Error("A tree names objects without digests");
+    const bytes = Buffer.allocUnsafeSlow(this.#used + digests.length);
+    this.#bytes.copy(bytes, 0, 0, this.#used);
+    bytes.set(digests, this.#used);
+    MAGIC.copy(bytes);
+    bytes.writeUInt32LE(this.#members, FIELDS.memberCount);
+    bytes.writeUInt32LE(this.#objects, FIELDS.objectCount);
+    bytes.writeDoubleLE(this.#contentBytes, FIELDS.contentBytes);
+    this.#bytes = Buffer.alloc(0);
+    return readLayerTree(bytes)!;
+  }
 }
 
-/** The objects a tree names, each once, in its order. */
-export function listTreeObjects(tree: LayerTree): string[] {
-  const objects = new Set<string>();
-  for (const { content } of tree) if (content && "verity" in content) objects.add(content.verity);
-  return [...objects];
+/** Reads what a writer made, the store's own bytes, checked before; undefined for what is of another form. */
+export function readLayerTree(bytes: Buffer): LayerTree | undefined {
+  return bytes.subarray(0, MAGIC.length).equals(MAGIC) ? new LayerTree(bytes) : undefined;
 }
 
-/** What a merge of layers takes. */
-export function* listLayerEntries(tree: LayerTree): Generator<LayerEntry> {
-  for (const { entry, content } of tree) {
-    yield createLayerEntry(
+export class LayerTree {
+  readonly bytes: Buffer;
+  readonly length: number;
+  /** Of all files together. */
+  readonly contentBytes: number;
+  /** fs-verity digests of its objects, in the order of the members that name them: one that several name, several times. */
+  readonly digests: Buffer;
+
+  /** Of checked bytes: see `readLayerTree`. */
+  constructor(bytes: Buffer) {
+    this.bytes = bytes;
+    this.length = bytes.readUInt32LE(FIELDS.memberCount);
+    this.contentBytes = bytes.readDoubleLE(FIELDS.contentBytes);
+    this.digests = bytes.subarray(bytes.length - bytes.readUInt32LE(FIELDS.objectCount) * DIGEST_BYTES);
+  }
+
+  /** What a merge of layers takes; nodes of plain files are views of these bytes. */
+  *listEntries(): Generator<LayerEntry> {
+    for (const at of this.#positions()) {
+      const type = this.#typeAt(at);
+      const path = readPath(this.bytes, at);
+      if (type === "hardlink") yield { path, linkPath: readLinkPath(this.bytes, at) };
+      else if (type === "directory" || hasExtras(this.bytes, at)) yield this.#makeEntry(at);
+      else yield { path, node: new StoredNode(this, at) };
+    }
+  }
+
+  /** Contents that lie in the tree itself; views of it. */
+  *listSmalls(): Generator<Buffer> {
+    for (const at of this.#positions()) {
+      if (this.bytes[at + FIELDS.contentKind] === CONTENT_KINDS.inline) yield readInline(this.bytes, at);
+    }
+  }
+
+  *listMembers(): Generator<LayerTreeMember> {
+    for (const at of this.#positions()) yield this.#readMember(at);
+  }
+
+  #makeEntry(at: number): LayerEntry {
+    const { entry, content } = this.#readMember(at);
+    return createLayerEntry(
       entry,
       content && ("inline" in content ? content : { verityDigest: content.verity }),
     );
   }
-}
 
-function toRecord({ entry, content }: LayerTreeMember): MemberRecord {
-  const { sec, nsec } = entry.mtime;
-  return {
-    p: entry.path,
-    t: entry.type,
-    m: entry.mode,
-    ...(entry.uid !== 0 && { u: entry.uid }),
-    ...(entry.gid !== 0 && { g: entry.gid }),
-    ...(entry.sizeBytes !== 0 && { s: entry.sizeBytes }),
-    d: [typeof sec === "bigint" ? String(sec) : sec, nsec],
-    ...(entry.linkPath !== "" && { l: entry.linkPath }),
-    ...((entry.devMajor !== 0 || entry.devMinor !== 0) && { r: [entry.devMajor, entry.devMinor] }),
-    ...(entry.xattrs.size > 0 && {
-      x: [...entry.xattrs].map(([name, value]): [string, string] => [name, value.toString("base64")]),
-    }),
-    ...(content && ("inline" in content ? { i: content.inline.toString("base64") } : { v: content.verity })),
-  };
-}
+  #readMember(at: number): LayerTreeMember {
+    const { bytes } = this;
+    const device = bytes.readUInt32LE(at + FIELDS.device);
+    const entry: TarEntry = {
+      path: readPath(bytes, at),
+      type: this.#typeAt(at),
+      mode: bytes.readUInt16LE(at + FIELDS.mode),
+      uid: bytes.readUInt32LE(at + FIELDS.uid),
+      gid: bytes.readUInt32LE(at + FIELDS.gid),
+      sizeBytes: bytes.readDoubleLE(at + FIELDS.sizeBytes),
+      mtime: { sec: readSeconds(bytes, at), nsec: bytes.readUInt32LE(at + FIELDS.nanoseconds) },
+      linkPath: readLinkPath(bytes, at),
+      devMajor: device >>> 20,
+      devMinor: device & 0xfffff,
+      xattrs: readXattrs(bytes, at),
+    };
+    const kind = bytes[at + FIELDS.contentKind];
+    if (kind === CONTENT_KINDS.inline) return { entry, content: { inline: readInline(bytes, at) } };
+    if (kind !== CONTENT_KINDS.object) return { entry };
+    const number = bytes.readUInt32LE(at + FIELDS.object);
+    return { entry, content: { verity: readDigest(this.digests, number) } };
+  }
 
-const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
+  #typeAt(at: number): TarEntryType {
+    return TYPES[this.bytes[at + FIELDS.type]!]!;
+  }
 
-function fromRecord(record: MemberRecord): LayerTreeMember {
-  const [sec, nsec] = record.d;
-  const mtime: TarTime = { sec: typeof sec === "string" ? BigInt(sec) : sec, nsec };
-  const entry: TarEntry = {
-    path: record.p,
-    type: record.t,
-    mode: record.m,
-    uid: record.u ?? 0,
-    gid: record.g ?? 0,
-    sizeBytes: record.s ?? 0,
-    mtime,
-    linkPath: record.l ?? "",
-    devMajor: record.r?.[0] ?? 0,
-    devMinor: record.r?.[1] ?? 0,
-    xattrs: record.x
-      ? new Map(record.x.map(([name, value]) => [name, Buffer.from(value, "base64")]))
-      : NO_XATTRS,
-  };
-  if (record.i !== undefined) return { entry, content: { inline: Buffer.from(record.i, "base64") } };
-  if (record.v !== undefined) return { entry, content: { verity: record.v } };
-  return { entry };
+  *#positions(): Generator<number> {
+    for (let at = HEADER_BYTES, left = this.length; left > 0; left--) {
+      yield at;
+      at += this.bytes.readUInt32LE(at + FIELDS.recordBytes);
+    }
+  }
 }

@@ -117,32 +117,51 @@ class LayerUnpacker {
   readonly root = createNode(DEFAULT_ROOT_MODE);
   readonly marks: LayerMarks = { whiteouts: new Map(), opaque: new Set(), implicit: new Set([this.root]) };
   readonly #lower: TreeNode;
+  /** A path up to its last slash, and where it leads. */
+  #nearPath: string | undefined;
+  #nearDirectory = this.root;
 
   constructor(lower: TreeNode) {
     this.#lower = lower;
   }
 
   addEntry(entry: LayerEntry): void {
-    const parts = splitLayerPath(entry.path);
-    const name = parts.pop();
+    const { directory, name } = this.#findPlace(entry);
     if (name === undefined) {
       if (entry.node === undefined || !isDirectory(entry.node))
         throw placeRefused(entry.path, "the root is no directory");
       copyMetadata(entry.node, this.root);
       this.marks.implicit.delete(this.root);
-      return;
-    }
-    const directory = this.#makeDirectory(parts, entry.path);
-    if (name === OPAQUE_MARK) {
+    } else if (name === OPAQUE_MARK) {
       this.marks.opaque.add(directory);
     } else if (name.startsWith(WHITEOUT_PREFIX)) {
       this.#addWhiteout(directory, name.slice(WHITEOUT_PREFIX.length), entry.path);
     } else {
+      // What is replaced may have been on the way to the directory that is remembered.
+      if (directory.children!.has(name)) this.#nearPath = undefined;
       const node = entry.node ?? this.#findLinkTarget(entry);
       putNode(directory, name, node, entry.path);
       const placed = directory.children!.get(name)!;
       this.marks.implicit.delete(placed);
     }
+  }
+
+  /** Members of one directory mostly stand together, and then the way to it is walked once. */
+  #findPlace({ path }: LayerEntry): { directory: TreeNode; name: string | undefined } {
+    const nameAt = path.lastIndexOf("/") + 1;
+    const last = path.slice(nameAt);
+    const isPlain = findNameFault(last) === undefined;
+    if (isPlain && path.slice(0, nameAt) === this.#nearPath) {
+      return { directory: this.#nearDirectory, name: last };
+    }
+    const parts = splitLayerPath(path);
+    const name = parts.pop();
+    const directory = name === undefined ? this.root : this.#makeDirectory(parts, path);
+    if (isPlain) {
+      this.#nearPath = path.slice(0, nameAt);
+      this.#nearDirectory = directory;
+    }
+    return { directory, name };
   }
 
   /** A whiteout hides what is below, never what its own layer brings, whichever comes first. */
@@ -203,7 +222,15 @@ function putNode(directory: TreeNode, name: string, node: TreeNode, path: string
   if (fault !== undefined) throw placeRefused(path, fault);
   const old = directory.children!.get(name);
   if (old !== undefined && isDirectory(old) && isDirectory(node)) copyMetadata(node, old);
-  else directory.children!.set(name, node);
+  else directory.children!.set(detach(name), node);
+}
+
+/** Shorter parts of a text are copies of their own in V8, longer ones keep the whole text they are a part of. */
+const PART_MIN_CHARACTERS = 13;
+
+/** A name that 100,000 nodes may keep, without the path it was cut from. */
+function detach(name: string): string {
+  return name.length < PART_MIN_CHARACTERS ? name : Buffer.from(name, "latin1").toString("latin1");
 }
 
 function copyMetadata(from: TreeNode, to: TreeNode): void {

@@ -3,21 +3,22 @@
  * Another layout (one file a layer, with EROFS mapping chunks of it) would fit behind the same calls.
  */
 
-/** An object written in a staging folder, hashed, not yet kept. Digests in hex. */
-export interface StagedObject {
-  path: string;
-  verity: string;
-  /** Where it was taken; without it the object is not found by it before `indexFiles`. */
-  sha256?: string;
-  sizeBytes: number;
+/** Objects written in a staging folder, hashed, not yet kept. */
+export interface StagedObjects {
+  /** Their files are named by their number, from 0 on. */
+  folder: string;
+  /** Their fs-verity digests, 32 bytes each, one after the other; the same content may come several times. */
+  verities: Uint8Array;
+  /** As `verities`, where they were taken; without them the objects are not found by them before `indexFiles`. */
+  sha256s?: Uint8Array;
 }
 
 /** What a layer or archive looks like, by one of the names it is asked for. */
 export interface TreeRecord {
   id: string;
   content: Uint8Array;
-  /** fs-verity digests of all that it names. */
-  objects: readonly string[];
+  /** fs-verity digests of all that it names, 32 bytes each; perhaps some of them several times. */
+  objects: Uint8Array;
 }
 
 export interface ObjectKeeper {
@@ -33,7 +34,7 @@ export interface ObjectKeeper {
   indexFiles(): Promise<{ files: number; bytes: number }>;
   createStaging(): string;
   /** Everything staged is kept, and then the trees of it: a power cut never leaves half an object or half a tree. */
-  commit(staged: readonly StagedObject[], trees?: readonly TreeRecord[]): Promise<void>;
+  commit(staged: StagedObjects, trees?: readonly TreeRecord[]): Promise<void>;
   readTreeIfExists(id: string): Buffer | undefined;
   /** Contents too small for an object, found by their sha256 in hex all the same. */
   addSmalls(contents: Iterable<Buffer>): void;

@@ -15,6 +15,7 @@ export type Word = number | bigint | Uint8Array | string | null;
 interface Door {
   syscall(number: number, ...words: Word[]): number;
   syscallAsync(number: number, ...words: Word[]): Promise<number>;
+  trimMemory(): void;
   /** Of lanes.ts, verity-hasher.ts and line-survey.ts, which give them types of their own. */
   openLane(folderFd: number, takesSha256: boolean): object;
   pushLane(lane: object, bytes: Uint8Array, pieces: Int32Array | null): number;

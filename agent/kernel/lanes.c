@@ -22,7 +22,6 @@
 enum {
   QUEUE = 3,        /* buffers that wait or are in work: lanes.ts knows it as LANE_QUEUE_BUFFERS */
   PIECE_WORDS = 3,  /* offset, length, is the file's last */
-  RESULT_BYTES = VERITY_DIGEST + SHA256_DIGEST_LENGTH,
   STACK_BYTES = 256 * 1024,
 };
 /* Files at least this large are sent to the disk as soon as they are whole, so that the last flush finds little to do. */
@@ -51,8 +50,8 @@ typedef struct {
   int fd;        /* the file in work, or -1 */
   uint32_t files;
   Verity verity;
-  uint8_t *results;
-  size_t results_size, results_room;
+  uint32_t finished, room;      /* files with digests, and places for them */
+  uint8_t *verities, *sha256s; /* the second only where they are taken */
 } Lane;
 
 static int write_all(int fd, const uint8_t *bytes, size_t length) {
@@ -66,23 +65,26 @@ static int write_all(int fd, const uint8_t *bytes, size_t length) {
   return 0;
 }
 
+static bool make_room(Lane *lane) {
+  size_t room = lane->room ? 2 * (size_t)lane->room : 1024;
+  uint8_t *verities = realloc(lane->verities, VERITY_DIGEST * room);
+  if (verities) lane->verities = verities;
+  uint8_t *sha256s = lane->takes_sha ? realloc(lane->sha256s, SHA256_DIGEST_LENGTH * room) : NULL;
+  if (sha256s) lane->sha256s = sha256s;
+  if (!verities || (lane->takes_sha && !sha256s)) return false;
+  lane->room = room;
+  return true;
+}
+
 static int finish_file(Lane *lane) {
   if (lane->verity.size >= EARLY_BYTES) sync_file_range(lane->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
   int fd = lane->fd;
   lane->fd = -1;
   if (close(fd) < 0 && errno != EINTR) return errno;
-  if (lane->results_size == lane->results_room) {
-    size_t room = lane->results_room ? 2 * lane->results_room : 1024 * RESULT_BYTES;
-    uint8_t *results = realloc(lane->results, room);
-    if (!results) return ENOMEM;
-    lane->results = results;
-    lane->results_room = room;
-  }
-  uint8_t *result = lane->results + lane->results_size;
-  verity_finish(&lane->verity, result);
-  if (lane->takes_sha) SHA256_Final(result + VERITY_DIGEST, &lane->sha);
-  else memset(result + VERITY_DIGEST, 0, SHA256_DIGEST_LENGTH);
-  lane->results_size += RESULT_BYTES;
+  if (lane->finished == lane->room && !make_room(lane)) return ENOMEM;
+  verity_finish(&lane->verity, lane->verities + (size_t)VERITY_DIGEST * lane->finished);
+  if (lane->takes_sha) SHA256_Final(lane->sha256s + (size_t)SHA256_DIGEST_LENGTH * lane->finished, &lane->sha);
+  lane->finished++;
   return 0;
 }
 
@@ -157,11 +159,17 @@ static void end(napi_env env, Lane *lane) {
   for (int i = 0; i < QUEUE; i++) forget_view(env, &lane->jobs[i]);
 }
 
+static void forget_results(Lane *lane) {
+  free(lane->verities);
+  free(lane->sha256s);
+  lane->verities = lane->sha256s = NULL;
+}
+
 static void destroy(napi_env env, void *data, void *hint) {
   (void)hint;
   Lane *lane = data;
   end(env, lane);
-  free(lane->results);
+  forget_results(lane);
   free(lane);
 }
 
@@ -258,8 +266,8 @@ static napi_value push_lane(napi_env env, napi_callback_info info) {
 }
 
 /*
- * endLane(lane): waits for all that was given and ends the thread. -errno, or a buffer: the sha256 of everything, or for
- * each file its fs-verity digest and its sha256, or zeros where that is not taken. May be called again, for nothing.
+ * endLane(lane): waits for all that was given and ends the thread. -errno, or a buffer: the sha256 of everything, or the
+ * fs-verity digests of all files and then, where they are taken, their sha256 digests. May be called again, for nothing.
  */
 static napi_value end_lane(napi_env env, napi_callback_info info) {
   napi_value argument, result = NULL;
@@ -271,11 +279,17 @@ static napi_value end_lane(napi_env env, napi_callback_info info) {
   bool writes = lane->folder_fd >= 0;
   end(env, lane);
   if (lane->failure) return number(env, -lane->failure);
-  uint8_t digest[SHA256_DIGEST_LENGTH];
-  if (!writes) SHA256_Final(digest, &lane->sha);
-  napi_create_buffer_copy(env, writes ? lane->results_size : sizeof digest, writes ? lane->results : digest, NULL, &result);
-  free(lane->results);
-  lane->results = NULL;
+  uint8_t digest[SHA256_DIGEST_LENGTH], *bytes = NULL;
+  if (!writes) {
+    SHA256_Final(digest, &lane->sha);
+    napi_create_buffer_copy(env, sizeof digest, digest, NULL, &result);
+    return result;
+  }
+  size_t size = (size_t)VERITY_DIGEST * lane->finished;
+  napi_create_buffer(env, lane->takes_sha ? 2 * size : size, (void **)&bytes, &result);
+  if (bytes && size) memcpy(bytes, lane->verities, size);
+  if (bytes && size && lane->takes_sha) memcpy(bytes + size, lane->sha256s, size);
+  forget_results(lane);
   return result;
 }
 

@@ -12,13 +12,11 @@ import { KernelError } from "./errno.ts";
  */
 export const LANE_QUEUE_BUFFERS = 3;
 
-const DIGEST_BYTES = 32;
-
-/** What a lane found of a file; digests in hex. */
-export interface LaneFile {
-  verity: string;
-  /** Where it was wanted. */
-  sha256?: string;
+/** What a lane found of its files, in their order; digests of 32 bytes, one after the other. */
+export interface LaneFiles {
+  verities: Buffer;
+  /** Where they were wanted. */
+  sha256s?: Buffer;
 }
 
 class Lane {
@@ -84,15 +82,11 @@ export class FileLane extends Lane {
     this.give(bytes, pieces);
   }
 
-  /** Of all files, in their order. Throws KernelError. */
-  end(): LaneFile[] {
+  /** Throws KernelError. */
+  end(): LaneFiles {
     const result = this.takeResult();
-    const files: LaneFile[] = [];
-    for (let at = 0; at < result.length; at += 2 * DIGEST_BYTES) {
-      const verity = result.toString("hex", at, at + DIGEST_BYTES);
-      const sha256 = result.toString("hex", at + DIGEST_BYTES, at + 2 * DIGEST_BYTES);
-      files.push(this.#takesSha256 ? { verity, sha256 } : { verity });
-    }
-    return files;
+    if (!this.#takesSha256) return { verities: result };
+    const middle = result.length / 2;
+    return { verities: result.subarray(0, middle), sha256s: result.subarray(middle) };
   }
 }

@@ -8,6 +8,7 @@
 #include "lanes.h"
 #include "lines.h"
 #include <errno.h>
+#include <malloc.h>
 #include <node_api.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,10 +122,18 @@ static napi_value call_async(napi_env env, napi_callback_info info) {
   return promise;
 }
 
+/* trimMemory(): what was freed goes back to the kernel; glibc keeps the most of it otherwise. */
+static napi_value trim_memory(napi_env env, napi_callback_info info) {
+  (void)env, (void)info;
+  malloc_trim(0);
+  return NULL;
+}
+
 NAPI_MODULE_INIT() {
   const napi_property_descriptor doors[] = {
       {"syscall", NULL, call_now, NULL, NULL, NULL, napi_enumerable, NULL},
       {"syscallAsync", NULL, call_async, NULL, NULL, NULL, napi_enumerable, NULL},
+      {"trimMemory", NULL, trim_memory, NULL, NULL, NULL, napi_enumerable, NULL},
   };
   napi_define_properties(env, exports, sizeof doors / sizeof *doors, doors);
   define_lanes(env, exports);

@@ -9,6 +9,7 @@ export * from "./fscrypt.ts";
 export * from "./lanes.ts";
 export * from "./loop.ts";
 export * from "./machine.ts";
+export * from "./memory.ts";
 export * from "./mount.ts";
 export * from "./network-block-device.ts";
 export * from "./pipes.ts";

@@ -3,10 +3,11 @@
  * A file is told of when its content has the sha256 that the table promised, and not before.
  */
 import { createHash, hash } from "node:crypto";
-import { closeSync, ftruncateSync, openSync, readSync, writeSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from "node:fs";
 import type { TocChunk, TocFile } from "../archive/zstd-chunked/toc-entry.ts";
+import { DigestList } from "../composefs/digest-table.ts";
 import { INLINE_FILE_MAX_BYTES } from "../composefs/layer-entry.ts";
-import type { StagedObject } from "../composefs/object-keeper.ts";
+import type { StagedObjects } from "../composefs/object-keeper.ts";
 import { AgentError } from "../errors.ts";
 import { VerityHasher } from "../kernel/syscalls.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
@@ -27,18 +28,23 @@ export interface ChunkedFilesTools {
 }
 
 export class ChunkedFiles {
-  readonly staged: StagedObject[] = [];
+  readonly #verities = new DigestList();
+  readonly #sha256s = new DigestList();
   readonly #stagingDir: string;
   readonly #chunks: KnownChunks;
   readonly #onContent: (digest: string, content: FileContent) => void;
   readonly #open = new Map<string, OpenFile>();
   readonly #verity = new VerityHasher();
-  #count = 0;
+  #parts = 0;
 
   constructor(stagingDir: string, { chunks, onContent }: ChunkedFilesTools) {
     this.#stagingDir = stagingDir;
     this.#chunks = chunks;
     this.#onContent = onContent;
+  }
+
+  get staged(): StagedObjects {
+    return { folder: this.#stagingDir, verities: this.#verities.bytes, sha256s: this.#sha256s.bytes };
   }
 
   /** A file that nothing has to be fetched for: holes, and pieces that are here. */
@@ -71,19 +77,18 @@ export class ChunkedFiles {
       this.#onContent(file.digest, { inline: Buffer.from(bytes) });
       return;
     }
-    const path = this.#newPath();
-    const fd = openSync(path, "wx", 0o600);
+    const fd = openSync(this.#nextPath, "wx", 0o600);
     try {
       writeAll(fd, bytes, 0);
     } finally {
       closeSync(fd);
     }
-    this.#stage(file, path, this.#verity.update(bytes).digest());
+    this.#stage(file, this.#verity.update(bytes).digest());
   }
 
   /** With all of it that need not come. */
   #openFile(file: TocFile): OpenFile {
-    const path = this.#newPath();
+    const path = `${this.#stagingDir}/part-${this.#parts++}`;
     const fd = openSync(path, "wx+", 0o600);
     const open = { file, path, fd, missingChunks: 0 };
     this.#open.set(file.digest, open);
@@ -118,17 +123,24 @@ export class ChunkedFiles {
     }
     checkDigest(file, sha256.digest("hex"));
     const verity = this.#verity.digest();
-    if (small.length > 0) this.#onContent(file.digest, { inline: Buffer.concat(small) });
-    else this.#stage(file, path, verity);
+    if (small.length > 0) {
+      this.#onContent(file.digest, { inline: Buffer.concat(small) });
+      return;
+    }
+    renameSync(path, this.#nextPath);
+    this.#stage(file, verity);
   }
 
-  #stage({ digest, sizeBytes }: TocFile, path: string, verity: string): void {
-    this.staged.push({ path, verity, sha256: digest, sizeBytes });
-    this.#onContent(digest, { verity, stagedPath: path });
+  #stage({ digest }: TocFile, verity: string): void {
+    const stagedPath = this.#nextPath;
+    this.#verities.push(verity);
+    this.#sha256s.push(digest);
+    this.#onContent(digest, { verity, stagedPath });
   }
 
-  #newPath(): string {
-    return `${this.#stagingDir}/part-${this.#count++}`;
+  /** Of the next object. */
+  get #nextPath(): string {
+    return `${this.#stagingDir}/${this.#verities.count}`;
   }
 }
 

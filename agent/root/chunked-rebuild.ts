@@ -57,7 +57,7 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   const { plan, pieces } = planPieces(job, toc, { hasFile, hasChunk, needsHeaders });
   await peer.ask({ kind: "fetch", plan });
   const tree = new RebuiltTree();
-  if (plan.choice === "whole") return tree.finish(undefined, []);
+  if (plan.choice === "whole") return tree.finish(undefined);
 
   const headers: HeaderFrames = new Arrivals();
   const digest = createPiecewiseTarDigest();

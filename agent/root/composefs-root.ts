@@ -6,12 +6,13 @@ import { join } from "node:path";
 import { writeErofsImage } from "../composefs/erofs-image.ts";
 import type { TreeNode } from "../composefs/file-tree.ts";
 import { computeFsVerityDigest } from "../composefs/fsverity.ts";
-import { listLayerEntries } from "../composefs/layer-tree.ts";
 import { type MergeRules, mergeLayers } from "../composefs/merge-layers.ts";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { transformForOci } from "../composefs/oci-transform.ts";
 import { placeArchive } from "../composefs/place-archive.ts";
 import { AgentError } from "../errors.ts";
+import { UNPACK_WORKER_KEEP_FILES } from "../limits.ts";
+import { collectAll } from "./collect-buffers.ts";
 import { mountComposefs } from "./composefs-mount.ts";
 import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "./root-driver.ts";
 import { createTreeTaker, nameTrees, type StoredTree, type TakeTree } from "./tree-taker.ts";
@@ -52,6 +53,7 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
         if (!stored) throw new TypeError("A root is mounted of layers that the same driver took");
         return stored;
       });
+      if (stack.some(({ tree }) => tree.length > UNPACK_WORKER_KEEP_FILES)) collectAll();
       const merged = mergeTrees(stack, "mount");
       if (rootOptions.composefsDigest !== undefined) checkDigest(stack, merged, rootOptions.composefsDigest);
       const root: ComposedRoot = {
@@ -68,7 +70,7 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
 
 function mergeTrees(stack: readonly StoredTree[], rules: MergeRules): TreeNode {
   return mergeLayers(
-    stack.map(({ tree }) => listLayerEntries(tree)),
+    stack.map(({ tree }) => tree.listEntries()),
     rules,
   );
 }
@@ -129,7 +131,7 @@ function createMountedRoot(root: ComposedRoot, take: TakeTree): MountedRoot {
     /** The archive's content is kept as objects; the root is mounted anew with it in its image. */
     async unpackArchive(source, to, options = {}) {
       const { id, tree: archive, layer } = await take(source, options);
-      placeArchive(root.tree, to, listLayerEntries(archive));
+      placeArchive(root.tree, to, archive.listEntries());
       root.ids.push(id);
       unmountRoot(path);
       await mountTree(root);

@@ -3,24 +3,19 @@
  * Nothing is ever written under a path of the archive, so there is no path to escape by.
  */
 
-import { rmSync } from "node:fs";
 import type { TarEntry } from "../archive/tar-entry.ts";
 import type { TarVisitor } from "../archive/tar-reader.ts";
 import { INLINE_FILE_MAX_BYTES } from "../composefs/layer-entry.ts";
-import { encodeLayerTree, type LayerTree, type TreeContent } from "../composefs/layer-tree.ts";
-import type { StagedObject } from "../composefs/object-keeper.ts";
+import { LayerTreeWriter } from "../composefs/layer-tree.ts";
 import { FileLane } from "../kernel/syscalls.ts";
 import type { UnpackResult } from "./unpack-job.ts";
-
-type ObjectContent = Extract<TreeContent, { verity: string }>;
 
 export class ObjectCollector implements TarVisitor {
   readonly #stagingDir: string;
   /** Writes and hashes contents beside this thread, which only says where in a chunk they are. */
   readonly #lane: FileLane;
-  readonly #tree: LayerTree = [];
-  /** In the lane's order; the lane knows their digests at the end. */
-  readonly #objects: { content: ObjectContent; sizeBytes: number }[] = [];
+  /** Names objects in the lane's order; the lane knows their digests at the end. */
+  readonly #tree = new LayerTreeWriter();
   #chunk: Buffer = Buffer.alloc(0);
   #pieces: number[] = [];
   #entry: TarEntry | undefined;
@@ -33,7 +28,7 @@ export class ObjectCollector implements TarVisitor {
   }
 
   get files(): number {
-    return this.#tree.length;
+    return this.#tree.members;
   }
 
   /** Before the tar reader gets it: contents are pieces of it, which stay as they are until the lane is done. */
@@ -61,24 +56,27 @@ export class ObjectCollector implements TarVisitor {
     const entry = this.#entry!;
     if (this.#isObject()) {
       this.#pieces[this.#pieces.length - 1] = 1;
-      const content = { verity: "" };
-      this.#objects.push({ content, sizeBytes: entry.sizeBytes });
-      this.#tree.push({ entry, content });
-    } else if (this.#inline.length === 0) this.#tree.push({ entry });
-    else this.#tree.push({ entry, content: { inline: Buffer.concat(this.#inline.splice(0)) } });
+      this.#tree.add(entry, "object");
+    } else if (this.#inline.length === 0) this.#tree.add(entry);
+    else this.#tree.add(entry, { inline: Buffer.concat(this.#inline.splice(0)) });
   }
 
   /** To be called after the last member, with the digest of the whole tar. */
   finish(diffId: string): UnpackResult {
-    const staged = this.#takeObjects();
+    const { verities, sha256s } = this.#lane.end();
+    const tree = this.#tree.finish(verities);
     return {
-      files: this.#tree.length,
+      files: this.#tree.members,
       contentBytes: this.#contentBytes,
       hasRoot: false,
       isRootOpaque: false,
       impliedDirectories: [],
       warnings: [],
-      collected: { diffId, tree: encodeLayerTree(this.#tree), staged },
+      collected: {
+        diffId,
+        tree: tree.bytes,
+        staged: { folder: this.#stagingDir, verities: tree.digests, ...(sha256s && { sha256s }) },
+      },
     };
   }
 
@@ -96,24 +94,5 @@ export class ObjectCollector implements TarVisitor {
     if (piece.buffer === this.#chunk.buffer && offset >= 0 && offset + piece.length <= this.#chunk.length)
       return offset;
     throw new Error("A piece of a file is not part of the chunk it came with");
-  }
-
-  #takeObjects(): StagedObject[] {
-    const staged: StagedObject[] = [];
-    const seen = new Set<string>();
-    const files = this.#lane.end();
-    if (files.length !== this.#objects.length) throw new Error("Objects were lost on their way to the disk");
-    for (const [index, file] of files.entries()) {
-      const { verity } = file;
-      const { content, sizeBytes } = this.#objects[index]!;
-      content.verity = verity;
-      const path = `${this.#stagingDir}/${index}`;
-      if (seen.has(verity)) rmSync(path);
-      else {
-        seen.add(verity);
-        staged.push({ path, ...file, sizeBytes });
-      }
-    }
-    return staged;
   }
 }

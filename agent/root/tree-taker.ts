@@ -3,7 +3,8 @@
  * What comes out is its tree, all of whose objects are kept and were checked.
  */
 import { rmSync } from "node:fs";
-import { decodeLayerTree, type LayerTree, listTreeObjects } from "../composefs/layer-tree.ts";
+import { DIGEST_BYTES, listDigests, uniteDigests } from "../composefs/digest-table.ts";
+import { type LayerTree, readLayerTree } from "../composefs/layer-tree.ts";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { pullInParts } from "./chunked-pull.ts";
 import type { LayerSource, RootLayer, UnpackOptions } from "./root-driver.ts";
@@ -33,17 +34,18 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
   const findStored = async (source: LayerSource, options: UnpackOptions): Promise<StoredTree | undefined> => {
     for (const id of nameTrees(source)) {
       const bytes = store.readTreeIfExists(id);
-      if (bytes === undefined) continue;
-      const tree = decodeLayerTree(bytes);
-      const objects = listTreeObjects(tree);
-      const { lost } = await store.check(objects);
+      const tree = bytes && readLayerTree(bytes);
+      if (tree === undefined) continue;
+      const objects = uniteDigests(tree.digests);
+      const { lost } = await store.check(listDigests(objects));
+      const count = objects.length / DIGEST_BYTES;
       if (lost.length > 0) {
         log.warn(
-          `store: ${lost.length} of ${objects.length} objects of ${id} are damaged or missing, fetching it again`,
+          `store: ${lost.length} of ${count} objects of ${id} are damaged or missing, fetching it again`,
         );
         return undefined;
       }
-      log.info(`store: ${id} is here already, ${objects.length} objects checked`);
+      log.info(`store: ${id} is here already, ${count} objects checked`);
       if (source.sizeBytes !== undefined) options.onReuse?.(source.sizeBytes, source.sizeBytes);
       return { id, tree, layer: describe(source, tree, []) };
     }
@@ -65,9 +67,9 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
 
   const keep = async (source: LayerSource, { collected, warnings }: UnpackResult): Promise<StoredTree> => {
     const { staged, tree: bytes, diffId } = collected!;
-    const tree = decodeLayerTree(Buffer.from(bytes));
-    store.addSmalls(listSmalls(tree));
-    const objects = listTreeObjects(tree);
+    const tree = readLayerTree(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))!;
+    store.addSmalls(tree.listSmalls());
+    const objects = uniteDigests(tree.digests);
     // Also by the names it will be asked for next time.
     const ids = [...new Set([...nameTrees({ diffId }), ...nameTrees(source)])];
     await store.commit(
@@ -116,16 +118,12 @@ export function nameTrees({ diffId, digest, parts }: Partial<LayerSource>): stri
   return [...name("archive", digest), ...name("table", parts?.tableDigest)];
 }
 
-function* listSmalls(tree: LayerTree): Generator<Buffer> {
-  for (const { content } of tree) if (content && "inline" in content) yield content.inline;
-}
-
 function describe(source: LayerSource, tree: LayerTree, warnings: readonly string[]): RootLayer {
   return {
     ...(source.digest !== undefined && { digest: source.digest }),
     ...(source.diffId !== undefined && { diffId: source.diffId }),
     files: tree.length,
-    bytes: tree.reduce((sum, { entry }) => sum + entry.sizeBytes, 0),
+    bytes: tree.contentBytes,
     warnings,
   };
 }

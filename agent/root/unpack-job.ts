@@ -4,7 +4,7 @@
  */
 
 import type { ByteRange } from "../archive/zstd-chunked/plan-ranges.ts";
-import type { StagedObject } from "../composefs/object-keeper.ts";
+import type { StagedObjects } from "../composefs/object-keeper.ts";
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
 
 export interface UnpackJob {
@@ -103,9 +103,9 @@ export interface UnpackResult {
 export interface CollectedArchive {
   /** Digest of the uncompressed tar. */
   diffId: string;
-  /** As composefs/layer-tree.ts encodes it. */
+  /** As composefs/layer-tree.ts writes it. */
   tree: Uint8Array;
-  staged: StagedObject[];
+  staged: StagedObjects;
 }
 
 export type WorkerJob = UnpackJob | RebuildJob;

@@ -102,7 +102,11 @@ async function unpack(job: WorkerJob, chunks: Inbox): Promise<void> {
       job.kind === "parts"
         ? await rebuildArchive(job, chunks)
         : await unpackArchive(job, chunks, chunks.counts);
-    send({ type: "done", result, bytesOut: chunks.counts.bytesOut });
+    const { tree } = result.collected ?? {};
+    send(
+      { type: "done", result, bytesOut: chunks.counts.bytesOut },
+      tree ? [tree.buffer as ArrayBuffer] : [],
+    );
   } catch (error) {
     send({ type: "failed", error: toErrorRecord(error) });
   } finally {

@@ -99,7 +99,7 @@ function liveObjects(place: StorePlace, references: readonly Reference[]): Set<s
 function dropUnnamedTrees(place: StorePlace, references: readonly Reference[]): void {
   const named = new Set(references.flatMap(({ trees }) => trees));
   for (const file of readdirSync(place.trees)) {
-    if (!named.has(file.replace(/\.(tree|objects)$/, ""))) dropRecord(join(place.trees, file));
+    if (!named.has(file.replace(/\.(members|objects)$/, ""))) dropRecord(join(place.trees, file));
   }
 }
 

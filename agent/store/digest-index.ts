@@ -1,24 +1,20 @@
 /**
  * From a file's sha256 to its object's fs-verity digest: archives know the one, the store names objects by the other.
- * On disk: files of 64-byte records (sha256, then fs-verity), each written once and whole; all are read when first asked.
+ * On disk: files of 64-byte records (sha256, then fs-verity), each written once and whole; all are read when it is opened.
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { DIGEST_BYTES, DigestTable, listDigests, readDigest } from "../composefs/digest-table.ts";
 import { dropRecord, putRecord, readRecordIfExists } from "./records.ts";
 import type { StorePlace } from "./store-place.ts";
 
-const DIGEST_BYTES = 32;
 const RECORD_BYTES = 2 * DIGEST_BYTES;
 
-export interface DigestPair {
-  /** 64 hex digits, both. */
-  sha256: string;
-  verity: string;
-}
-
 export interface DigestIndex {
+  /** Hex digests, both. */
   find(sha256: string): string | undefined;
-  add(pairs: readonly DigestPair[]): void;
+  /** Digests of 32 bytes each, those of one object at the same place in both. */
+  add(sha256s: Buffer, verities: Buffer): void;
   /** Of all objects that are found by their sha256. */
   listVerities(): Set<string>;
   /** Writes one file with only the pairs that `keep` accepts, and drops the others. */
@@ -26,38 +22,90 @@ export interface DigestIndex {
 }
 
 export function openDigestIndex(place: StorePlace): DigestIndex {
-  const pairs = new Map<string, string>();
+  let pairs = new PairTable();
   for (const name of readdirSync(place.index)) {
     const bytes = readRecordIfExists(place, place.index, name) ?? Buffer.alloc(0);
     for (let at = 0; at + RECORD_BYTES <= bytes.length; at += RECORD_BYTES) {
-      const sha256 = bytes.toString("hex", at, at + DIGEST_BYTES);
-      pairs.set(sha256, bytes.toString("hex", at + DIGEST_BYTES, at + RECORD_BYTES));
+      pairs.set(bytes, at, bytes, at + DIGEST_BYTES);
     }
   }
-  const write = (fresh: readonly (readonly [string, string])[]) => {
-    const bytes = Buffer.alloc(fresh.length * RECORD_BYTES);
-    fresh.forEach(([sha256, verity], index) => {
-      bytes.write(sha256, index * RECORD_BYTES, "hex");
-      bytes.write(verity, index * RECORD_BYTES + DIGEST_BYTES, "hex");
-    });
+  /** Of the pairs from a number on. */
+  const write = (first: number) => {
     const name = `${Date.now().toString(36)}-${process.hrtime.bigint().toString(36)}`;
-    putRecord(place, place.index, name, bytes);
+    putRecord(place, place.index, name, pairs.encode(first));
     return name;
   };
+  const wanted = Buffer.alloc(DIGEST_BYTES);
   return {
-    find: (sha256) => pairs.get(sha256),
-    listVerities: () => new Set(pairs.values()),
-    add(added) {
-      const fresh = added.filter(({ sha256 }) => !pairs.has(sha256));
-      if (fresh.length === 0) return;
-      for (const { sha256, verity } of fresh) pairs.set(sha256, verity);
-      write(fresh.map(({ sha256, verity }) => [sha256, verity]));
+    find(sha256) {
+      wanted.write(sha256, "hex");
+      return pairs.find(wanted);
+    },
+    listVerities: () => new Set(listDigests(pairs.verities)),
+    add(sha256s, verities) {
+      const first = pairs.size;
+      for (let at = 0; at < sha256s.length; at += DIGEST_BYTES) pairs.add(sha256s, at, verities, at);
+      if (pairs.size > first) write(first);
     },
     rewrite(keep) {
       const before = readdirSync(place.index);
-      for (const [sha256, verity] of pairs) if (!keep(verity)) pairs.delete(sha256);
-      const written = write([...pairs]);
+      pairs = pairs.filter(keep);
+      const written = write(0);
       for (const name of before) if (name !== written) dropRecord(join(place.index, name));
     },
   };
+}
+
+/** Pairs by their sha256, numbered in the order they came. */
+class PairTable {
+  readonly #sha256s = new DigestTable();
+  #verities = Buffer.alloc(0);
+
+  get size(): number {
+    return this.#sha256s.size;
+  }
+
+  get verities(): Buffer {
+    return this.#verities.subarray(0, this.size * DIGEST_BYTES);
+  }
+
+  find(sha256: Buffer): string | undefined {
+    const number = this.#sha256s.find(sha256);
+    return number < 0 ? undefined : readDigest(this.#verities, number);
+  }
+
+  /** The last one counts. */
+  set(sha256s: Buffer, at: number, verities: Buffer, verityAt: number): void {
+    const number = this.#sha256s.add(sha256s, at);
+    if (this.#verities.length < this.#sha256s.size * DIGEST_BYTES) {
+      const larger = Buffer.alloc(2 * this.#sha256s.size * DIGEST_BYTES);
+      this.#verities.copy(larger);
+      this.#verities = larger;
+    }
+    verities.copy(this.#verities, number * DIGEST_BYTES, verityAt, verityAt + DIGEST_BYTES);
+  }
+
+  /** The first one counts. */
+  add(sha256s: Buffer, at: number, verities: Buffer, verityAt: number): void {
+    if (this.#sha256s.find(sha256s, at) < 0) this.set(sha256s, at, verities, verityAt);
+  }
+
+  filter(keep: (verity: string) => boolean): PairTable {
+    const kept = new PairTable();
+    const sha256s = this.#sha256s.bytes;
+    for (let at = 0; at < sha256s.length; at += DIGEST_BYTES) {
+      if (keep(readDigest(this.#verities, at / DIGEST_BYTES))) kept.set(sha256s, at, this.#verities, at);
+    }
+    return kept;
+  }
+
+  encode(first: number): Buffer {
+    const bytes = Buffer.alloc((this.size - first) * RECORD_BYTES);
+    const sha256s = this.#sha256s.bytes;
+    for (let number = first, at = 0; number < this.size; number++, at += RECORD_BYTES) {
+      sha256s.copy(bytes, at, number * DIGEST_BYTES, (number + 1) * DIGEST_BYTES);
+      this.#verities.copy(bytes, at + DIGEST_BYTES, number * DIGEST_BYTES, (number + 1) * DIGEST_BYTES);
+    }
+    return bytes;
+  }
 }

@@ -6,8 +6,9 @@ import { createHash } from "node:crypto";
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as takeTurn } from "node:timers/promises";
+import { DigestList } from "../composefs/digest-table.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
-import type { DigestIndex, DigestPair } from "./digest-index.ts";
+import type { DigestIndex } from "./digest-index.ts";
 import { listObjects, pathOfObject, type StorePlace } from "./store-place.ts";
 
 /** Damage needs no look here: what it makes of a content is a digest that nobody asks for. */
@@ -19,7 +20,8 @@ export async function indexObjects(
   const unknown = listObjects(place).filter((verity) => !known.has(verity));
   if (unknown.length === 0) return { files: 0, bytes: 0 };
   const buffer = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
-  const found: DigestPair[] = [];
+  const sha256s = new DigestList();
+  const verities = new DigestList();
   let bytes = 0;
   for (const verity of unknown) {
     const fd = openSync(join(place.objects, pathOfObject(verity)), constants.O_RDONLY | constants.O_NOFOLLOW);
@@ -33,14 +35,15 @@ export async function indexObjects(
         // Signals, the console and the network are served in between.
         if (length === buffer.length) await takeTurn();
       }
-      found.push({ sha256: hash.digest("hex"), verity });
+      sha256s.push(hash.digest("hex"));
+      verities.push(verity);
     } finally {
       closeSync(fd);
     }
     await takeTurn();
   }
-  index.add(found);
-  return { files: found.length, bytes };
+  index.add(sha256s.bytes, verities.bytes);
+  return { files: verities.count, bytes };
 }
 
 /** A disk that cannot be read gives what it gave so far. */

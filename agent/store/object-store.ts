@@ -2,7 +2,7 @@
  * The object store: every file's content once, named by its fs-verity digest, put so that a power cut loses nothing
  * that was promised. What the objects mean (trees, images) is kept as records beside them.
  */
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -15,8 +15,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { DIGEST_BYTES, DigestTable, listDigests, readDigest } from "../composefs/digest-table.ts";
 import { computeFsVerityDigest } from "../composefs/fsverity.ts";
-import type { ObjectKeeper, StagedObject, TreeRecord } from "../composefs/object-keeper.ts";
+import type { ObjectKeeper, StagedObjects, TreeRecord } from "../composefs/object-keeper.ts";
 import { syncfs } from "../kernel/syscalls.ts";
 import { openDigestIndex } from "./digest-index.ts";
 import { indexObjects } from "./index-objects.ts";
@@ -41,11 +42,8 @@ export interface ObjectStore extends ObjectKeeper {
   check(verities: Iterable<string>, options?: { trustsSeals?: boolean }): Promise<CheckResult>;
 }
 
-const DIGEST_BYTES = 32;
-
-function hasSha256(object: StagedObject): object is StagedObject & { sha256: string } {
-  return object.sha256 !== undefined;
-}
+/** Trees of another form had other suffixes: no agent reads what it would misunderstand. */
+const TREE_SUFFIX = ".members";
 /** Between two pauses of a long check, so that signals and the console are served. */
 const CHECK_SLICE_MS = 50;
 
@@ -92,45 +90,52 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
   };
 
   /** What is here already is as good as what comes only if it is still what its name says. */
-  const dropDamaged = async (verities: readonly string[], trustsSeals: boolean) => {
-    const here = verities.filter((verity) => existsSync(objectPath(verity)));
-    const { lost } = await check(here, { trustsSeals });
-    for (const verity of lost) place.onDamage(`object ${verity}`);
+  const hasSound = async (verity: string, trustsSeals: boolean) => {
+    if (!existsSync(objectPath(verity))) return false;
+    const { lost } = await check([verity], { trustsSeals });
+    if (lost.length > 0) place.onDamage(`object ${verity}`);
+    return lost.length === 0;
+  };
+
+  /** The numbers of those that are to be kept; the files of others are removed. */
+  const chooseFresh = async ({ folder, verities }: StagedObjects, trustsSeals: boolean) => {
+    const digests = toBuffer(verities);
+    const seen = new DigestTable();
+    const fresh: number[] = [];
+    for (let number = 0; number * DIGEST_BYTES < digests.length; number++) {
+      const isFirst = seen.add(digests, number * DIGEST_BYTES) === seen.size - 1;
+      const isFresh = isFirst && !(await hasSound(readDigest(digests, number), trustsSeals));
+      if (isFresh) fresh.push(number);
+      else rmSync(join(folder, String(number)), { force: true });
+    }
+    return fresh;
   };
 
   const stageTree = ({ id, content, objects }: TreeRecord) => [
     // The list of objects goes first: a tree whose objects are not known would not be protected from collection.
-    stageRecord(place, place.trees, `${id}.objects`, Buffer.from(objects.join(""), "hex")),
-    stageRecord(place, place.trees, `${id}.tree`, content),
+    stageRecord(place, place.trees, `${id}.objects`, objects),
+    stageRecord(place, place.trees, `${id}${TREE_SUFFIX}`, content),
   ];
 
   /** Without a flush behind them the names reach the disk with whatever is flushed next. */
   const keep = async (
-    staged: readonly StagedObject[],
+    staged: StagedObjects,
     trees: readonly TreeRecord[],
-    flushesNames: boolean,
+    { flushesNames = true, trustsSeals = true } = {},
   ) => {
-    await dropDamaged(
-      staged.map(({ verity }) => verity),
-      true,
-    );
-    const fresh = new Map<string, StagedObject>();
-    for (const object of staged) {
-      if (fresh.has(object.verity) || existsSync(objectPath(object.verity)))
-        rmSync(object.path, { force: true });
-      else fresh.set(object.verity, object);
-    }
-    const objects = [...fresh.values()];
+    const fresh = await chooseFresh(staged, trustsSeals);
     const records = trees.flatMap(stageTree);
-    if (objects.length + records.length > 0) {
-      if (seals) await sealAll(objects.map(({ path }) => path));
+    if (fresh.length + records.length > 0) {
+      const pathOf = (number: number) => join(staged.folder, String(number));
+      if (seals) await sealAll(fresh.map(pathOf));
       await flush();
+      const verities = toBuffer(staged.verities);
       // A journal keeps their order; where none does, the check before each use sees what is not there.
-      for (const { path, verity } of objects) renameSync(path, objectPath(verity));
+      for (const number of fresh) renameSync(pathOf(number), objectPath(readDigest(verities, number)));
       records.forEach(placeRecord);
       if (flushesNames) await flush();
     }
-    index.add(staged.filter(hasSha256));
+    if (staged.sha256s) index.add(toBuffer(staged.sha256s), toBuffer(staged.verities));
   };
 
   return {
@@ -154,15 +159,11 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
       return indexing;
     },
     createStaging,
-    commit: (staged, trees = []) => keep(staged, trees, true),
-    readTreeIfExists: (id) => readRecordIfExists(place, place.trees, `${id}.tree`),
+    commit: (staged, trees = []) => keep(staged, trees),
+    readTreeIfExists: (id) => readRecordIfExists(place, place.trees, `${id}${TREE_SUFFIX}`),
     readTreeObjects(id) {
       const bytes = readRecordIfExists(place, place.trees, `${id}.objects`) ?? Buffer.alloc(0);
-      const digests: string[] = [];
-      for (let at = 0; at + DIGEST_BYTES <= bytes.length; at += DIGEST_BYTES) {
-        digests.push(bytes.toString("hex", at, at + DIGEST_BYTES));
-      }
-      return digests;
+      return [...listDigests(bytes)];
     },
     addSmalls: smalls.add,
     findSmall: smalls.find,
@@ -173,22 +174,23 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
     listTables: (prefix) => listTables(place, prefix),
     readTableIfExists: (id) => readRecordIfExists(place, place.tables, id),
     async putImage(content) {
-      const verity = computeFsVerityDigest(content).toString("hex");
-      const sha256 = createHash("sha256").update(content).digest("hex");
+      const verities = computeFsVerityDigest(content);
+      const sha256s = hash("sha256", content, "buffer");
       const folder = createStaging();
-      const staged = { path: join(folder, "image"), verity, sha256, sizeBytes: content.length };
-      writeFileSync(staged.path, content, { mode: 0o600 });
+      writeFileSync(join(folder, "0"), content, { mode: 0o600 });
       // Not by its seal alone: the kernel reads the image first, and would refuse the whole root at every boot.
-      await dropDamaged([verity], false);
       // An image whose name is lost is made again from its trees.
-      await keep([staged], [], false);
+      await keep({ folder, verities, sha256s }, [], { flushesNames: false, trustsSeals: false });
       rmSync(folder, { recursive: true, force: true });
-      const path = objectPath(verity);
-      const digest = verity;
+      const digest = verities.toString("hex");
       const link = join(place.images, digest);
       if (!existsSync(link)) symlinkSync(`../objects/${pathOfObject(digest)}`, link);
-      return { digest, path };
+      return { digest, path: objectPath(digest) };
     },
     check,
   };
+}
+
+function toBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
 }

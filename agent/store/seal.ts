@@ -22,10 +22,10 @@ export async function canSeal(folder: string): Promise<boolean> {
 }
 
 /** Each file is written and closed; the kernel hashes it once more while it seals. */
-export async function sealAll(paths: readonly string[]): Promise<void> {
-  const waiting = paths.values();
+export async function sealAll(paths: Iterable<string>): Promise<void> {
+  const waiting = paths[Symbol.iterator]();
   const sealNext = async () => {
-    for (const path of waiting) await seal(path);
+    for (let next = waiting.next(); !next.done; next = waiting.next()) await seal(next.value);
   };
   await Promise.all(Array.from({ length: SEALS_AT_A_TIME }, sealNext));
 }

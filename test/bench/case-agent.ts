@@ -42,7 +42,7 @@ export async function bundleBenchAgent(folder: string): Promise<BenchAgent> {
       const flags = profileFolder ? ["--cpu-prof", `--cpu-prof-dir=${profileFolder}`] : [];
       const script = join(folder, "pull-agent.js");
       const words = [...APART, process.execPath, ...NODE_FLAGS, ...flags, script, JSON.stringify(order)];
-      const env = { ...process.env, MALLOC_ARENA_MAX: "2" };
+      const env = { ...process.env, MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "131072" };
       const run = await runTimed("the agent", words, signal ? { env, signal } : { env });
       const report = JSON.parse(run.output) as PullReport;
       return { ...run, peakRssBytes: Math.max(run.peakRssBytes, report.peakRssBytes), report };

@@ -64,7 +64,7 @@ interface Case {
 
 /** Unknown words of the command line become init's environment; what the shell adds is harmless. */
 const ENVIRONMENT =
-  "DUTBOOT_BOOT_ID DUTBOOT_IMAGE_CHECK_MS HOME LANG MALLOC_ARENA_MAX PATH PWD SHLVL SSL_CERT_FILE TERM";
+  "DUTBOOT_BOOT_ID DUTBOOT_IMAGE_CHECK_MS HOME LANG MALLOC_ARENA_MAX MALLOC_MMAP_THRESHOLD_ PATH PWD SHLVL SSL_CERT_FILE TERM";
 
 const CASES: readonly Case[] = [
   {

@@ -70,7 +70,7 @@ const rotFileAndImage = async (disk: string) => {
 
 const rotTree = async (disk: string) => {
   const names = await listFolder(guest.farm.tools, disk, `${STORE}/trees`);
-  await rotFile(guest.farm.tools, disk, `${STORE}/trees/${names.find((name) => name.endsWith(".tree"))}`);
+  await rotFile(guest.farm.tools, disk, `${STORE}/trees/${names.find((name) => name.endsWith(".members"))}`);
 };
 
 const CHAINS: readonly Chain[] = [

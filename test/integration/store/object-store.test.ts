@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
-import type { StagedObject } from "../../../agent/composefs/object-keeper.ts";
+import type { StagedObjects } from "../../../agent/composefs/object-keeper.ts";
 import { collect, putReference, readReferences } from "../../../agent/store/collect.ts";
 import { openDigestIndex } from "../../../agent/store/digest-index.ts";
 import { type ObjectStore, openObjectStore } from "../../../agent/store/object-store.ts";
@@ -33,17 +33,41 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-function stage(text: string, into = store.createStaging()): Required<StagedObject> {
-  const content = Buffer.from(text);
-  const staged = {
-    path: join(into, `${readdirSync(into).length}`),
-    verity: computeFsVerityDigest(content).toString("hex"),
-    sha256: createHash("sha256").update(content).digest("hex"),
-    sizeBytes: content.length,
-  };
-  writeFileSync(staged.path, content);
-  return staged;
+interface Staged extends StagedObjects {
+  objects: { path: string; verity: string; sha256: string }[];
 }
+
+function stage(...texts: string[]): Staged {
+  const folder = store.createStaging();
+  const objects = texts.map((text, number) => {
+    const path = join(folder, String(number));
+    writeFileSync(path, text);
+    return {
+      path,
+      verity: computeFsVerityDigest(Buffer.from(text)).toString("hex"),
+      sha256: createHash("sha256").update(text).digest("hex"),
+    };
+  });
+  return {
+    folder,
+    objects,
+    verities: joinDigests(objects.map(({ verity }) => verity)),
+    sha256s: joinDigests(objects.map(({ sha256 }) => sha256)),
+  };
+}
+
+function joinDigests(digests: string[]): Buffer {
+  return Buffer.from(digests.join(""), "hex");
+}
+
+/** Keeps one object. */
+async function keep(text: string) {
+  const staged = stage(text);
+  await store.commit(staged);
+  return staged.objects[0]!;
+}
+
+const NOTHING = { folder: "", verities: Buffer.alloc(0) };
 
 async function reopen(): Promise<string[]> {
   place.close();
@@ -55,50 +79,56 @@ async function reopen(): Promise<string[]> {
 
 describe("object store", () => {
   it("keeps a content once, under its digest, and finds it by sha256", async () => {
-    const [first, twin] = [stage("content"), stage("content")];
-    await store.commit([first, twin]);
+    const staged = stage("content", "content", "other");
+    await store.commit(staged);
+    const [first, twin, other] = staged.objects as [
+      Staged["objects"][0],
+      Staged["objects"][0],
+      Staged["objects"][0],
+    ];
     expect(store.findBySha256(first.sha256)).toBe(first.verity);
+    expect(store.findBySha256(other.sha256)).toBe(other.verity);
     expect(readFileSync(join(place.objects, pathOfObject(first.verity)), "utf8")).toBe("content");
     expect(existsSync(twin.path)).toBe(false);
   });
 
   it("knows its objects again after it was closed", async () => {
-    const object = stage("again");
-    await store.commit([object]);
+    const object = await keep("again");
     await reopen();
     expect(store.findBySha256(object.sha256)).toBe(object.verity);
   });
 
   it("finds what came without a sha256 once its files are indexed, also after it was closed", async () => {
-    const [known, { sha256, ...plain }] = [stage("known"), stage("came whole")];
     expect(store.isEmpty).toBe(true);
-    await store.commit([known, plain]);
+    await keep("known");
+    const { sha256s: _unknown, ...whole } = stage("came whole");
+    const { sha256, verity } = whole.objects[0]!;
+    await store.commit(whole);
     expect(store.isEmpty).toBe(false);
     expect(store.findBySha256(sha256)).toBeUndefined();
     const indexed = await Promise.all([store.indexFiles(), store.indexFiles()]);
     expect(indexed).toEqual(Array(2).fill({ files: 1, bytes: "came whole".length }));
-    expect(store.findBySha256(sha256)).toBe(plain.verity);
+    expect(store.findBySha256(sha256)).toBe(verity);
     await reopen();
     expect(store.isEmpty).toBe(false);
-    expect(store.findBySha256(sha256)).toBe(plain.verity);
+    expect(store.findBySha256(sha256)).toBe(verity);
     expect(await store.indexFiles()).toEqual({ files: 0, bytes: 0 });
   });
 
   it("holds nothing but 00 to ff among its objects", async () => {
-    await store.commit([stage("x")]);
+    await store.commit(stage("x"));
     expect(readdirSync(place.objects)).toHaveLength(256);
   });
 
   it("drops what was half-written when it is opened", async () => {
-    const lost = stage("half");
+    const lost = stage("half").objects[0]!;
     expect(await reopen()).not.toEqual([]);
     expect(existsSync(lost.path)).toBe(false);
     expect(store.findBySha256(lost.sha256)).toBeUndefined();
   });
 
   it("finds and drops what rotted, and says what is missing", async () => {
-    const [good, rotten, gone] = [stage("good"), stage("rotten"), stage("gone")];
-    await store.commit([good, rotten, gone]);
+    const [good, rotten, gone] = [await keep("good"), await keep("rotten"), await keep("gone")];
     writeFileSync(join(place.objects, pathOfObject(rotten.verity)), "rottem");
     rmSync(join(place.objects, pathOfObject(gone.verity)));
     const result = await store.check([good.verity, rotten.verity, gone.verity]);
@@ -108,20 +138,20 @@ describe("object store", () => {
   });
 
   it("keeps trees with the objects they name", async () => {
-    const object = stage("leaf");
-    await store.commit([], [{ id: "abc", content: Buffer.from("tree"), objects: [object.verity] }]);
+    const staged = stage("leaf");
+    const object = staged.objects[0]!;
+    await store.commit(staged, [{ id: "abc", content: Buffer.from("tree"), objects: staged.verities }]);
     expect(store.readTreeIfExists("abc")?.toString()).toBe("tree");
     expect(store.readTreeObjects("abc")).toEqual([object.verity]);
     expect(store.readTreeIfExists("abd")).toBeUndefined();
   });
 
   it("puts anew what rotted since it was kept, objects and images alike", async () => {
-    const first = stage("content");
-    await store.commit([first]);
+    const first = await keep("content");
     const { path } = await store.putImage(Buffer.from("image"));
     const object = join(place.objects, pathOfObject(first.verity));
     for (const damaged of [object, path]) writeFileSync(damaged, "rotten!");
-    await store.commit([stage("content")]);
+    await store.commit(stage("content"));
     await store.putImage(Buffer.from("image"));
     expect(readFileSync(object, "utf8")).toBe("content");
     expect(readFileSync(path, "utf8")).toBe("image");
@@ -129,8 +159,8 @@ describe("object store", () => {
 
   it("takes a record that rotted for absent, drops it and says so", async () => {
     const told: string[] = [];
-    await store.commit([], [{ id: "abc", content: Buffer.from("a tree"), objects: [] }]);
-    const path = join(place.trees, "abc.tree");
+    await store.commit(NOTHING, [{ id: "abc", content: Buffer.from("a tree"), objects: NOTHING.verities }]);
+    const path = join(place.trees, "abc.members");
     const bytes = readFileSync(path);
     bytes[2] = bytes[2]! ^ 1;
     writeFileSync(path, bytes);
@@ -140,7 +170,7 @@ describe("object store", () => {
     store = await openObjectStore(place);
     expect(store.readTreeIfExists("abc")).toBeUndefined();
     expect(readReferences(place)).toEqual([]);
-    expect(told).toEqual(["record trees/abc.tree", "record references/cut"]);
+    expect(told).toEqual(["record trees/abc.members", "record references/cut"]);
     expect(existsSync(path)).toBe(false);
   });
 
@@ -167,11 +197,10 @@ describe("store place", () => {
 
 describe("collection", () => {
   const refer = async (id: string, text: string, usedAtMs: number) => {
-    const object = stage(text);
-    await store.commit([object]);
-    await store.commit([], [{ id: `tree-${id}`, content: Buffer.from(""), objects: [object.verity] }]);
+    const staged = stage(text);
+    await store.commit(staged, [{ id: `tree-${id}`, content: Buffer.from(""), objects: staged.verities }]);
     putReference(place, id, { kind: "image", name: id, trees: [`tree-${id}`], usedAtMs });
-    return object;
+    return staged.objects[0]!;
   };
 
   it("drops what was used longest ago until the quota holds, and never what is pinned", async () => {
@@ -186,8 +215,7 @@ describe("collection", () => {
   });
 
   it("collects objects that nobody names even below the quota", async () => {
-    const orphan = stage("orphan");
-    await store.commit([orphan]);
+    const orphan = await keep("orphan");
     const result = collect(place, openDigestIndex(place), { quotaBytes: 1e9, pinned: new Set() });
     expect(result).toMatchObject({ droppedObjects: 1, freedBytes: 6 });
     await reopen();

@@ -1,6 +1,10 @@
 import { expect, it } from "vitest";
 import type { TarEntry } from "../../../agent/archive/tar-entry.ts";
-import { decodeLayerTree, encodeLayerTree, listTreeObjects } from "../../../agent/composefs/layer-tree.ts";
+import { listDigests } from "../../../agent/composefs/digest-table.ts";
+import { writeErofsImage } from "../../../agent/composefs/erofs-image.ts";
+import { createLayerEntry } from "../../../agent/composefs/layer-entry.ts";
+import { type LayerTreeMember, LayerTreeWriter, readLayerTree } from "../../../agent/composefs/layer-tree.ts";
+import { mergeLayers } from "../../../agent/composefs/merge-layers.ts";
 
 const entry = (path: string, more: Partial<TarEntry> = {}): TarEntry => ({
   path,
@@ -17,24 +21,65 @@ const entry = (path: string, more: Partial<TarEntry> = {}): TarEntry => ({
   ...more,
 });
 
+const object = { verity: "ab".repeat(32) };
+const other = { verity: "cd".repeat(32) };
+const members: LayerTreeMember[] = [
+  { entry: entry("./", { type: "directory", mode: 0o1777, uid: 7, gid: 4_294_967_294 }) },
+  {
+    entry: entry("\xff\n\u0001", { sizeBytes: 3, mtime: { sec: -2, nsec: 999_999_999 } }),
+    content: { inline: Buffer.from([0, 255, 10]) },
+  },
+  { entry: entry("big", { sizeBytes: 9e12, mtime: { sec: 2n ** 60n, nsec: 1 } }), content: object },
+  { entry: entry("twin", { sizeBytes: 9e12 }), content: object },
+  { entry: entry("another", { sizeBytes: 65, mode: 0o4755, uid: 1000 }), content: other },
+  { entry: entry("l", { type: "symlink", mode: 0o777, linkPath: "\xe9" }) },
+  { entry: entry("hard", { type: "hardlink", linkPath: "twin" }) },
+  { entry: entry("null", { type: "char", devMajor: 0xfff, devMinor: 0xfffff }) },
+  { entry: entry("disk", { type: "block", devMajor: 8 }) },
+  { entry: entry("pipe", { type: "fifo" }) },
+  { entry: entry("empty") },
+  { entry: entry("x", { xattrs: new Map([["user.\xff", Buffer.from([0, 1, 10])]]) }) },
+];
+
+function write(all: readonly LayerTreeMember[]) {
+  const writer = new LayerTreeWriter();
+  for (const { entry, content } of all) writer.add(entry, content);
+  return writer.finish();
+}
+
 it("gives back every member as it was", () => {
-  const object = { verity: "ab".repeat(32) };
-  const tree = [
-    { entry: entry("./", { type: "directory", mode: 0o1777, uid: 7, gid: 4_294_967_294 }) },
-    {
-      entry: entry("\xff\n\u0001", { sizeBytes: 3, mtime: { sec: -2, nsec: 999_999_999 } }),
-      content: { inline: Buffer.from([0, 255, 10]) },
-    },
-    { entry: entry("big", { sizeBytes: 9e12, mtime: { sec: 2n ** 60n, nsec: 1 } }), content: object },
-    { entry: entry("twin", { sizeBytes: 9e12 }), content: object },
-    { entry: entry("l", { type: "symlink", linkPath: "\xe9" }) },
-    { entry: entry("null", { type: "char", devMajor: 1, devMinor: 3 }) },
-    { entry: entry("x", { xattrs: new Map([["user.\xff", Buffer.from([0, 1, 10])]]) }) },
-  ];
-  expect(decodeLayerTree(encodeLayerTree(tree))).toEqual(tree);
-  expect(listTreeObjects(tree)).toEqual([object.verity]);
+  const tree = readLayerTree(write(members).bytes)!;
+  expect([...tree.listMembers()]).toEqual(members);
+  expect([...listDigests(tree.digests)]).toEqual([object, object, other].map(({ verity }) => verity));
+  expect([...tree.listSmalls()]).toEqual([Buffer.from([0, 255, 10])]);
+  expect(tree).toMatchObject({ length: members.length, contentBytes: 18e12 + 68 });
 });
 
-it("gives back a tree without members", () => {
-  expect(decodeLayerTree(encodeLayerTree([]))).toEqual([]);
+it("takes digests at the end as well as with each member", () => {
+  const writer = new LayerTreeWriter();
+  for (const { entry, content } of members)
+    writer.add(entry, content && ("inline" in content ? content : "object"));
+  const late = Buffer.from([object, object, other].map(({ verity }) => verity).join(""), "hex");
+  expect(writer.finish(late).bytes).toEqual(write(members).bytes);
+});
+
+it("gives back trees without members and of very many", () => {
+  expect([...readLayerTree(write([]).bytes)!.listMembers()]).toEqual([]);
+  const many = Array.from({ length: 5_000 }, (_, index) => ({ entry: entry(`d/${index}`.padEnd(40, "x")) }));
+  expect([...readLayerTree(write(many).bytes)!.listMembers()]).toEqual(many);
+});
+
+it("does not read trees of another form", () => {
+  expect(readLayerTree(Buffer.from("(\xb5/\xfd and so on", "latin1"))).toBeUndefined();
+  expect(readLayerTree(Buffer.alloc(0))).toBeUndefined();
+});
+
+it("gives a merge the same nodes as their members would", () => {
+  const small = members.filter(({ entry }) => entry.sizeBytes < 1e9 && entry.type !== "hardlink");
+  const linked = [...small, { entry: entry("hard", { type: "hardlink", linkPath: "another" }) }];
+  const plain = linked.map(({ entry, content }: LayerTreeMember) =>
+    createLayerEntry(entry, content && ("inline" in content ? content : { verityDigest: content.verity })),
+  );
+  const image = writeErofsImage(mergeLayers([write(linked).listEntries()], "mount"));
+  expect(image.equals(writeErofsImage(mergeLayers([plain], "mount")))).toBe(true);
 });

@@ -1,0 +1,7 @@
+/** What the allocator holds of memory that was freed (sys.c). */
+import { openDoor } from "./door.ts";
+
+/** Gives it back to the kernel, which takes some milliseconds. */
+export function trimMemory(): void {
+  openDoor().trimMemory();
+}
