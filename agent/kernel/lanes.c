@@ -1,6 +1,7 @@
 /*
  * A lane is a thread beside JavaScript's that works through buffers in their order: one kind takes the sha256 of all of them,
- * the other cuts them into files of a folder and takes the digests of each. Typed and explained in lanes.ts.
+ * one that of bytes and files that the buffers name, and one cuts them into files of a folder and takes the digests of each.
+ * Typed and explained in lanes.ts.
  * Calls block where a lane is full or has to be waited for: they are for worker threads only.
  */
 #define _GNU_SOURCE
@@ -8,6 +9,7 @@
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "lanes.h"
 #include "fsverity.h"
+#include "stream-hash.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/sha.h>
@@ -21,9 +23,13 @@
 
 enum {
   QUEUE = 3,        /* buffers that wait or are in work: lanes.ts knows it as LANE_QUEUE_BUFFERS */
-  PIECE_WORDS = 3,  /* offset, length, is the file's last */
+  PIECE_WORDS = 3,  /* offset, length, and: is it its file's last, or does it name a file? */
   STACK_BYTES = 256 * 1024,
 };
+/* Instead of a folder: */
+enum { HASHES = -1, READS = -2 };
+/* Of a piece that names a file: its size, eight bytes little endian, before its path and a NUL. */
+enum { SIZE_BYTES = 8 };
 /* Files at least this large are sent to the disk as soon as they are whole, so that the last flush finds little to do. */
 static const uint64_t EARLY_BYTES = 64 * 1024;
 
@@ -45,8 +51,9 @@ typedef struct {
   int failure; /* errno of the first one; what comes after it is passed over */
   SHA256_CTX sha; /* of everything, or of the file in work */
   bool takes_sha; /* of each file, too */
+  StreamHash *stream; /* of a lane that reads */
   /* A lane that writes: */
-  int folder_fd; /* -1 in a lane that hashes */
+  int folder_fd; /* HASHES or READS in the others */
   int fd;        /* the file in work, or -1 */
   uint32_t files;
   Verity verity;
@@ -102,12 +109,25 @@ static int take_piece(Lane *lane, const uint8_t *bytes, size_t length, bool is_l
   return failure || !is_last ? failure : finish_file(lane);
 }
 
+/* Bounds and the NUL were looked at before (are_pieces_sound). */
+static int put_piece(StreamHash *stream, const uint8_t *bytes, size_t length, bool names_file) {
+  if (!names_file) {
+    stream_hash_put(stream, bytes, length);
+    return 0;
+  }
+  uint64_t size = 0;
+  for (int i = SIZE_BYTES - 1; i >= 0; i--) size = size << 8 | bytes[i];
+  return stream_hash_put_file(stream, (const char *)bytes + SIZE_BYTES, size);
+}
+
 static int do_job(Lane *lane, const Job *job) {
-  if (lane->folder_fd < 0) SHA256_Update(&lane->sha, job->bytes, job->length);
+  if (lane->folder_fd == HASHES) SHA256_Update(&lane->sha, job->bytes, job->length);
   int failure = 0;
   for (size_t i = 0; !failure && i < job->piece_count; i++) {
     const int32_t *piece = job->pieces + PIECE_WORDS * i;
-    failure = take_piece(lane, job->bytes + piece[0], piece[1], piece[2] != 0);
+    const uint8_t *bytes = job->bytes + piece[0];
+    failure = lane->stream ? put_piece(lane->stream, bytes, piece[1], piece[2] != 0)
+                           : take_piece(lane, bytes, piece[1], piece[2] != 0);
   }
   return failure;
 }
@@ -169,6 +189,7 @@ static void destroy(napi_env env, void *data, void *hint) {
   (void)hint;
   Lane *lane = data;
   end(env, lane);
+  if (lane->stream) stream_hash_close(lane->stream, NULL);
   forget_results(lane);
   free(lane);
 }
@@ -198,7 +219,7 @@ static bool start_thread(Lane *lane) {
   return failure == 0;
 }
 
-/* openLane(folderFd or -1, takesSha256): the lane, which takes the descriptor over, or throws. */
+/* openLane(folderFd, HASHES or READS, takesSha256): the lane, which takes the descriptor over, or throws. */
 static napi_value open_lane(napi_env env, napi_callback_info info) {
   napi_value arguments[2], result = NULL;
   size_t count = 2;
@@ -216,10 +237,24 @@ static napi_value open_lane(napi_env env, napi_callback_info info) {
   lane->folder_fd = folder_fd;
   lane->takes_sha = takes_sha;
   lane->fd = -1;
-  if (!start_thread(lane)) return free(lane), fail(env, "Cannot start a lane's thread");
+  if (folder_fd == READS && !(lane->stream = stream_hash_open())) return free(lane), fail(env, "Cannot start a lane's thread");
+  if (!start_thread(lane)) {
+    if (lane->stream) stream_hash_close(lane->stream, NULL);
+    return free(lane), fail(env, "Cannot start a lane's thread");
+  }
   napi_add_env_cleanup_hook(env, join, lane);
   napi_create_external(env, lane, destroy, NULL, &result);
   return result;
+}
+
+static bool are_pieces_sound(const Job *job, const int32_t *pieces, bool may_name_files) {
+  for (size_t i = 0; i < job->piece_count; i++) {
+    const int32_t *piece = pieces + PIECE_WORDS * i;
+    if (piece[0] < 0 || piece[1] < 0 || (size_t)piece[0] + (size_t)piece[1] > job->length) return false;
+    bool names_file = may_name_files && piece[2];
+    if (names_file && (piece[1] <= SIZE_BYTES || job->bytes[piece[0] + piece[1] - 1] != 0)) return false;
+  }
+  return true;
 }
 
 /* pushLane(lane, bytes, pieces or null): waits for room; 0, or -errno of what has failed so far. */
@@ -240,14 +275,10 @@ static napi_value push_lane(napi_env env, napi_callback_info info) {
   napi_typeof(env, arguments[2], &type);
   if (type != napi_null) {
     if (napi_get_typedarray_info(env, arguments[2], &kind, &piece_words, &pieces, NULL, NULL) != napi_ok ||
-        kind != napi_int32_array || lane->folder_fd < 0)
-      return fail(env, "Pieces are 32-bit integers, for a lane that writes");
+        kind != napi_int32_array || lane->folder_fd == HASHES)
+      return fail(env, "Pieces are 32-bit integers, for a lane that writes or reads");
     job.piece_count = piece_words / PIECE_WORDS;
-    for (size_t i = 0; i < job.piece_count; i++) {
-      const int32_t *piece = (int32_t *)pieces + PIECE_WORDS * i;
-      if (piece[0] < 0 || piece[1] < 0 || (size_t)piece[0] + (size_t)piece[1] > byte_count)
-        return fail(env, "A piece lies outside of its bytes");
-    }
+    if (!are_pieces_sound(&job, pieces, lane->folder_fd == READS)) return fail(env, "A piece lies outside of its bytes");
     job.pieces = malloc(job.piece_count * PIECE_WORDS * sizeof(int32_t) + 1);
     if (!job.pieces) return fail(env, "Out of memory for a lane's pieces");
     memcpy(job.pieces, pieces, job.piece_count * PIECE_WORDS * sizeof(int32_t));
@@ -281,7 +312,9 @@ static napi_value end_lane(napi_env env, napi_callback_info info) {
   if (lane->failure) return number(env, -lane->failure);
   uint8_t digest[SHA256_DIGEST_LENGTH], *bytes = NULL;
   if (!writes) {
-    SHA256_Final(digest, &lane->sha);
+    if (lane->stream) stream_hash_close(lane->stream, digest);
+    else SHA256_Final(digest, &lane->sha);
+    lane->stream = NULL;
     napi_create_buffer_copy(env, sizeof digest, digest, NULL, &result);
     return result;
   }

@@ -43,10 +43,14 @@ class Lane {
   }
 }
 
+/** Instead of a folder's descriptor. */
+const HASHES = -1;
+const READS = -2;
+
 /** Takes the sha256 of everything. */
 export class HashLane extends Lane {
   constructor() {
-    super(-1, true);
+    super(HASHES, true);
   }
 
   push(bytes: Uint8Array): void {
@@ -54,6 +58,27 @@ export class HashLane extends Lane {
   }
 
   /** The digest, 32 bytes. */
+  end(): Buffer {
+    return this.takeResult();
+  }
+}
+
+/** Takes the sha256 of bytes and of files, one after the other; a second thread hashes what this one reads. */
+export class StreamLane extends Lane {
+  constructor() {
+    super(READS, true);
+  }
+
+  /**
+   * `pieces`: three numbers each, offset in `bytes`, length, and 1 where what stands there names a file: its size, eight
+   * bytes little endian, its path and a NUL. Throws a KernelError of what has failed so far: EBADMSG for a file that has
+   * another size.
+   */
+  push(bytes: Uint8Array, pieces: Int32Array): void {
+    this.give(bytes, pieces);
+  }
+
+  /** The digest, 32 bytes. Throws KernelError. */
   end(): Buffer {
     return this.takeResult();
   }

@@ -6,10 +6,12 @@ import { LANE_QUEUE_BUFFERS } from "../kernel/syscalls.ts";
 import { DECOMPRESS_CHUNK_BYTES } from "../limits.ts";
 
 export class ChunkRing {
-  readonly #buffers = Array.from({ length: LANE_QUEUE_BUFFERS + 1 }, () =>
-    Buffer.allocUnsafeSlow(DECOMPRESS_CHUNK_BYTES),
-  );
+  readonly #buffers: Buffer[];
   #next = 0;
+
+  constructor(bufferBytes = DECOMPRESS_CHUNK_BYTES) {
+    this.#buffers = Array.from({ length: LANE_QUEUE_BUFFERS + 1 }, () => Buffer.allocUnsafeSlow(bufferBytes));
+  }
 
   /** To be filled; good until as many others were taken. */
   take(): Buffer {

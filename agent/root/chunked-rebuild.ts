@@ -12,7 +12,6 @@ import {
   planFromHeaderFrames,
   planFromTarSplit,
   type RebuildStep,
-  type TarHash,
 } from "../archive/zstd-chunked/layer-rebuilder.ts";
 import { readTarSplit } from "../archive/zstd-chunked/tar-split.ts";
 import { type Toc, TocReader } from "../archive/zstd-chunked/toc.ts";
@@ -27,7 +26,7 @@ import { ContentReader, type FileContent } from "./file-content.ts";
 import { askForFiles, type FileAsker, findKnownChunks } from "./known-chunks.ts";
 import { PartReader } from "./part-stream.ts";
 import { RebuiltTree } from "./rebuilt-tree.ts";
-import { createPiecewiseTarDigest } from "./tar-digest.ts";
+import { createStreamDigest, type StreamDigest } from "./tar-digest.ts";
 import type { UnpackCounts } from "./unpack-archive.ts";
 import type { RebuildJob, UnpackResult } from "./unpack-job.ts";
 
@@ -60,7 +59,7 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   if (plan.choice === "whole") return tree.finish(undefined);
 
   const headers: HeaderFrames = new Arrivals();
-  const digest = createPiecewiseTarDigest();
+  const digest = createStreamDigest();
   const files = new ChunkedFiles(job.rootPath, {
     chunks,
     onContent: (digest, content) => shelf.put(digest, content),
@@ -131,7 +130,7 @@ interface BuildTools {
   shelf: Shelf;
   headers: HeaderFrames;
   tree: RebuiltTree;
-  digest: TarHash;
+  digest: StreamDigest;
   counts: UnpackCounts;
   /** No DiffID will tell whether what was here already is sound. */
   checksFiles: boolean;
@@ -160,17 +159,24 @@ async function build(
     } else {
       const { file } = step;
       const content = await shelf.wait(file.digest);
-      const sha256 = checksFiles ? createHash("sha256") : undefined;
       rebuilder.startContent(file);
-      for (const bytes of reader.read(content)) {
-        rebuilder.addContent(bytes);
-        sha256?.update(bytes);
-        counts.bytesOut += bytes.length;
-        if (performance.now() - sliceStart > REBUILD_SLICE_MS) await lookUp();
+      if (checksFiles || "inline" in content) {
+        const sha256 = checksFiles ? createHash("sha256") : undefined;
+        for (const bytes of reader.read(content)) {
+          rebuilder.addContent(bytes);
+          sha256?.update(bytes);
+          if (performance.now() - sliceStart > REBUILD_SLICE_MS) await lookUp();
+        }
+        if (sha256 && sha256.digest("hex") !== file.digest) throw objectDamaged(file.name);
+      } else {
+        // Read and hashed beside this thread.
+        digest.addFile(reader.pathOf(content), file.sizeBytes);
+        rebuilder.passContent();
       }
-      if (sha256 && sha256.digest("hex") !== file.digest) throw objectDamaged(file.name);
       rebuilder.endContent();
+      counts.bytesOut += file.sizeBytes;
       counts.files = tree.size;
+      if (performance.now() - sliceStart > REBUILD_SLICE_MS) await lookUp();
     }
   }
   return rebuilder.finish().diffId;

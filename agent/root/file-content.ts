@@ -7,7 +7,12 @@ import { AgentError } from "../errors.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
 
 /** In memory when small; else an object, or a staged file to become one. */
-export type FileContent = { inline: Buffer } | { verity: string; stagedPath?: string };
+export type FileContent = { inline: Buffer } | StoredContent;
+
+interface StoredContent {
+  verity: string;
+  stagedPath?: string;
+}
 
 export class ContentReader {
   readonly #objectsDir: string;
@@ -47,14 +52,22 @@ export class ContentReader {
     }
   }
 
-  #open({ verity, stagedPath }: { verity: string; stagedPath?: string }): number {
+  pathOf({ verity, stagedPath }: StoredContent): string {
+    return stagedPath ?? `${this.#objectsDir}/${formatObjectPath(verity)}`;
+  }
+
+  #open(content: StoredContent): number {
     try {
-      return openSync(stagedPath ?? `${this.#objectsDir}/${formatObjectPath(verity)}`, "r");
+      return openSync(this.pathOf(content), "r");
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
-      throw new AgentError("STORE_OBJECT_LOST", `Cannot read object "${verity}": it is not there any more`, {
-        cause,
-      });
+      throw new AgentError(
+        "STORE_OBJECT_LOST",
+        `Cannot read object "${content.verity}": it is not there any more`,
+        {
+          cause,
+        },
+      );
     }
   }
 }

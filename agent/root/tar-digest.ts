@@ -2,7 +2,8 @@
  * The digest of an uncompressed tar as it streams: by a lane beside this thread where it is a sha256, which nearly all are.
  */
 import { createHash } from "node:crypto";
-import { HashLane } from "../kernel/syscalls.ts";
+import { AgentError } from "../errors.ts";
+import { HashLane, isKernelError, StreamLane } from "../kernel/syscalls.ts";
 import { ChunkRing } from "./chunk-ring.ts";
 
 export interface TarDigest {
@@ -31,31 +32,71 @@ export function createTarDigest(algorithm: string): TarDigest {
   };
 }
 
-/** The sha256 of a tar that comes in pieces of any size, whose memory is used again at once: they are copied. */
-export function createPiecewiseTarDigest(): Omit<TarDigest, "update"> & { update(piece: Uint8Array): void } {
-  const lane = new HashLane();
-  const ring = new ChunkRing();
+/** Of a tar that is put together of bytes and of files. Throws STORE_OBJECT_LOST, perhaps some files later. */
+export interface StreamDigest extends Omit<TarDigest, "update"> {
+  /** The memory may be used again at once. */
+  update(piece: Uint8Array): void;
+  /** A whole file, which must have this size. */
+  addFile(path: string, sizeBytes: number): void;
+}
+
+export function createStreamDigest(): StreamDigest {
+  const lane = new StreamLane();
+  const ring = new ChunkRing(STREAM_CHUNK_BYTES);
   let chunk = ring.take();
   let filled = 0;
+  let pieces: number[] = [];
+  /** Whether the last piece is of bytes, so that others may join it. */
+  let endsInBytes = false;
+
   const push = () => {
-    lane.push(chunk.subarray(0, filled));
+    blameObject(() => lane.push(chunk.subarray(0, filled), Int32Array.from(pieces)));
     chunk = ring.take();
     filled = 0;
+    pieces = [];
+    endsInBytes = false;
   };
   return {
     update(piece) {
       for (let at = 0; at < piece.length; ) {
+        if (filled === chunk.length) push();
         const taken = piece.subarray(at, at + chunk.length - filled);
+        if (endsInBytes) pieces[pieces.length - 2]! += taken.length;
+        else pieces.push(filled, taken.length, 0);
+        endsInBytes = true;
         chunk.set(taken, filled);
         filled += taken.length;
         at += taken.length;
-        if (filled === chunk.length) push();
       }
+    },
+    addFile(path, sizeBytes) {
+      const pathBytes = Buffer.from(`${path}\0`);
+      const length = SIZE_BYTES + pathBytes.length;
+      if (filled + length > chunk.length) push();
+      chunk.writeBigUInt64LE(BigInt(sizeBytes), filled);
+      pathBytes.copy(chunk, filled + SIZE_BYTES);
+      pieces.push(filled, length, 1);
+      endsInBytes = false;
+      filled += length;
     },
     finish() {
       push();
-      return `sha256:${lane.end().toString("hex")}`;
+      return blameObject(() => `sha256:${lane.end().toString("hex")}`);
     },
     close: () => lane.close(),
   };
+}
+
+/** Of bytes and names on their way to the lane; a name stands for as much as its file holds. */
+const STREAM_CHUNK_BYTES = 64 * 1024;
+const SIZE_BYTES = 8;
+
+function blameObject<T>(act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    if (!isKernelError(cause, "ENOENT", "EBADMSG", "EIO")) throw cause;
+    const fault = cause.code === "ENOENT" ? "one is not there any more" : "one is damaged";
+    throw new AgentError("STORE_OBJECT_LOST", `Cannot read the objects of the archive: ${fault}`, { cause });
+  }
 }

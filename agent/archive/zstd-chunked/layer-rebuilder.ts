@@ -112,7 +112,7 @@ export class LayerRebuilder {
     this.#walker.feed(bytes);
   }
 
-  /** The content of the file whose header came last; then `addContent` its bytes, then `endContent`. */
+  /** The content of the file whose header came last; then `addContent` or `passContent`, then `endContent`. */
   startContent(file: TocFile): void {
     if (!this.#walker.awaitsContent || this.#pending?.sizeBytes !== file.sizeBytes) {
       throw new AgentError(
@@ -127,6 +127,11 @@ export class LayerRebuilder {
   addContent(bytes: Uint8Array): void {
     this.#hash.update(bytes);
     this.#contentBytes += bytes.length;
+  }
+
+  /** The whole content goes into the hash by another way, which sees to its size. */
+  passContent(): void {
+    this.#contentBytes = this.#file!.sizeBytes;
   }
 
   endContent(): void {
