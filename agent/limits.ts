@@ -95,6 +95,36 @@ export const LIFE_SIGN_MS = 8_500;
 export const LIFE_SIGN_CHECK_MS = 500;
 /** How often the agent shows its keeper that it lives, which waits for two minutes (initrd/files/run-agent). */
 export const LIFE_NUMBER_MS = 3_000;
+/** Of results on the cache: less than this free, and they stay in RAM, for the store and the test's own root need the room. */
+export const RESULTS_RESERVE_BYTES = 128 * MiB;
+/** Of a log, what comes back into RAM when the cache goes: events of hours, not what a test printed. */
+export const LOG_BACK_MAX_BYTES = 16 * MiB;
+/** A command line, a few phases and a verdict are some KiB. */
+export const JOURNAL_MAX_BYTES = 256 * KiB;
+export const BOOT_TEXT_MAX_LENGTH = 16 * KiB;
+export const PHASES_MAX = 32;
+/** Boots of one line that do not end, one after the other, before the next is refused: a farm that reboots by itself must notice. */
+export const BOOT_LOOP_DEATHS = 5;
+/** Of pstore: firmware keeps some hundred KiB, a reserved piece of memory some MiB. */
+export const PSTORE_MAX_BYTES = 8 * MiB;
+/** What earlier boots left, and how much of this job's time it may take. */
+export interface PreviousBootLimits {
+  timeMs: number;
+  attempts: number;
+  keptBoots: number;
+  keptBytes: number;
+  reserveBytes: number;
+}
+export const PREVIOUS_BOOT_LIMITS: PreviousBootLimits = {
+  // At 100 Mbit/s two gigabytes; what takes longer holds up somebody else's job for too long.
+  timeMs: 3 * 60_000,
+  // A service that is down for three jobs is not the place any more.
+  attempts: 3,
+  // Of jobs whose service no later job used.
+  keptBoots: 8,
+  keptBytes: 2048 * MiB,
+  reserveBytes: RESULTS_RESERVE_BYTES,
+};
 /** More streams than a DUT has cores to unpack them gain nothing, and each holds its buffers. */
 export const LAYERS_AT_A_TIME = 3;
 /** A file that changes while it goes up is taken anew so often. */

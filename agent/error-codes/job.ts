@@ -68,4 +68,10 @@ export const JOB_ERRORS = defineErrors({
     blame: "config",
     hint: "Give the credential again: an intact file below 1 MiB, or base64 in an SMBIOS string",
   },
+  JOB_BOOT_LOOP: {
+    means:
+      "This machine has booted the job several times, one after the other, and never came to its end; what those boots left is uploaded, and the job is not run again",
+    blame: "test",
+    hint: "Look at the results of the boots before: at the end of dutboot.log and kernel.log is what takes the machine down. The job runs again once this verdict is out",
+  },
 });

@@ -31,6 +31,12 @@ export const MACHINE_ERRORS = defineErrors({
     blame: "bug",
     hint: "Give the machine more memory; if it has plenty, report this with the full log",
   },
+  MACHINE_DIED: {
+    means:
+      "The machine stopped before the job's end without a word: power, a reset, or a hang that somebody ended; a later boot on the same cache device found that out and uploaded what was there",
+    blame: "infra",
+    hint: "Look at the power supply and at what resets the machine; the last lines of dutboot.log and kernel.log are from shortly before",
+  },
   BUG_UNEXPECTED: {
     means: "The agent met an error that it does not foresee; the log has the stack",
     blame: "bug",

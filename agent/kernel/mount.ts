@@ -8,6 +8,7 @@ import { AT_FDCWD } from "./files.ts";
 
 /** More of these are in include/uapi/linux/mount.h; those are here that somebody needs. */
 export const MS_RDONLY = 1;
+export const MS_BIND = 4096;
 
 export interface MountRequest {
   /** A device, a directory to bind, or any name for file systems that have no source. */

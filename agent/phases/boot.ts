@@ -39,6 +39,8 @@ export interface BootAdapters extends MachineAdapters {
   /** Before anything else of the job: why the rest of it failed shall get out. Present when the job says where its results go. */
   connectResults(job: Job): Promise<UploadAdapters | undefined>;
   connect(job: Job, context: PhaseContext): Promise<JobAdapters>;
+  /** What they left on the cache device goes out before anything of this job is fetched. Throws JOB_BOOT_LOOP. */
+  settlePreviousBoots(context: PhaseContext): Promise<void>;
   /** From the start of the test on, what must not wait for its end is saved at intervals. */
   startSync(job: Job, results: UploadAdapters | undefined): ResultsSync;
   /** Into the results folder, before it is uploaded. Does not throw. */
@@ -71,9 +73,10 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
         results = await machine.connectResults(known);
       });
       const connect = () => machine.connect(readJob, context);
-      return { job: readJob, adapters: await context.during("the store", connect) };
+      adapters = await context.during("the store", connect);
+      await context.during("the results of earlier boots", () => machine.settlePreviousBoots(context));
+      return { job: readJob, adapters };
     });
-    adapters = ready.adapters;
     announcer.pipelineStarted();
     const tools = ready.adapters;
     const artifacts = [...listStackedArchives(ready.job.root), ...ready.job.artifacts];

@@ -8,6 +8,8 @@ import { EVENT_PORT_NAME, type EventBody, formatEventLine } from "../wire/event.
 
 export interface EventStream {
   emit(body: EventBody): void;
+  /** Told of every event from now on, after it is written. */
+  follow(follower: (body: EventBody) => void): void;
   /** Opens the host's port if the machine has one; true when it is there. */
   attachPort(): boolean;
   /** Sends what is still waiting, for a bounded time. */
@@ -25,6 +27,7 @@ export function createEventStream({ readUptimeMs, onLine, clean }: EventStreamOp
   let seq = 0;
   let portFd: number | undefined;
   let waiting = Buffer.alloc(0);
+  const followers: ((body: EventBody) => void)[] = [];
 
   const sendWaiting = () => {
     if (portFd === undefined) return;
@@ -42,7 +45,9 @@ export function createEventStream({ readUptimeMs, onLine, clean }: EventStreamOp
       onLine(line);
       waiting = Buffer.concat([waiting, Buffer.from(line)]);
       sendWaiting();
+      for (const follower of followers) follower(body);
     },
+    follow: (follower) => void followers.push(follower),
     attachPort() {
       const device = findEventPort();
       if (!device) return false;

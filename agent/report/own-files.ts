@@ -11,7 +11,7 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type LogFile, openLogFile } from "./log-file.ts";
 import { formatStamp, listResults, type ResultFile, type ResultList } from "./results.ts";
 
@@ -21,6 +21,8 @@ export interface OwnFiles {
   openLog(name: string, onError: (error: Error) => void): LogFile;
   /** Takes the place of what we wrote there before; kept in memory, and told, where the folder has no room for it. Text loses its secrets. */
   write(name: string, content: Buffer | string): void;
+  /** The folder is another one after `change`: the logs go on there, with the last `maxBytes` of what they hold. */
+  moveLogs(change: () => void, options: { maxBytes: number }): void;
   /** All there is to upload; of logs that the test removed, what we hold open. */
   list(): ResultList;
   /** The same while the test runs: its files under our names stay where they are, and are left out. */
@@ -79,8 +81,9 @@ export function createOwnFiles(folder: string, { warn, redact, reserved = [] }: 
     write(name, given) {
       const content = typeof given === "string" ? redact(given, name) : given;
       const path = join(folder, name);
-      const partial = join(folder, `.${name}.partial`);
+      const partial = join(folder, dirname(name), `.${basename(name)}.partial`);
       try {
+        makeFolder(name);
         clear(name);
         rmSync(partial, { recursive: true, force: true });
         // Nothing that the test put there is followed or written to.
@@ -91,6 +94,18 @@ export function createOwnFiles(folder: string, { warn, redact, reserved = [] }: 
         rmSync(partial, { recursive: true, force: true });
         own.set(name, { id: "none", content: Buffer.from(content) });
         warn(`results: "${name}" does not fit into the results folder: ${(error as Error).message}`);
+      }
+    },
+    moveLogs(change, options) {
+      change();
+      for (const [name, { log }] of own) {
+        if (log?.fd === undefined) continue;
+        try {
+          makeFolder(name);
+          log.moveTo(join(folder, name), options);
+        } catch (error) {
+          warn(`results: "${name}" stays where it was: ${(error as Error).message}`);
+        }
       }
     },
     list() {

@@ -13,7 +13,7 @@ import { openDigestIndex } from "./digest-index.ts";
 import { hasVerityComplaint } from "./kernel-complaints.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { mountRamStore, readFreeBytes } from "./ram-store.ts";
-import { listObjects, openStorePlace } from "./store-place.ts";
+import { listObjects, openStorePlace, type StorePlace } from "./store-place.ts";
 
 export interface OpenStore {
   /** `cache`: on a device or a file system, and here again at the next boot. */
@@ -21,6 +21,7 @@ export interface OpenStore {
   /** For those who wait to read it. */
   outcome: CacheOutcome;
   objects: ObjectStore;
+  place: StorePlace;
   /** The file system's mount point, for what lies beside the store's own place. */
   path: string;
   /** Emptied at the next start: the root's writable layer and the like. */
@@ -130,6 +131,7 @@ async function openOn(
     kind: isMounted(outcome) ? "cache" : "ram",
     outcome,
     objects,
+    place,
     path,
     scratchDir: openScratch(path, objects),
     readFreeBytes: () => readFreeBytes(path),

@@ -29,6 +29,9 @@ export interface StorePlace {
   tables: string;
   index: string;
   smalls: string;
+  /** Of boots that have not ended, and what they have not uploaded. */
+  journals: string;
+  pending: string;
   /** Half-written things; whatever is here at the start was cut off. */
   staging: string;
   /** Told what was found damaged and dropped. */
@@ -58,6 +61,8 @@ export function openStorePlace(
     tables: join(path, "tables"),
     index: join(path, "index"),
     smalls: join(path, "smalls"),
+    journals: join(path, "journals"),
+    pending: join(path, "pending"),
     staging: join(path, "staging"),
   };
   for (const folder of Object.values(place)) mkdirSync(folder, { recursive: true });

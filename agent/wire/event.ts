@@ -39,6 +39,17 @@ export type EventBody =
     }
   /** `cpuPercent` is of all CPUs together, since the sample before. */
   | { event: "sample"; memoryUsedBytes: number; memoryTotalBytes: number; cpuPercent: number }
+  /** An earlier boot on this cache device that did not end, or could not upload its results. */
+  | {
+      event: "previous_boot";
+      bootId: string;
+      state: "running" | "ended";
+      phase: string;
+      step: string | null;
+      /** At the last moment that is known of it. */
+      uptimeMs: number;
+      panic?: string;
+    }
   | { event: "report"; topic: string; [key: string]: unknown }
   | { event: "end"; verdict: Verdict; peakRssBytes: number };
 

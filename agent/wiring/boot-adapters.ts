@@ -38,12 +38,15 @@ import { createModuleLoader } from "../sys/modules.ts";
 import { startNetconsole } from "../sys/netconsole.ts";
 import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../sys/network.ts";
 import { type AttachedDevice, attachNetworkBlockDevice } from "../sys/network-block-device.ts";
+import { mountPstore } from "../sys/pstore.ts";
 import { setUpInterfaces } from "../sys/static-interfaces.ts";
 import { type EnabledSwap, enableSwap } from "../sys/swap.ts";
+import { createVerdict } from "../wire/verdict.ts";
 import { createJobConsoles } from "./consoles.ts";
 import { connectHttp } from "./http-door.ts";
 import { createJobAdapters, type MountFileSystem } from "./job-adapters.ts";
 import type { JobSource } from "./job-source.ts";
+import { type JournalKeeper, openJournalKeeper } from "./journal-keeper.ts";
 import { startNetworkLog } from "./log-reader.ts";
 import { createNfsDoor } from "./nfs-door.ts";
 import { releaseInTurn } from "./release-in-turn.ts";
@@ -66,7 +69,7 @@ export interface BootTools {
   announcer: Announcer;
   networkLog: NetworkLog;
   source: JobSource;
-  build: { buildTimeMs: number };
+  build: { version: string; buildTimeMs: number };
 }
 
 /** What no device asks for by its modalias, and every job needs. */
@@ -76,6 +79,8 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   const { log, runner, events, build, redaction, announcer, source } = tools;
   let store: OpenStore | undefined;
   let network: NetworkState | undefined;
+  let journal: JournalKeeper | undefined;
+  let exitCode: number | null = null;
   let swap: EnabledSwap | undefined;
   let http: HttpClient | undefined;
   let isClockRight = false;
@@ -113,6 +118,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
     async loadModules() {
       await modules.loadForDevices();
       for (const name of SOFTWARE_MODULES) await modules.load(name);
+      mountPstore();
       consoles.findNew();
     },
     attachEventPort: events.attachPort,
@@ -198,18 +204,27 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
           ...(store.outcome.kind === "device" && { folder: store.scratchDir }),
         });
       http ??= await connectHttp(job, { credentials, warn });
-      return createJobAdapters(job, {
-        ...{ ...tools, credentials, http, store, steps },
-        mountFileSystem: mountOn(context),
+      const jobTools = {
+        ...tools,
+        credentials,
+        http,
+        store,
+        steps,
+        syncHooks,
         nfs: openNfsDoor(store.scratchDir),
-      });
+      };
+      journal = await openJournalKeeper(job, jobTools);
+      return createJobAdapters(job, { ...jobTools, mountFileSystem: mountOn(context) });
     },
+    settlePreviousBoots: async (context) => journal?.settlePrevious(context),
     startSync: (job, results) => startJobSync(job, results, { ...tools, syncHooks }),
-    writeOwnResults: (facts) =>
-      writeOwnResults(listResultWriters({ ...tools, steps }), facts, {
+    writeOwnResults(facts) {
+      exitCode = facts.verdict.exitCode;
+      return writeOwnResults(listResultWriters({ ...tools, steps }), facts, {
         files: tools.files,
         warn: (message) => log.warn(message),
-      }),
+      });
+    },
     async release(root) {
       const closeStore = async (opened: OpenStore) => {
         if (opened.kind === "cache") announcer.cacheUnmounting();
@@ -219,6 +234,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       await releaseInTurn(
         [
           () => swap?.release(),
+          () => journal?.finish(createVerdict(runner, exitCode)),
           () => store && closeStore(store),
           ...attached.map((device) => () => device.release()),
         ],

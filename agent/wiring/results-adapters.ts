@@ -20,6 +20,7 @@ import type { Redaction } from "../report/redaction.ts";
 import { takeSnapshot } from "../report/results-snapshot.ts";
 import type { Credentials } from "../sys/credentials.ts";
 import { createNfsResults } from "../sys/nfs-results.ts";
+import { readUptimeMs } from "../sys/uptime.ts";
 import { createVerdict } from "../wire/verdict.ts";
 import type { NfsDoor } from "./nfs-door.ts";
 import { describePartial, PARTIAL_NAME } from "./results-sync.ts";
@@ -33,6 +34,8 @@ export interface ResultsTools {
   credentials: Credentials;
   http: HttpClient;
   nfs: NfsDoor;
+  /** Where results on an NFS server are mounted. */
+  directory?: string;
 }
 
 export async function createResultsAdapters(
@@ -50,7 +53,8 @@ export async function createResultsAdapters(
     listResults() {
       const list = files.list();
       // The one that went out while the test ran says otherwise.
-      if (sender.sent.has(PARTIAL_NAME)) list.files.push(describePartial(bootId, { isComplete: true }));
+      const state = { bootId, phase: "upload", uptimeMs: readUptimeMs(), complete: true };
+      if (sender.sent.has(PARTIAL_NAME)) list.files.push(describePartial(state));
       return list;
     },
     startProgress,
@@ -79,14 +83,14 @@ export function openStepLog(
   }
 }
 
-async function createUploader(
+export async function createUploader(
   to: ResultsPlace,
   s3: S3Client | undefined,
-  { http, credentials, redaction, nfs }: ResultsTools,
+  { http, credentials, redaction, nfs, directory = PATHS.resultsExport }: ResultsTools,
 ): Promise<ResultsUploader> {
   if ("nfs" in to) {
     const mount = (place: NfsExport, target: string) => nfs.mount(place, target, { isWritable: true });
-    return createNfsResults(to.nfs, { directory: PATHS.resultsExport, mount });
+    return createNfsResults(to.nfs, { directory, mount });
   }
   if ("put" in to) {
     const token = (await credentials.read("results-token"))?.toString().trim();

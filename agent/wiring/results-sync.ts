@@ -34,7 +34,8 @@ export function startJobSync(
       results: {
         sender: results.sender,
         listFiles: () => files.listQuietly().files,
-        describePartial: () => describePartial(bootId, { isComplete: false }),
+        describePartial: () =>
+          describePartial({ bootId, phase: "run", uptimeMs: readUptimeMs(), complete: false }),
       },
     }),
     warn: (message) => log.warn(message),
@@ -42,9 +43,15 @@ export function startJobSync(
   });
 }
 
+interface PartialState {
+  bootId: string;
+  phase: string;
+  uptimeMs: number;
+  complete: boolean;
+}
+
 /** `partial.json`: as long as it is not complete, the machine is at work or came to no end. */
-export function describePartial(bootId: string, { isComplete }: { isComplete: boolean }): ResultFile {
-  const record = { version: 1, bootId, phase: isComplete ? "upload" : "run", uptimeMs: readUptimeMs() };
-  const content = Buffer.from(`${JSON.stringify({ ...record, complete: isComplete })}\n`);
+export function describePartial(state: PartialState): ResultFile {
+  const content = Buffer.from(`${JSON.stringify({ version: 1, ...state })}\n`);
   return { name: PARTIAL_NAME, content, sizeBytes: content.length, stamp: "made" };
 }

@@ -165,7 +165,8 @@ async function giveCredentials(
   return given;
 }
 
-async function readTree(folder: string): Promise<Map<string, string>> {
+/** Every file below `folder`, by name. */
+export async function readTree(folder: string): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
   return new Map(

@@ -5,7 +5,7 @@ import type { ResultsManifest } from "../../../agent/wire/results-manifest.ts";
 import type { GuestRun } from "./farm-guest.ts";
 
 /** Every file that it names lies there with that hash; what else lies there is named as removed by the test since. */
-export function expectTrueManifest({ results }: GuestRun): ResultsManifest {
+export function expectTrueManifest({ results }: Pick<GuestRun, "results">): ResultsManifest {
   const manifest = JSON.parse(results.get("manifest.json") ?? "{}") as ResultsManifest;
   const lying = [...results].filter(([name]) => name !== "manifest.json" && name !== "verdict.json");
   const said = [...manifest.files, ...manifest.removed].map(({ name, sha256 }) => [name, sha256]);

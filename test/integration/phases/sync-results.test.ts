@@ -52,7 +52,8 @@ async function start(fault?: Fault, more: { hooks?: SyncHook[]; stopGraceMs?: nu
     results: {
       sender,
       listFiles: () => listResults(folder).files,
-      describePartial: () => describePartial("1a2b3c4d", { isComplete: false }),
+      describePartial: () =>
+        describePartial({ bootId: "1a2b3c4d", phase: "run", uptimeMs: performance.now(), complete: false }),
     },
     warn: (message) => lines.push(message),
     info: (message) => lines.push(message),

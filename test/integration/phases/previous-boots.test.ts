@@ -1,0 +1,265 @@
+/**
+ * What the next boot makes of journals that earlier boots left: a real store, a directory as the place of the results, and boots that
+ * are cut off by never being ended.
+ */
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { AgentError } from "../../../agent/errors.ts";
+import type { ResultsUploader } from "../../../agent/net/results-uploader.ts";
+import { type PreviousBootsAdapters, settlePreviousBoots } from "../../../agent/phases/previous-boots.ts";
+import { createResultsSender } from "../../../agent/phases/results-sender.ts";
+import { startProgress } from "../../../agent/report/progress.ts";
+import { listResults } from "../../../agent/report/results.ts";
+import { takeSnapshot } from "../../../agent/report/results-snapshot.ts";
+import { type Journals, openJournals } from "../../../agent/store/journals.ts";
+import { putRecord } from "../../../agent/store/records.ts";
+import { openStorePlace, type StorePlace } from "../../../agent/store/store-place.ts";
+import { createNfsResults } from "../../../agent/sys/nfs-results.ts";
+import type { BootJournal } from "../../../agent/wire/boot-journal.ts";
+import type { EventBody } from "../../../agent/wire/event.ts";
+
+const LINE = "dut.image=busybox dut.cache=auto";
+const OWN = { bootId: "ffffffff", line: LINE };
+
+let folder: string;
+let place: StorePlace;
+let journals: Journals;
+let said: string[];
+let events: EventBody[];
+
+const open = () => {
+  ({ place } = openStorePlace(folder, { onDamage: (what) => said.push(`dropped ${what}`) }));
+  journals = openJournals(place);
+};
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "dutboot-previous-"));
+  said = [];
+  events = [];
+  open();
+});
+afterEach(() => {
+  place.close();
+  rmSync(folder, { recursive: true });
+});
+
+const tell = (line: string) => void said.push(line);
+const log = { info: tell, warn: tell } as never;
+const targetOf = (bootId: string) => join(folder, "uploaded", bootId);
+
+/** A boot that stops here. */
+async function leave(bootId: string, change: Partial<BootJournal> = {}, files: Record<string, string> = {}) {
+  await journals.write({
+    version: 1,
+    bootId,
+    agent: "0.1.0",
+    startedAtMs: Number.parseInt(bootId, 16),
+    uptimeMs: 31_250,
+    state: "running",
+    phase: "run",
+    step: 'main step "true"',
+    phases: [{ name: "machine", outcome: "done", durationMs: 5 }],
+    line: LINE,
+    results: { kind: "nfs", server: "farm", path: "/results" },
+    deathsBefore: 0,
+    isTold: false,
+    attempts: 0,
+    verdict: null,
+    ...change,
+  });
+  mkdirSync(journals.resultsOf(bootId), { recursive: true });
+  for (const [name, text] of Object.entries(files))
+    writeFileSync(join(journals.resultsOf(bootId), name), text);
+}
+
+/** The machine starts again. */
+async function settle(change: Partial<PreviousBootsAdapters> = {}) {
+  place.close();
+  open();
+  const openPlace = async ({ bootId }: BootJournal) => {
+    mkdirSync(targetOf(bootId), { recursive: true });
+    const options = { directory: targetOf(bootId), mount: async () => {} };
+    const uploader = createNfsResults({ server: "farm", path: "/", options: [] }, options);
+    return { sender: createResultsSender({ uploader, takeSnapshot, warn: tell }), close: () => {} };
+  };
+  const signal = new AbortController().signal;
+  const context = { log, signal, during: (_what: string, work: () => Promise<never>) => work() };
+  return settlePreviousBoots(context as never, {
+    journals,
+    own: OWN,
+    lastWords: { save: async () => {} },
+    listResults: ({ bootId }) => listResults(journals.resultsOf(bootId)),
+    openPlace,
+    emit: (event) => void events.push(event),
+    startProgress,
+    readFreeBytes: () => 1e12,
+    ...change,
+  });
+}
+
+const uploaded = (bootId: string, name: string) => readFileSync(join(targetOf(bootId), name), "utf8");
+const left = () => [readdirSync(place.journals), readdirSync(place.pending)];
+const refuse = (uploader: Partial<ResultsUploader>) => async () => ({
+  sender: createResultsSender({
+    uploader: {
+      place: "nowhere",
+      put: () => Promise.reject(new AgentError("UPLOAD_REFUSED", "Cannot")),
+      ...uploader,
+    },
+    takeSnapshot,
+    warn: tell,
+  }),
+  close: () => {},
+});
+
+it("a boot that was cut off is told, uploaded with a verdict of its own, and forgotten", async () => {
+  await leave("0000000a", {}, { "partial.txt": "half", "dutboot.log": "line\n" });
+  expect(await settle()).toEqual({ deaths: 1 });
+  expect(said).toContain(
+    'previous boot 0000000a died in phase run, main step "true", 31 s or more after its start',
+  );
+  expect(said).toContain("previous boot: uploaded 4 files of boot 0000000a to farm:/");
+  expect(events).toEqual([
+    {
+      event: "previous_boot",
+      ...{ bootId: "0000000a", state: "running", phase: "run", step: 'main step "true"', uptimeMs: 31_250 },
+    },
+  ]);
+  expect(uploaded("0000000a", "partial.txt")).toBe("half");
+  expect(JSON.parse(uploaded("0000000a", "verdict.json"))).toMatchObject({
+    ...{ verdict: "error", exitCode: null, phases: [{ name: "machine" }] },
+    error: { code: "MACHINE_DIED", blame: "infra", phase: "run" },
+  });
+  expect(JSON.parse(uploaded("0000000a", "manifest.json"))).toMatchObject({ bootId: "0000000a", count: 2 });
+  expect(left()).toEqual([[], []]);
+  said.length = 0;
+  expect(await settle()).toEqual({ deaths: 0 });
+  expect(said).toEqual([]);
+});
+
+it("a panic that the kernel kept gives the verdict", async () => {
+  await leave("0000000a");
+  const savedFor: (string | undefined)[] = [];
+  const save = async (bootId: string | undefined) => void savedFor.push(bootId);
+  await settle({ lastWords: { panic: "Kernel panic - not syncing: sysrq", save } });
+  expect(savedFor).toEqual(["0000000a"]);
+  const { error } = JSON.parse(uploaded("0000000a", "verdict.json"));
+  expect(error).toMatchObject({
+    code: "KERNEL_PANIC",
+    message: expect.stringContaining("not syncing: sysrq"),
+  });
+});
+
+it("a boot that ended and could not upload keeps the verdict it gave", async () => {
+  const verdict = { version: 1, bootId: "0000000a", verdict: "fail", exitCode: 3, phases: [] } as const;
+  await leave("0000000a", { state: "ended", verdict: { ...verdict, phases: [] } }, { a: "b" });
+  expect(await settle()).toEqual({ deaths: 0 });
+  expect(said).toContain("previous boot 0000000a ended and could not upload its results");
+  expect(JSON.parse(uploaded("0000000a", "verdict.json"))).toMatchObject(verdict);
+});
+
+it("boots of the same line count one after the other, and an end in between begins anew", async () => {
+  await leave("0000000a", { deathsBefore: 3 });
+  expect(await settle()).toEqual({ deaths: 4 });
+  await leave("0000000b", { deathsBefore: 3, line: "another job" });
+  expect(await settle()).toEqual({ deaths: 0 });
+  // Kept for want of its service, and told: it counted for the boot right after it.
+  await leave("0000000c", { deathsBefore: 1 });
+  expect(await settle({ openPlace: async () => undefined })).toEqual({ deaths: 2 });
+  expect(await settle({ openPlace: async () => undefined })).toEqual({ deaths: 0 });
+});
+
+it("results of a service that this job does not use wait for one that does, the oldest going first", async () => {
+  for (const bootId of ["0000000a", "0000000b", "0000000c"]) await leave(bootId, {}, { a: "x".repeat(8192) });
+  const openPlace = async () => undefined;
+  await settle({ openPlace, limits: { keptBoots: 2 } });
+  expect(left()[1]).toEqual(["0000000b", "0000000c"]);
+  expect(said).toContainEqual(expect.stringMatching(/^previous boot 0000000a: .* are dropped/));
+  await settle({ openPlace, limits: { keptBytes: 24_000 } });
+  expect(left()[1]).toEqual(["0000000c"]);
+  expect(events).toHaveLength(3);
+  await settle();
+  expect(uploaded("0000000c", "a")).toHaveLength(8192);
+});
+
+it("a cache without room keeps nothing that waits", async () => {
+  await leave("0000000a");
+  await settle({ openPlace: async () => undefined, readFreeBytes: () => 1e6 });
+  expect(left()).toEqual([[], []]);
+});
+
+it("an upload that fails is tried again by later boots, and given up in the end", async () => {
+  await leave("0000000a", {}, { a: "b" });
+  for (const tried of [1, 2]) {
+    await settle({ openPlace: refuse({}) });
+    expect(said).toContainEqual(expect.stringContaining(`kept for the next boot (${tried} of 3 tries)`));
+  }
+  expect(left()[0]).toEqual(["0000000a.json"]);
+  await settle({ openPlace: refuse({}) });
+  expect(said).toContainEqual(expect.stringMatching(/its results are given up: Cannot$/));
+  expect(left()).toEqual([[], []]);
+});
+
+it("credentials that cannot be read are no reason to fail this job", async () => {
+  await leave("0000000a");
+  const openPlace = () => Promise.reject(new AgentError("CREDENTIAL_BAD_FILE", "Cannot read the keys"));
+  expect(await settle({ openPlace })).toEqual({ deaths: 1 });
+  expect(said).toContainEqual(expect.stringContaining("Cannot read the keys"));
+});
+
+it("a place that never answers takes no more than its time", async () => {
+  await leave("0000000a", {}, { a: "b" });
+  const put: ResultsUploader["put"] = async ({ name }, { signal }) => {
+    if (name === "a") await new Promise((_resolve, reject) => signal.addEventListener("abort", reject));
+  };
+  const begunAt = performance.now();
+  await settle({ openPlace: refuse({ put }), limits: { timeMs: 100 } });
+  expect(performance.now() - begunAt).toBeLessThan(30_000);
+  expect(left()[0]).toEqual(["0000000a.json"]);
+});
+
+it("what is no journal is dropped and told, with results that nothing names; links are not followed", async () => {
+  const outside = join(folder, "outside");
+  mkdirSync(outside);
+  writeFileSync(join(outside, "precious"), "still here");
+  await leave("0000000a");
+  writeFileSync(
+    join(place.journals, "0000000b.json"),
+    readFileSync(join(place.journals, "0000000a.json")).subarray(0, 90),
+  );
+  putRecord(place, place.journals, "0000000c.json", '{"version":2}');
+  putRecord(
+    place,
+    place.journals,
+    "0000000d.json",
+    readFileSync(join(place.journals, "0000000a.json")).subarray(0, -32),
+  );
+  symlinkSync(join(outside, "precious"), join(place.journals, "0000000e.json"));
+  mkdirSync(join(place.journals, "folder"));
+  writeFileSync(join(place.journals, "0000000f.json"), Buffer.alloc(300 * 1024));
+  symlinkSync(outside, join(place.pending, "0000000e"));
+  mkdirSync(join(place.pending, "\x1b[31m"));
+  expect(await settle()).toEqual({ deaths: 1 });
+  const dropped = said.filter((line) => line.startsWith("dropped ")).sort();
+  expect(dropped).toEqual([
+    "dropped journals/0000000b.json of an earlier boot (the disk has changed it, or it was cut off)",
+    "dropped journals/0000000c.json of an earlier boot (its version is 2)",
+    "dropped journals/0000000d.json of an earlier boot (it is another boot's)",
+    "dropped journals/0000000e.json of an earlier boot (it is none of ours)",
+    "dropped journals/0000000f.json of an earlier boot (it is none of ours)",
+    "dropped journals/folder of an earlier boot (it is none of ours)",
+    "dropped pending/0000000e of an earlier boot (nothing says whose it is)",
+    "dropped pending/\\u001b[31m of an earlier boot (nothing says whose it is)",
+  ]);
+  expect(left()).toEqual([[], []]);
+  expect(readFileSync(join(outside, "precious"), "utf8")).toBe("still here");
+});
