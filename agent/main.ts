@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { toAgentError } from "./errors.ts";
+import { createFactsReader } from "./page/report-facts.ts";
 import { PATHS } from "./paths.ts";
 import { type BootResult, boot } from "./phases/boot.ts";
 import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
@@ -51,6 +52,11 @@ async function main(): Promise<void> {
   });
   const logFile = files.openLog("dutboot.log", lost);
   const recordsFile = files.openLog("events.jsonl", lost);
+  const reportFacts = createFactsReader();
+  const keepRecord = (line: string) => {
+    recordsFile.write(line);
+    reportFacts.add(line);
+  };
   const log = createLog({
     redaction,
     readUptimeMs,
@@ -58,7 +64,7 @@ async function main(): Promise<void> {
       screen.line(line);
       logFile.write(`${line}\n`);
     },
-    onRecord: (record) => recordsFile.write(record),
+    onRecord: keepRecord,
   });
   const { clean } = redaction;
   const networkLog = createNetworkLog({ log, boot: bootId, readUptimeMs, clean });
@@ -66,7 +72,7 @@ async function main(): Promise<void> {
   const events = createEventStream({
     readUptimeMs,
     clean: redaction.cleanValue,
-    onLine: (line) => recordsFile.write(line),
+    onLine: keepRecord,
   });
   const source = createJobSource({ log });
   // Before the kernel's messages are kept: the line is one of them.
@@ -160,6 +166,7 @@ async function main(): Promise<void> {
       screen,
       consoles: console_,
       events,
+      reportFacts,
       redaction,
       announcer,
       networkLog,

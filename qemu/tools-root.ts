@@ -13,6 +13,12 @@ import { type RunOptions, runProcess } from "./run-process.ts";
 
 const RELEASE = "trixie";
 
+/** What a shell expects to find; nothing is essential to an unpacked root. */
+export const BASE_PACKAGES = [
+  ...["base-files", "base-passwd", "bash", "dash", "coreutils"],
+  ...["util-linux", "mount", "sed", "grep", "findutils"],
+] as const;
+
 const PACKAGES = [
   // the virtual DUT
   ...["qemu-system-x86", "qemu-utils"],
@@ -23,19 +29,7 @@ const PACKAGES = [
   // images: made, moved, looked into
   ...["skopeo", "podman", "crun", "erofs-utils", "e2fsprogs", "fsverity", "mmdebstrap", "busybox-static"],
   ...["zstd", "xz-utils", "gzip", "tar"],
-  // what a shell expects to find; nothing is essential to an unpacked root
-  ...[
-    "base-files",
-    "base-passwd",
-    "bash",
-    "dash",
-    "coreutils",
-    "util-linux",
-    "mount",
-    "sed",
-    "grep",
-    "findutils",
-  ],
+  ...BASE_PACKAGES,
 ];
 
 /** Raised when what is done after unpacking changes. */
@@ -69,17 +63,27 @@ export interface EnsureToolsOptions {
 }
 
 /** Gives the tools root, unpacked now if it is missing (some 30 s and 700 MB). Needs root, apt and mmdebstrap. */
-export async function ensureToolsRoot({ log, signal }: EnsureToolsOptions): Promise<ToolsRoot> {
+export const ensureToolsRoot = (options: EnsureToolsOptions): Promise<ToolsRoot> =>
+  ensureProgramsRoot("tools", PACKAGES, options);
+
+/** A root of its own for programs that few need; `name` is the cache entry's and the log's. `files`: settings to write into it. */
+export async function ensureProgramsRoot(
+  name: string,
+  packages: readonly string[],
+  { log, signal, files = {} }: EnsureToolsOptions & { files?: Readonly<Record<string, string>> },
+): Promise<ToolsRoot> {
   const startedMs = performance.now();
   const enter = await readFile(join(import.meta.dirname, "enter-tools-root.sh"), "utf8");
   const { path, isNew } = await ensureCacheEntry(
     {
-      name: "tools",
-      recipe: [RELEASE, process.arch, PACKAGES, RECIPE_VERSION, enter],
+      name,
+      // Nothing for no files, so that the tools root stays the same entry.
+      recipe: [RELEASE, process.arch, packages, RECIPE_VERSION, enter, ...Object.entries(files)],
       fill: async (folder) => {
-        log("tools root: unpacking Debian packages (once)");
-        await unpackPackages(join(folder, "root"), signal);
+        log(`${name} root: unpacking Debian packages (once)`);
+        await unpackPackages(join(folder, "root"), packages, signal);
         await settleRoot(join(folder, "root"));
+        for (const [file, text] of Object.entries(files)) await writeFile(join(folder, "root", file), text);
         await writeFile(join(folder, "enter"), enter, { mode: 0o755 });
       },
     },
@@ -87,11 +91,11 @@ export async function ensureToolsRoot({ log, signal }: EnsureToolsOptions): Prom
   );
   const root = join(path, "root");
   if (isNew) {
-    const packages = (await readdir(join(root, "usr/share/doc"))).length;
+    const count = (await readdir(join(root, "usr/share/doc"))).length;
     log(
-      `tools root: ${packages} packages unpacked in ${Math.round((performance.now() - startedMs) / 1000)} s`,
+      `${name} root: ${count} packages unpacked in ${Math.round((performance.now() - startedMs) / 1000)} s`,
     );
-  } else log("tools root: reused");
+  } else log(`${name} root: reused`);
   return createToolsRoot(path, root);
 }
 
@@ -121,10 +125,14 @@ function createToolsRoot(
 }
 
 /** Unpacks without running a maintainer script: nothing here is configured, every server gets its settings from us. */
-async function unpackPackages(root: string, signal?: AbortSignal): Promise<void> {
+async function unpackPackages(
+  root: string,
+  packages: readonly string[],
+  signal?: AbortSignal,
+): Promise<void> {
   await runMmdebstrap({
     release: RELEASE,
-    options: ["--variant=extract", `--include=${PACKAGES.join(",")}`],
+    options: ["--variant=extract", `--include=${packages.join(",")}`],
     target: root,
     ...(signal ? { signal } : {}),
   });

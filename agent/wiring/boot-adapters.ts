@@ -12,6 +12,7 @@ import { umount } from "../kernel/syscalls.ts";
 import { NETWORK_UNNEEDED_WAIT_MS } from "../limits.ts";
 import { createArchiveOpener } from "../net/archive-opener.ts";
 import type { HttpClient } from "../net/http-message.ts";
+import type { FactsReader } from "../page/report-facts.ts";
 import { PATHS } from "../paths.ts";
 import type { BootAdapters } from "../phases/boot.ts";
 import type { PhaseContext, PhaseRunner } from "../phases/phase-runner.ts";
@@ -65,6 +66,8 @@ export interface BootTools {
   screen: Screen;
   consoles: ConsoleSet;
   events: EventStream;
+  /** Of all events so far. */
+  reportFacts: FactsReader;
   redaction: Redaction;
   announcer: Announcer;
   networkLog: NetworkLog;

@@ -5,11 +5,12 @@ import { describeLine } from "../job/describe-job.ts";
 import type { KernelLogFollower } from "../report/kernel-log.ts";
 import type { ResultWriter } from "../report/own-results.ts";
 import { createJunitWriter, type JunitWriterOptions } from "./junit-writer.ts";
+import { createPageWriter, type PageWriterOptions } from "./page-writer.ts";
 
 /** Ours whether or not this job has them: a test that uses one keeps its file under another name (`junit.xml` may be the test's). */
 export const OWN_RESULT_NAMES = ["job.json", "manifest.json", "partial.json", "report.html", "verdict.json"];
 
-export interface ResultWriterTools extends JunitWriterOptions {
+export interface ResultWriterTools extends JunitWriterOptions, PageWriterOptions {
   kernelLog: KernelLogFollower;
 }
 
@@ -24,5 +25,6 @@ export function listResultWriters({ kernelLog, ...tools }: ResultWriterTools): R
         job &&
         `${JSON.stringify(describeLine({ dialect: job.dialect, job, errors: [], warnings: [] }), null, 2)}\n`,
     },
+    createPageWriter(tools),
   ];
 }

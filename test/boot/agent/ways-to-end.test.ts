@@ -84,6 +84,7 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
       "junit.xml",
       "kernel.log",
       "manifest.json",
+      "report.html",
       "steps/1-main.log",
       "verdict.json",
     ]);
@@ -93,6 +94,15 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
       dialect: "dut",
       phases: [{ name: "machine" }, { name: "fetch" }, {}, {}, {}, {}, {}],
     });
+    const page = run.results.get("report.html");
+    for (const text of [
+      "<h1>Pass</h1>",
+      "install.tar.zst",
+      "podman run",
+      "Memory: ",
+      `boot ${run.verdict!.bootId}`,
+    ])
+      expect(page).toContain(text);
     const log = run.results.get("dutboot.log");
     expect(log).toContain(run.results.get("steps/1-main.log"));
     for (const text of ["to standard output", "to standard error", "without a line end"]) {

@@ -17,6 +17,7 @@ const PURE = [
   "agent/composefs",
   "agent/wire",
   "agent/junit",
+  "agent/page",
 ] as const;
 const ADAPTERS = [
   "agent/net",

@@ -1,0 +1,50 @@
+/**
+ * The last lines of a log for people who look at the end first: bounded in lines and in bytes, a line that was overwritten by CR in
+ * its last state.
+ */
+import { escapeHtml, Html } from "./html.ts";
+
+const LINES_MAX = 200;
+const LINE_MAX_LENGTH = 1000;
+/** Of the lines as HTML: each of them may be of nothing but what has to be escaped. */
+const HTML_MAX_BYTES = 80 * 1024;
+
+/** What is read of the end of a log. */
+export const LOG_TAIL_BYTES = 256 * 1024;
+
+export interface LogTail {
+  lines: readonly string[];
+  /** Lines of the log stand before these. */
+  isCut: boolean;
+}
+
+/** `isCut`: the text is the end of a log, and begins anywhere. */
+export function readLogTail(text: string, { isCut }: { isCut: boolean }): LogTail {
+  const all = text.replace(/\n$/, "").split("\n");
+  if (isCut) all.shift();
+  const lines = all.slice(-LINES_MAX).map(showLine);
+  return { lines: text === "" ? [] : lines, isCut: isCut || all.length > lines.length };
+}
+
+function showLine(line: string): string {
+  const states = line.split("\r");
+  const last = states.findLast((state) => state.trim() !== "") ?? "";
+  return last.length > LINE_MAX_LENGTH ? `${last.slice(0, LINE_MAX_LENGTH)}…` : last;
+}
+
+/** The last of the lines that fit. */
+export function formatLogLines({ lines, isCut }: LogTail): { content: Html; count: number; isCut: boolean } {
+  const shown: string[] = [];
+  let bytes = 0;
+  for (const line of lines.toReversed()) {
+    const escaped = escapeHtml(line);
+    bytes += Buffer.byteLength(escaped) + 1;
+    if (bytes > HTML_MAX_BYTES) break;
+    shown.unshift(escaped);
+  }
+  return {
+    content: new Html(shown.join("\n")),
+    count: shown.length,
+    isCut: isCut || shown.length < lines.length,
+  };
+}

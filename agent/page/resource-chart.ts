@@ -1,0 +1,66 @@
+/**
+ * Memory and CPU over time, as two small charts on the timeline's axis.
+ */
+import { formatBytes } from "./format.ts";
+import { type Html, html } from "./html.ts";
+import type { ReportFacts, Sample } from "./report-facts.ts";
+import { formatAxisRow, GRID, type TimeAxis } from "./time-axis.ts";
+
+/** More points than pixels show nothing more. */
+const POINTS_MAX = 300;
+const HEIGHT = 64;
+
+export function formatResources({ samples }: ReportFacts, axis: TimeAxis): Html | undefined {
+  const shown = thinSamples(samples, POINTS_MAX);
+  const [first] = shown;
+  if (!first || shown.length < 2) return undefined;
+  const most = Math.max(...shown.map(({ memoryUsedBytes }) => memoryUsedBytes));
+  const total = Math.max(1, first.memoryTotalBytes);
+  const busiest = Math.round(Math.max(...shown.map(({ cpuPercent }) => cpuPercent)));
+  const memory = shown.map(({ atMs, memoryUsedBytes }) => ({ atMs, share: memoryUsedBytes / total }));
+  const cpu = shown.map(({ atMs, cpuPercent }) => ({ atMs, share: cpuPercent / 100 }));
+  return html`${formatChart(
+    { kind: "memory", label: "Memory", note: formatBytes(most), says: `peak, of ${formatBytes(total)}` },
+    memory,
+    axis,
+  )}${formatChart({ kind: "cpu", label: "CPU", note: `${busiest} %`, says: "peak, of all cores" }, cpu, axis)}${formatAxisRow(axis)}`;
+}
+
+interface ChartWords {
+  kind: string;
+  label: string;
+  note: string;
+  says: string;
+}
+
+function formatChart(
+  { kind, label, note, says }: ChartWords,
+  points: readonly { atMs: number; share: number }[],
+  axis: TimeAxis,
+): Html {
+  const place = ({ atMs, share }: { atMs: number; share: number }) => {
+    const y = (1 - Math.min(1, Math.max(0, share))) * (HEIGHT - 2) + 1;
+    return `${Number((axis.position(atMs) * 10).toFixed(1))},${Number(y.toFixed(1))}`;
+  };
+  const line = points.map(place).join(" ");
+  const from = place({ atMs: points[0]!.atMs, share: 0 }).split(",")[0];
+  const to = place({ atMs: points.at(-1)!.atMs, share: 0 }).split(",")[0];
+  const title = `${label}: ${note} ${says}`;
+  // The inner picture is stretched to the outer one's width; its lines are not.
+  return html`<div class="row chart"><span class="label">${label}</span><svg class="track" width="100%" height="${HEIGHT}" role="img"><title>${title}</title>${GRID}<svg viewBox="0 0 1000 ${HEIGHT}" preserveAspectRatio="none" width="100%" height="100%"><polygon class="area ${kind}" points="${from},${HEIGHT} ${line} ${to},${HEIGHT}"/><polyline class="line ${kind}" points="${line}" vector-effect="non-scaling-stroke"/></svg></svg><span class="note">${note}<small> ${says}</small></span></div>
+`;
+}
+
+/** The highest of each group, so that a peak stays one. */
+function thinSamples(samples: readonly Sample[], most: number): readonly Sample[] {
+  const size = Math.ceil(samples.length / most);
+  if (size <= 1) return samples;
+  const groups = Array.from({ length: Math.ceil(samples.length / size) }, (_, at) =>
+    samples.slice(at * size, (at + 1) * size),
+  );
+  return groups.map((group) => ({
+    ...group[0]!,
+    memoryUsedBytes: Math.max(...group.map(({ memoryUsedBytes }) => memoryUsedBytes)),
+    cpuPercent: Math.max(...group.map(({ cpuPercent }) => cpuPercent)),
+  }));
+}
