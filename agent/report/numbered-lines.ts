@@ -69,6 +69,8 @@ export function createLineQueue({ boot, readUptimeMs, ...options }: LineQueueOpt
   let unsure: { from: number; to: number } | undefined;
   let lost: { count: number; from: number; to: number } | undefined;
   let isEnded = false;
+  /** While one chunk is cut into lines. */
+  let nowMs: number | undefined;
   let wake: (() => void) | undefined;
   const whenEnded: (() => void)[] = [];
 
@@ -92,7 +94,7 @@ export function createLineQueue({ boot, readUptimeMs, ...options }: LineQueueOpt
   };
   const add = (origin: LineOrigin, text: Buffer, part: LinePart = "whole") => {
     if (isEnded) return;
-    entries.push({ boot, number: ++lastNumber, uptimeMs: readUptimeMs(), part, origin, text });
+    entries.push({ boot, number: ++lastNumber, uptimeMs: nowMs ?? readUptimeMs(), part, origin, text });
     keptBytes += text.length + ENTRY_BYTES;
     while (keptBytes > queueBytes && firstNumber < lastNumber) {
       // Of what was sent already it is not known yet; rewind() will.
@@ -102,6 +104,7 @@ export function createLineQueue({ boot, readUptimeMs, ...options }: LineQueueOpt
     }
     nextNumber = Math.max(nextNumber, firstNumber);
     wake?.();
+    wake = undefined;
   };
 
   /** A piece of the test's open line; the line goes on unless `isWhole`. */
@@ -122,7 +125,8 @@ export function createLineQueue({ boot, readUptimeMs, ...options }: LineQueueOpt
       rest = rest.subarray(room);
       addOpen(false);
     }
-    if (isLineEnd) {
+    if (isLineEnd && openBytes === 0 && !isContinued) add("test", rest);
+    else if (isLineEnd) {
       open.push(rest);
       addOpen(true);
     } else if (rest.length > 0) {
@@ -179,12 +183,14 @@ export function createLineQueue({ boot, readUptimeMs, ...options }: LineQueueOpt
     kernelLine: (text) => add("kernel", Buffer.from(text)),
     output(chunk) {
       if (isEnded) return;
+      nowMs = readUptimeMs();
       let from = 0;
       for (let end = chunk.indexOf(LINE_END); end !== -1; end = chunk.indexOf(LINE_END, from)) {
         takeBytes(chunk.subarray(from, end), true);
         from = end + 1;
       }
       if (from < chunk.length) takeBytes(chunk.subarray(from), false);
+      nowMs = undefined;
       watchOpenLine();
     },
     endOutput,

@@ -7,13 +7,11 @@ import type { LinePart, NumberedLine } from "./numbered-line.ts";
 /** Who said it; the APP-NAME of the message. */
 export type LineOrigin = "dutboot" | "test" | "kernel";
 
-export interface SyslogContext {
-  origin: LineOrigin;
-  /** Of the line; undefined where the clock cannot be believed. */
-  timeMs: number | undefined;
-  /** What the machine is called; undefined where it has no name and no address. */
-  hostname: string | undefined;
-}
+/** `timeMs` of the line; undefined where the clock cannot be believed. */
+export type SyslogFormat = (
+  line: NumberedLine,
+  context: { origin: LineOrigin; timeMs: number | undefined },
+) => Buffer;
 
 /** local0 for us and the test, kern for the kernel; severity "informational" all of them. */
 const PRIORITY: Readonly<Record<LineOrigin, number>> = { dutboot: 134, test: 134, kernel: 6 };
@@ -31,19 +29,35 @@ const PART: Readonly<Record<string, LinePart>> = {
 };
 const HOSTNAME_MAX_LENGTH = 255;
 
-export function formatSyslogMessage(line: NumberedLine, context: SyslogContext): Buffer {
-  const { origin, timeMs } = context;
-  const time = timeMs === undefined ? "-" : new Date(timeMs).toISOString();
-  const hostname = context.hostname?.replace(/[^\x21-\x7e]/g, "").slice(0, HOSTNAME_MAX_LENGTH) || "-";
-  // sysUpTime is in hundredths of a second (section 7.3.3).
-  const data = `[meta sequenceId="${line.number}" sysUpTime="${Math.floor(line.uptimeMs / 10)}"]`;
-  const head = `<${PRIORITY[origin]}>1 ${time} ${hostname} ${origin} ${line.boot} ${MSGID[line.part]} ${data} `;
-  return Buffer.concat([Buffer.from(head), line.text]);
+/** `hostname`: what the machine is called; undefined where it has no name and no address. */
+export function createSyslogFormat({ hostname }: { hostname: string | undefined }): SyslogFormat {
+  const name = hostname?.replace(/[^\x21-\x7e]/g, "").slice(0, HOSTNAME_MAX_LENGTH) || "-";
+  // Many lines come within one millisecond.
+  let last = { timeMs: Number.NaN, text: "" };
+  const formatTime = (timeMs: number) => {
+    if (timeMs !== last.timeMs) last = { timeMs, text: new Date(timeMs).toISOString() };
+    return last.text;
+  };
+  return ({ boot, number, uptimeMs, part, text }, { origin, timeMs }) => {
+    const time = timeMs === undefined ? "-" : formatTime(timeMs);
+    // sysUpTime is in hundredths of a second (section 7.3.3).
+    const data = `[meta sequenceId="${number}" sysUpTime="${Math.floor(uptimeMs / 10)}"]`;
+    const head = `<${PRIORITY[origin]}>1 ${time} ${name} ${origin} ${boot} ${MSGID[part]} ${data} `;
+    return putBehind(head, text);
+  };
 }
 
 /** Octet counting (RFC 6587, section 3.4.1): a text may hold any byte. */
 export function frameSyslogMessage(message: Buffer): Buffer {
-  return Buffer.concat([Buffer.from(`${message.length} `), message]);
+  return putBehind(`${message.length} `, message);
+}
+
+/** Of a head in ASCII; a loud test has many lines, so it is one copy. */
+function putBehind(head: string, text: Buffer): Buffer {
+  const message = Buffer.allocUnsafe(head.length + text.length);
+  message.write(head, "latin1");
+  text.copy(message, head.length);
+  return message;
 }
 
 /** A collector may keep what stood in front of the structured data in its own way; ours is needed from PROCID on. */

@@ -13,7 +13,7 @@ import { createSyslogTcp } from "../report/syslog-tcp.ts";
 import { createSyslogUdp } from "../report/syslog-udp.ts";
 import type { Credentials } from "../sys/credentials.ts";
 import { readUptimeMs } from "../sys/uptime.ts";
-import { formatSyslogMessage } from "../wire/syslog.ts";
+import { createSyslogFormat } from "../wire/syslog.ts";
 import { connectHttp } from "./http-door.ts";
 import { connectS3 } from "./s3-door.ts";
 
@@ -50,9 +50,10 @@ async function createTransport(
 ): Promise<LogTransport> {
   if ("syslog" in place) {
     const { host, port, protocol } = place.syslog;
+    const formatMessage = createSyslogFormat({ hostname });
     const format = (line: LogLine) => {
       const timeMs = isClockRight ? Date.now() - readUptimeMs() + line.uptimeMs : undefined;
-      return formatSyslogMessage(line, { origin: line.origin, timeMs, hostname });
+      return formatMessage(line, { origin: line.origin, timeMs });
     };
     return (protocol === "udp" ? createSyslogUdp : createSyslogTcp)({ host, port, format });
   }

@@ -14,15 +14,15 @@ import { createPartLog } from "../../../agent/report/part-log.ts";
 import { createSyslogTcp } from "../../../agent/report/syslog-tcp.ts";
 import { createSyslogUdp } from "../../../agent/report/syslog-udp.ts";
 import { type NumberedLine, parseNumberedLine } from "../../../agent/wire/numbered-line.ts";
-import { formatSyslogMessage, parseSyslogMessage } from "../../../agent/wire/syslog.ts";
+import { createSyslogFormat, parseSyslogMessage } from "../../../agent/wire/syslog.ts";
 
 const cleanUps: (() => unknown)[] = [];
 afterEach(async () => {
   for (const cleanUp of cleanUps.splice(0)) await cleanUp();
 });
 
-const format = (line: LogLine) =>
-  formatSyslogMessage(line, { origin: line.origin, timeMs: Date.now(), hostname: "dut" });
+const formatMessage = createSyslogFormat({ hostname: "dut" });
+const format = (line: LogLine) => formatMessage(line, { origin: line.origin, timeMs: Date.now() });
 
 function createLog(options: Partial<NetworkLogOptions> = {}) {
   const told: string[] = [];

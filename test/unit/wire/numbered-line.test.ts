@@ -5,10 +5,10 @@ import {
   parseNumberedLine,
 } from "../../../agent/wire/numbered-line.ts";
 import {
-  formatSyslogMessage,
+  createSyslogFormat,
   frameSyslogMessage,
+  type LineOrigin,
   parseSyslogMessage,
-  type SyslogContext,
 } from "../../../agent/wire/syslog.ts";
 
 const LINE: NumberedLine = {
@@ -18,11 +18,14 @@ const LINE: NumberedLine = {
   part: "whole",
   text: Buffer.from("hwci: mesa: pass"),
 };
-const CONTEXT: SyslogContext = {
-  origin: "test",
-  timeMs: Date.UTC(2026, 0, 2, 3, 4, 5, 6),
-  hostname: "navi31-7",
-};
+interface Context {
+  origin: LineOrigin;
+  timeMs: number | undefined;
+  hostname: string | undefined;
+}
+const CONTEXT: Context = { origin: "test", timeMs: Date.UTC(2026, 0, 2, 3, 4, 5, 6), hostname: "navi31-7" };
+const formatSyslogMessage = (line: NumberedLine, context: Context) =>
+  createSyslogFormat(context)(line, context);
 
 const LINES: [string, Partial<NumberedLine>][] = [
   ["a plain one", {}],
@@ -66,7 +69,7 @@ describe("a syslog message", () => {
     expect(read).toEqual({ ...line, uptimeMs: Math.floor(line.uptimeMs / 10) * 10 });
   });
 
-  it.each<[string, Partial<SyslogContext>, string]>([
+  it.each<[string, Partial<Context>, string]>([
     ["as RFC 5424 has it", {}, "<134>1 2026-01-02T03:04:05.006Z navi31-7 test 1a2b3c4d - "],
     ["without a clock", { timeMs: undefined }, "<134>1 - navi31-7 test "],
     ["without a name", { hostname: undefined }, "<134>1 2026-01-02T03:04:05.006Z - test "],

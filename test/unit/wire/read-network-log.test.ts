@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { formatNumberedLine, type LinePart, type NumberedLine } from "../../../agent/wire/numbered-line.ts";
 import { assembleBoots, readNetworkLines } from "../../../agent/wire/read-network-log.ts";
-import { formatSyslogMessage, frameSyslogMessage } from "../../../agent/wire/syslog.ts";
+import { createSyslogFormat, frameSyslogMessage } from "../../../agent/wire/syslog.ts";
 
 const makeLine = (
   number: number,
@@ -20,8 +20,8 @@ const LINES = [
   makeLine(4, "a \x1b[31mcolour\x1b[0m \xff\r"),
   makeLine(5, "1a2b3c4d 9 1.000 of a test that prints such lines"),
 ];
-const syslog = (line: NumberedLine) =>
-  formatSyslogMessage(line, { origin: "test", timeMs: 0, hostname: "dut" });
+const formatMessage = createSyslogFormat({ hostname: "dut" });
+const syslog = (line: NumberedLine) => formatMessage(line, { origin: "test", timeMs: 0 });
 const read = (text: Buffer | string) => {
   const boots = assembleBoots(readNetworkLines(Buffer.from(text)));
   return boots.map(({ boot, lines, missing }) => ({
