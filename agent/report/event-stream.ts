@@ -40,8 +40,9 @@ export function createEventStream({ readUptimeMs, onLine, clean }: EventStreamOp
   };
 
   return {
-    emit(body) {
-      const line = formatEventLine({ v: 1, seq: seq++, uptimeMs: readUptimeMs(), ...clean(body) });
+    emit(written) {
+      const body = clean(written);
+      const line = formatEventLine({ v: 1, seq: seq++, uptimeMs: readUptimeMs(), ...body });
       onLine(line);
       waiting = Buffer.concat([waiting, Buffer.from(line)]);
       sendWaiting();

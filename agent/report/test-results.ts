@@ -35,7 +35,7 @@ export const JUNIT_FILE_NAME = "junit.xml";
 
 /** What the agent writes is no result of the test. */
 const OUR_FILES =
-  /^(?:dutboot\.log|events\.jsonl|kernel\.log|(?:job|verdict|manifest|partial)\.json|report\.html|steps\/.*)$/;
+  /^(?:dutboot\.log|events\.jsonl|kernel\.log|(?:job|verdict|manifest|partial)\.json|report\.html|(?:steps|previous-boot)\/.*)$/;
 
 const SOURCES: Readonly<Record<ResultFormat, string>> = { junit: "JUnit", tap: "TAP", deqp: "deqp-runner" };
 
