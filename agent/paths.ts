@@ -18,6 +18,8 @@ export const PATHS = {
   endTold: `${RUN}/end-told`,
   /** `/results` of the container, with our log beside the test's files. */
   results: `${RUN}/results`,
+  /** A link to what is kept of this boot on the cache device; init leaves its verdict there. */
+  kept: `${RUN}/kept`,
   /** Where exports are mounted before there is a store. */
   nfs: `${RUN}/nfs`,
   /** Where image stores are mounted, by their names. */

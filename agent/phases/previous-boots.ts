@@ -3,7 +3,7 @@
  * uploaded go out under the job they belong to. None of it may fail or hold up the job of this boot: all is bounded and warned of.
  */
 import { AgentError, toAgentError } from "../errors.ts";
-import { PREVIOUS_BOOT_LIMITS, type PreviousBootLimits } from "../limits.ts";
+import { BOOT_LOOP_DEATHS, PREVIOUS_BOOT_LIMITS, type PreviousBootLimits } from "../limits.ts";
 import type { startProgress } from "../report/progress.ts";
 import type { ResultList } from "../report/results.ts";
 import type { Journals } from "../store/journals.ts";
@@ -64,6 +64,15 @@ export async function settlePreviousBoots(
   return { deaths };
 }
 
+/** A farm that boots whatever it has until it hears of an end would do so all night. Throws JOB_BOOT_LOOP. */
+export function refuseBootLoop({ deaths }: PreviousBoots): void {
+  if (deaths < BOOT_LOOP_DEATHS) return;
+  throw new AgentError(
+    "JOB_BOOT_LOOP",
+    `Cannot run this job again: the last ${deaths} boots of it did not come to their end`,
+  );
+}
+
 /** Once for each; what is told is remembered, so that it counts once. */
 async function tell(journal: BootJournal, isLast: boolean, work: Work): Promise<BootJournal> {
   if (journal.isTold) return journal;
@@ -71,8 +80,11 @@ async function tell(journal: BootJournal, isLast: boolean, work: Work): Promise<
   const { log } = work.context;
   const panic = isLast && state === "running" ? work.lastWords.panic : undefined;
   const at = `in phase ${phase}${step === null ? "" : `, ${step}`}`;
-  if (state === "ended") log.warn(`previous boot ${bootId} ended and could not upload its results`);
-  else {
+  if (state === "ended") {
+    const how = journal.verdict?.error ? ` with ${journal.verdict.error.code}` : "";
+    log.warn(`previous boot ${bootId} ended${how} and could not upload its results`);
+  }
+  if (state === "running") {
     const cause = panic === undefined ? "" : `: ${panic}`;
     log.warn(
       `previous boot ${bootId} died ${at}, ${formatSeconds(uptimeMs)} or more after its start${cause}`,

@@ -2,12 +2,14 @@
  * Journals of boots on the cache device, and beside each the results of its boot: what is still here at the next start
  * belongs to a boot that did not end, or could not upload.
  */
-import { closeSync, constants, lstatSync, openSync, readdirSync } from "node:fs";
+import { closeSync, constants, lstatSync, openSync, readdirSync, readFileSync } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { syncfs } from "../kernel/syscalls.ts";
 import { JOURNAL_MAX_BYTES } from "../limits.ts";
 import { type BootJournal, formatJournal, isBootId, parseJournal } from "../wire/boot-journal.ts";
+import { parseVerdict } from "../wire/exit-code.ts";
+import type { Verdict } from "../wire/verdict.ts";
 import { dropRecord, placeRecord, putRecord, readRecordIfExists, stageRecord } from "./records.ts";
 import type { StorePlace } from "./store-place.ts";
 
@@ -20,7 +22,8 @@ export interface Journals {
   writeNow(journal: BootJournal): void;
   /** With all that lies beside it. */
   drop(bootId: string): Promise<void>;
-  /** A boot's own results, below it; and what others found out about it. */
+  /** Below it lies all that is kept of a boot: its own results, and what others found out about it. */
+  folderOf(bootId: string): string;
   resultsOf(bootId: string): string;
   findingsOf(bootId: string): string;
   /** Bytes on the disk of all that lies beside a journal. */
@@ -28,6 +31,9 @@ export interface Journals {
   /** All that was written so far is on the disk when it resolves. */
   flush(): Promise<void>;
 }
+
+/** As initrd/files/run-agent names it. */
+const KEEPER_VERDICT = "verdict.json";
 
 export function openJournals(place: StorePlace): Journals {
   const { journals, pending, onDamage } = place;
@@ -43,7 +49,21 @@ export function openJournals(place: StorePlace): Journals {
     if (!bytes) throw new Error("the disk has changed it, or it was cut off");
     const journal = parseJournal(bytes.toString());
     if (journal.bootId !== bootId) throw new Error("it is another boot's");
-    return journal;
+    const verdict = journal.verdict === null ? readKeeperVerdict(bootId) : undefined;
+    return verdict ? { ...journal, state: "ended", verdict } : journal;
+  };
+
+  /** Of an agent that died: its keeper gave a verdict and ended the machine. */
+  const readKeeperVerdict = (bootId: string): Verdict | undefined => {
+    const path = join(pending, bootId, KEEPER_VERDICT);
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (!stats?.isFile() || stats.size > JOURNAL_MAX_BYTES) return undefined;
+    try {
+      const verdict = parseVerdict(JSON.parse(readFileSync(path, "utf8")));
+      return verdict?.bootId === bootId ? verdict : undefined;
+    } catch {
+      return undefined; // cut off with the machine
+    }
   };
 
   const dropEntry = async (path: string, why: string) => {
@@ -90,6 +110,7 @@ export function openJournals(place: StorePlace): Journals {
       dropRecord(join(journals, nameOf(bootId)));
       await rm(join(pending, bootId), { recursive: true, force: true });
     },
+    folderOf: (bootId) => join(pending, bootId),
     resultsOf: below("results"),
     findingsOf: below("findings"),
     measure: (bootId) => measureTree(join(pending, bootId)),

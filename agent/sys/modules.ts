@@ -10,6 +10,7 @@ import { isKernelError } from "../kernel/errno.ts";
 import { finitModule } from "../kernel/machine.ts";
 import { MODULE_PASSES_MAX, MODULE_SETTLE_MS } from "../limits.ts";
 import { type ModuleEntry, type ModuleIndex, parseModuleIndex } from "./module-index.ts";
+import { findModuleParameters } from "./module-parameters.ts";
 import type { SysLog } from "./sys-log.ts";
 
 export interface ModuleLoader {
@@ -30,11 +31,14 @@ export interface ModuleLoaderOptions {
   modulesPath?: string;
   sysfsPath?: string;
   moduleFilesPath?: string;
+  /** The kernel's, with parameters of modules. */
+  commandLinePath?: string;
   settleMs?: number;
 }
 
 export function createModuleLoader(options: ModuleLoaderOptions): ModuleLoader {
   const { log, modulesPath = `/lib/modules/${release()}`, sysfsPath = "/sys" } = options;
+  const readLine = () => readIfThere(options.commandLinePath ?? "/proc/cmdline");
   const attempts = new Map<string, Promise<boolean>>();
   const loaded: string[] = [];
   const seen = new Set<string>();
@@ -79,7 +83,7 @@ export function createModuleLoader(options: ModuleLoaderOptions): ModuleLoader {
     }
     const fd = openSync(file, "r");
     try {
-      await finitModule(fd, "", { compressed: !file.endsWith(".ko") });
+      await finitModule(fd, findModuleParameters(readLine(), name), { compressed: !file.endsWith(".ko") });
       loaded.push(name);
       return true;
     } catch (error) {

@@ -35,6 +35,7 @@ import { type Credentials, createCredentials } from "../sys/credentials.ts";
 import { mountFileSystem } from "../sys/file-systems.ts";
 import { nameMachine } from "../sys/hostname.ts";
 import { loadKeymap } from "../sys/keymap.ts";
+import { namesModule } from "../sys/module-parameters.ts";
 import { createModuleLoader } from "../sys/modules.ts";
 import { startNetconsole } from "../sys/netconsole.ts";
 import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../sys/network.ts";
@@ -121,6 +122,8 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
     async loadModules() {
       await modules.loadForDevices();
       for (const name of SOFTWARE_MODULES) await modules.load(name);
+      // Where a board's firmware describes that memory, the device asks for it.
+      if (namesModule(source.line, "ramoops")) await modules.load("ramoops");
       mountPstore();
       consoles.findNew();
     },

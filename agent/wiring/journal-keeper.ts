@@ -1,21 +1,15 @@
 /**
  * This boot's journal on the cache device, with its results beside it while it is under way; and what earlier boots left there.
  */
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { AgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import { isKernelError, MS_BIND, mount, umount } from "../kernel/syscalls.ts";
-import {
-  BOOT_LOOP_DEATHS,
-  BOOT_TEXT_MAX_LENGTH,
-  LOG_BACK_MAX_BYTES,
-  RESULTS_RESERVE_BYTES,
-} from "../limits.ts";
+import { BOOT_TEXT_MAX_LENGTH, LOG_BACK_MAX_BYTES, RESULTS_RESERVE_BYTES } from "../limits.ts";
 import type { ResultsUploader } from "../net/results-uploader.ts";
 import { PATHS } from "../paths.ts";
 import type { PhaseContext } from "../phases/phase-runner.ts";
-import { settlePreviousBoots } from "../phases/previous-boots.ts";
+import { refuseBootLoop, settlePreviousBoots } from "../phases/previous-boots.ts";
 import { createResultsSender } from "../phases/results-sender.ts";
 import type { SyncHook } from "../phases/sync-results.ts";
 import type { EventStream } from "../report/event-stream.ts";
@@ -66,6 +60,8 @@ export async function openJournalKeeper(job: Job, tools: JournalTools): Promise<
   const journal = followBoot(job, journals, tools);
   try {
     await journal.write();
+    mkdirSync(journals.folderOf(tools.bootId), { recursive: true });
+    symlinkSync(journals.folderOf(tools.bootId), PATHS.kept);
   } catch (error) {
     journal.close();
     log.warn(`journal: this boot goes on without: ${(error as Error).message}`);
@@ -92,11 +88,7 @@ export async function openJournalKeeper(job: Job, tools: JournalTools): Promise<
         openPlace: (left) => openPlace(left, job, tools),
       });
       await journal.setDeaths(deaths);
-      if (deaths < BOOT_LOOP_DEATHS) return;
-      throw new AgentError(
-        "JOB_BOOT_LOOP",
-        `Cannot run this job again: the last ${deaths} boots of it did not come to their end`,
-      );
+      refuseBootLoop({ deaths });
     },
     async finish(verdict) {
       journal.close();

@@ -16,7 +16,11 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { AgentError } from "../../../agent/errors.ts";
 import type { ResultsUploader } from "../../../agent/net/results-uploader.ts";
-import { type PreviousBootsAdapters, settlePreviousBoots } from "../../../agent/phases/previous-boots.ts";
+import {
+  type PreviousBootsAdapters,
+  refuseBootLoop,
+  settlePreviousBoots,
+} from "../../../agent/phases/previous-boots.ts";
 import { createResultsSender } from "../../../agent/phases/results-sender.ts";
 import { startProgress } from "../../../agent/report/progress.ts";
 import { listResults } from "../../../agent/report/results.ts";
@@ -167,6 +171,32 @@ it("a boot that ended and could not upload keeps the verdict it gave", async () 
   expect(JSON.parse(uploaded("0000000a", "verdict.json"))).toMatchObject(verdict);
 });
 
+it("a boot whose agent died keeps the verdict of the agent's keeper", async () => {
+  const error = {
+    code: "AGENT_DIED",
+    blame: "bug",
+    phase: "run",
+    message: "It ended",
+    hint: "Report this",
+  } as const;
+  const verdict = { version: 1, bootId: "0000000a", verdict: "error", exitCode: null, error, phases: [] };
+  await leave("0000000a");
+  writeFileSync(join(journals.folderOf("0000000a"), "verdict.json"), `${JSON.stringify(verdict)}\n`);
+  // Another boot's, and one that was cut off with the machine.
+  await leave("0000000b");
+  writeFileSync(join(journals.folderOf("0000000b"), "verdict.json"), JSON.stringify(verdict));
+  await leave("0000000c");
+  writeFileSync(join(journals.folderOf("0000000c"), "verdict.json"), JSON.stringify(verdict).slice(0, 50));
+  await settle();
+  expect(said).toContain("previous boot 0000000a ended with AGENT_DIED and could not upload its results");
+  expect(JSON.parse(uploaded("0000000a", "verdict.json"))).toEqual(verdict);
+  for (const bootId of ["0000000b", "0000000c"])
+    expect(JSON.parse(uploaded(bootId, "verdict.json"))).toMatchObject({
+      bootId,
+      error: { code: "MACHINE_DIED" },
+    });
+});
+
 it("boots of the same line count one after the other, and an end in between begins anew", async () => {
   await leave("0000000a", { deathsBefore: 3 });
   expect(await settle()).toEqual({ deaths: 4 });
@@ -176,6 +206,18 @@ it("boots of the same line count one after the other, and an end in between begi
   await leave("0000000c", { deathsBefore: 1 });
   expect(await settle({ openPlace: async () => undefined })).toEqual({ deaths: 2 });
   expect(await settle({ openPlace: async () => undefined })).toEqual({ deaths: 0 });
+});
+
+it("a line whose boots die one after the other is refused in the end, and runs again after an end", async () => {
+  for (let dead = 0; dead < 5; dead++) {
+    const bootId = `0000000${dead}`;
+    await leave(bootId, { deathsBefore: dead });
+    const found = await settle();
+    expect(found).toEqual({ deaths: dead + 1 });
+    if (dead < 4) refuseBootLoop(found);
+    else expect(() => refuseBootLoop(found)).toThrow(expect.objectContaining({ code: "JOB_BOOT_LOOP" }));
+  }
+  refuseBootLoop(await settle());
 });
 
 it("results of a service that this job does not use wait for one that does, the oldest going first", async () => {

@@ -1,5 +1,13 @@
 /** Our files among a test's: what becomes of a test's file under a name of ours, of removed logs, and of a writer that fails. */
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
@@ -107,4 +115,41 @@ it("a writer that fails is told and keeps nobody from the others", async () => {
   );
   expect(await readAll()).toEqual({ "job.json": "pass" });
   expect(warnings).toEqual(['results: "junit.xml" cannot be made: no data']);
+});
+
+it("logs that are open go on in the folder that takes the place, with what they hold", async () => {
+  const log = files.openLog("dutboot.log", noError);
+  const step = files.openLog("steps/1-main.log", noError);
+  const closed = files.openLog("steps/2-main.log", noError);
+  log.write("before\n");
+  step.write("0123456789");
+  closed.close();
+  const aside = `${folder}-aside`;
+  const swap = () => {
+    renameSync(folder, aside);
+    mkdirSync(folder);
+    writeFileSync(inFolder("dutboot.log"), "a copy that is older");
+  };
+  files.moveLogs(swap, { maxBytes: 8 });
+  log.write("after\n");
+  step.write("X");
+  rmSync(aside, { recursive: true });
+  expect(await readAll()).toEqual({ "dutboot.log": "before\nafter\n", "steps/1-main.log": "23456789X" });
+  expect(warnings).toEqual([]);
+});
+
+it("a log that cannot go on elsewhere stays where it is, and that is told", async () => {
+  const log = files.openLog("dutboot.log", noError);
+  const aside = `${folder}-aside`;
+  files.moveLogs(
+    () => {
+      renameSync(folder, aside);
+      mkdirSync(inFolder("dutboot.log"), { recursive: true });
+    },
+    { maxBytes: 100 },
+  );
+  log.write("still here");
+  expect(readFileSync(join(aside, "dutboot.log"), "utf8")).toBe("still here");
+  expect(warnings).toEqual([expect.stringMatching(/^results: "dutboot.log" stays where it was/)]);
+  rmSync(aside, { recursive: true });
 });
