@@ -104,6 +104,7 @@ export async function fetchImage(
   { log, signal }: Pick<PhaseContext, "log" | "signal">,
   adapters: FetchAdapters,
 ): Promise<FetchedImage> {
+  adapters.rootDriver.warmUp();
   const image = await adapters.registry.resolveImage(reference, adapters.platform, { signal });
   const totalBytes = image.layers.reduce((sum, layer) => sum + layer.sizeBytes, 0);
   const name = formatImageReference(reference);

@@ -48,39 +48,47 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   const shelf: Shelf = new Arrivals();
   const known = await askForFiles(new Set(toc.files.map(({ digest }) => digest)), peer);
   for (const [digest, content] of known) shelf.put(digest, content);
-  const hasFile = (digest: string) => shelf.has(digest);
-  const reader = new ContentReader(job.objectsDir);
-  const chunks = await findKnownChunks(toc, shelf, { reader, decoder, peer });
-  const hasChunk = (digest: string) => chunks.has(digest);
-  const needsHeaders = tarSplit === undefined;
-  const { plan, pieces } = planPieces(job, toc, { hasFile, hasChunk, needsHeaders });
-  await peer.ask({ kind: "fetch", plan });
-  const tree = new RebuiltTree();
-  if (plan.choice === "whole") return tree.finish(undefined);
-
   const headers: HeaderFrames = new Arrivals();
+  const tree = new RebuiltTree();
+  const reader = new ContentReader(job.objectsDir);
   const digest = createStreamDigest();
-  const files = new ChunkedFiles(job.rootPath, {
-    chunks,
-    onContent: (digest, content) => shelf.put(digest, content),
-  });
+  const steps = tarSplit
+    ? planFromTarSplit(toc, readTarSplit(new FrameDecoder().decodeAll(tarSplit)))
+    : planFromHeaderFrames(toc, job.dataEnd);
+  const checksFiles = job.diffId === undefined;
+  const stop = new AbortController();
+  const startBuilding = () => {
+    const built = build(steps, {
+      ...{ reader, shelf, headers, tree, digest, checksFiles },
+      counts: peer.counts,
+      signal: stop.signal,
+    });
+    // Its failure is taken below, perhaps much later.
+    built.catch(() => {});
+    return built;
+  };
+  // What is here is read and hashed while the rest is looked for and fetched.
+  let building = !checksFiles && isMostlyHere(toc, shelf) ? startBuilding() : undefined;
+  let files: ChunkedFiles | undefined;
   try {
+    const hasFile = (digest: string) => shelf.has(digest);
+    const chunks = await findKnownChunks(toc, shelf, { reader, decoder, peer });
+    const hasChunk = (digest: string) => chunks.has(digest);
+    const needsHeaders = tarSplit === undefined;
+    const { plan, pieces } = planPieces(job, toc, { hasFile, hasChunk, needsHeaders });
+    await peer.ask({ kind: "fetch", plan });
+    if (plan.choice === "whole") return tree.finish(undefined);
+
+    files = new ChunkedFiles(job.rootPath, {
+      chunks,
+      onContent: (digest, content) => shelf.put(digest, content),
+    });
     for (const file of toc.files) if (!shelf.has(file.digest)) files.addIfComplete(file);
     const onHeaders = (start: number, frames: Buffer) => headers.put(start, frames);
     const collector = new PieceCollector(pieces, { files, decoder, onHeaders });
-    const steps = tarSplit
-      ? planFromTarSplit(toc, readTarSplit(new FrameDecoder().decodeAll(tarSplit)))
-      : planFromHeaderFrames(toc, job.dataEnd);
+    building ??= startBuilding();
     const [diffId] = await Promise.all([
-      build(steps, {
-        reader,
-        shelf,
-        headers,
-        tree,
-        digest,
-        counts: peer.counts,
-        checksFiles: job.diffId === undefined,
-      }),
+      building,
       receive(peer, collector).catch((error: unknown) => {
         shelf.fail(error);
         headers.fail(error);
@@ -90,9 +98,25 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
     if (job.diffId !== undefined && diffId !== job.diffId) throw refuseDiffId(job, diffId);
     return tree.finish(diffId, files.staged);
   } finally {
-    files.close();
+    const givenUp = new Error("The archive was given up");
+    stop.abort(givenUp);
+    shelf.fail(givenUp);
+    headers.fail(givenUp);
+    await building?.catch(() => {});
+    files?.close();
     digest.close();
   }
+}
+
+/** Where hardly anything is, the whole may be taken, and what was read would have been read for nothing. */
+function isMostlyHere({ files }: Toc, shelf: Shelf): boolean {
+  let hereBytes = 0;
+  let totalBytes = 0;
+  for (const { digest, sizeBytes } of files) {
+    totalBytes += sizeBytes;
+    if (shelf.has(digest)) hereBytes += sizeBytes;
+  }
+  return 2 * hereBytes > totalBytes;
 }
 
 function readToc(job: RebuildJob, decoder: FrameDecoder): Toc {
@@ -134,12 +158,13 @@ interface BuildTools {
   counts: UnpackCounts;
   /** No DiffID will tell whether what was here already is sound. */
   checksFiles: boolean;
+  signal: AbortSignal;
 }
 
 /** Puts the tar together as its parts come, and lets the thread look at its messages every few milliseconds. */
 async function build(
   steps: AsyncIterable<RebuildStep> | Iterable<RebuildStep>,
-  { reader, shelf, headers, tree, digest, counts, checksFiles }: BuildTools,
+  { reader, shelf, headers, tree, digest, counts, checksFiles, signal }: BuildTools,
 ): Promise<string> {
   const rebuilder = new LayerRebuilder(({ entry, file }) => {
     tree.add({ entry }, file && shelf.get(file.digest));
@@ -148,6 +173,7 @@ async function build(
   let sliceStart = performance.now();
   const lookUp = async () => {
     await takeTurn();
+    signal.throwIfAborted();
     sliceStart = performance.now();
   };
   for await (const step of steps) {

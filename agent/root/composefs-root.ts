@@ -41,6 +41,8 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
   return {
     name: "composefs",
 
+    warmUp: () => pool.warmUp(),
+
     hasLayer: (diffId) => nameTrees({ diffId }).some((id) => store.readTreeIfExists(id) !== undefined),
 
     async addLayer(source, unpackOptions = {}) {

@@ -39,6 +39,8 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
   return {
     name: "overlay",
     // Directories live no longer than the boot.
+    warmUp: () => pool.warmUp(),
+
     hasLayer: () => false,
 
     async addLayer(source, options = {}) {

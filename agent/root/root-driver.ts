@@ -102,6 +102,8 @@ export interface MountedRoot {
 
 export interface RootDriver {
   readonly name: "overlay" | "composefs";
+  /** Layers will come, once they were asked for over the network: starts what takes its time to start. */
+  warmUp(): void;
   /** True when the layer is kept already, so that it need not be fetched. */
   hasLayer(diffId: string): boolean;
   /**

@@ -24,7 +24,7 @@ import { indexObjects } from "./index-objects.ts";
 import { placeRecord, putLosableRecord, readRecordIfExists, stageRecord } from "./records.ts";
 import { canSeal, sealAll } from "./seal.ts";
 import { openSmallContents } from "./small-contents.ts";
-import { listObjects, pathOfObject, type StorePlace } from "./store-place.ts";
+import { hasObjects, pathOfObject, type StorePlace } from "./store-place.ts";
 import { dropOldTables, listTables } from "./tables.ts";
 import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
 
@@ -55,7 +55,7 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
   let isEmpty = true;
   let indexing: ReturnType<ObjectStore["indexFiles"]> | undefined;
 
-  const objectPath = (verity: string) => join(place.objects, pathOfObject(verity));
+  const objectPath = (verity: string) => `${place.objects}/${pathOfObject(verity)}`;
   const flush = async () => {
     const fd = openSync(place.path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {
@@ -143,7 +143,7 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
     objectsDir: place.objects,
     seals,
     get isEmpty() {
-      isEmpty &&= listObjects(place).length === 0;
+      isEmpty &&= !hasObjects(place);
       return isEmpty;
     },
     hasObject: (verity) => existsSync(objectPath(verity)),

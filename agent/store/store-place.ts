@@ -95,6 +95,10 @@ export function listObjects({ objects }: Pick<StorePlace, "objects">): string[] 
   );
 }
 
+export function hasObjects({ objects }: Pick<StorePlace, "objects">): boolean {
+  return readdirSync(objects).some((prefix) => readdirSync(join(objects, prefix)).length > 0);
+}
+
 /** Puts a folder's entries on the disk, so that a rename in it survives a power cut. */
 export function syncFolder(path: string): void {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
