@@ -134,9 +134,11 @@ export const RESULT_HELD_BYTES = 8 * MiB;
 /** A file written to this shortly before may be written to again within one tick of the file system's clock. */
 export const FILE_STAMP_TRUST_MS = 1_000;
 /** Of each further file once the place has not answered for one: what is lost is told sooner. */
-export const HURRIED_RETRY = { budgetMs: 10_000, firstContactBudgetMs: 10_000 };
+export const HURRIED_RETRY = { budgetMs: 5_000, firstContactBudgetMs: 5_000 };
 /** Manifest and verdict behind an upload that ran out of time; within ABORT_GRACE_MS. */
 export const LAST_RECORDS_LIMIT_MS = 15_000;
+/** Files in a row that a place which is gone does not take; no further one is tried. */
+export const UPLOAD_FAILURES_MAX = 12;
 /** Files that an error of the upload names; the manifest names all. */
 export const UPLOAD_TOLD_FILES = 5;
 /** Of results while the test runs, where the job does not say: what a hang may lose. */

@@ -2,9 +2,16 @@
  * Phase "upload": everything the test left in /results, with our files, to the place that the job names. All files are tried;
  * then the manifest says what is there and what is missing, and the verdict's record goes last: it stands for the end of it all.
  */
-import { AgentError, toAgentError } from "../errors.ts";
+import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
 import { hideSecrets } from "../job/redact.ts";
-import { HURRIED_RETRY, LAST_RECORDS_LIMIT_MS, UPLOAD_TOLD_FILES, UPLOADS_AT_A_TIME } from "../limits.ts";
+import {
+  HURRIED_RETRY,
+  LAST_RECORDS_LIMIT_MS,
+  type RetryLimits,
+  UPLOAD_FAILURES_MAX,
+  UPLOAD_TOLD_FILES,
+  UPLOADS_AT_A_TIME,
+} from "../limits.ts";
 import type { PutOptions } from "../net/results-uploader.ts";
 import type { startProgress } from "../report/progress.ts";
 import type { ResultFile, ResultList } from "../report/results.ts";
@@ -25,6 +32,8 @@ export interface UploadAdapters {
   /** The record as it is when all else is uploaded; `failure` is the upload's own. */
   formatVerdictFile(exitCode: number | null, failure?: AgentError): string;
   startProgress: typeof startProgress;
+  /** Of further files once one could not be sent. */
+  hurriedRetry?: Partial<RetryLimits>;
 }
 
 type MissingFile = { name: string; error: AgentError };
@@ -35,7 +44,7 @@ export async function uploadResults(
   { log, signal }: Pick<PhaseContext, "log" | "signal">,
   adapters: UploadAdapters,
 ): Promise<void> {
-  const { sender } = adapters;
+  const { sender, hurriedRetry = HURRIED_RETRY } = adapters;
   const { files, leftOut } = adapters.listResults();
   for (const name of leftOut) log.warn(`upload: "${name}" is no regular file and stays on the DUT`);
   const { sent, missing, vanished } = await sendAll(files, { log, signal }, adapters);
@@ -43,7 +52,7 @@ export async function uploadResults(
 
   // Behind the phase's limit there still is a little time, for what says what is missing.
   const lastSignal = signal.aborted ? AbortSignal.timeout(LAST_RECORDS_LIMIT_MS) : signal;
-  const options = { signal: lastSignal, ...(missing.length > 0 && { retry: HURRIED_RETRY }) };
+  const options = { signal: lastSignal, ...(missing.length > 0 && { retry: hurriedRetry }) };
   const sendRecord = async (name: string, text: string) => {
     const content = Buffer.from(text);
     try {
@@ -89,26 +98,31 @@ interface SentFiles {
 async function sendAll(
   files: readonly ResultFile[],
   { log, signal }: Pick<PhaseContext, "log" | "signal">,
-  { sender, startProgress }: UploadAdapters,
+  { sender, startProgress, hurriedRetry = HURRIED_RETRY }: UploadAdapters,
 ): Promise<SentFiles> {
   const outcome: SentFiles = { sent: [], missing: [], vanished: [] };
   const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const progress = startProgress({ title: "upload", totalBytes, onLine: (line) => log.info(line) });
   // The small first: a core dump that takes all the time there is must not keep the log from going out.
   const waiting = files.toSorted((a, b) => a.sizeBytes - b.sizeBytes).values();
-  let isHurried = false;
+  /** Why files in a row, whichever they were, did not get there. */
+  let inARow: AgentError[] = [];
   const sendNext = async () => {
     for (const file of waiting) {
       const { name } = file;
       try {
         signal.throwIfAborted();
-        const entry = await sender.send(file, { signal, ...(isHurried && { retry: HURRIED_RETRY }) });
-        isHurried = false;
+        // A place that is gone is not waited for once more for each of thousands of files.
+        if (inARow.length >= UPLOAD_FAILURES_MAX && inARow.every(isAway)) throw inARow.at(-1);
+        const isHurried = inARow.length > 0;
+        const entry = await sender.send(file, { signal, ...(isHurried && { retry: hurriedRetry }) });
+        inARow = [];
         if (entry) outcome.sent.push(entry);
         else outcome.vanished.push(name);
       } catch (thrown) {
-        isHurried = true;
-        note({ name, error: toAgentError(thrown) }, outcome.missing, log);
+        const error = toAgentError(thrown);
+        inARow.push(error);
+        note({ name, error }, outcome.missing, log);
       }
       progress.add(file.sizeBytes);
     }
@@ -139,6 +153,17 @@ async function sendLogsAgain(
     }
   }
 }
+
+const AWAY = new Set<ErrorCode>([
+  "FETCH_BROKEN_OFF",
+  "FETCH_STALLED",
+  "FETCH_UNREACHABLE",
+  "HTTP_SERVER_ERROR",
+  "NFS_UNREACHABLE",
+  "S3_SERVER_ERROR",
+]);
+
+const isAway = ({ code }: AgentError) => AWAY.has(code);
 
 /** The first few are told as they fail; the others would only repeat it. */
 function note(file: MissingFile, missing: MissingFile[], log: PhaseContext["log"]): void {

@@ -59,6 +59,7 @@ async function upload(
     }),
     listResults: () => listResults(folder),
     startProgress,
+    hurriedRetry: { budgetMs: 50, firstContactBudgetMs: 50 },
     formatVerdictFile: (exitCode, failure) => JSON.stringify({ exitCode, code: failure?.code ?? null }),
     ...more,
   };
@@ -184,6 +185,16 @@ it("where nothing can be uploaded for one reason, that is the error", async () =
   });
   expect(error).toMatchObject({ code: "UPLOAD_REFUSED" });
   expect(server.kept.size).toBe(0);
+});
+
+it("a place that is gone is not waited for with every file", async () => {
+  for (let number = 0; number < 500; number++) write(`file-${number}`);
+  const { error } = await upload(({ response }) => {
+    response.socket?.resetAndDestroy();
+    return true;
+  });
+  expect(error).toMatchObject({ code: "FETCH_BROKEN_OFF" });
+  expect(new Set(server.puts).size).toBeLessThan(30);
 });
 
 it("a file that vanishes is told and no error; one that changes is uploaded as of one moment", async () => {
