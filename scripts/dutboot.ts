@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   reproduce: async () => (await import("./reproduce.ts")).reproduceCommand,
   repair: async () => (await import("./repair.ts")).repairCommand,
   composefs: async () => (await import("./composefs.ts")).composefsCommand,
+  results: async () => (await import("./results.ts")).resultsCommand,
   pack: async () => (await import("./pack.ts")).packCommand,
 };
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildInitrd } from "../initrd/build-initrd.ts";
 import { buildKernel } from "../initrd/build-kernel.ts";
+import { ensureBrowserRoot } from "../qemu/browser-root.ts";
 import { ensureBusyboxImage } from "../qemu/test-image/busybox-image.ts";
 import { ensureTestArtifact, type TestArtifact } from "../qemu/test-image/test-artifact.ts";
 import { ensureTestImage } from "../qemu/test-image/test-image.ts";
@@ -80,9 +81,9 @@ export async function prepareFarmGoods(signal?: AbortSignal): Promise<FarmGoods>
   return { image, tinyImage, artifact };
 }
 
-/** What the farm's tests find ready. */
+/** What the tests of the farm and of the report's page find ready. */
 export async function prepareFarmTests(): Promise<void> {
-  await Promise.all([prepareToolsRoot(), ensureTestImage(logTo())]);
+  await Promise.all([prepareToolsRoot(), ensureTestImage(logTo()), ensureBrowserRoot(logTo())]);
 }
 
 /** What the boot tests find ready. */

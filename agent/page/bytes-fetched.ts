@@ -6,7 +6,7 @@ import { type Html, html, takeWithin } from "./html.ts";
 import { type ReportFacts, sumTransfers, type Transfer } from "./report-facts.ts";
 import { formatPosition } from "./time-axis.ts";
 
-const ROWS_MAX = 60;
+const ROWS_MAX = 40;
 const NAME_LENGTH = 60;
 const HTML_MAX_BYTES = 30 * 1024;
 

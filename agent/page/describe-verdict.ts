@@ -48,7 +48,7 @@ export function describeVerdict(verdict: Verdict | undefined, facts: ReportFacts
 
 /** `the machine never finished; partial results up to phase run at 31.0 s`. */
 function describeMissingVerdict({ phases, endMs }: ReportFacts): string {
-  const last = phases.at(-1);
+  const last = phases.findLast(({ outcome }) => outcome !== "skipped");
   const upTo = last ? `; partial results up to phase ${last.name} at ${formatDuration(endMs)}` : "";
   return `The machine never finished${upTo}`;
 }

@@ -25,7 +25,7 @@ const TERMINAL_SEQUENCE = /\x1b(?:\[[0-9;:?]*[ -/]*[@-~]|\][^\x07\x1b]{0,500}(?:
 const INVISIBLE = /[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 
 /** The same text as people see it. */
-function showText(text: string): string {
+export function showText(text: string): string {
   return text.toWellFormed().replace(TERMINAL_SEQUENCE, "").replace(INVISIBLE, "");
 }
 

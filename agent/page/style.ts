@@ -62,7 +62,7 @@ p.part{padding-left:1.1rem;margin:.1rem 0}
 .legend .passed::before{background:var(--good)}.legend .failed::before{background:var(--bad)}.legend .skipped::before{background:var(--skip)}.legend .fetched::before{background:var(--transfer)}.legend .reused::before{background:var(--reused)}
 table{width:100%;border-collapse:collapse;margin-top:.9rem;font-size:.9rem}
 th,td{padding:.35rem 0 .35rem .8rem;text-align:right;border-top:1px solid var(--line);font-weight:400;vertical-align:baseline}
-td{white-space:nowrap}th:first-child{text-align:left;padding-left:0}thead th{border-top:0;color:var(--quiet);font-size:.8rem}
+td{white-space:nowrap}th:first-child{text-align:left;padding-left:0}thead th{overflow-wrap:normal;border-top:0;color:var(--quiet);font-size:.8rem}
 .warnings{list-style:none;margin:0;padding:0}.warnings li{padding:.4rem 0;border-top:1px solid var(--line)}.warnings li:first-child{border-top:0;padding-top:0}
 .warnings .at{color:var(--quiet);font-size:.87rem;margin-right:.3em}.warnings .level{font-weight:600;margin-right:.3em}.warn .level{color:var(--warn)}.bad .level{color:var(--bad)}
 pre,.log{margin:.4rem 0 0;background:var(--code);border:1px solid var(--line);border-radius:8px;padding:.75rem .9rem;line-height:1.45}
@@ -75,7 +75,7 @@ footer{padding-top:1rem;padding-bottom:2rem;color:var(--quiet);font-size:.87rem}
 .inner,main,footer{padding-left:.9rem;padding-right:.9rem}.inner{gap:.9rem;padding-top:1.1rem;padding-bottom:1.2rem}
 .sign{width:52px;height:52px}h1{font-size:2.2rem}.says{font-size:1rem}
 main{padding-top:.9rem;gap:.8rem}section{padding:.9rem .9rem 1rem}
-.figures{grid-template-columns:repeat(2,minmax(0,1fr))}.figures dd{font-size:1.15rem}.figures div{padding:.6rem .9rem}
+.figures{grid-template-columns:repeat(2,minmax(0,1fr))}.figures dd{font-size:1.15rem}.figures div{padding:.6rem .9rem}.figures div:last-child:nth-child(odd){grid-column:1/-1}
 .facts div{grid-template-columns:minmax(0,1fr);gap:0}.facts dt{font-size:.85rem}
 .row{grid-template-columns:minmax(0,1fr) auto;column-gap:.6rem;margin-bottom:.3rem}.row .track{grid-column:1/-1;grid-row:2}.row.axis{margin:0}.row.axis .track{grid-row:1}
 .chart .note small{display:inline}.level1 .label{padding-left:0}

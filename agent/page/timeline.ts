@@ -27,7 +27,7 @@ interface Bar {
 
 const LABEL_LENGTH = 60;
 /** Of the parts of one phase; the longest are worth the most. */
-const PARTS_MAX = 40;
+const PARTS_MAX = 30;
 const HTML_MAX_BYTES = 80 * 1024;
 
 export function formatTimeline(facts: ReportFacts, axis: TimeAxis): Html {

@@ -95,14 +95,8 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
       phases: [{ name: "machine" }, { name: "fetch" }, {}, {}, {}, {}, {}],
     });
     const page = run.results.get("report.html");
-    for (const text of [
-      "<h1>Pass</h1>",
-      "install.tar.zst",
-      "podman run",
-      "Memory: ",
-      `boot ${run.verdict!.bootId}`,
-    ])
-      expect(page).toContain(text);
+    const looked = ["<h1>Pass</h1>", "install.tar.zst", "reproduce with podman", "Memory: "];
+    expect([...looked, `boot ${run.verdict!.bootId}`].filter((text) => !page?.includes(text))).toEqual([]);
     const log = run.results.get("dutboot.log");
     expect(log).toContain(run.results.get("steps/1-main.log"));
     for (const text of ["to standard output", "to standard error", "without a line end"]) {

@@ -57,5 +57,6 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   "agent/paths.ts": { imports: [], packages: [] },
   initrd: { imports: ["agent/archive"] },
   qemu: { imports: ["agent/wire", "agent/errors.ts"] },
-  scripts: { imports: ["initrd", "qemu", ...FACTS, ...PURE] },
+  // The network's adapter needs no DUT: `dutboot results` reads from S3 as the DUT writes to it.
+  scripts: { imports: ["initrd", "qemu", "agent/net", ...FACTS, ...PURE] },
 };

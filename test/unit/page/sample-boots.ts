@@ -117,7 +117,7 @@ export const PASS_EVENTS = writeEvents(
 
 const hostileName = (at: number) => `${HOSTILE}${at}`;
 
-const ERROR_EVENTS = writeEvents(
+export const ERROR_EVENTS = writeEvents(
   byTime([
     [2900, { event: "start", agent: HOSTILE, bootId: "deadbeef" }],
     [2910, { ...machine, cpu: HOSTILE, kernel: HOSTILE }],
@@ -192,7 +192,7 @@ const BIG_EVENTS = writeEvents(
 );
 
 const PHASES: Verdict["phases"] = [];
-const PASS_VERDICT: Verdict = {
+export const PASS_VERDICT: Verdict = {
   version: 1,
   verdict: "pass",
   exitCode: 0,
@@ -200,7 +200,7 @@ const PASS_VERDICT: Verdict = {
   phases: PHASES,
 };
 
-const PASS_LOG = [
+export const PASS_LOG = [
   "[    3.200] dutboot: dutboot 0.1.0 on x64, Node 24.21.0, boot 1a2b3c4d",
   ...Array.from(
     { length: 260 },

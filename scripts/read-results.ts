@@ -1,0 +1,151 @@
+/**
+ * Reads what a boot left at its place: our own files, and whether every file is as the manifest says. Nothing there is trusted, and
+ * whatever is missing or half written is told in place of an error.
+ */
+import { createHash } from "node:crypto";
+import { createInterface } from "node:readline";
+import { Readable } from "node:stream";
+import { describeJobWords, type JobWords } from "../agent/page/job-words.ts";
+import { LOG_TAIL_BYTES, type LogTail, readLogTail } from "../agent/page/log-tail.ts";
+import { createFactsReader, type ReportFacts } from "../agent/page/report-facts.ts";
+import { parseVerdict } from "../agent/wire/exit-code.ts";
+import type { ResultsManifest } from "../agent/wire/results-manifest.ts";
+import type { Verdict } from "../agent/wire/verdict.ts";
+import type { ResultsPlace } from "./results-place.ts";
+
+export interface ReadResults {
+  facts: ReportFacts;
+  verdict?: Verdict;
+  job: JobWords;
+  log: LogTail;
+  files: CheckedFiles;
+  /** What is odd about the files of ours. */
+  problems: string[];
+  hasPage: boolean;
+}
+
+export interface CheckedFiles {
+  /** Absent where there is no manifest. */
+  listed?: number;
+  good: number;
+  totalBytes: number;
+  /** Listed, and not there. */
+  missing: string[];
+  /** Of other bytes than were uploaded. */
+  changed: string[];
+  /** What the DUT could not upload. */
+  notUploaded: { name: string; code: string }[];
+}
+
+/** Of a small file of ours; what is larger is none. */
+const RECORD_MAX_BYTES = 64 * 1024 * 1024;
+/** Hides the round trips to a bucket. */
+const FILES_AT_A_TIME = 4;
+
+export async function readResults(place: ResultsPlace): Promise<ReadResults> {
+  const names = await place.list();
+  const problems: string[] = [];
+  const readJson = async (name: string): Promise<unknown> => {
+    if (!names.has(name)) return undefined;
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    for await (const chunk of await place.read(name)) {
+      bytes += chunk.length;
+      if (bytes > RECORD_MAX_BYTES) break;
+      chunks.push(chunk);
+    }
+    try {
+      return JSON.parse(Buffer.concat(chunks).toString());
+    } catch {
+      problems.push(`${name} is no JSON: it was cut short, or is somebody else's`);
+      return undefined;
+    }
+  };
+
+  const reader = createFactsReader();
+  if (names.has("events.jsonl")) {
+    const lines = createInterface({
+      input: Readable.from(await place.read("events.jsonl")),
+      crlfDelay: Infinity,
+    });
+    for await (const line of lines) reader.add(line);
+  } else problems.push("events.jsonl is missing: nothing is known of phases and times");
+  const { facts } = reader;
+
+  const record = await readJson("verdict.json");
+  let verdict = parseVerdict(record);
+  if (record !== undefined && !verdict)
+    problems.push("verdict.json is no sound record of this version and counts for nothing");
+  if (verdict && facts.bootId !== undefined && verdict.bootId !== facts.bootId) {
+    problems.push(`verdict.json is of another boot, ${verdict.bootId}: it counts for nothing`);
+    verdict = undefined;
+  }
+  const partial = await readJson("partial.json");
+  if (!verdict) facts.endMs = Math.max(facts.endMs, readUptimeMs(partial));
+  return {
+    facts,
+    ...(verdict && { verdict }),
+    job: describeJobWords(await readJson("job.json")),
+    log: names.has("dutboot.log") ? await readTail(place) : readLogTail("", { isCut: false }),
+    files: await checkFiles(place, names, await readJson("manifest.json")),
+    problems,
+    hasPage: names.has("report.html"),
+  };
+}
+
+function readUptimeMs(partial: unknown): number {
+  const { uptimeMs } = Object(partial) as { uptimeMs?: unknown };
+  return typeof uptimeMs === "number" && Number.isFinite(uptimeMs) ? uptimeMs : 0;
+}
+
+async function readTail(place: ResultsPlace): Promise<LogTail> {
+  let tail = Buffer.alloc(0);
+  let isCut = false;
+  for await (const chunk of await place.read("dutboot.log")) {
+    tail = Buffer.concat([tail, chunk]);
+    isCut ||= tail.length > LOG_TAIL_BYTES;
+    tail = tail.subarray(-LOG_TAIL_BYTES);
+  }
+  return readLogTail(tail.toString(), { isCut });
+}
+
+async function checkFiles(
+  place: ResultsPlace,
+  names: ReadonlySet<string>,
+  value: unknown,
+): Promise<CheckedFiles> {
+  const checked: CheckedFiles = { good: 0, totalBytes: 0, missing: [], changed: [], notUploaded: [] };
+  const manifest = Object(value) as Partial<ResultsManifest>;
+  if (!Array.isArray(manifest.files)) return checked;
+  checked.listed = manifest.files.length;
+  if (Array.isArray(manifest.missing))
+    checked.notUploaded = manifest.missing.map(({ name, code }) => ({
+      name: String(name),
+      code: String(code),
+    }));
+  const waiting = manifest.files.values();
+  const checkNext = async () => {
+    for (const entry of waiting) {
+      const name = String(entry?.name);
+      if (!names.has(name)) checked.missing.push(name);
+      else {
+        const { sha256, sizeBytes } = await hashFile(place, name);
+        checked.totalBytes += sizeBytes;
+        if (sha256 === entry.sha256) checked.good++;
+        else checked.changed.push(name);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: FILES_AT_A_TIME }, checkNext));
+  return checked;
+}
+
+async function hashFile(place: ResultsPlace, name: string): Promise<{ sha256: string; sizeBytes: number }> {
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  for await (const chunk of await place.read(name)) {
+    hash.update(chunk);
+    sizeBytes += chunk.length;
+  }
+  return { sha256: hash.digest("hex"), sizeBytes };
+}
