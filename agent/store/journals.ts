@@ -14,7 +14,7 @@ import { dropRecord, placeRecord, putRecord, readRecordIfExists, stageRecord } f
 import type { StorePlace } from "./store-place.ts";
 
 export interface Journals {
-  /** Oldest first. Whatever cannot be read is dropped with the results beside it, and told. */
+  /** Oldest first. Whatever cannot be read is dropped with the results beside it, and told; a later agent's stay. */
   list(): Promise<BootJournal[]>;
   /** On the disk when it resolves. One after the other, in the order of the calls. */
   write(journal: BootJournal): Promise<void>;
@@ -41,13 +41,14 @@ export function openJournals(place: StorePlace): Journals {
   const below = (name: string) => (bootId: string) => join(pending, bootId, name);
   let writing: Promise<void> = Promise.resolve();
 
-  const readJournal = (bootId: string): BootJournal => {
+  const readJournal = (bootId: string): BootJournal | "newer" => {
     const path = join(journals, nameOf(bootId));
     const stats = lstatSync(path);
     if (!stats.isFile() || stats.size > JOURNAL_MAX_BYTES) throw new Error("it is none of ours");
     const bytes = readRecordIfExists({ ...place, onDamage: () => {} }, journals, nameOf(bootId));
     if (!bytes) throw new Error("the disk has changed it, or it was cut off");
     const journal = parseJournal(bytes.toString());
+    if (journal === "newer") return journal;
     if (journal.bootId !== bootId) throw new Error("it is another boot's");
     const verdict = journal.verdict === null ? readKeeperVerdict(bootId) : undefined;
     return verdict ? { ...journal, state: "ended", verdict } : journal;
@@ -76,16 +77,18 @@ export function openJournals(place: StorePlace): Journals {
   return {
     async list() {
       const found: BootJournal[] = [];
+      const known = new Set<string>();
       for (const name of readdirSync(journals)) {
         const bootId = name.replace(/\.json$/, "");
         try {
           if (!isBootId(bootId) || name !== nameOf(bootId)) throw new Error("it is none of ours");
-          found.push(readJournal(bootId));
+          const journal = readJournal(bootId);
+          known.add(bootId);
+          if (journal !== "newer") found.push(journal);
         } catch (error) {
           await dropEntry(join(journals, name), (error as Error).message);
         }
       }
-      const known = new Set(found.map(({ bootId }) => bootId));
       for (const name of readdirSync(pending)) {
         if (known.has(name) && isFolder(join(pending, name))) continue;
         await dropEntry(join(pending, name), "nothing says whose it is");

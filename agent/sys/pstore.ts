@@ -88,7 +88,7 @@ function readStart(path: string, maxBytes: number): Buffer {
 /** A dump of a panic begins with `Panic#1 Part1`; one of an oops that the machine lived through is none. */
 function findPanic(records: readonly CrashRecord[]): string | undefined {
   for (const { text } of records) {
-    const said = /(Kernel panic - not syncing[^\n]*)/.exec(text)?.[1];
+    const said = /(Kernel panic - not syncing[^\n]{0,200})/.exec(text)?.[1];
     if (said !== undefined) return said.replace(/[\x00-\x1f\x7f]+/g, " ").trim();
     if (/^Panic#/.test(text)) return "Kernel panic";
   }

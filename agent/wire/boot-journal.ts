@@ -48,11 +48,15 @@ export function isBootId(text: string): boolean {
   return /^[0-9a-f]{8}$/.test(text);
 }
 
-/** Throws a plain Error that says what is wrong; there is no more to it than to drop the journal. */
-export function parseJournal(text: string): BootJournal {
+/**
+ * `newer` for one of a later agent, which is not ours to drop. Throws a plain Error that says what is wrong; there is no more to it
+ * than to drop the journal.
+ */
+export function parseJournal(text: string): BootJournal | "newer" {
   const value: unknown = JSON.parse(text);
   if (typeof value !== "object" || value === null) throw new Error("it is no object");
   const raw = value as Record<string, unknown>;
+  if (Number.isSafeInteger(raw.version) && Number(raw.version) > JOURNAL_VERSION) return "newer";
   if (raw.version !== JOURNAL_VERSION) throw new Error(`its version is ${JSON.stringify(raw.version)}`);
   const results = raw.results === null ? null : parseJournaledPlace(raw.results);
   const verdict = raw.verdict === null ? null : parseVerdict(raw.verdict);

@@ -278,7 +278,10 @@ it("what is no journal is dropped and told, with results that nothing names; lin
     join(place.journals, "0000000b.json"),
     readFileSync(join(place.journals, "0000000a.json")).subarray(0, 90),
   );
-  putRecord(place, place.journals, "0000000c.json", '{"version":2}');
+  putRecord(place, place.journals, "0000000c.json", '{"version":0}');
+  // Of a later agent: neither it nor its results are ours to drop.
+  putRecord(place, place.journals, "00000002.json", '{"version":2}');
+  mkdirSync(join(place.pending, "00000002"));
   putRecord(
     place,
     place.journals,
@@ -294,7 +297,7 @@ it("what is no journal is dropped and told, with results that nothing names; lin
   const dropped = said.filter((line) => line.startsWith("dropped ")).sort();
   expect(dropped).toEqual([
     "dropped journals/0000000b.json of an earlier boot (the disk has changed it, or it was cut off)",
-    "dropped journals/0000000c.json of an earlier boot (its version is 2)",
+    "dropped journals/0000000c.json of an earlier boot (its version is 0)",
     "dropped journals/0000000d.json of an earlier boot (it is another boot's)",
     "dropped journals/0000000e.json of an earlier boot (it is none of ours)",
     "dropped journals/0000000f.json of an earlier boot (it is none of ours)",
@@ -302,6 +305,6 @@ it("what is no journal is dropped and told, with results that nothing names; lin
     "dropped pending/0000000e of an earlier boot (nothing says whose it is)",
     "dropped pending/\\u001b[31m of an earlier boot (nothing says whose it is)",
   ]);
-  expect(left()).toEqual([[], []]);
+  expect(left()).toEqual([["00000002.json"], ["00000002"]]);
   expect(readFileSync(join(outside, "precious"), "utf8")).toBe("still here");
 });

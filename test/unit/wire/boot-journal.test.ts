@@ -44,7 +44,7 @@ describe("a journal", () => {
     ["a number", "7"],
     ["null", "null"],
     ...Object.entries({
-      version: [2, "1", undefined],
+      version: [0, 1.5, "1", undefined],
       bootId: ["../../etc", "1A2B3C4D", "", 12345678, undefined],
       agent: ["a\nb", "x".repeat(20_000), null],
       startedAtMs: [-1, 1.5, "1", 1e300],
@@ -84,6 +84,10 @@ describe("a journal", () => {
     ),
   ])("is refused: %s", ([, text]) => {
     expect(() => parseJournal(text)).toThrow();
+  });
+
+  it("is left alone when a later agent wrote it", () => {
+    expect(parseJournal(JSON.stringify({ version: 2, anything: "else" }))).toBe("newer");
   });
 
   it("brings nothing along that it does not know", () => {
