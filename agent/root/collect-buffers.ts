@@ -2,8 +2,8 @@
  * Frees the memory of buffers that were read and handed on: V8 sees a few bytes of each, waits until some 60 MB have gathered
  * and then looks through everything. Young ones go with a minor collection, which takes a fraction of a millisecond.
  */
-import { trimMemory } from "../kernel/syscalls.ts";
-import { COLLECT_BUFFERS_BYTES } from "../limits.ts";
+import { LANE_QUEUE_BUFFERS, trimMemory } from "../kernel/syscalls.ts";
+import { COLLECT_BUFFERS_BYTES, DECOMPRESS_CHUNK_BYTES } from "../limits.ts";
 
 /** There with `--expose-gc`, which the agent is started with (initrd/files/run-agent). */
 type Collect = (options: { type: "minor" | "major" }) => void;
@@ -18,6 +18,25 @@ export function createBufferCollector(everyBytes: number = COLLECT_BUFFERS_BYTES
     droppedBytes = 0;
     collect({ type: "minor" });
   };
+}
+
+/**
+ * Frees each chunk's memory when no lane can read it any more. Chunks that lanes held while V8 looked for young garbage
+ * count as old, and of those it lets 60 MB gather.
+ */
+export async function* freeRead(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  const read: Buffer[] = [];
+  for await (const chunk of chunks) {
+    yield chunk;
+    read.push(chunk);
+    if (read.length > LANE_QUEUE_BUFFERS + 1) free(read.shift()!);
+  }
+}
+
+/** Only whole memory of a chunk's size: the decompressor has gone on to another one when it has filled one to its end. */
+function free({ buffer, byteOffset, length }: Buffer): void {
+  const isFilled = byteOffset + length === buffer.byteLength && buffer.byteLength === DECOMPRESS_CHUNK_BYTES;
+  if (isFilled && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
 /** Before something large is made: what a pull of very many files has left goes first. Takes some 30 ms. */

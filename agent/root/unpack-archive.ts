@@ -11,7 +11,7 @@ import { AgentError } from "../errors.ts";
 import { O_DIRECTORY } from "../kernel/syscalls.ts";
 import { type CheckedSource, createCheckedSource, readDigest, refuseDiffId } from "./checked-source.ts";
 import { ChunkRing } from "./chunk-ring.ts";
-import { createBufferCollector } from "./collect-buffers.ts";
+import { createBufferCollector, freeRead } from "./collect-buffers.ts";
 import { splitMemberPath } from "./member-path.ts";
 import { ObjectCollector } from "./object-collector.ts";
 import { createTarDigest } from "./tar-digest.ts";
@@ -118,7 +118,9 @@ async function openTar(source: CheckedSource): Promise<AsyncIterable<Buffer>> {
   const whole = startWith(first, source);
   const ring = new ChunkRing();
   if (kind === "none") return ring.copy(whole);
-  return kind === "xz" ? decompressXz(whole) : decompress(kind, whole, { takeOutput: () => ring.take() });
+  if (kind === "xz") return decompressXz(whole);
+  const tar = decompress(kind, whole, { takeOutput: () => ring.take() });
+  return kind === "gzip" ? freeRead(tar) : tar;
 }
 
 async function* startWith(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -78,7 +78,7 @@ class PairTable {
   set(sha256s: Buffer, at: number, verities: Buffer, verityAt: number): void {
     const number = this.#sha256s.add(sha256s, at);
     if (this.#verities.length < this.#sha256s.size * DIGEST_BYTES) {
-      const larger = Buffer.alloc(2 * this.#sha256s.size * DIGEST_BYTES);
+      const larger = Buffer.alloc(Math.max(4096, 2 * this.#verities.length));
       this.#verities.copy(larger);
       this.#verities = larger;
     }
