@@ -93,6 +93,8 @@ export const OWN_LIMITS_MS: Readonly<Record<string, number>> = {
 /** After ten seconds of silence people, and some farms' watchdogs, begin to wonder; a check and a busy moment come before. */
 export const LIFE_SIGN_MS = 8_500;
 export const LIFE_SIGN_CHECK_MS = 500;
+/** A file system with less room counts as full: whoever wants to write has been told so by then, or will be. */
+export const FULL_BELOW_BYTES = 128 * 1024;
 /** How often the agent shows its keeper that it lives, which waits for two minutes (initrd/files/run-agent). */
 export const LIFE_NUMBER_MS = 3_000;
 /** Of results on the cache: less than this free, and they stay in RAM, for the store and the test's own root need the room. */

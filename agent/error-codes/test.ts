@@ -65,6 +65,18 @@ export const TEST_ERRORS = defineErrors({
     blame: "test",
     hint: "Raise dut.timeout or dut.timeout.run, or find what hangs: the log ends where it stood",
   },
+  TEST_OUT_OF_MEMORY: {
+    means:
+      "The kernel killed a process of the test because the memory that the test may take ran out, and the test failed; its exit code stands beside it. A test that passes all the same is a pass, with a warning",
+    blame: "test",
+    hint: "Let the test need less memory, or give the machine more, or swap (dut.swap)",
+  },
+  RESULTS_NO_SPACE: {
+    means:
+      "The test failed, and the results folder was full by then: by its own files, or by the log of what it printed. What is there goes out",
+    blame: "test",
+    hint: "Write and print less, or give the machine more memory: results lie in memory where there is no cache device",
+  },
   UPLOAD_REFUSED: {
     means: "The server does not take the results",
     blame: "config",

@@ -49,7 +49,7 @@ export function createStepCase({ kind, name, end }: StepRecord, log?: string): T
     return { ...timed, outcome: "error", message: `it could not run: ${end.error}` };
   if (end.timedOut)
     return { ...timed, outcome: "error", message: `it ran out of time (exit code ${end.exitCode})` };
-  if (end.oomKilled)
+  if (end.oomKilled && end.exitCode !== 0)
     return { ...timed, outcome: "error", message: `memory ran out (exit code ${end.exitCode})` };
   if (end.exitCode === 0) return { ...timed, outcome: "passed" };
   return { ...timed, outcome: "failed", message: `exit code ${end.exitCode}` };

@@ -91,7 +91,8 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
         openStepRoot(step, fetched.images, jobRoot, tools);
       result = await runTest(ready.job, context, { ...tools, announcer, openStepRoot: openRoot });
       // Steps after the one that could not run have had their turn; what was wrong with it is the job's failure.
-      if (result.error) throw result.error;
+      const failure = result.error ?? result.failure;
+      if (failure) throw failure;
     };
     await runner.run("run", test, { isInteractive: ready.job.shell ?? false });
   };

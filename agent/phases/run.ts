@@ -4,11 +4,14 @@
 import { AgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import type { PhaseContext } from "./phase-runner.ts";
+import { describeLackOfRoom, type FullPlace } from "./run-failure.ts";
 import { runSteps, type StepsAdapters, type StepsResult } from "./steps.ts";
 
 export interface RunAdapters extends StepsAdapters {
   /** Objects of the root that turned out to be damaged when the test read them, gone from the store now: how many. */
   dropDamagedObjects(): Promise<number>;
+  /** Undefined while there is room. */
+  findFullPlace(): FullPlace | undefined;
 }
 
 export async function runTest(job: Job, context: PhaseContext, adapters: RunAdapters): Promise<StepsResult> {
@@ -25,5 +28,9 @@ export async function runTest(job: Job, context: PhaseContext, adapters: RunAdap
       },
     );
   }
-  return result;
+  const full = adapters.findFullPlace();
+  if (full)
+    context.log.warn(`run: the test left no room in ${full === "root" ? "its root" : "the results folder"}`);
+  if (!full || result.exitCode === 0 || result.error || result.failure) return result;
+  return { ...result, failure: describeLackOfRoom(full, result.exitCode) };
 }

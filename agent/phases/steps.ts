@@ -15,6 +15,7 @@ import type { MountedRoot } from "../root/root-driver.ts";
 import type { ContainerExit, StepContainer } from "../sys/container.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { PhaseContext } from "./phase-runner.ts";
+import { describeLackOfMemory } from "./run-failure.ts";
 
 /** What a step runs in. */
 export interface StepRoot {
@@ -58,6 +59,8 @@ export interface StepsResult {
   exitCode: number;
   /** Why that step could not run, where it could not. */
   error?: AgentError;
+  /** What it ran out of, where it ran to its end and failed of that. */
+  failure?: AgentError;
   /** A container asked for it. */
   endsMachine?: "poweroff" | "reboot";
   /** What boot2container's containers and its last commands know of the pipeline, by name. */
@@ -122,6 +125,7 @@ export async function runSteps(
 }
 
 interface StepExit extends Pick<ContainerExit, "exitCode" | "endedBy"> {
+  oomKilled?: boolean;
   error?: AgentError;
 }
 
@@ -130,6 +134,7 @@ class Pipeline {
   exitCode = 0;
   endsMachine: StepsResult["endsMachine"];
   #error: AgentError | undefined;
+  #failure: AgentError | undefined;
   #failedBy = "";
   #previous = "";
   #previousExitCode = "";
@@ -139,7 +144,7 @@ class Pipeline {
     this.#obeysContainers = obeysContainers;
   }
 
-  note(step: Step, { exitCode, endedBy, error }: StepExit): void {
+  note(step: Step, { exitCode, endedBy, oomKilled, error }: StepExit): void {
     this.#previous = nameStep(step);
     this.#previousExitCode = String(exitCode);
     if (endedBy !== "exit" && this.#obeysContainers) this.endsMachine = endedBy;
@@ -147,6 +152,7 @@ class Pipeline {
       this.exitCode = exitCode;
       this.#failedBy = this.#previous;
       this.#error = error;
+      if (oomKilled) this.#failure = describeLackOfMemory(this.#previous, exitCode);
     }
   }
 
@@ -164,6 +170,7 @@ class Pipeline {
     return {
       exitCode: this.exitCode,
       ...(this.#error && { error: this.#error }),
+      ...(this.#failure && { failure: this.#failure }),
       ...(this.endsMachine && { endsMachine: this.endsMachine }),
       variables: this.variables,
     };

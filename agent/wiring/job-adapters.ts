@@ -30,6 +30,7 @@ import { mountDirectoryRoot } from "../root/tree-root.ts";
 import type { OpenStore } from "../store/open-store.ts";
 import { type ContainerExit, runContainer, type StepContainer } from "../sys/container.ts";
 import type { Credentials } from "../sys/credentials.ts";
+import { isFull } from "../sys/full-place.ts";
 import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
 import type { NfsDoor } from "./nfs-door.ts";
 import { openStepLog } from "./results-adapters.ts";
@@ -130,6 +131,10 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
         ? tools.nfs.mountRoot(root.nfs, place, { signal })
         : Promise.resolve(mountDirectoryRoot(root.directory, place)),
     dropDamagedObjects: store.dropDamagedObjects,
+    findFullPlace() {
+      if (isFull(PATHS.results)) return "results";
+      return isFull(store.scratchDir) ? "root" : undefined;
+    },
   };
 }
 

@@ -200,9 +200,25 @@ describe.concurrent("a fault", { timeout: 900_000 }, () => {
   });
 
   it("of memory in the test ends the test alone", async () => {
-    const run = await guest.boot('dut.run="head -c 3000000000 /dev/zero | tail; exit 7"');
-    expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 7 });
+    const run = await guest.boot('dut.run="dd if=/dev/zero of=/dev/null bs=450M count=1; exit 7"');
+    expect(run.verdict, describeRun(run)).toMatchObject({
+      verdict: "error",
+      exitCode: 7,
+      error: { code: "TEST_OUT_OF_MEMORY", blame: "test", phase: "run" },
+    });
     expect(run.console).toMatch(/run: the kernel killed a process of the test because memory ran out/);
     expect(run.results.has("verdict.json")).toBe(true);
+  });
+  it("of room for results: the test's failure says so, and what fitted goes out", async () => {
+    const run = await guest.boot(
+      'dut.run="mount -o remount,size=4M /results; echo kept >/results/kept; head -c 9000000 /dev/zero >/results/large"',
+    );
+    expect(run.verdict, describeRun(run)).toMatchObject({
+      verdict: "error",
+      exitCode: 1,
+      error: { code: "RESULTS_NO_SPACE", blame: "test", phase: "run" },
+    });
+    expect(run.results.get("kept")).toBe("kept\n");
+    expect(JSON.parse(run.results.get("verdict.json")!)).toMatchObject({ verdict: "error", exitCode: 1 });
   });
 });

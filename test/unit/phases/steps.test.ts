@@ -66,7 +66,7 @@ it("tells the start and the end of every step", async () => {
       c: exit(255, { timedOut: true }),
     },
   );
-  expect(result).toMatchObject({ exitCode: 7 });
+  expect(result).toMatchObject({ exitCode: 7, failure: { code: "TEST_OUT_OF_MEMORY", blame: "test" } });
   expect(events).toEqual([
     { event: "step_start", id: "dutboot-1", kind: "main", name: "a TOKEN=[hidden]" },
     { event: "step_end", id: "dutboot-1", exitCode: 7, oomKilled: true, durationMs: 0 },
@@ -75,4 +75,19 @@ it("tells the start and the end of every step", async () => {
     { event: "step_start", id: "dutboot-3", kind: "post", name: "c" },
     { event: "step_end", id: "dutboot-3", exitCode: 255, timedOut: true, durationMs: 0 },
   ]);
+});
+
+it("counts a step that passes though memory ran out", async () => {
+  const { result } = await run([step("main", "a")], { a: exit(0, { oomKilled: true }) });
+  expect(result).toMatchObject({ exitCode: 0 });
+  expect(result.failure).toBeUndefined();
+});
+
+it("does not blame a later step's memory for the first one's failure", async () => {
+  const { result } = await run([step("main", "a"), step("main", "b")], {
+    a: exit(3),
+    b: exit(137, { oomKilled: true }),
+  });
+  expect(result).toMatchObject({ exitCode: 3 });
+  expect(result.failure).toBeUndefined();
 });
