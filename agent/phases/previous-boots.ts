@@ -99,8 +99,19 @@ async function tell(journal: BootJournal, isLast: boolean, work: Work): Promise<
   const verdict =
     journal.verdict ?? createVerdict({ bootId, records: journal.phases, firstFailure: failure }, null);
   const told = { ...journal, isTold: true, verdict };
-  await work.journals.write(told);
+  await remember(told, work);
   return told;
+}
+
+/** A disk that takes nothing any more may yet be read, and is emptied by that. */
+async function remember(journal: BootJournal, { journals, context }: Work): Promise<void> {
+  try {
+    await journals.write(journal);
+  } catch (error) {
+    context.log.warn(
+      `previous boot ${journal.bootId}: its journal cannot be written: ${(error as Error).message}`,
+    );
+  }
 }
 
 function createDeathError({ bootId, uptimeMs }: BootJournal, at: string, panic?: string): AgentError {
@@ -142,7 +153,7 @@ async function sendOne(journal: BootJournal, signal: AbortSignal, work: Work): P
     }
     try {
       // Before it is tried: a boot that dies of it must not die of it for ever.
-      await journals.write({ ...journal, attempts });
+      await remember({ ...journal, attempts }, work);
       await uploadResults(null, { log, signal }, planUpload(journal, place.sender, work));
       const { size } = place.sender.sent;
       log.info(`previous boot: uploaded ${size} files of boot ${bootId} to ${place.sender.place}`);

@@ -19,7 +19,7 @@ export interface CrashRecords {
   records: readonly CrashRecord[];
   /** What the panic said of itself, where there was one. */
   panic?: string;
-  /** To be called when the records are safe elsewhere. */
+  /** To be called when the records are safe elsewhere; again does nothing. */
   clear(): void;
 }
 
@@ -51,11 +51,12 @@ export function readCrashRecords(warn: (message: string) => void, path = PLACE):
     }
   }
   const panic = findPanic(records);
+  const uncleared = [...records];
   return {
     records,
     ...(panic !== undefined && { panic }),
     clear() {
-      for (const { name } of records) {
+      for (const { name } of uncleared.splice(0)) {
         try {
           unlinkSync(join(path, name));
         } catch (error) {

@@ -63,7 +63,7 @@ export async function openJournalKeeper(job: Job, tools: JournalTools): Promise<
     mkdirSync(journals.folderOf(tools.bootId), { recursive: true });
     symlinkSync(journals.folderOf(tools.bootId), PATHS.kept);
   } catch (error) {
-    journal.close();
+    await journal.close();
     log.warn(`journal: this boot goes on without: ${(error as Error).message}`);
     return without;
   }
@@ -78,10 +78,14 @@ export async function openJournalKeeper(job: Job, tools: JournalTools): Promise<
           ...(crash.panic !== undefined && { panic: crash.panic }),
           async save(bootId) {
             saveHere(crash, tools);
-            if (bootId !== undefined) saveFor(bootId, crash, { journals, redaction: tools.redaction });
-            if (bootId === undefined && !hasMoved) return;
-            await journals.flush();
-            crash.clear();
+            if (crash.records.length === 0 || (bootId === undefined && !hasMoved)) return;
+            try {
+              if (bootId !== undefined) saveFor(bootId, crash, { journals, redaction: tools.redaction });
+              await journals.flush();
+              crash.clear();
+            } catch (error) {
+              log.warn(`pstore: the records stay there: ${(error as Error).message}`);
+            }
           },
         },
         listResults: (left) => listLeft(left, journals),
@@ -91,7 +95,7 @@ export async function openJournalKeeper(job: Job, tools: JournalTools): Promise<
       refuseBootLoop({ deaths });
     },
     async finish(verdict) {
-      journal.close();
+      await journal.close();
       if (hasMoved)
         tools.files.moveLogs(() => umount(PATHS.results, { lazy: true }), { maxBytes: LOG_BACK_MAX_BYTES });
       clearIfUploaded(crash, job, tools);
@@ -137,9 +141,15 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
   const write = async () => {
     if (isOpen) await journals.write(read());
   };
-  const sync = async () => {
+  const writeAndFlush = async () => {
     await write();
     if (isOpen) await journals.flush();
+  };
+  let works: Promise<unknown> = Promise.resolve();
+  const sync = () => {
+    const done = writeAndFlush();
+    works = Promise.allSettled([works, done]);
+    return done;
   };
   events.follow((body: EventBody) => {
     if (!isOpen) return;
@@ -163,8 +173,10 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
       deathsBefore = deaths;
       await write().catch(tell);
     },
-    close() {
+    /** Whoever unmounts the disk must not find it in use. */
+    async close() {
       isOpen = false;
+      await works;
     },
   };
 }

@@ -251,6 +251,16 @@ it("an upload that fails is tried again by later boots, and given up in the end"
   expect(left()).toEqual([[], []]);
 });
 
+it("a disk that takes no more writes is emptied all the same", async () => {
+  await leave("0000000a", {}, { a: "b" });
+  place.close();
+  open();
+  const write = () => Promise.reject(new Error("ENOSPC: no space left on device"));
+  expect(await settle({ journals: { ...journals, write } })).toEqual({ deaths: 1 });
+  expect(uploaded("0000000a", "a")).toBe("b");
+  expect(left()).toEqual([[], []]);
+});
+
 it("credentials that cannot be read are no reason to fail this job", async () => {
   await leave("0000000a");
   const openPlace = () => Promise.reject(new AgentError("CREDENTIAL_BAD_FILE", "Cannot read the keys"));

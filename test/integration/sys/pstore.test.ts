@@ -37,6 +37,7 @@ it("records are read, and go when they are cleared; what is no record stays", ()
   expect(crash.records[2]!.text).toBe(PANIC);
   expect(crash.panic).toBe("Kernel panic - not syncing: Fatal exception");
   crash.clear();
+  crash.clear();
   expect(readdirSync(folder).sort()).toEqual(["dmesg-\x1b[31m", "something-else"]);
   expect(warnings).toEqual([]);
 });
