@@ -117,6 +117,12 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
     };
   const openNfsDoor = (scratchDir: string) =>
     createNfsDoor({ log, loadModule: modules.load, scratchDir, ...(network && { network }) });
+  const startLogs = async (job: Job) => {
+    const { netconsole, hostname = network?.interfaces[0]?.address } = job.machine ?? {};
+    await startNetworkLog(job, { ...tools, credentials, hostname, isClockRight });
+    // Its own pace: a gateway may take seconds to say its address.
+    if (netconsole) void startNetconsole(netconsole, { log, loadModule: modules.load });
+  };
   return {
     announcer,
     async loadModules() {
@@ -155,13 +161,16 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         const s3 = job.s3 && (await connectS3(job.s3, { http, credentials, redaction }));
         return createArchiveOpener(http, s3, openNfsDoor(PATHS.nfs).openFile);
       };
-      const whole = accept(await source.complete(job, connect, { signal }));
-      runner.setLimits(whole.limits);
-      const hostname = whole.machine?.hostname ?? network?.interfaces[0]?.address;
-      await startNetworkLog(whole, { ...tools, credentials, hostname, isClockRight });
-      const { netconsole } = whole.machine ?? {};
-      if (netconsole) await startNetconsole(netconsole, { log, loadModule: modules.load });
-      return whole;
+      try {
+        const whole = accept(await source.complete(job, connect, { signal }));
+        runner.setLimits(whole.limits);
+        await startLogs(whole);
+        return whole;
+      } catch (error) {
+        // What the line itself says is enough for the log to tell of it.
+        await startLogs(job);
+        throw error;
+      }
     },
     async loadJobModules({ machine = {} }) {
       const { modules: names = [], moduleFiles = [] } = machine;

@@ -65,8 +65,8 @@ async function createTransport(
     return createPartLog({ place: formatPublicUrl(place.http), putPart });
   }
   const { bucket, prefix } = place.s3;
-  // The line is refused where it names a bucket and no service.
-  const s3 = await connectS3(job.s3!, { http, credentials, redaction });
+  if (!job.s3) throw new Error("the job names no S3 service");
+  const s3 = await connectS3(job.s3, { http, credentials, redaction });
   return createPartLog({
     place: `s3://${bucket}/${prefix}`,
     async putPart({ name, body }, { signal }) {

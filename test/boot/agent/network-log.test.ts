@@ -1,6 +1,7 @@
 /** The second channel on a real boot: a collector that breaks off has every line, the kernel speaks for itself, S3 has the parts. */
 import { createSocket } from "node:dgram";
 import { readFile } from "node:fs/promises";
+import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NumberedLine } from "../../../agent/wire/numbered-line.ts";
@@ -36,6 +37,21 @@ async function startCollector() {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   cleanUps.push(() => server.close());
   return { received, port: (server.address() as AddressInfo).port };
+}
+
+/** Has no job file, and appends what is posted. */
+async function startLogServer() {
+  const received: Buffer[] = [];
+  const tokens: (string | undefined)[] = [];
+  const server = createHttpServer((request, response) => {
+    if (request.method !== "POST") return response.writeHead(404).end();
+    tokens.push(request.headers.authorization);
+    request.on("data", (chunk: Buffer) => received.push(chunk));
+    request.on("end", () => response.writeHead(204).end());
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  cleanUps.push(() => server.close());
+  return { received, tokens, port: (server.address() as AddressInfo).port };
 }
 
 async function startNetconsoleReader() {
@@ -100,6 +116,21 @@ describe.concurrent("the log over the network", { timeout: 600_000 }, () => {
     const cases = repaired.lines.map(String).filter((line) => line.startsWith("case "));
     expect(cases).toHaveLength(CASES);
     expect(new Set(cases).size).toBe(CASES);
+  });
+
+  it("by HTTP tells of a job that cannot even be read", async () => {
+    const server = await startLogServer();
+    const host = `10.0.2.2:${server.port}`;
+    const run = await guest.boot(
+      `dut.job=http://${host}/none.yaml dut.log=http://${host}/log dut.insecure=${host} dut.end`,
+      { isAlone: true, fwCfg: { "org.dutboot/credentials/log-token": "token-of-the-log\n" } },
+    );
+    expect(run.verdict, describeRun(run)).toMatchObject({ error: { code: "HTTP_NOT_FOUND" } });
+    expect(new Set(server.tokens)).toEqual(new Set(["Bearer token-of-the-log"]));
+    const log = readOneBoot(readNetworkLines(Buffer.concat(server.received)));
+    const text = log.lines.map((line) => line.text.toString()).join("\n");
+    expect(text).toMatch(/^dutboot: verdict: error code=HTTP_NOT_FOUND/m);
+    expect(text + run.console).not.toContain("token-of-the-log");
   });
 
   it("lies in S3 in parts", async () => {

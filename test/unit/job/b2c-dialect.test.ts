@@ -99,6 +99,13 @@ describe("options", () => {
         fileSystems: [{ name: "myFS", type: "nfs", source: "10.0.0.1:/nfs", options: ["opt1", "opt2"] }],
       },
     ],
+    [
+      "dut.log=syslog+tcp://logs.farm dut.netconsole=logs.farm",
+      {
+        logTo: { syslog: { host: "logs.farm", port: 601, protocol: "tcp" } },
+        machine: { netconsole: { host: "logs.farm", port: 6666 } },
+      },
+    ],
     ["b2c.swap=/dev/nbd1", { machine: { swap: { device: "/dev/nbd1" } } }],
     ["b2c.swap=8G b2c.cache_device=auto", { machine: { swap: { sizeBytes: 8 * 1024 ** 3 } } }],
     [
