@@ -3,7 +3,7 @@
  * then the manifest says what is there and what is missing, and the verdict's record goes last: it stands for the end of it all.
  */
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
-import { hideSecrets } from "../job/redact.ts";
+import { hideSecrets, showValue } from "../job/redact.ts";
 import {
   HURRIED_RETRY,
   LAST_RECORDS_LIMIT_MS,
@@ -182,11 +182,19 @@ function describeMissing(
   const isOneReason = missing.every(({ error }) => error.code === first.error.code);
   // Nothing is there, and always for the same reason: that is what somebody has to correct.
   if (isOneReason && missing.length >= total - 1) return first.error;
-  const names = missing.slice(0, UPLOAD_TOLD_FILES).map(({ name }) => `"${name}"`);
+  const names = missing.slice(0, UPLOAD_TOLD_FILES).map(({ name }) => `"${shorten(name, 60)}"`);
   const rest = missing.length - names.length;
+  const verb = missing.length === 1 ? " is" : " are";
+  const told = `${names.join(", ")}${rest > 0 ? ` and ${rest} more are` : verb} missing`;
   return new AgentError(
     "UPLOAD_INCOMPLETE",
-    `Cannot upload ${missing.length} of ${total} files to "${place}": ${names.join(", ")}${rest > 0 ? ` and ${rest} more are` : missing.length === 1 ? " is" : " are"} missing (${first.error.message})`,
+    `Cannot upload ${missing.length} of ${total} files to "${place}": ${told} (${shorten(first.error.message, 200)})`,
     { cause: first.error },
   );
+}
+
+/** Both ends of what would make the verdict's line too long to read; the manifest has the whole. */
+function shorten(text: string, length: number): string {
+  const half = length / 2;
+  return showValue(text.length <= length ? text : `${text.slice(0, half)}…${text.slice(1 - half)}`);
 }

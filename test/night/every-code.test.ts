@@ -105,6 +105,11 @@ const FORCED: readonly Forced[] = [
   { code: "IMAGE_UNKNOWN_USER", phase: "run", line: 'dut.container="--user nobody-at-all"' },
   { code: "VOLUME_NO_SOURCE", phase: "run", line: "dut.mount=/no/such:/x" },
   { code: "TEST_TIMEOUT", phase: "run", line: 'dut.timeout.run=2s dut.run="sleep 1000"' },
+  {
+    // A key for S3 has 1,024 bytes at most.
+    ...{ code: "UPLOAD_INCOMPLETE", phase: "upload" },
+    line: 'dut.run="cd /results; d=$(printf %0200d 0); for i in 1 2 3 4 5 6; do mkdir $d; cd $d; done; echo deep >deep"',
+  },
   { code: "S3_NO_BUCKET", phase: "upload", line: "dut.s3={s3} dut.results=s3://nowhere/at-all" },
 ];
 

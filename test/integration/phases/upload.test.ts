@@ -163,6 +163,19 @@ it("the log that goes up says why a file is missing, and no large file keeps it 
   expectHonest(read("manifest.json"));
 });
 
+it("names that are too long to read are cut where the verdict tells them", async () => {
+  const name = `${"n".repeat(240)}-end`;
+  write(name);
+  write("other");
+  const { error, manifest } = await upload(({ name, response }) => {
+    if (name.endsWith("-end")) response.writeHead(403).end();
+    return name.endsWith("-end");
+  });
+  expect(error!.message.length).toBeLessThan(400);
+  expect(error!.message).toMatch(/: "n{30}…n{25}-end" is missing/);
+  expect(manifest.missing).toMatchObject([{ name }]);
+});
+
 it("a server that keeps other bytes than it was sent is found out", async () => {
   write("facts");
   write("other");
