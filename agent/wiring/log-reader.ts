@@ -60,7 +60,6 @@ async function createTransport(
   const http = await connectHttp(job, { credentials, warn: () => {}, retry: NO_RETRIES });
   if ("http" in place) {
     const token = (await credentials.read("log-token"))?.toString().trim();
-    redaction.hide(token ?? "");
     const putPart = createLogUpload(http, { url: place.http, ...(token && { token }) });
     return createPartLog({ place: formatPublicUrl(place.http), putPart });
   }

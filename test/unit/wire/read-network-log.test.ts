@@ -92,6 +92,28 @@ describe("pieces", () => {
   });
 });
 
+it("no bytes are too odd", () => {
+  const pieces = [
+    ...LINES.flatMap((line) => [formatNumberedLine(line), syslog(line), frameSyslogMessage(syslog(line))]),
+    ...["\n", "\r\n", "9999999 <1>1 ", "1 <", "1a2b3c4d ", "\0", "\xff", "~+ ", "[meta sequenceId="].map(
+      (text) => Buffer.from(text, "latin1"),
+    ),
+  ];
+  for (let round = 0; round < 2000; round++) {
+    const bytes = Buffer.concat(
+      Array.from({ length: 12 }, () => {
+        const piece = pieces[Math.floor(Math.random() * pieces.length)]!;
+        return piece.subarray(0, Math.ceil(Math.random() * piece.length));
+      }),
+    );
+    for (const { boot, lines } of assembleBoots(readNetworkLines(bytes))) {
+      expect(boot).toMatch(/^[0-9a-f]{8}$/);
+      const numbers = lines.map(({ number }) => number);
+      expect(numbers).toEqual([...new Set(numbers)].sort((a, b) => a - b));
+    }
+  }
+});
+
 it("boots are kept apart", () => {
   const lines = [makeLine(1, "a"), makeLine(1, "b", "whole", "ffffffff"), makeLine(2, "c")];
   expect(read(Buffer.concat(lines.map(formatNumberedLine)))).toEqual([
