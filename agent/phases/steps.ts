@@ -152,7 +152,7 @@ class Pipeline {
       this.exitCode = exitCode;
       this.#failedBy = this.#previous;
       this.#error = error;
-      if (oomKilled) this.#failure = describeLackOfMemory(this.#previous, exitCode);
+      if (oomKilled) this.#failure = describeLackOfMemory(shorten(this.#previous), exitCode);
     }
   }
 
