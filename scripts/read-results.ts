@@ -80,6 +80,8 @@ export async function readResults(place: ResultsPlace): Promise<ReadResults> {
     problems.push(`verdict.json is of another boot, ${verdict.bootId}: it counts for nothing`);
     verdict = undefined;
   }
+  // The events went up in this very phase; what became of it, the verdict says.
+  if (verdict) facts.phases = facts.phases.filter(({ name, endMs }) => name !== "upload" || endMs !== undefined);
   const partial = await readJson("partial.json");
   if (!verdict) facts.endMs = Math.max(facts.endMs, readUptimeMs(partial));
   return {

@@ -47,7 +47,7 @@ export function formatResultsText(results: ReadResults, options: TextOptions): s
       QUIET,
       `  ${of
         .filter((text) => text !== undefined)
-        .map((text) => clean(shorten(text, 120)))
+        .map((text) => clean(shortenName(text, 120)))
         .join(" · ")}`,
     ),
   ];

@@ -37,8 +37,7 @@ export function shorten(text: string, length: number): string {
   return `${text.slice(0, half)}…${text.slice(text.length - half)}`;
 }
 
-/** Digests by their first digits, as everybody does. */
+/** Digests by their first digits, as everybody does, wherever they stand in a name. */
 export function shortenName(name: string, length: number): string {
-  const digest = /^(sha256|sha512):([0-9a-f]{12})[0-9a-f]{52,}$/.exec(name);
-  return digest ? `${digest[1]}:${digest[2]}` : shorten(name, length);
+  return shorten(name.replace(/\b(sha256|sha512):([0-9a-f]{12})[0-9a-f]{52,}/g, "$1:$2"), length);
 }

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import type { Verdict } from "../wire/verdict.ts";
 import { formatBytesFetched } from "./bytes-fetched.ts";
 import { describeVerdict, type VerdictWords } from "./describe-verdict.ts";
-import { formatBytes, formatCount, formatDuration, formatPercent, shorten } from "./format.ts";
+import { formatBytes, formatCount, formatDuration, formatPercent, shorten, shortenName } from "./format.ts";
 import { type Html, html, takeWithin } from "./html.ts";
 import type { JobWords } from "./job-words.ts";
 import { formatLogLines, type LogTail } from "./log-tail.ts";
@@ -42,7 +42,7 @@ export function formatReportPage({ facts: given, ...rest }: ReportInput): string
   const words = describeVerdict(verdict, facts);
   const axis = createTimeAxis(facts.endMs);
   const resources = formatResources(facts, axis);
-  const name = job?.root === undefined ? "a job" : shorten(job.root, 120);
+  const name = job?.root === undefined ? "a job" : shortenName(job.root, 120);
   const page = html`<!doctype html>
 <html lang="en" class="${words.state}">
 <head>
@@ -113,7 +113,7 @@ function formatBanner({ state, word, says, error }: VerdictWords, { job, facts }
 <svg class="sign" viewBox="0 0 24 24" width="72" height="72" aria-hidden="true"><circle cx="12" cy="12" r="11"/><path d="${SIGNS[state]}"/></svg>
 <div class="answer"><h1>${word}</h1>
 <p class="says">${error && html`<code>${error.code}</code> `}${says}</p>
-<p class="of">${job?.root !== undefined && html`<span>${shorten(job.root, 200)}</span>`}<span class="short">${formatDuration(facts.endMs)}</span>${facts.bootId !== undefined && html`<span class="short">boot ${shorten(facts.bootId, 20)}</span>`}</p></div>
+<p class="of">${job?.root !== undefined && html`<span>${shortenName(job.root, 200)}</span>`}<span class="short">${formatDuration(facts.endMs)}</span>${facts.bootId !== undefined && html`<span class="short">boot ${shorten(facts.bootId, 20)}</span>`}</p></div>
 </div></header>`;
 }
 

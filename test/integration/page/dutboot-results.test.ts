@@ -87,6 +87,7 @@ describe("a folder", () => {
     expect(stdout).toMatch(/^ {2}files +5 of 5 are as the manifest says/m);
     expect(stdout).toContain(`page: file://${folder}/report.html`);
     expect(stdout).not.toContain("\x1b");
+    expect(stdout).not.toContain("not finished");
   });
 
   it("without an end", async () => {

@@ -134,6 +134,7 @@ it("writes numbers and names as people do", () => {
     "2 h 5 min",
   ]);
   expect(shortenName(`sha256:${"ab".repeat(32)}`, 60)).toBe("sha256:abababababab");
+  expect(shortenName(`r/i:1@sha256:${"ab".repeat(32)}`, 60)).toBe("r/i:1@sha256:abababababab");
 });
 
 it("finds what a job runs in", () => {
