@@ -102,9 +102,10 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
     const digests = toBuffer(verities);
     const seen = new DigestTable();
     const fresh: number[] = [];
+    const isBare = !hasObjects(place);
     for (let number = 0; number * DIGEST_BYTES < digests.length; number++) {
       const isFirst = seen.add(digests, number * DIGEST_BYTES) === seen.size - 1;
-      const isFresh = isFirst && !(await hasSound(readDigest(digests, number), trustsSeals));
+      const isFresh = isFirst && (isBare || !(await hasSound(readDigest(digests, number), trustsSeals)));
       if (isFresh) fresh.push(number);
       else rmSync(join(folder, String(number)), { force: true });
     }
@@ -126,7 +127,7 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
     const fresh = await chooseFresh(staged, trustsSeals);
     const records = trees.flatMap(stageTree);
     if (fresh.length + records.length > 0) {
-      const pathOf = (number: number) => join(staged.folder, String(number));
+      const pathOf = (number: number) => `${staged.folder}/${number}`;
       if (seals) await sealAll(fresh.map(pathOf));
       await flush();
       const verities = toBuffer(staged.verities);
