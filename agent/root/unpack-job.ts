@@ -115,7 +115,9 @@ export type ToWorker =
   | { type: "answer"; answer: RebuildAnswer }
   | { type: "chunk"; bytes: Uint8Array<ArrayBuffer>; length: number }
   | { type: "end" }
-  | { type: "cancel" };
+  | { type: "cancel" }
+  /** The thread ends, once nothing is under way in it. */
+  | { type: "leave" };
 
 export type FromWorker =
   | { type: "consumed"; bytes: Uint8Array<ArrayBuffer>; bytesOut: number; files: number }

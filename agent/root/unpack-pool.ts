@@ -63,7 +63,7 @@ export function createUnpackPool({
     worker.unref();
     const timer = setTimeout(() => {
       idle.delete(worker);
-      void worker.terminate();
+      dismiss(worker);
     }, idleMs);
     idle.set(worker, timer.unref());
   };
@@ -95,13 +95,22 @@ export function createUnpackPool({
           return await exchange.run(job, await exchange.open(source));
         } finally {
           if (exchange.isWorkerSound && !exchange.isWorkerLarge) giveBack(worker);
-          else void worker.terminate();
+          else dismiss(worker);
         }
       } finally {
         endTurn();
       }
     },
   };
+}
+
+/**
+ * A worker is asked to go and never terminated: native code that is stopped between two lines of JavaScript (zstd-napi, also while it
+ * is loaded) throws what nobody can catch, and takes the whole agent along.
+ */
+function dismiss(worker: Worker): void {
+  worker.unref();
+  worker.postMessage({ type: "leave" } satisfies ToWorker);
 }
 
 /** In the source tree Node runs the .ts file; in the initrd the bundle lies beside main.js. */

@@ -33,7 +33,7 @@ class Inbox implements AsyncIterable<Buffer> {
     return this.#state === "cancelled";
   }
 
-  accept(message: Exclude<ToWorker, { type: "start" }>): void {
+  accept(message: Exclude<ToWorker, { type: "start" | "leave" }>): void {
     if (message.type === "answer") this.#takeAnswer?.(message.answer as never);
     else if (message.type === "chunk") this.#waiting.push(message);
     else this.#state = message.type === "end" ? "ended" : "cancelled";
@@ -89,7 +89,8 @@ function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
 let inbox = new Inbox();
 
 port.on("message", (message: ToWorker) => {
-  if (message.type !== "start") inbox.accept(message);
+  if (message.type === "leave") process.exit();
+  else if (message.type !== "start") inbox.accept(message);
   else {
     inbox = new Inbox();
     void unpack(message.job, inbox);

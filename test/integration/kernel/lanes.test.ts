@@ -52,9 +52,11 @@ describe("lanes", () => {
     const files = [...SIZES, ...SIZES.slice(0, 6)].map((size) => randomBytes(size));
     const lanes = { files: new FileLane(folder), hash: new HashLane() };
     pushFiles(files, lanes);
-    expect(lanes.files.end()).toEqual(
-      files.map((file) => ({ verity: computeFsVerityDigest(file).toString("hex"), sha256: sha256(file) })),
+    const { verities, sha256s } = lanes.files.end();
+    expect(verities.toString("hex")).toBe(
+      files.map((file) => computeFsVerityDigest(file).toString("hex")).join(""),
     );
+    expect(sha256s?.toString("hex")).toBe(files.map(sha256).join(""));
     expect(lanes.hash.end().toString("hex")).toBe(sha256(Buffer.concat(files)));
     expect(readdirSync(folder)).toHaveLength(files.length);
     for (const [index, file] of files.entries()) {
@@ -85,7 +87,7 @@ describe("lanes", () => {
   ])("take no piece %s", (_, pieces) => {
     const lane = new FileLane(folder);
     expect(() => lane.push(Buffer.alloc(100), Int32Array.from(pieces))).toThrow("outside");
-    expect(lane.end()).toEqual([]);
+    expect(lane.end()).toEqual({ verities: Buffer.alloc(0), sha256s: Buffer.alloc(0) });
   });
 
   test("of no folder", () => {
