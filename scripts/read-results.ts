@@ -81,7 +81,8 @@ export async function readResults(place: ResultsPlace): Promise<ReadResults> {
     verdict = undefined;
   }
   // The events went up in this very phase; what became of it, the verdict says.
-  if (verdict) facts.phases = facts.phases.filter(({ name, endMs }) => name !== "upload" || endMs !== undefined);
+  if (verdict)
+    facts.phases = facts.phases.filter(({ name, endMs }) => name !== "upload" || endMs !== undefined);
   const partial = await readJson("partial.json");
   if (!verdict) facts.endMs = Math.max(facts.endMs, readUptimeMs(partial));
   return {

@@ -24,7 +24,12 @@ it("bounds each container, and one that runs out of memory leaves the others alo
       "dut.timeout=5m dut.end",
     ].join(" "),
   );
-  expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 3 });
+  expect(run.verdict, describeRun(run)).toMatchObject({
+    verdict: "error",
+    code: "TEST_OUT_OF_MEMORY",
+    blame: "test",
+    exitCode: 3,
+  });
   expect(run.results.get("limits"), describeRun(run)).toBe("33554432\n50000 100000\n30\n");
   expect(run.results.get("processes")).toMatch(/^\s+1 \S*podman-init -- sh -c/m);
   expect(run.console).toContain("because memory ran out");

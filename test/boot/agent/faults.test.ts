@@ -56,7 +56,7 @@ interface Fault {
 
 /** The agent's process id stands in the name of its scratch folder; the kernel runs a core dump's handler outside of the container. */
 const KILL_AGENT =
-  "p=$(sed -n s/.*batch-//p /proc/mounts | sed s/-.*//\\;q); echo agent is $p; echo '|/usr/bin/kill -9 '$p >/proc/sys/kernel/core_pattern; sh -c 'ulimit -c unlimited; kill -SEGV $$'; sleep 1000";
+  "p=$(sed -n s/.*batch-//p /proc/mounts | sed s/-.*//\\;q); echo agent is $p; sleep 2; echo '|/usr/bin/kill -9 '$p >/proc/sys/kernel/core_pattern; sh -c 'ulimit -c unlimited; kill -SEGV $$'; sleep 1000";
 
 const FAULTS: readonly Fault[] = [
   {
