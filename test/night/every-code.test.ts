@@ -1,18 +1,14 @@
 /**
  * A boot for each error code that a line, a server or a disk can force: the verdict carries it, with its blame and phase, and the
  * machine ends by itself. Some ten minutes, so it is no part of `npm test`: `npm test -- night` runs it.
- * Codes that need a broken server or a damaged archive are forced by the integration suite; boot/agent/faults has one fault a phase.
+ * Codes that need a server which misbehaves stand in broken-servers.test.ts; boot/agent/faults has one fault a phase.
  */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { ERRORS, type ErrorCode, EXIT_CODE_BY_BLAME } from "../../agent/errors.ts";
-import {
-  createFarmGuest,
-  describeRun,
-  type FarmGuest,
-  type GuestBootOptions,
-} from "../boot/agent/farm-guest.ts";
+import { afterAll, beforeAll, describe, it } from "vitest";
+import type { ErrorCode } from "../../agent/errors.ts";
+import { createFarmGuest, type FarmGuest, type GuestBootOptions } from "../boot/agent/farm-guest.ts";
 import { pushSmallImage } from "../boot/agent/small-images.ts";
 import { buildTar } from "../unit/archive/tar-builder.ts";
+import { expectVerdict } from "./forced-code.ts";
 
 const ZEROS = "0".repeat(64);
 const PASSWD = buildTar([{ path: "etc/passwd", content: "root:x:0:0:root:/:/\n" }]);
@@ -116,10 +112,6 @@ const FORCED: readonly Forced[] = [
 describe.concurrent("an error code", { timeout: 3_600_000 }, () => {
   it.for(FORCED)("$code", async ({ code, phase, line, options }) => {
     const run = await guest.boot(line, options);
-    const { blame } = ERRORS[code];
-    expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "error", error: { code, blame, phase } });
-    expect(run).toMatchObject({ outcome: "ended", exitCode: EXIT_CODE_BY_BLAME[blame] });
-    expect(run.verdictLines.join("\n")).toContain(`code=${code} blame=${blame} phase=${phase}`);
-    console.log(`${code}: ${run.verdictLines[0]}`);
+    expectVerdict(run, code, phase);
   });
 });

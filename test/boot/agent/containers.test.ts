@@ -26,9 +26,8 @@ it("bounds each container, and one that runs out of memory leaves the others alo
   );
   expect(run.verdict, describeRun(run)).toMatchObject({
     verdict: "error",
-    code: "TEST_OUT_OF_MEMORY",
-    blame: "test",
     exitCode: 3,
+    error: { code: "TEST_OUT_OF_MEMORY", blame: "test" },
   });
   expect(run.results.get("limits"), describeRun(run)).toBe("33554432\n50000 100000\n30\n");
   expect(run.results.get("processes")).toMatch(/^\s+1 \S*podman-init -- sh -c/m);
