@@ -1,10 +1,10 @@
 /** `dutboot explain` as a command: where the line comes from, what is printed, and the exit code. */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, it } from "vitest";
+import { afterAll, expect, it } from "vitest";
 
 const DUTBOOT = fileURLToPath(new URL("../../../scripts/dutboot.ts", import.meta.url));
 const GOOD = "dut.image=h:1/i dut.end";
@@ -17,8 +17,11 @@ function explain(words: readonly string[], input = "") {
   return { status, stdout, stderr };
 }
 
+const folder = mkdtempSync(join(tmpdir(), "dutboot-explain-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
 function writeTemporary(name: string, text: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), "dutboot-explain-")), name);
+  const path = join(mkdtempSync(join(folder, "file-")), name);
   writeFileSync(path, text);
   return path;
 }

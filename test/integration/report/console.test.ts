@@ -3,18 +3,19 @@ import { once } from "node:events";
 import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, it } from "vitest";
+import { afterAll, afterEach, expect, it } from "vitest";
 import { createConsole } from "../../../agent/report/console.ts";
 import { openConsole } from "../../../agent/report/console-device.ts";
 import { awaitSerialConsole } from "../../../agent/report/serial-console.ts";
 import { openPseudoTerminal, type PseudoTerminal } from "../../servers/pseudo-terminal.ts";
 
 const opened: PseudoTerminal[] = [];
-const folder = mkdtempSync(join(tmpdir(), "console-"));
+const folder = mkdtempSync(join(tmpdir(), "dutboot-console-"));
 
 afterEach(() => {
   for (const terminal of opened.splice(0)) terminal.close();
 });
+afterAll(() => rmSync(folder, { recursive: true }));
 
 function open(options: Parameters<typeof openPseudoTerminal>[0] = {}): PseudoTerminal {
   const terminal = openPseudoTerminal(options);
@@ -100,7 +101,6 @@ it("writes to a serial port that appears late, and is told when it goes", async 
   consoles.line("nobody hears this");
   await expect.poll(() => gone).toEqual(["ttyLATE"]);
   await device!.lost;
-  rmSync(folder, { recursive: true });
 });
 
 it("does not wait for ever for a port that never appears", async () => {

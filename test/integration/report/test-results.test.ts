@@ -1,7 +1,6 @@
 /** What becomes of results folders as tests leave them: which results count, what is told, and what is never opened. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, it } from "vitest";
 import type { StepRecord } from "../../../agent/junit/step-cases.ts";
@@ -9,6 +8,7 @@ import { formatSummary } from "../../../agent/junit/summary.ts";
 import { writeJunitXml } from "../../../agent/junit/xml-writer.ts";
 import { gatherTestResults } from "../../../agent/report/test-results.ts";
 import type { Verdict } from "../../../agent/wire/verdict.ts";
+import { createTemporaryFolder } from "../../temporary-folder.ts";
 
 const FAILED: Verdict = { version: 1, bootId: "1a2b3c4d", verdict: "fail", exitCode: 1, phases: [] };
 const PASSED: Verdict = { ...FAILED, verdict: "pass", exitCode: 0 };
@@ -21,7 +21,7 @@ const step = (exitCode: number): StepRecord => ({
 });
 
 function createFolder(files: Record<string, string>): string {
-  const folder = mkdtempSync(join(tmpdir(), "dutboot-tests-"));
+  const folder = createTemporaryFolder("tests");
   for (const [name, content] of Object.entries(files)) {
     mkdirSync(join(folder, dirname(name)), { recursive: true });
     writeFileSync(join(folder, name), content);

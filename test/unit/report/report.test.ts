@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { createLog } from "../../../agent/report/log.ts";
 import { formatProgress } from "../../../agent/report/progress.ts";
 import { createRedaction } from "../../../agent/report/redaction.ts";
 import { listResults } from "../../../agent/report/results.ts";
+import { createTemporaryFolder } from "../../temporary-folder.ts";
 
 describe("progress", () => {
   it.each([
@@ -60,7 +60,7 @@ describe("log", () => {
 
 describe("results", () => {
   it("lists regular files and names what it leaves", () => {
-    const folder = mkdtempSync(join(tmpdir(), "results-"));
+    const folder = createTemporaryFolder("results");
     mkdirSync(join(folder, "deep"));
     writeFileSync(join(folder, "deep", "b.txt"), "bb");
     writeFileSync(join(folder, "a.txt"), "a");

@@ -1,11 +1,11 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { readRuntimeInfo } from "../../../agent/sys/runtime-info.ts";
+import { createTemporaryFolder } from "../../temporary-folder.ts";
 
 function makeMachine(files: Record<string, string>): { procPath: string; sysfsPath: string } {
-  const folder = mkdtempSync(join(tmpdir(), "machine-"));
+  const folder = createTemporaryFolder("machine");
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(join(folder, path, ".."), { recursive: true });
     writeFileSync(join(folder, path), text);
