@@ -39,7 +39,8 @@ export function splitLayerPath(path: string): string[] {
   for (const part of path.split("/")) {
     if (part === "" || part === ".") continue;
     if (part !== "..") parts.push(part);
-    else if (parts.pop() === undefined) throw placeRefused(path, "it leads out of the root");
+    else if (parts.pop() === undefined)
+      throw placeRefused(path, "it leads out of the root", "ARCHIVE_UNSAFE_MEMBER");
   }
   if (parts.length > TREE_MAX_DEPTH) throw placeRefused(path, `it has more than ${TREE_MAX_DEPTH} parts`);
   for (const part of parts) {

@@ -1,7 +1,7 @@
 /**
  * Finds the directory at a path of a tree, following symlinks as the kernel does below a root: nothing leads out of it.
  */
-import { AgentError } from "../errors.ts";
+import { AgentError, type ErrorCode } from "../errors.ts";
 import { TREE_MAX_DEPTH } from "../limits.ts";
 import { isDirectory, S_IFLNK, S_IFMT, type TreeNode } from "./file-tree.ts";
 
@@ -49,8 +49,8 @@ export function walkTree(
   return way.at(-1);
 }
 
-export function placeRefused(path: string, fault: string): AgentError {
-  return new AgentError("LAYER_TREE_BROKEN", `Cannot place "${path}" in the tree: ${fault}`, {
+export function placeRefused(path: string, fault: string, code: ErrorCode = "LAYER_TREE_BROKEN"): AgentError {
+  return new AgentError(code, `Cannot place "${path}" in the tree: ${fault}`, {
     context: { path },
   });
 }

@@ -211,7 +211,7 @@ describe("the store below it", () => {
     const { driver } = await openStore();
     const layer = await driver.addLayer(layerOf([file("../../victim", big("v"))]));
     await expect(driver.mount([layer], scratch.newRootOptions())).rejects.toMatchObject({
-      code: "LAYER_TREE_BROKEN",
+      code: "ARCHIVE_UNSAFE_MEMBER",
     });
   });
 });

@@ -169,7 +169,6 @@ describe("the rules for a root", () => {
 });
 
 const BROKEN: Record<string, { layers: string[][]; rules: MergeRules[] }> = {
-  "a path out of the root": { layers: [["../x=1"]], rules: ["mount", "composefs-rs"] },
   "a long name": { layers: [[`${"n".repeat(256)}=1`]], rules: ["mount", "composefs-rs"] },
   "a path of too many parts": { layers: [[`${"d/".repeat(3000)}x=1`]], rules: ["mount", "composefs-rs"] },
   "a root that is a file": { layers: [["./=1"]], rules: ["mount", "composefs-rs"] },
@@ -180,6 +179,13 @@ const BROKEN: Record<string, { layers: string[][]; rules: MergeRules[] }> = {
   "a directory that is missing": { layers: [["d/x=1"]], rules: ["composefs-rs"] },
   "a path through a symlink": { layers: [["r/", "l->r", "l/x=1"]], rules: ["composefs-rs"] },
 };
+
+test("a path out of the root is refused as unsafe", () => {
+  for (const rule of ["mount", "composefs-rs"] as const) {
+    const unsafe = expect.objectContaining({ code: "ARCHIVE_UNSAFE_MEMBER" });
+    expect(() => merge(rule, ["../x=1"]), rule).toThrow(unsafe);
+  }
+});
 
 describe("a layer with", () => {
   test.each(Object.entries(BROKEN))("%s is refused", (_, { layers, rules }) => {
