@@ -52,8 +52,8 @@ describe("what the test sees", () => {
   });
 
   test("environment and a working directory that the image has not", async () => {
-    const { output } = await run("echo $WHO $IMAGE; pwd", { workingDir: "/work/here" });
-    expect(output).toBe("job 1\n/work/here\n");
+    const { output } = await run("echo $WHO $IMAGE; pwd", { workingDir: "/srv/here" });
+    expect(output).toBe("job 1\n/srv/here\n");
   });
 
   test("the host's network, its own processes, the machine's devices", async () => {

@@ -109,8 +109,8 @@ describe("the runtime spec", () => {
 
   test.each([
     ["", "/"],
-    ["/work", "/work"],
-    ["work/here", "/work/here"],
+    ["/srv", "/srv"],
+    ["srv/here", "/srv/here"],
   ])("working directory %j is %j", (workingDir, cwd) => {
     expect(planRuntimeSpec({ ...plain, config: { ...plain.config, workingDir } }).process.cwd).toBe(cwd);
   });

@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { planHostBinds } from "../../../qemu/host-binds.ts";
 
 it.for([
-  [["/home/me/kernel", "/tmp/x", "/work/out/run/events.jsonl"], []],
+  [["/home/me/kernel", "/tmp/x", "/srv/out/run/events.jsonl"], []],
   [["/boot/vmlinuz"], ["/boot"]],
   [
     ["/var/lib/ci/a/kernel", "/var/lib/ci/a/initrd", "/usr/lib/modules/6/vmlinuz"],
