@@ -2,16 +2,12 @@
  * The HTTP client against servers that misbehave: what comes out, byte for byte, or with which code it ends.
  */
 import { createHash, randomBytes } from "node:crypto";
-import { afterEach, describe, expect, test } from "vitest";
-import { AgentError, type ErrorCode } from "../../../agent/errors.ts";
-import type { RetryLimits } from "../../../agent/limits.ts";
-import { createHttpClient, type HttpRequest } from "../../../agent/net/http-client.ts";
+import { describe, expect, test } from "vitest";
+import type { ErrorCode } from "../../../agent/errors.ts";
+import type { HttpRequest } from "../../../agent/net/http-client.ts";
 import {
   answer,
   type Behaviour,
-  type CertificateName,
-  type MisbehavingServer,
-  readCertificate,
   redirect,
   reset,
   serveFile,
@@ -20,81 +16,7 @@ import {
   stayQuiet,
   trickle,
 } from "../../servers/misbehaving-server.ts";
-
-const QUICK: Partial<RetryLimits> = {
-  budgetMs: 1_500,
-  firstContactBudgetMs: 400,
-  firstDelayMs: 5,
-  maxDelayMs: 40,
-  maxRetryAfterMs: 300,
-  connectTimeoutMs: 1_000,
-  silenceMs: 150,
-  windowMs: 300,
-  minBytesPerWindow: 100_000,
-};
-
-const CONTENT = randomBytes(3_000_000);
-const OTHER = randomBytes(3_000_000);
-const ETAG = '"one"';
-
-const toClose: { close(): Promise<void> }[] = [];
-afterEach(async () => {
-  for (const each of toClose.splice(0)) await each.close();
-});
-
-async function serve(
-  behaviours: Behaviour | Behaviour[],
-  options?: Parameters<typeof startServer>[1],
-): Promise<MisbehavingServer> {
-  const server = await startServer(behaviours, options);
-  toClose.push(server);
-  return server;
-}
-
-function createClient({
-  insecureHosts = ["127.0.0.1"],
-  extraCa,
-  retry,
-}: {
-  insecureHosts?: string[];
-  extraCa?: string;
-  retry?: Partial<RetryLimits>;
-} = {}) {
-  const lines: string[] = [];
-  const http = createHttpClient({
-    insecureHosts,
-    log: { warn: (line) => lines.push(line) },
-    retry: { ...QUICK, ...retry },
-    ...(extraCa && { extraCa }),
-  });
-  toClose.push(http);
-  return { http, lines };
-}
-
-interface Outcome {
-  code?: ErrorCode;
-  bytes?: Buffer;
-  status?: number;
-  sizeBytes?: number | undefined;
-  error?: AgentError;
-}
-
-async function download(url: string, request: HttpRequest = {}, client = createClient()): Promise<Outcome> {
-  try {
-    const { status, sizeBytes, body } = await client.http.fetch(url, request);
-    const chunks: Buffer[] = [];
-    for await (const chunk of body) chunks.push(chunk);
-    return { bytes: Buffer.concat(chunks), status, sizeBytes };
-  } catch (error) {
-    if (!(error instanceof AgentError)) throw error;
-    return { code: error.code, error };
-  }
-}
-
-const hash = (bytes: Buffer | undefined) =>
-  createHash("sha256")
-    .update(bytes ?? "")
-    .digest("hex");
+import { CONTENT, createClient, download, ETAG, hash, OTHER, serve } from "./http-downloads.ts";
 
 describe("downloads that come through", () => {
   const broken = { after: 1_000_000, fault: "reset" } as const;
@@ -447,148 +369,6 @@ describe("downloads that end in a code", () => {
     expect(error?.message).not.toContain("secret");
   });
 });
-
-describe("who may be reached how", () => {
-  const cases: {
-    name: string;
-    certificate?: CertificateName;
-    insecure?: "host" | "host:port" | "other port";
-    withCa?: boolean;
-    code?: ErrorCode;
-  }[] = [
-    { name: "plain HTTP", code: "FETCH_INSECURE_REFUSED" },
-    { name: "plain HTTP to an insecure host", insecure: "host" },
-    { name: "plain HTTP to an insecure host and port", insecure: "host:port" },
-    {
-      name: "plain HTTP to an insecure host with another port",
-      insecure: "other port",
-      code: "FETCH_INSECURE_REFUSED",
-    },
-    { name: "a certificate of an unknown authority", certificate: "good", code: "FETCH_TLS_UNTRUSTED" },
-    { name: "a certificate of the extra authority", certificate: "good", withCa: true },
-    {
-      name: "a certificate of an unknown authority, insecure host",
-      certificate: "good",
-      insecure: "host:port",
-    },
-    {
-      name: "a self-signed certificate",
-      certificate: "self-signed",
-      withCa: true,
-      code: "FETCH_TLS_UNTRUSTED",
-    },
-    { name: "a self-signed certificate, insecure host", certificate: "self-signed", insecure: "host" },
-    {
-      name: "a certificate for another name",
-      certificate: "other-name",
-      withCa: true,
-      code: "FETCH_TLS_UNTRUSTED",
-    },
-    { name: "an expired certificate", certificate: "expired", withCa: true, code: "FETCH_TLS_CLOCK" },
-    { name: "a certificate of the future", certificate: "future", withCa: true, code: "FETCH_TLS_CLOCK" },
-  ];
-  test.each(cases)("$name", async ({ certificate, insecure, withCa, code }) => {
-    const server = await serve(serveFile(CONTENT), certificate && { certificate });
-    const entries = { host: "127.0.0.1", "host:port": server.host, "other port": "127.0.0.1:1" };
-    const client = createClient({
-      insecureHosts: insecure ? [entries[insecure]] : [],
-      ...(withCa && { extraCa: readCertificate("ca.pem") }),
-    });
-    const outcome = await download(`${server.origin}/file`, {}, client);
-    expect(outcome.code, outcome.error?.message).toBe(code);
-    if (!code) expect(hash(outcome.bytes)).toBe(hash(CONTENT));
-  });
-
-  test("TLS spoken to a plain server", async () => {
-    const server = await serve(serveFile(CONTENT));
-    const { code } = await download(`https://${server.host}/file`);
-    expect(code).toBe("FETCH_TLS_FAILED");
-  });
-
-  test("a redirect from HTTPS down to HTTP", async () => {
-    const plain = await serve(serveFile(CONTENT));
-    const secure = await serve(redirect(`http://localhost:${plain.host.split(":")[1]}/file`), {
-      certificate: "good",
-    });
-    const extraCa = readCertificate("ca.pem");
-    const refused = await download(`${secure.origin}/file`, {}, createClient({ insecureHosts: [], extraCa }));
-    expect(refused.code).toBe("FETCH_REDIRECT_REFUSED");
-    const allowed = await download(
-      `${secure.origin}/file`,
-      {},
-      createClient({ insecureHosts: ["localhost"], extraCa }),
-    );
-    expect(hash(allowed.bytes)).toBe(hash(CONTENT));
-  });
-
-  test.each([
-    { host: "plain HTTP", certificate: undefined, insecure: true, scheme: "http" },
-    { host: "HTTPS", certificate: "good" as const, insecure: true, scheme: "https" },
-    { host: "a host that is not insecure", certificate: undefined, insecure: false, scheme: "https" },
-  ])("findOrigin: $host", async ({ certificate, insecure, scheme }) => {
-    const server = await serve(answer(404), certificate && { certificate });
-    const { http } = createClient({ insecureHosts: insecure ? [server.host] : [] });
-    expect(await http.findOrigin(server.host)).toBe(`${scheme}://${server.host}`);
-  });
-
-  test("findOrigin: nobody there", async () => {
-    const server = await startServer(stayQuiet);
-    await server.close();
-    const { http, lines } = createClient();
-    await expect(http.findOrigin(server.host)).rejects.toMatchObject({ code: "FETCH_UNREACHABLE" });
-    expect(lines.length).toBeGreaterThan(0);
-  });
-});
-
-describe("credentials", () => {
-  const secrets = { authorization: "Basic c2VjcmV0", cookie: "id=secret", "x-auth-token": "secret" };
-
-  test("go along with a redirect on the same origin", async () => {
-    const server = await serve([redirect("/other"), serveFile(CONTENT)]);
-    await download(`${server.origin}/file`, { headers: secrets });
-    expect(server.requests[1]?.headers).toMatchObject(secrets);
-  });
-
-  test("stay behind when a redirect leaves the origin, and when it comes back", async () => {
-    const home = await serve([]);
-    const away = await serve(redirect(`${home.origin}/back`));
-    await home.close();
-    const port = Number(home.host.split(":")[1]);
-    const again = await serve([redirect(`${away.origin}/away`), serveFile(CONTENT)], { port });
-    const outcome = await download(`${again.origin}/file`, {
-      headers: { ...secrets, accept: "x/y" },
-      authorize: async () => ({ authorization: "Bearer secret", "x-amz-security-token": "secret" }),
-      range: { start: 5, end: 9 },
-    });
-    expect(outcome.bytes).toEqual(CONTENT.subarray(5, 10));
-    for (const request of [away.requests[0], again.requests[1]]) {
-      expect(JSON.stringify(request?.headers)).not.toContain("secret");
-      expect(request?.headers).toMatchObject({ accept: "x/y", range: "bytes=5-9" });
-    }
-  });
-
-  test("are renewed once after a 401, and for the rest of a broken download", async () => {
-    const unauthorized = answer(401, { "www-authenticate": "Bearer" });
-    const server = await serve([
-      unauthorized,
-      serveFile(CONTENT, { etag: ETAG, after: 1_000_000, fault: "reset" }),
-      unauthorized,
-      serveFile(CONTENT, { etag: ETAG }),
-    ]);
-    let issued = 0;
-    const outcome = await download(`${server.origin}/file`, {
-      authorize: async ({ challenge }) => ({ authorization: `Bearer ${challenge ? ++issued : issued}` }),
-    });
-    expect(hash(outcome.bytes)).toBe(hash(CONTENT));
-    expect(server.requests.map(({ headers }) => headers.authorization)).toEqual([
-      "Bearer 0",
-      "Bearer 1",
-      "Bearer 1",
-      "Bearer 2",
-    ]);
-  });
-});
-
 describe("time", () => {
   test("a slow reader is no silent server", async () => {
     const server = await serve(serveFile(CONTENT));
