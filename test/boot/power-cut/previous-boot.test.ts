@@ -10,6 +10,7 @@ import {
   readTree,
 } from "../agent/farm-guest.ts";
 import { expectTrueManifest } from "../agent/uploaded-manifest.ts";
+import { whenConsoleSays } from "../console-says.ts";
 import { checkDisk, createDisk, listFolder } from "../root/cache-disk.ts";
 
 const STORE = "/dutboot-store-1";
@@ -36,13 +37,12 @@ it("what a cut-off test left is uploaded by the next boot, under its own prefix"
 
   const cut = new AbortController();
   // Two spaces in the command: its output is not what the kernel or we print of the line.
-  const write = "echo half >/results/partial.txt; echo half  is  written; sleep 300";
+  // Said again and again: the kernel may print into one of them.
+  const write = "echo half >/results/partial.txt; while sleep 1; do echo half  is  written; done";
   const first = await guest.boot(`${image} dut.sync=1s "dut.run=${write}"`, {
     disks,
     signal: cut.signal,
-    onConsole(chunk) {
-      if (chunk.includes("half is written")) setTimeout(() => cut.abort(), SYNC_WAIT_MS);
-    },
+    onConsole: whenConsoleSays("half is written", () => setTimeout(() => cut.abort(), SYNC_WAIT_MS)),
   });
   expect(first.outcome, describeRun(first)).toBe("stopped");
   const firstPrefix = prefixOf(first);

@@ -5,6 +5,7 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { whenConsoleSays } from "../console-says.ts";
 import { locateTestKernel } from "./test-kernel.ts";
 import { createTinyGuest, type TinyGuest } from "./tiny-guest.ts";
 
@@ -46,7 +47,7 @@ describe("a run", () => {
     const stop = new AbortController();
     const result = await guest.boot(FOREVER, {
       signal: stop.signal,
-      onConsole: (chunk) => chunk.includes("still here") && stop.abort(),
+      onConsole: whenConsoleSays("still here", () => stop.abort()),
     });
     expect(result).toMatchObject({ outcome: "stopped", exitCode: 130 });
     expect(await findProcesses(guest.folder)).toEqual([]);

@@ -1,0 +1,11 @@
+/** An `onConsole` that calls `act` once, when the console has said `text`; a text may come in two chunks. */
+export function whenConsoleSays(text: string, act: () => void): (chunk: Buffer) => void {
+  let said: string | undefined = "";
+  return (chunk) => {
+    if (said === undefined) return;
+    said += chunk.toString("latin1");
+    if (!said.includes(text)) return;
+    said = undefined;
+    act();
+  };
+}
