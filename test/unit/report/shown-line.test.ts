@@ -68,6 +68,7 @@ describe("what looks like a line of ours", () => {
     "  dutboot: x",
     "[   12.345] dutboot: x",
     "[12.34]: dutboot: x",
+    "[.8]dutboot: x",
     "\x1b[0m\x1b[1mdutboot: x\x1b[0m",
     "\x1b[Kdutboot: x",
     "[ 1.5] \x1b[32mdutboot: x\x1b[0m",
@@ -83,7 +84,7 @@ describe("what looks like a line of ours", () => {
   });
 
   it("is quoted before its end is known, if it may become one", () => {
-    for (const line of ["d", "dutb", "dutboot", "[ 12.3", "[1] dut", "  "])
+    for (const line of ["d", "dutb", "dutboot", "[ 12.3", "[.", "[1] dut", "  "])
       expect(show(line, { isOpen: true })).toBe(`| ${line}`);
     for (const line of ["$ ", "[12:", "due", "x dut"]) expect(show(line, { isOpen: true })).toBe(line);
     expect(show("boot: x", { isContinued: true })).toBe("boot: x");
