@@ -7,8 +7,7 @@
 const SGR = /\x1b\[[\d;:]*m/g;
 /** The stamp of our lines, of the kernel's and of boot2container's, which may stand in front of the name. */
 const LIKE_OURS = /^\s*(?:\[\s*[\d.]*\]:?\s*)?dutboot\s*:/i;
-const MAY_BECOME_OURS =
-  /^\s*(?:\[\s*[\d.]*(?:\]:?\s*)?)?(?:d(?:u(?:t(?:b(?:o(?:o(?:t\s*)?)?)?)?)?)?)?$/i;
+const MAY_BECOME_OURS = /^\s*(?:\[\s*[\d.]*(?:\]:?\s*)?)?(?:d(?:u(?:t(?:b(?:o(?:o(?:t\s*)?)?)?)?)?)?)?$/i;
 const QUOTE_MARK = "| ";
 
 export function formatOwnLine(text: string, uptimeMs: number): string {
