@@ -67,7 +67,7 @@ export async function bundleAgent(
     // CommonJS has no import.meta: the file's own address is what createRequire and Worker ask it for.
     banner: { js: 'const __fileUrl=require("node:url").pathToFileURL(__filename).href;' },
     define: { "import.meta.url": "__fileUrl", "import.meta.main": "true" },
-    plugins: [placeNatives()],
+    plugins: [placeNatives(), leaveOutHttp2()],
   }).catch((cause) => {
     throw new BuildError(`Cannot bundle the agent: ${(cause as Error).message}`, { cause });
   });
@@ -94,6 +94,19 @@ export async function bundleAgent(
 
 function nativeFile(name: string, hostPath: string, origin: string): ImageFile {
   return fileFromHost(`${LIBRARY_FOLDER}/${name}`, hostPath, origin, 0o755);
+}
+
+/** undici does without it, and we with HTTP/1.1; Node would take some 20 ms to load it at every boot. */
+function leaveOutHttp2(): Plugin {
+  return {
+    name: "leave-out-http2",
+    setup(builder) {
+      builder.onResolve({ filter: /^node:http2$/ }, ({ path }) => ({ path, namespace: "left-out" }));
+      builder.onLoad({ filter: /.*/, namespace: "left-out" }, ({ path }) => ({
+        contents: `throw new Error("${path} is left out of the agent")`,
+      }));
+    },
+  };
 }
 
 /** Packages look for their native module in ways no bundler follows: it lies beside the script instead. */

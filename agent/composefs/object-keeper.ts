@@ -29,7 +29,8 @@ export interface ObjectKeeper {
   /** A store without any need not be asked for files. */
   readonly isEmpty: boolean;
   hasObject(verity: string): boolean;
-  findBySha256(sha256: string): string | undefined;
+  /** fs-verity digests of the objects with these sha256 digests, 32 bytes each in both; zeros for what is not here. */
+  findBySha256(sha256s: Buffer): Buffer<ArrayBuffer>;
   /** Takes the sha256 of every object whose is not known, so that it is found by it; gives how many those were. */
   indexFiles(): Promise<{ files: number; bytes: number }>;
   createStaging(): string;

@@ -23,6 +23,7 @@
 
 enum {
   QUEUE = 3,        /* buffers that wait or are in work: lanes.ts knows it as LANE_QUEUE_BUFFERS */
+  READS_QUEUE = 64, /* in a lane that reads, whose buffers stand for much more than they hold: STREAM_QUEUE_BUFFERS */
   PIECE_WORDS = 3,  /* offset, length, and: is it its file's last, or does it name a file? */
   STACK_BYTES = 256 * 1024,
 };
@@ -45,7 +46,8 @@ typedef struct {
   pthread_t thread;
   pthread_mutex_t lock;
   pthread_cond_t changed;
-  Job jobs[QUEUE];
+  Job jobs[READS_QUEUE];
+  uint32_t queue; /* how many of them are used */
   uint64_t given, done;
   bool is_ending, is_joined;
   int failure; /* errno of the first one; what comes after it is passed over */
@@ -138,7 +140,7 @@ static void *run(void *data) {
   for (;;) {
     while (lane->done == lane->given && !lane->is_ending) pthread_cond_wait(&lane->changed, &lane->lock);
     if (lane->done == lane->given) break;
-    Job *job = &lane->jobs[lane->done % QUEUE];
+    Job *job = &lane->jobs[lane->done % lane->queue];
     bool is_wanted = lane->failure == 0;
     pthread_mutex_unlock(&lane->lock);
     int failure = is_wanted ? do_job(lane, job) : 0;
@@ -176,7 +178,7 @@ static void forget_view(napi_env env, Job *job) {
 static void end(napi_env env, Lane *lane) {
   if (!lane->is_joined) napi_remove_env_cleanup_hook(env, join, lane);
   join(lane);
-  for (int i = 0; i < QUEUE; i++) forget_view(env, &lane->jobs[i]);
+  for (uint32_t i = 0; i < lane->queue; i++) forget_view(env, &lane->jobs[i]);
 }
 
 static void forget_results(Lane *lane) {
@@ -235,6 +237,7 @@ static napi_value open_lane(napi_env env, napi_callback_info info) {
   pthread_cond_init(&lane->changed, NULL);
   SHA256_Init(&lane->sha);
   lane->folder_fd = folder_fd;
+  lane->queue = folder_fd == READS ? READS_QUEUE : QUEUE;
   lane->takes_sha = takes_sha;
   lane->fd = -1;
   if (folder_fd == READS && !(lane->stream = stream_hash_open())) return free(lane), fail(env, "Cannot start a lane's thread");
@@ -285,8 +288,8 @@ static napi_value push_lane(napi_env env, napi_callback_info info) {
   }
   napi_create_reference(env, arguments[1], 1, &job.view);
   pthread_mutex_lock(&lane->lock);
-  while (lane->given - lane->done == QUEUE) pthread_cond_wait(&lane->changed, &lane->lock);
-  Job *place = &lane->jobs[lane->given % QUEUE];
+  while (lane->given - lane->done == lane->queue) pthread_cond_wait(&lane->changed, &lane->lock);
+  Job *place = &lane->jobs[lane->given % lane->queue];
   forget_view(env, place);
   *place = job;
   lane->given++;

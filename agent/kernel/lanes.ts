@@ -11,6 +11,8 @@ import { KernelError } from "./errno.ts";
  * so a ring of one more is never written while a lane reads it.
  */
 export const LANE_QUEUE_BUFFERS = 3;
+/** The same of a StreamLane: while it is at a large file, whoever names files goes on. */
+export const STREAM_QUEUE_BUFFERS = 64;
 
 /** What a lane found of its files, in their order; digests of 32 bytes, one after the other. */
 export interface LaneFiles {

@@ -20,14 +20,14 @@ export function createDispatcher(
   { extraCa, connectTimeoutMs, proxies = {} }: DispatcherOptions,
 ): Dispatcher {
   // Parsed once: 140 root certificates for every connection would cost more than the handshake.
-  let context: SecureContext | undefined;
-  const secureContext = (): SecureContext => {
-    context ??= createSecureContext(extraCa ? { ca: [...rootCertificates, extraCa] } : {});
-    return context;
-  };
+  let checked: SecureContext | undefined;
   const tlsFor = (url: URL) => {
     if (url.protocol !== "https:") return {};
-    return rules.isInsecure(url) ? { rejectUnauthorized: false } : { secureContext: secureContext() };
+    // Without any of them where none is looked at.
+    if (rules.isInsecure(url))
+      return { rejectUnauthorized: false, secureContext: createSecureContext({ ca: [] }) };
+    checked ??= createSecureContext(extraCa ? { ca: [...rootCertificates, extraCa] } : {});
+    return { secureContext: checked };
   };
   const createPool = (origin: string | URL, options: object, connect: Pool.Options["connect"]): Pool =>
     new Pool(origin, {

@@ -111,6 +111,7 @@ export async function fetchImage(
   log.info(
     `fetch: ${name} is ${image.manifestDigest}, ${image.layers.length} layers, ${formatMegabytes(totalBytes)} MB`,
   );
+  adapters.rootDriver.expectLayers(image.layers.map(({ diffId }) => diffId));
   const missing = image.layers.filter(({ diffId }) => !adapters.rootDriver.hasLayer(diffId));
   requireRoom(
     name,

@@ -9,8 +9,8 @@ export class ChunkRing {
   readonly #buffers: Buffer[];
   #next = 0;
 
-  constructor(bufferBytes = DECOMPRESS_CHUNK_BYTES) {
-    this.#buffers = Array.from({ length: LANE_QUEUE_BUFFERS + 1 }, () => Buffer.allocUnsafeSlow(bufferBytes));
+  constructor(bufferBytes = DECOMPRESS_CHUNK_BYTES, queueBuffers = LANE_QUEUE_BUFFERS) {
+    this.#buffers = Array.from({ length: queueBuffers + 1 }, () => Buffer.allocUnsafeSlow(bufferBytes));
   }
 
   /** To be filled; good until as many others were taken. */

@@ -19,7 +19,7 @@ export function planPieces(
   toc: Toc,
   options: Pick<PlanOptions, "hasFile" | "hasChunk" | "needsHeaders">,
 ): PlannedPieces {
-  const { choice, reason, pieces, requests, partialBytes } = planPull(toc, {
+  const { choice, reason, pieces, requests, partialBytes, missingFiles } = planPull(toc, {
     blobBytes: job.blobBytes,
     dataEnd: job.dataEnd,
     spentBytes: job.spentBytes,
@@ -29,9 +29,6 @@ export function planPieces(
   const fault = choice === "partial" ? findTooLarge(pieces) : undefined;
   if (fault !== undefined && job.isTableBound)
     throw new AgentError("CHUNKED_TOO_LARGE", `Cannot fetch the archive in parts: ${fault}`);
-  const missing = new Set(
-    toc.files.filter(({ digest }) => !options.hasFile(digest, 0)).map(({ digest }) => digest),
-  );
   const plan: RebuildPlan = {
     choice: fault === undefined ? choice : "whole",
     reason: fault === undefined ? reason : `whole: ${fault}`,
@@ -39,7 +36,7 @@ export function planPieces(
     rangeBytes: partialBytes,
     requests: requests.length,
     files: toc.files.length,
-    missingFiles: missing.size,
+    missingFiles,
   };
   return { plan, pieces };
 }

@@ -4,6 +4,14 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import {
+  DIGEST_BYTES,
+  isNoDigest,
+  listDigests,
+  NO_DIGEST,
+  readDigest,
+  uniteDigests,
+} from "../composefs/digest-table.ts";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { AgentError, type ErrorCode } from "../errors.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
@@ -11,7 +19,7 @@ import { type ChunkedTables, fetchTables, isChunked, keepTables, listOtherTables
 import { frameParts } from "./part-stream.ts";
 import type { LayerSource, PartSource, RangePiece, UnpackOptions } from "./root-driver.ts";
 import type { KnownFiles, RebuildPlan, RebuildQuestion, UnpackResult } from "./unpack-job.ts";
-import type { UnpackPool } from "./unpack-pool.ts";
+import type { TakeOptions, UnpackPool } from "./unpack-pool.ts";
 
 export interface ChunkedPullTools {
   store: ObjectKeeper;
@@ -26,13 +34,13 @@ export async function pullInParts(
   source: LayerSource,
   rootPath: string,
   tools: ChunkedPullTools,
-  options: UnpackOptions,
+  options: TakeOptions,
 ): Promise<UnpackResult | undefined> {
   if (!hasParts(source)) return undefined;
   const { log, store } = tools;
   const name = nameSource(source);
   for (let attempt = 1; ; attempt++) {
-    const used: string[] = [];
+    const used: Buffer[] = [];
     try {
       const fault = findFault(source, store);
       if (fault === undefined) {
@@ -51,7 +59,7 @@ export async function pullInParts(
     } catch (error) {
       if (options.signal?.aborted || !(error instanceof AgentError)) throw error;
       // What was read from here may be what is wrong; then it is known now, and fetched at the second try.
-      const { lost } = MAY_BE_OURS.has(error.code) ? await store.check(used) : { lost: [] };
+      const { lost } = MAY_BE_OURS.has(error.code) ? await store.check(listUsed(used)) : { lost: [] };
       if (lost.length > 0) log.warn(`store: dropped ${lost.length} damaged objects`);
       if (lost.length > 0 && attempt === 1) continue;
       if (isTableBound(source) || !MAY_GO_WHOLE.test(error.code)) throw error;
@@ -94,14 +102,14 @@ function findFault(source: ChunkedSource, store: ObjectKeeper): string | undefin
 interface PullTools extends ChunkedPullTools {
   stagingDir: string;
   name: string;
-  /** Filled with the objects that are read. */
-  used: string[];
+  /** Filled with what was answered of the objects that are here, which may be read. */
+  used: Buffer[];
 }
 
 async function pullOnce(
   source: ChunkedSource,
   tools: PullTools,
-  options: UnpackOptions,
+  options: TakeOptions,
 ): Promise<UnpackResult | undefined> {
   const { store, pool, log, name } = tools;
   const tables = await fetchTables(source, store, options);
@@ -133,32 +141,37 @@ async function pullOnce(
     ...(diffId !== undefined && { diffId }),
     ...(digest !== undefined && { digest }),
   } as const;
-  const { signal } = options;
+  const { signal, onTree } = options;
   const open = async () => readLater(stream.promise);
-  const result = await pool.unpack(job, { open }, { onAsk, ...(signal && { signal }) });
+  const result = await pool.unpack(
+    job,
+    { open },
+    {
+      onAsk,
+      ...(signal && { signal }),
+      ...(onTree && { onTree }),
+    },
+  );
   if (!result.collected) return undefined;
   keepTables(store, tables);
   return result;
 }
 
-const DIGEST_BYTES = 32;
-
-function lookUp(digests: Uint8Array, store: ObjectKeeper, used: string[]): KnownFiles {
+function lookUp(digests: Uint8Array<ArrayBuffer>, store: ObjectKeeper, used: Buffer[]): KnownFiles {
   const asked = Buffer.from(digests.buffer, digests.byteOffset, digests.length);
-  const verities = Buffer.alloc(asked.length);
+  const verities = store.findBySha256(asked);
+  used.push(verities);
   const smalls: KnownFiles["smalls"] = [];
-  for (let at = 0; at < asked.length; at += DIGEST_BYTES) {
-    const sha256 = asked.toString("hex", at, at + DIGEST_BYTES);
-    const verity = store.findBySha256(sha256);
-    if (verity !== undefined) {
-      verities.write(verity, at, "hex");
-      used.push(verity);
-      continue;
-    }
-    const small = store.findSmall(sha256);
-    if (small) smalls.push([at / DIGEST_BYTES, small]);
+  for (let number = 0; number * DIGEST_BYTES < asked.length; number++) {
+    if (!isNoDigest(verities, number)) continue;
+    const small = store.findSmall(readDigest(asked, number));
+    if (small) smalls.push([number, small]);
   }
   return { verities, smalls };
+}
+
+function listUsed(answers: readonly Buffer[]): string[] {
+  return [...listDigests(uniteDigests(Buffer.concat(answers)))].filter((verity) => verity !== NO_DIGEST);
 }
 
 async function* readLater(chunks: Promise<AsyncIterable<Buffer>>): AsyncGenerator<Buffer> {

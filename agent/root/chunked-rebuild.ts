@@ -16,14 +16,15 @@ import {
 import { readTarSplit } from "../archive/zstd-chunked/tar-split.ts";
 import { type Toc, TocReader } from "../archive/zstd-chunked/toc.ts";
 import { AgentError } from "../errors.ts";
-import { REBUILD_SLICE_MS } from "../limits.ts";
+import { REBUILD_SLICE_MS, UNPACK_WORKER_KEEP_FILES } from "../limits.ts";
 import { Arrivals } from "./arrivals.ts";
 import { refuseDiffId } from "./checked-source.ts";
 import { ChunkedFiles } from "./chunked-files.ts";
 import { PieceCollector } from "./chunked-pieces.ts";
 import { planPieces } from "./chunked-plan.ts";
+import { askForFiles, ContentShelf, type FileAsker } from "./content-shelf.ts";
 import { ContentReader, type FileContent } from "./file-content.ts";
-import { askForFiles, type FileAsker, findKnownChunks } from "./known-chunks.ts";
+import { findKnownChunks } from "./known-chunks.ts";
 import { PartReader } from "./part-stream.ts";
 import { RebuiltTree } from "./rebuilt-tree.ts";
 import { createStreamDigest, type StreamDigest } from "./tar-digest.ts";
@@ -33,10 +34,10 @@ import type { RebuildJob, UnpackResult } from "./unpack-job.ts";
 /** The main thread as a job sees it: what it sends are parts of the blob. */
 export interface RebuildPeer extends AsyncIterable<Buffer>, FileAsker {
   readonly counts: UnpackCounts;
+  /** Tells what the tree will be while the DiffID is still taken. */
+  foretell(tree: Uint8Array): void;
 }
 
-/** Contents of files by their sha256 in hex, as they become available: here already, or fetched. */
-type Shelf = Arrivals<string, FileContent>;
 /** Compressed frames of tar headers by where they start. */
 type HeaderFrames = Arrivals<number, Buffer>;
 
@@ -45,9 +46,7 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   const decoder = new FrameDecoder();
   const toc = readToc(job, decoder);
   const tarSplit = checkTarSplit(job, toc);
-  const shelf: Shelf = new Arrivals();
-  const known = await askForFiles(new Set(toc.files.map(({ digest }) => digest)), peer);
-  for (const [digest, content] of known) shelf.put(digest, content);
+  const shelf = new ContentShelf(toc.files, await askForFiles(toc.files.copyDigests(), peer));
   const headers: HeaderFrames = new Arrivals();
   const tree = new RebuiltTree();
   const reader = new ContentReader(job.objectsDir);
@@ -60,7 +59,7 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   const startBuilding = () => {
     const built = build(steps, {
       ...{ reader, shelf, headers, tree, digest, checksFiles },
-      counts: peer.counts,
+      ...{ counts: peer.counts, foretell: (bytes: Uint8Array) => peer.foretell(bytes) },
       signal: stop.signal,
     });
     // Its failure is taken below, perhaps much later.
@@ -71,8 +70,8 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   let building = !checksFiles && isMostlyHere(toc, shelf) ? startBuilding() : undefined;
   let files: ChunkedFiles | undefined;
   try {
-    const hasFile = (digest: string) => shelf.has(digest);
-    const chunks = await findKnownChunks(toc, shelf, { reader, decoder, peer });
+    const hasFile = (number: number) => shelf.has(number);
+    const chunks = await findKnownChunks(toc.files, { shelf, reader, decoder, peer });
     const hasChunk = (digest: string) => chunks.has(digest);
     const needsHeaders = tarSplit === undefined;
     const { plan, pieces } = planPieces(job, toc, { hasFile, hasChunk, needsHeaders });
@@ -83,7 +82,8 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
       chunks,
       onContent: (digest, content) => shelf.put(digest, content),
     });
-    for (const file of toc.files) if (!shelf.has(file.digest)) files.addIfComplete(file);
+    for (let number = 0; number < toc.files.length; number++)
+      if (!shelf.has(number)) files.addIfComplete(toc.files.at(number)!);
     const onHeaders = (start: number, frames: Buffer) => headers.put(start, frames);
     const collector = new PieceCollector(pieces, { files, decoder, onHeaders });
     building ??= startBuilding();
@@ -109,12 +109,12 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
 }
 
 /** Where hardly anything is, the whole may be taken, and what was read would have been read for nothing. */
-function isMostlyHere({ files }: Toc, shelf: Shelf): boolean {
+function isMostlyHere({ files }: Toc, shelf: ContentShelf): boolean {
   let hereBytes = 0;
   let totalBytes = 0;
-  for (const { digest, sizeBytes } of files) {
-    totalBytes += sizeBytes;
-    if (shelf.has(digest)) hereBytes += sizeBytes;
+  for (let number = 0; number < files.length; number++) {
+    totalBytes += files.sizeOf(number);
+    if (shelf.has(number)) hereBytes += files.sizeOf(number);
   }
   return 2 * hereBytes > totalBytes;
 }
@@ -123,7 +123,8 @@ function readToc(job: RebuildJob, decoder: FrameDecoder): Toc {
   const reader = new TocReader({ dataEnd: job.dataEnd });
   for (const piece of decoder.decodeAll(job.toc)) reader.push(piece);
   const toc = reader.finish();
-  const contentBytes = toc.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  let contentBytes = 0;
+  for (let number = 0; number < toc.files.length; number++) contentBytes += toc.files.sizeOf(number);
   checkRatio(job.blobBytes, contentBytes);
   return toc;
 }
@@ -151,11 +152,12 @@ async function receive(chunks: AsyncIterable<Buffer>, collector: PieceCollector)
 
 interface BuildTools {
   reader: ContentReader;
-  shelf: Shelf;
+  shelf: ContentShelf;
   headers: HeaderFrames;
   tree: RebuiltTree;
   digest: StreamDigest;
   counts: UnpackCounts;
+  foretell: RebuildPeer["foretell"];
   /** No DiffID will tell whether what was here already is sound. */
   checksFiles: boolean;
   signal: AbortSignal;
@@ -164,11 +166,10 @@ interface BuildTools {
 /** Puts the tar together as its parts come, and lets the thread look at its messages every few milliseconds. */
 async function build(
   steps: AsyncIterable<RebuildStep> | Iterable<RebuildStep>,
-  { reader, shelf, headers, tree, digest, counts, checksFiles, signal }: BuildTools,
+  { reader, shelf, headers, tree, digest, counts, foretell, checksFiles, signal }: BuildTools,
 ): Promise<string> {
-  const rebuilder = new LayerRebuilder(({ entry, file }) => {
-    tree.add({ entry }, file && shelf.get(file.digest));
-  }, digest);
+  let content: FileContent | undefined;
+  const rebuilder = new LayerRebuilder(({ entry, file }) => tree.add({ entry }, file && content), digest);
   const decoder = new FrameDecoder();
   let sliceStart = performance.now();
   const lookUp = async () => {
@@ -183,8 +184,8 @@ async function build(
       headers.delete(step.range.start);
       for (const bytes of decoder.decodeAll(frames)) rebuilder.addLiteral(bytes);
     } else {
-      const { file } = step;
-      const content = await shelf.wait(file.digest);
+      const { file, number } = step;
+      content = await shelf.wait(number);
       rebuilder.startContent(file);
       if (checksFiles || "inline" in content) {
         const sha256 = checksFiles ? createHash("sha256") : undefined;
@@ -205,6 +206,8 @@ async function build(
       if (performance.now() - sliceStart > REBUILD_SLICE_MS) await lookUp();
     }
   }
+  // A large one would be held twice at the moment when most memory is used.
+  if (tree.size <= UNPACK_WORKER_KEEP_FILES) foretell(tree.seal());
   return rebuilder.finish().diffId;
 }
 

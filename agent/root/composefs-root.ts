@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { writeErofsImage } from "../composefs/erofs-image.ts";
 import type { TreeNode } from "../composefs/file-tree.ts";
 import { computeFsVerityDigest } from "../composefs/fsverity.ts";
+import type { LayerTree } from "../composefs/layer-tree.ts";
 import { type MergeRules, mergeLayers } from "../composefs/merge-layers.ts";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { transformForOci } from "../composefs/oci-transform.ts";
@@ -14,6 +15,7 @@ import { AgentError } from "../errors.ts";
 import { UNPACK_WORKER_KEEP_FILES } from "../limits.ts";
 import { collectAll } from "./collect-buffers.ts";
 import { mountComposefs } from "./composefs-mount.ts";
+import { createImageForecast, type ImageForecast } from "./image-forecast.ts";
 import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "./root-driver.ts";
 import { createTreeTaker, nameTrees, type StoredTree, type TakeTree } from "./tree-taker.ts";
 import { unmountRoot } from "./unmount-root.ts";
@@ -30,10 +32,14 @@ export interface ComposefsDriverOptions {
 export function createComposefsDriver(options: ComposefsDriverOptions): RootDriver {
   const { store, log, pool = createUnpackPool() } = options;
   const known = new WeakMap<RootLayer, StoredTree>();
+  let forecast: ImageForecast | undefined;
 
   const takeTree = createTreeTaker({ store, pool, log });
   const take: TakeTree = async (source, unpackOptions) => {
-    const stored = await takeTree(source, unpackOptions);
+    const { diffId } = source;
+    const onTree = (tree: Uint8Array) => diffId !== undefined && forecast?.note(diffId, tree);
+    const stored = await takeTree(source, { ...unpackOptions, onTree });
+    onTree(stored.tree.bytes);
     known.set(stored.layer, stored);
     return stored;
   };
@@ -42,6 +48,13 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
     name: "composefs",
 
     warmUp: () => pool.warmUp(),
+
+    expectLayers(diffIds) {
+      forecast = createImageForecast(diffIds, (trees) => {
+        const tree = mergeTrees(trees, "mount");
+        return { tree, content: writeErofsImage(tree) };
+      });
+    },
 
     hasLayer: (diffId) => nameTrees({ diffId }).some((id) => store.readTreeIfExists(id) !== undefined),
 
@@ -55,24 +68,27 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
         if (!stored) throw new TypeError("A root is mounted of layers that the same driver took");
         return stored;
       });
-      if (stack.some(({ tree }) => tree.length > UNPACK_WORKER_KEEP_FILES)) collectAll();
-      const merged = mergeTrees(stack, "mount");
-      if (rootOptions.composefsDigest !== undefined) checkDigest(stack, merged, rootOptions.composefsDigest);
+      const trees = stack.map(({ tree }) => tree);
+      if (trees.some(({ length }) => length > UNPACK_WORKER_KEEP_FILES)) collectAll();
+      const foreseen = forecast?.take(trees);
+      forecast = undefined;
+      const merged = foreseen?.tree ?? mergeTrees(trees, "mount");
+      if (rootOptions.composefsDigest !== undefined) checkDigest(trees, merged, rootOptions.composefsDigest);
       const root: ComposedRoot = {
         tree: merged,
         ids: stack.map(({ id }) => id),
         rootOptions,
         driver: options,
       };
-      await mountTree(root);
+      await mountTree(root, foreseen?.content);
       return createMountedRoot(root, take);
     },
   };
 }
 
-function mergeTrees(stack: readonly StoredTree[], rules: MergeRules): TreeNode {
+function mergeTrees(trees: readonly LayerTree[], rules: MergeRules): TreeNode {
   return mergeLayers(
-    stack.map(({ tree }) => tree.listEntries()),
+    trees.map((tree) => tree.listEntries()),
     rules,
   );
 }
@@ -81,11 +97,11 @@ function mergeTrees(stack: readonly StoredTree[], rules: MergeRules): TreeNode {
  * The digest may be of the image as we mount it, or of the one that composefs's own tools make of an OCI image
  * (docs/architecture.md, "composefs"). Throws ROOT_DIGEST_MISMATCH.
  */
-function checkDigest(stack: readonly StoredTree[], merged: TreeNode, expected: string): void {
+function checkDigest(trees: readonly LayerTree[], merged: TreeNode, expected: string): void {
   const digestOf = (tree: TreeNode) => computeFsVerityDigest(writeErofsImage(tree)).toString("hex");
   const own = digestOf(merged);
   if (own === expected) return;
-  const canonical = mergeTrees(stack, "composefs-rs");
+  const canonical = mergeTrees(trees, "composefs-rs");
   transformForOci(canonical);
   const digest = digestOf(canonical);
   if (digest === expected) return;
@@ -104,9 +120,11 @@ interface ComposedRoot {
   driver: ComposefsDriverOptions;
 }
 
-async function mountTree({ tree, ids, rootOptions, driver }: ComposedRoot): Promise<void> {
+async function mountTree(
+  { tree, ids, rootOptions, driver }: ComposedRoot,
+  content = writeErofsImage(tree),
+): Promise<void> {
   const { store, log } = driver;
-  const content = writeErofsImage(tree);
   const image = await store.putImage(content);
   const form = mountComposefs({
     ...rootOptions,

@@ -1,21 +1,14 @@
 /**
- * Finds what is here of an archive: whole files, and pieces of changed files in files that are here.
+ * Finds pieces of changed files in files that are here, of this archive and of others.
  * A piece counts only once its bytes were read and had the digest that the table of contents promises.
  */
 import { hash } from "node:crypto";
+import { type FoundChunk, searchChunks } from "../archive/zstd-chunked/chunk-search.ts";
 import type { FrameDecoder } from "../archive/zstd-chunked/frame-decoder.ts";
-import { type Toc, TocReader } from "../archive/zstd-chunked/toc.ts";
-import type { TocChunk, TocFile } from "../archive/zstd-chunked/toc-entry.ts";
-import type { Arrivals } from "./arrivals.ts";
+import type { TocFiles } from "../archive/zstd-chunked/toc-files.ts";
+import { tabulateDigests } from "../composefs/digest-table.ts";
+import { askForFiles, type ContentShelf, type FileAsker } from "./content-shelf.ts";
 import type { ContentReader, FileContent } from "./file-content.ts";
-import type { RebuildAnswers, RebuildQuestion } from "./unpack-job.ts";
-
-/** Asks the main thread, which has the store. */
-export interface FileAsker {
-  ask<Kind extends RebuildQuestion["kind"]>(
-    question: RebuildQuestion & { kind: Kind },
-  ): Promise<RebuildAnswers[Kind]>;
-}
 
 /** Where a piece is. */
 interface KnownChunk {
@@ -49,28 +42,8 @@ export class KnownChunks {
   }
 }
 
-const DIGEST_BYTES = 32;
-const NO_DIGEST = "0".repeat(2 * DIGEST_BYTES);
-
-/** Of files with these sha256 digests (hex) those that are here. */
-export async function askForFiles(
-  wanted: ReadonlySet<string>,
-  peer: FileAsker,
-): Promise<Map<string, FileContent>> {
-  const digests = [...wanted];
-  const answer = await peer.ask({ kind: "have", digests: Buffer.from(digests.join(""), "hex") });
-  const { buffer, byteOffset, length } = answer.verities;
-  const verities = Buffer.from(buffer, byteOffset, length);
-  const found = new Map<string, FileContent>();
-  for (const [index, digest] of digests.entries()) {
-    const verity = verities.toString("hex", index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
-    if (verity !== NO_DIGEST) found.set(digest, { verity });
-  }
-  for (const [index, content] of answer.smalls) found.set(digests[index]!, { inline: Buffer.from(content) });
-  return found;
-}
-
 export interface ChunkSearchTools {
+  shelf: ContentShelf;
   reader: ContentReader;
   decoder: FrameDecoder;
   peer: FileAsker;
@@ -78,44 +51,46 @@ export interface ChunkSearchTools {
 
 /** Searches this archive's table and those of others for the chunks of files that are not on the shelf. */
 export async function findKnownChunks(
-  toc: Toc,
-  shelf: Arrivals<string, FileContent>,
-  { reader, decoder, peer }: ChunkSearchTools,
+  files: TocFiles,
+  { shelf, reader, decoder, peer }: ChunkSearchTools,
 ): Promise<KnownChunks> {
   const known = new KnownChunks(reader);
+  /** Sizes by digest. */
   const wanted = new Map<string, number>();
-  for (const { digest, chunks } of toc.files) {
-    if (chunks.length === 1 || shelf.has(digest)) continue;
-    for (const chunk of chunks) if (!chunk.isZeros) wanted.set(chunk.digest!, chunk.sizeBytes);
+  const isHere: number[] = [];
+  for (let number = 0; number < files.length; number++) {
+    if (files.isOneFrame(number)) continue;
+    if (shelf.has(number)) isHere.push(number);
+    else
+      for (const { digest, isZeros, sizeBytes } of files.at(number)!.chunks)
+        if (!isZeros) wanted.set(digest!, sizeBytes);
   }
   if (wanted.size === 0) return known;
+  const wantedDigests = tabulateDigests(toDigests(wanted.keys()));
 
-  const candidates = new Map<string, { file: TocFile; chunk: TocChunk }>();
-  const search = (files: readonly TocFile[], mayHave: (digest: string) => boolean) => {
-    for (const file of files) {
-      if (file.chunks.length === 1 || !mayHave(file.digest)) continue;
-      for (const chunk of file.chunks) {
-        const isWanted = chunk.digest !== undefined && wanted.get(chunk.digest) === chunk.sizeBytes;
-        if (isWanted && !candidates.has(chunk.digest!)) candidates.set(chunk.digest!, { file, chunk });
-      }
-    }
-  };
-  search(toc.files, (digest) => shelf.has(digest));
+  const candidates = new Map<string, FoundChunk>();
+  const isWanted = (digest: string) => wanted.has(digest) && !candidates.has(digest);
+  for (const number of isHere) {
+    if (!files.sharesChunk(number, wantedDigests)) continue;
+    const { digest: fileDigest, chunks } = files.at(number)!;
+    for (const { digest, fileOffset } of chunks)
+      if (digest !== undefined && isWanted(digest))
+        candidates.set(digest, { digest, fileDigest, fileOffset });
+  }
   for (const frame of await peer.ask({ kind: "tables" })) {
     if (candidates.size === wanted.size) break;
-    search(readFiles(frame, decoder), () => true);
+    for (const found of searchChunks(decoder.decodeAll(frame), isWanted)) candidates.set(found.digest, found);
   }
-  const contents = await askForFiles(new Set([...candidates.values()].map(({ file }) => file.digest)), peer);
-  for (const [digest, { file, chunk }] of candidates) {
-    const content = contents.get(file.digest);
-    if (content) known.add(digest, { content, offset: chunk.fileOffset, sizeBytes: chunk.sizeBytes });
+  const found = [...candidates.values()];
+  const contents = await askForFiles(toDigests(found.map(({ fileDigest }) => fileDigest)), peer);
+  for (const [index, { digest, fileOffset }] of found.entries()) {
+    const content = contents.get(index);
+    if (content) known.add(digest, { content, offset: fileOffset, sizeBytes: wanted.get(digest)! });
   }
   return known;
 }
 
-/** Of a table that was checked when it was used. */
-function readFiles(frame: Uint8Array, decoder: FrameDecoder): readonly TocFile[] {
-  const reader = new TocReader({ dataEnd: Number.MAX_SAFE_INTEGER });
-  for (const piece of decoder.decodeAll(frame)) reader.push(piece);
-  return reader.finish().files;
+/** Of digests in hex. */
+function toDigests(digests: Iterable<string>): Buffer<ArrayBuffer> {
+  return Buffer.from([...digests].join(""), "hex");
 }

@@ -41,6 +41,8 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
     // Directories live no longer than the boot.
     warmUp: () => pool.warmUp(),
 
+    expectLayers() {},
+
     hasLayer: () => false,
 
     async addLayer(source, options = {}) {

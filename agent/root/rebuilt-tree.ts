@@ -12,6 +12,7 @@ import type { UnpackResult } from "./unpack-job.ts";
 export class RebuiltTree {
   readonly #tree = new LayerTreeWriter();
   #contentBytes = 0;
+  #sealed: Uint8Array | undefined;
 
   get size(): number {
     return this.#tree.members;
@@ -29,6 +30,12 @@ export class RebuiltTree {
     this.#tree.add(entry, content);
   }
 
+  /** Its bytes; nothing is added from then on. */
+  seal(): Uint8Array {
+    this.#sealed ??= this.#tree.finish().bytes;
+    return this.#sealed;
+  }
+
   /** Without a DiffID nothing was rebuilt. */
   finish(diffId: string | undefined, staged?: StagedObjects): UnpackResult {
     return {
@@ -40,7 +47,7 @@ export class RebuiltTree {
       warnings: [],
       ...(diffId !== undefined &&
         staged && {
-          collected: { diffId, tree: this.#tree.finish().bytes, staged },
+          collected: { diffId, tree: this.seal(), staged },
         }),
     };
   }

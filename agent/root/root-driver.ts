@@ -104,6 +104,8 @@ export interface RootDriver {
   readonly name: "overlay" | "composefs";
   /** Layers will come, once they were asked for over the network: starts what takes its time to start. */
   warmUp(): void;
+  /** These will be added, in any order, and mounted in this one: what can be made ready for that is. */
+  expectLayers(diffIds: readonly string[]): void;
   /** True when the layer is kept already, so that it need not be fetched. */
   hasLayer(diffId: string): boolean;
   /**

@@ -3,7 +3,7 @@
  */
 import { createHash } from "node:crypto";
 import { AgentError } from "../errors.ts";
-import { HashLane, isKernelError, StreamLane } from "../kernel/syscalls.ts";
+import { HashLane, isKernelError, STREAM_QUEUE_BUFFERS, StreamLane } from "../kernel/syscalls.ts";
 import { ChunkRing } from "./chunk-ring.ts";
 
 export interface TarDigest {
@@ -42,7 +42,7 @@ export interface StreamDigest extends Omit<TarDigest, "update"> {
 
 export function createStreamDigest(): StreamDigest {
   const lane = new StreamLane();
-  const ring = new ChunkRing(STREAM_CHUNK_BYTES);
+  const ring = new ChunkRing(STREAM_CHUNK_BYTES, STREAM_QUEUE_BUFFERS);
   let chunk = ring.take();
   let filled = 0;
   let pieces: number[] = [];

@@ -7,10 +7,10 @@ import { DIGEST_BYTES, listDigests, uniteDigests } from "../composefs/digest-tab
 import { type LayerTree, readLayerTree } from "../composefs/layer-tree.ts";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { pullInParts } from "./chunked-pull.ts";
-import type { LayerSource, RootLayer, UnpackOptions } from "./root-driver.ts";
+import type { LayerSource, RootLayer } from "./root-driver.ts";
 import { copyTable, locateTable } from "./table-copy.ts";
 import type { UnpackResult } from "./unpack-job.ts";
-import type { UnpackPool } from "./unpack-pool.ts";
+import type { TakeOptions, UnpackPool } from "./unpack-pool.ts";
 
 /** A layer or archive that is in the store. */
 export interface StoredTree {
@@ -25,13 +25,13 @@ export interface TreeTakerTools {
   log: { info(line: string): void; warn(line: string): void };
 }
 
-export type TakeTree = (source: LayerSource, options: UnpackOptions) => Promise<StoredTree>;
+export type TakeTree = (source: LayerSource, options: TakeOptions) => Promise<StoredTree>;
 
 export function createTreeTaker(tools: TreeTakerTools): TakeTree {
   const { store, pool, log } = tools;
 
   /** What is here already, checked: the objects of a damaged tree are fetched again with it. */
-  const findStored = async (source: LayerSource, options: UnpackOptions): Promise<StoredTree | undefined> => {
+  const findStored = async (source: LayerSource, options: TakeOptions): Promise<StoredTree | undefined> => {
     for (const id of nameTrees(source)) {
       const bytes = store.readTreeIfExists(id);
       const tree = bytes && readLayerTree(bytes);
@@ -79,7 +79,7 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
     return { id: ids[0]!, tree, layer: describe(source, tree, warnings) };
   };
 
-  const unpackWhole = (source: LayerSource, rootPath: string, options: UnpackOptions) => {
+  const unpackWhole = (source: LayerSource, rootPath: string, options: TakeOptions) => {
     const { digest, diffId, sizeBytes } = source;
     const table = source.parts && locateTable(source.parts);
     const job = {

@@ -52,7 +52,7 @@ export interface RebuildJob {
 /** What a rebuilding worker asks in the middle of its work. */
 export type RebuildQuestion =
   /** Which of these sha256 digests, 32 bytes each, are here? */
-  | { kind: "have"; digests: Uint8Array }
+  | { kind: "have"; digests: Uint8Array<ArrayBuffer> }
   /** Where else may there be chunks of files that are not? */
   | { kind: "tables" }
   /** Send the ranges, please; nothing will be asked for where the choice is to take the whole. */
@@ -122,6 +122,8 @@ export type ToWorker =
 export type FromWorker =
   | { type: "consumed"; bytes: Uint8Array<ArrayBuffer>; bytesOut: number; files: number }
   | { type: "ask"; question: RebuildQuestion }
+  /** What the tree will be, unless what is still to be checked is found wrong. */
+  | { type: "tree"; tree: Uint8Array }
   | { type: "done"; result: UnpackResult; bytesOut: number }
   | { type: "failed"; error: ErrorRecord };
 

@@ -24,7 +24,12 @@ import {
   type WorkerJob,
 } from "./unpack-job.ts";
 
-export interface WorkOptions extends UnpackOptions {
+export interface TakeOptions extends UnpackOptions {
+  /** Told what the archive's tree will be when it is known before it is proven, in the form of composefs/layer-tree.ts. */
+  onTree?: (tree: Uint8Array) => void;
+}
+
+export interface WorkOptions extends TakeOptions {
   /** Answers what the job asks for while it is done. */
   onAsk?: (question: RebuildQuestion) => Promise<RebuildAnswer>;
 }
@@ -228,6 +233,10 @@ class Exchange {
     const onMessage = (message: FromWorker) => {
       if (message.type === "ask") {
         answer(message.question).catch(reject);
+        return;
+      }
+      if (message.type === "tree") {
+        this.#options.onTree?.(message.tree);
         return;
       }
       if (message.type === "consumed") {

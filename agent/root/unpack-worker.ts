@@ -52,6 +52,10 @@ class Inbox implements AsyncIterable<Buffer> {
     });
   }
 
+  foretell(tree: Uint8Array): void {
+    send({ type: "tree", tree });
+  }
+
   [Symbol.asyncIterator](): AsyncIterator<Buffer> {
     return { next: () => this.#next() };
   }

@@ -4,19 +4,19 @@
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { DIGEST_BYTES, DigestTable, listDigests, readDigest } from "../composefs/digest-table.ts";
+import { DIGEST_BYTES, DigestTable, readDigest, tabulateDigests } from "../composefs/digest-table.ts";
 import { dropRecord, putRecord, readRecordIfExists } from "./records.ts";
 import type { StorePlace } from "./store-place.ts";
 
 const RECORD_BYTES = 2 * DIGEST_BYTES;
 
 export interface DigestIndex {
-  /** Hex digests, both. */
-  find(sha256: string): string | undefined;
+  /** fs-verity digests for these sha256 digests, 32 bytes each in both; zeros for those that are not known. */
+  find(sha256s: Buffer): Buffer<ArrayBuffer>;
   /** Digests of 32 bytes each, those of one object at the same place in both. */
   add(sha256s: Buffer, verities: Buffer): void;
-  /** Of all objects that are found by their sha256. */
-  listVerities(): Set<string>;
+  /** fs-verity digests of all objects that are found by their sha256. */
+  listVerities(): DigestTable;
   /** Writes one file with only the pairs that `keep` accepts, and drops the others. */
   rewrite(keep: (verity: string) => boolean): void;
 }
@@ -35,13 +35,13 @@ export function openDigestIndex(place: StorePlace): DigestIndex {
     putRecord(place, place.index, name, pairs.encode(first));
     return name;
   };
-  const wanted = Buffer.alloc(DIGEST_BYTES);
   return {
-    find(sha256) {
-      wanted.write(sha256, "hex");
-      return pairs.find(wanted);
+    find(sha256s) {
+      const verities = Buffer.alloc(sha256s.length);
+      for (let at = 0; at < sha256s.length; at += DIGEST_BYTES) pairs.find(sha256s, at, verities);
+      return verities;
     },
-    listVerities: () => new Set(listDigests(pairs.verities)),
+    listVerities: () => tabulateDigests(pairs.verities),
     add(sha256s, verities) {
       const first = pairs.size;
       for (let at = 0; at < sha256s.length; at += DIGEST_BYTES) pairs.add(sha256s, at, verities, at);
@@ -69,9 +69,10 @@ class PairTable {
     return this.#verities.subarray(0, this.size * DIGEST_BYTES);
   }
 
-  find(sha256: Buffer): string | undefined {
-    const number = this.#sha256s.find(sha256);
-    return number < 0 ? undefined : readDigest(this.#verities, number);
+  /** Puts the object's digest at the same place of `verities`. */
+  find(sha256s: Buffer, at: number, verities: Buffer): void {
+    const start = this.#sha256s.find(sha256s, at) * DIGEST_BYTES;
+    if (start >= 0) this.#verities.copy(verities, at, start, start + DIGEST_BYTES);
   }
 
   /** The last one counts. */

@@ -6,10 +6,10 @@ import { createHash } from "node:crypto";
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as takeTurn } from "node:timers/promises";
-import { DigestList } from "../composefs/digest-table.ts";
+import { DIGEST_BYTES, DigestList, readDigest } from "../composefs/digest-table.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
 import type { DigestIndex } from "./digest-index.ts";
-import { listObjects, pathOfObject, type StorePlace } from "./store-place.ts";
+import { pathOfObject, type StorePlace, tabulateObjects } from "./store-place.ts";
 
 /** Damage needs no look here: what it makes of a content is a digest that nobody asks for. */
 export async function indexObjects(
@@ -17,7 +17,10 @@ export async function indexObjects(
   index: DigestIndex,
 ): Promise<{ files: number; bytes: number }> {
   const known = index.listVerities();
-  const unknown = listObjects(place).filter((verity) => !known.has(verity));
+  const here = tabulateObjects(place).bytes;
+  const unknown: string[] = [];
+  for (let number = 0; number * DIGEST_BYTES < here.length; number++)
+    if (known.find(here, number * DIGEST_BYTES) < 0) unknown.push(readDigest(here, number));
   if (unknown.length === 0) return { files: 0, bytes: 0 };
   const buffer = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
   const sha256s = new DigestList();

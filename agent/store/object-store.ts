@@ -24,7 +24,7 @@ import { indexObjects } from "./index-objects.ts";
 import { placeRecord, putLosableRecord, readRecordIfExists, stageRecord } from "./records.ts";
 import { canSeal, sealAll } from "./seal.ts";
 import { openSmallContents } from "./small-contents.ts";
-import { hasObjects, pathOfObject, type StorePlace } from "./store-place.ts";
+import { createObjectFinder, hasObjects, pathOfObject, type StorePlace } from "./store-place.ts";
 import { dropOldTables, listTables } from "./tables.ts";
 import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
 
@@ -148,9 +148,12 @@ export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
       return isEmpty;
     },
     hasObject: (verity) => existsSync(objectPath(verity)),
-    findBySha256(sha256) {
-      const verity = index.find(sha256);
-      return verity !== undefined && existsSync(objectPath(verity)) ? verity : undefined;
+    findBySha256(sha256s) {
+      const verities = index.find(sha256s);
+      const isHere = createObjectFinder(place, verities.length / DIGEST_BYTES);
+      for (let number = 0; number * DIGEST_BYTES < verities.length; number++)
+        if (!isHere(verities, number)) verities.fill(0, number * DIGEST_BYTES, (number + 1) * DIGEST_BYTES);
+      return verities;
     },
     // Layers that are pulled side by side wait for the same work.
     indexFiles: () => {

@@ -5,6 +5,7 @@
 import {
   closeSync,
   constants,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -13,11 +14,14 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { DIGEST_BYTES, DigestTable, isNoDigest, readDigest } from "../composefs/digest-table.ts";
 import { AgentError } from "../errors.ts";
 import { tryLock } from "../kernel/syscalls.ts";
 
 /** Counts changes that an older agent would misread. */
 const FORMAT_VERSION = 1;
+/** Of objects, by their first byte. */
+const FOLDERS = 256;
 
 export interface StorePlace {
   path: string;
@@ -75,7 +79,7 @@ export function openStorePlace(
     );
   }
   writeFileSync(join(path, "lock"), `${process.pid}\n`);
-  for (let byte = 0; byte < 256; byte++) {
+  for (let byte = 0; byte < FOLDERS; byte++) {
     mkdirSync(join(place.objects, byte.toString(16).padStart(2, "0")), { recursive: true });
   }
   const dropped = readdirSync(place.staging);
@@ -93,6 +97,33 @@ export function listObjects({ objects }: Pick<StorePlace, "objects">): string[] 
   return readdirSync(objects).flatMap((prefix) =>
     readdirSync(join(objects, prefix)).map((rest) => prefix + rest),
   );
+}
+
+/** The same digests as bytes. */
+export function tabulateObjects({ objects }: Pick<StorePlace, "objects">): DigestTable {
+  const table = new DigestTable();
+  const digest = Buffer.alloc(DIGEST_BYTES);
+  for (const prefix of readdirSync(objects)) {
+    for (const rest of readdirSync(join(objects, prefix))) {
+      digest.write(prefix, 0, "hex");
+      digest.write(rest, 1, "hex");
+      table.add(digest);
+    }
+  }
+  return table;
+}
+
+/** Tells of `questions` digests whether their objects are here: for thousands a look at the folders is cheaper than one at each file. */
+export function createObjectFinder(
+  place: Pick<StorePlace, "objects">,
+  questions: number,
+): (verities: Buffer, number: number) => boolean {
+  if (questions <= FOLDERS)
+    return (verities, number) =>
+      !isNoDigest(verities, number) &&
+      existsSync(join(place.objects, pathOfObject(readDigest(verities, number))));
+  const here = tabulateObjects(place);
+  return (verities, number) => here.find(verities, number * DIGEST_BYTES) >= 0;
 }
 
 export function hasObjects({ objects }: Pick<StorePlace, "objects">): boolean {

@@ -29,6 +29,7 @@ import { writeOwnResults } from "../report/own-results.ts";
 import type { Redaction } from "../report/redaction.ts";
 import type { Screen } from "../report/screen.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
+import { createUnpackPool } from "../root/unpack-pool.ts";
 import { type OpenStore, openStore } from "../store/open-store.ts";
 import { chooseTimeServers, setClockFloor, syncClock } from "../sys/clock.ts";
 import { type Credentials, createCredentials } from "../sys/credentials.ts";
@@ -206,6 +207,9 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
     async connect(job, context) {
       const { signal } = context;
       announcer.cacheMounting();
+      const pool = createUnpackPool();
+      // A thread loads its code while the disk is looked at.
+      pool.warmUp();
       store = await openStore(job.cache, {
         ...{ path: PATHS.store, log, signal, dialect: job.dialect },
         ...planCacheFileSystem(job, mountOn(context)),
@@ -224,6 +228,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         credentials,
         http,
         store,
+        pool,
         steps,
         syncHooks,
         nfs: openNfsDoor(store.scratchDir),

@@ -27,6 +27,7 @@ import type { Screen } from "../report/screen.ts";
 import { chooseRootDriver } from "../root/choose-driver.ts";
 import { type ImageStore, openImageStore } from "../root/image-store.ts";
 import { mountDirectoryRoot } from "../root/tree-root.ts";
+import type { UnpackPool } from "../root/unpack-pool.ts";
 import type { OpenStore } from "../store/open-store.ts";
 import { type ContainerExit, runContainer, type StepContainer } from "../sys/container.ts";
 import type { Credentials } from "../sys/credentials.ts";
@@ -50,6 +51,7 @@ export interface JobTools {
   credentials: Credentials;
   http: HttpClient;
   store: OpenStore;
+  pool: UnpackPool;
   mountFileSystem: MountFileSystem;
   nfs: NfsDoor;
   steps: StepRecorder;
@@ -76,6 +78,7 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
     }),
     rootDriver: chooseRootDriver(chooseDriver(job), {
       store: store.objects,
+      pool: tools.pool,
       scratchDir: store.scratchDir,
       log,
       onUse: (used) => store.remember({ id: nameReference(used.name), ...used }),

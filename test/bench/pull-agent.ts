@@ -13,6 +13,7 @@ import { fetchImage } from "../../agent/phases/fetch.ts";
 import type { PhaseContext } from "../../agent/phases/phase-runner.ts";
 import { startProgress } from "../../agent/report/progress.ts";
 import { chooseRootDriver } from "../../agent/root/choose-driver.ts";
+import { createUnpackPool } from "../../agent/root/unpack-pool.ts";
 import { openObjectStore } from "../../agent/store/object-store.ts";
 import { readFreeBytes } from "../../agent/store/ram-store.ts";
 import { openStorePlace } from "../../agent/store/store-place.ts";
@@ -48,11 +49,13 @@ async function runPull({ reference, storeDir, driver }: PullOrder): Promise<void
   const log = { debug: say, info: say, warn: say, error: say } as unknown as PhaseContext["log"];
   const { signal } = new AbortController();
 
+  const pool = createUnpackPool();
+  pool.warmUp();
   mkdirSync(storeDir, { recursive: true });
   const { place } = openStorePlace(storeDir);
   const store = await openObjectStore(place);
   const scratchDir = store.createStaging();
-  const rootDriver = chooseRootDriver(driver, { store, scratchDir, log });
+  const rootDriver = chooseRootDriver(driver, { store, pool, scratchDir, log });
   const image = parseImageReference(reference);
   const http = createHttpClient({ insecureHosts: [image.registry], log });
   const registry = createRegistryClient(http, { auth: () => undefined });

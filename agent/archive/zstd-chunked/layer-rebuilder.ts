@@ -9,7 +9,7 @@ import type { TarEntry } from "../tar-entry.ts";
 import { type ByteRange, findHeaderRanges } from "./plan-ranges.ts";
 import { RawTarWalker } from "./raw-tar-walker.ts";
 import type { TarSplitItem } from "./tar-split.ts";
-import { startOf, type Toc } from "./toc.ts";
+import type { Toc } from "./toc.ts";
 import type { TocFile } from "./toc-entry.ts";
 
 /** What comes next in the tar. */
@@ -17,7 +17,8 @@ export type RebuildStep =
   | { kind: "literal"; bytes: Buffer }
   /** Frames of the blob whose plain bytes are literals. */
   | { kind: "headers"; range: ByteRange }
-  | { kind: "content"; file: TocFile };
+  /** `number` is the file's in the table. */
+  | { kind: "content"; file: TocFile; number: number };
 
 /**
  * The steps that a tar-split gives. Contents stand in the blob in the order of the tar.
@@ -27,24 +28,23 @@ export async function* planFromTarSplit(
   toc: Toc,
   items: AsyncIterable<TarSplitItem>,
 ): AsyncGenerator<RebuildStep> {
-  let next = 0;
+  let number = 0;
+  let file = toc.files.at(number);
   for await (const item of items) {
     if (item.kind === "literal") {
       yield item;
       continue;
     }
-    const file = toc.files[next];
     // Hard links may state a size, and have no content all the same.
     if (file === undefined || item.sizeBytes !== file.sizeBytes || nameInToc(item.name) !== file.name)
       continue;
-    next++;
-    yield { kind: "content", file };
+    yield { kind: "content", file, number };
+    file = toc.files.at(++number);
   }
-  const left = toc.files[next];
-  if (left === undefined) return;
+  if (file === undefined) return;
   throw new AgentError(
     "CHUNKED_BAD_TAR_SPLIT",
-    `Cannot rebuild the layer: its tar-split has no "${left.name}"`,
+    `Cannot rebuild the layer: its tar-split has no "${file.name}"`,
   );
 }
 
@@ -52,12 +52,12 @@ export async function* planFromTarSplit(
 export function* planFromHeaderFrames(toc: Toc, dataEnd: number): Generator<RebuildStep> {
   const ranges = findHeaderRanges(toc, dataEnd);
   let next = 0;
-  for (const file of toc.files) {
-    if (ranges[next] !== undefined && ranges[next]!.start < startOf(file)) {
+  for (let number = 0; number < toc.files.length; number++) {
+    if (ranges[next] !== undefined && ranges[next]!.start < toc.files.startOf(number)) {
       yield { kind: "headers", range: ranges[next]! };
       next++;
     }
-    yield { kind: "content", file };
+    yield { kind: "content", file: toc.files.at(number)!, number };
   }
   if (ranges[next] !== undefined) yield { kind: "headers", range: ranges[next]! };
 }

@@ -10,7 +10,7 @@ import {
   RANGE_PART_COST_BYTES,
   RANGE_REQUEST_COST_BYTES,
 } from "../../limits.ts";
-import { endOf, startOf, type Toc } from "./toc.ts";
+import type { Toc } from "./toc.ts";
 import type { TocChunk, TocFile } from "./toc-entry.ts";
 
 export interface ByteRange {
@@ -39,6 +39,8 @@ export interface PullPlan {
   /** What the requests transfer, gaps included, without headers. */
   partialBytes: number;
   wholeBytes: number;
+  /** Different contents that are not here as a whole. */
+  missingFiles: number;
   /** Of files that are here already: their plain bytes and their number. */
   reusedBytes: number;
   reusedFiles: number;
@@ -51,8 +53,8 @@ export interface PlanOptions {
   dataEnd: number;
   /** Already fetched for the plan: table and tar-split. */
   spentBytes?: number;
-  /** Whether the content with this sha256 (hex) is here. */
-  hasFile: (digest: string, sizeBytes: number) => boolean;
+  /** Whether the content of the file with this number in the table is here. */
+  hasFile: (number: number) => boolean;
   /** Whether a piece of content with this sha256 (hex) can be had from a file that is here. */
   hasChunk?: (digest: string, sizeBytes: number) => boolean;
   /** Without a tar-split the frames of tar headers are needed too: the DiffID is made of them. */
@@ -66,7 +68,7 @@ export interface PlanOptions {
 }
 
 export function planPull(toc: Toc, options: PlanOptions): PullPlan {
-  const { pieces, reusedBytes, reusedFiles } = findMissingPieces(toc, options);
+  const { pieces, ...counts } = findMissingPieces(toc, options);
   const ranges = mergeRanges(pieces, options.gapBytes ?? RANGE_GAP_BYTES);
   const requests = groupRanges(ranges, options);
   const partialBytes = ranges.reduce((sum, { start, end }) => sum + end - start, 0);
@@ -85,26 +87,27 @@ export function planPull(toc: Toc, options: PlanOptions): PullPlan {
     requests: requests.length,
     maxShare,
   });
-  return { choice, reason, pieces, requests, partialBytes, wholeBytes, reusedBytes, reusedFiles };
+  return { choice, reason, pieces, requests, partialBytes, wholeBytes, ...counts };
 }
 
 /** Each content once, however many files have it; zeros never. */
 function findMissingPieces(
   toc: Toc,
   options: PlanOptions,
-): Pick<PullPlan, "pieces" | "reusedBytes" | "reusedFiles"> {
+): Pick<PullPlan, "pieces" | "missingFiles" | "reusedBytes" | "reusedFiles"> {
+  const { files } = toc;
   const pieces: MissingPiece[] = [];
   const planned = new Set<string>();
   let reusedBytes = 0;
   let reusedFiles = 0;
-  for (const file of toc.files) {
-    const { digest } = file;
-    if (planned.has(digest) || options.hasFile(digest, file.sizeBytes)) {
-      reusedBytes += file.sizeBytes;
+  for (let number = 0; number < files.length; number++) {
+    if (options.hasFile(number) || planned.has(files.digestOf(number))) {
+      reusedBytes += files.sizeOf(number);
       reusedFiles++;
       continue;
     }
-    planned.add(digest);
+    const file = files.at(number)!;
+    planned.add(file.digest);
     for (const chunk of file.chunks) {
       const isHere = chunk.isZeros || (options.hasChunk?.(chunk.digest!, chunk.sizeBytes) ?? false);
       if (isHere) reusedBytes += chunk.sizeBytes;
@@ -115,16 +118,17 @@ function findMissingPieces(
     for (const gap of findHeaderRanges(toc, options.dataEnd)) pieces.push({ kind: "headers", ...gap });
   }
   pieces.sort((left, right) => left.start - right.start);
-  return { pieces, reusedBytes, reusedFiles };
+  return { pieces, missingFiles: planned.size, reusedBytes, reusedFiles };
 }
 
 /** The bytes before, between and behind the contents: the frames with headers, padding and the archive's end. */
-export function findHeaderRanges(toc: Toc, dataEnd: number): ByteRange[] {
+export function findHeaderRanges({ files }: Toc, dataEnd: number): ByteRange[] {
   const ranges: ByteRange[] = [];
   let end = 0;
-  for (const file of toc.files) {
-    if (startOf(file) > end) ranges.push({ start: end, end: startOf(file) });
-    end = endOf(file);
+  for (let number = 0; number < files.length; number++) {
+    const start = files.startOf(number);
+    if (start > end) ranges.push({ start: end, end: start });
+    end = files.endOf(number);
   }
   if (dataEnd > end) ranges.push({ start: end, end: dataEnd });
   return ranges;

@@ -45,6 +45,7 @@ const TYPES: Readonly<Record<string, TarEntryType>> = {
   fifo: "fifo",
   symlink: "symlink",
 };
+const SHA256 = /^sha256:[0-9a-f]{64}$/;
 const ID_MAX = 0xfffffffe;
 /** RFC 3339 with up to nine digits of a fraction, as Go writes times. */
 const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d{1,9})?(Z|[+-]\d\d:\d\d)$/;
@@ -112,9 +113,8 @@ function readCount(
 function readDigest(fields: Record<string, unknown>, key: string, name: string): string | undefined {
   const text = readText(fields, key, name);
   if (text === "") return undefined;
-  const match = /^sha256:([0-9a-f]{64})$/.exec(text);
-  if (match === null) throw badEntry(name, `its ${key} is no sha256 digest`);
-  return match[1]!;
+  if (!SHA256.test(text)) throw badEntry(name, `its ${key} is no sha256 digest`);
+  return text.slice("sha256:".length);
 }
 
 function readChunkType(fields: Record<string, unknown>, name: string): boolean {

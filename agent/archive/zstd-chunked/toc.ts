@@ -7,10 +7,11 @@ import { AgentError } from "../../errors.ts";
 import { TOC_MAX_BYTES, TOC_MAX_ENTRIES } from "../../limits.ts";
 import { JsonEntriesReader } from "./json-entries.ts";
 import { parseTocEntry, type TocFile, type TocRecord } from "./toc-entry.ts";
+import { TocFiles } from "./toc-files.ts";
 
 export interface Toc {
   /** Those with content, in the order of their bytes in the blob, which is that of the tar. */
-  files: TocFile[];
+  files: TocFiles;
   /** Of all kinds. */
   entryCount: number;
   /** sha256 (hex) of the compressed tar-split; absent: a tar-split that is there must not be trusted. */
@@ -28,7 +29,7 @@ export interface TocLimits {
 export class TocReader {
   readonly #limits: TocLimits;
   readonly #json: JsonEntriesReader;
-  readonly #files: TocFile[] = [];
+  readonly #files = new TocFiles();
   #entryCount = 0;
   #plainBytes = 0;
   /** The file that chunks may follow. */
@@ -56,8 +57,8 @@ export class TocReader {
     const { version, entries, tarSplitDigest } = frame as Record<string, unknown>;
     if (version !== 1) throw badToc(`its version is ${String(version)}, not 1`);
     if (!Array.isArray(entries) && entries !== null) throw badToc("it has no entries");
-    if (this.#file !== undefined) finishFile(this.#file);
-    const files = this.#files.sort((left, right) => startOf(left) - startOf(right));
+    this.#endFile();
+    const files = this.#files.sort();
     checkPayloads(files, this.#limits.dataEnd);
     return { files, entryCount: this.#entryCount, tarSplitDigest: readTarSplitDigest(tarSplitDigest) };
   }
@@ -75,10 +76,16 @@ export class TocReader {
       addChunk(this.#file, record);
       return;
     }
-    if (this.#file !== undefined) finishFile(this.#file);
+    this.#endFile();
     this.#entryCount++;
     this.#file = record.kind === "file" ? record.file : undefined;
-    if (this.#file !== undefined) this.#files.push(this.#file);
+  }
+
+  #endFile(): void {
+    if (this.#file === undefined) return;
+    finishFile(this.#file);
+    this.#files.add(this.#file);
+    this.#file = undefined;
   }
 }
 
@@ -87,15 +94,6 @@ export function parseToc(plain: Buffer, limits: TocLimits): Toc {
   const reader = new TocReader(limits);
   reader.push(plain);
   return reader.finish();
-}
-
-/** Where a file's frames begin and end in the blob. */
-export function startOf(file: TocFile): number {
-  return file.chunks[0]!.offset;
-}
-
-export function endOf(file: TocFile): number {
-  return file.chunks.at(-1)!.endOffset;
 }
 
 function addChunk(file: TocFile | undefined, chunk: Extract<TocRecord, { kind: "chunk" }>): void {
@@ -138,11 +136,11 @@ function finishFile(file: TocFile): void {
 }
 
 /** No two payloads share bytes, and none reaches into the tables. */
-function checkPayloads(files: readonly TocFile[], dataEnd: number): void {
+function checkPayloads(files: TocFiles, dataEnd: number): void {
   let end = 0;
-  for (const file of files) {
-    if (startOf(file) < end) throw badToc(`the payload of "${file.name}" overlaps another`);
-    end = endOf(file);
+  for (let file = 0; file < files.length; file++) {
+    if (files.startOf(file) < end) throw badToc(`the payload of "${files.at(file)!.name}" overlaps another`);
+    end = files.endOf(file);
   }
   if (end > dataEnd) throw badToc("a payload reaches beyond the data");
 }

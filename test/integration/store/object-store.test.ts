@@ -11,6 +11,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { isNoDigest, listDigests, NO_DIGEST, readDigest } from "../../../agent/composefs/digest-table.ts";
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
 import type { StagedObjects } from "../../../agent/composefs/object-keeper.ts";
 import { collect, putReference, readReferences } from "../../../agent/store/collect.ts";
@@ -32,6 +33,12 @@ afterEach(() => {
   place.close();
   rmSync(folder, { recursive: true });
 });
+
+/** In hex, both. */
+function findBySha256(store: ObjectStore, sha256: string): string | undefined {
+  const verities = store.findBySha256(Buffer.from(sha256, "hex"));
+  return isNoDigest(verities, 0) ? undefined : readDigest(verities, 0);
+}
 
 interface Staged extends StagedObjects {
   objects: { path: string; verity: string; sha256: string }[];
@@ -86,8 +93,8 @@ describe("object store", () => {
       Staged["objects"][0],
       Staged["objects"][0],
     ];
-    expect(store.findBySha256(first.sha256)).toBe(first.verity);
-    expect(store.findBySha256(other.sha256)).toBe(other.verity);
+    expect(findBySha256(store, first.sha256)).toBe(first.verity);
+    expect(findBySha256(store, other.sha256)).toBe(other.verity);
     expect(readFileSync(join(place.objects, pathOfObject(first.verity)), "utf8")).toBe("content");
     expect(existsSync(twin.path)).toBe(false);
   });
@@ -95,7 +102,20 @@ describe("object store", () => {
   it("knows its objects again after it was closed", async () => {
     const object = await keep("again");
     await reopen();
-    expect(store.findBySha256(object.sha256)).toBe(object.verity);
+    expect(findBySha256(store, object.sha256)).toBe(object.verity);
+  });
+
+  it("tells of thousands at once which are here", async () => {
+    const staged = stage(...Array.from({ length: 400 }, (_, number) => `file ${number}`));
+    await store.commit(staged);
+    for (const { verity } of staged.objects.slice(0, 100)) rmSync(join(place.objects, pathOfObject(verity)));
+    const asked = [...staged.objects.map(({ sha256 }) => sha256), "f".repeat(64)];
+    const verities = store.findBySha256(Buffer.from(asked.join(""), "hex"));
+    expect([...listDigests(verities)]).toEqual([
+      ...Array(100).fill(NO_DIGEST),
+      ...staged.objects.slice(100).map(({ verity }) => verity),
+      NO_DIGEST,
+    ]);
   });
 
   it("finds what came without a sha256 once its files are indexed, also after it was closed", async () => {
@@ -105,13 +125,13 @@ describe("object store", () => {
     const { sha256, verity } = whole.objects[0]!;
     await store.commit(whole);
     expect(store.isEmpty).toBe(false);
-    expect(store.findBySha256(sha256)).toBeUndefined();
+    expect(findBySha256(store, sha256)).toBeUndefined();
     const indexed = await Promise.all([store.indexFiles(), store.indexFiles()]);
     expect(indexed).toEqual(Array(2).fill({ files: 1, bytes: "came whole".length }));
-    expect(store.findBySha256(sha256)).toBe(verity);
+    expect(findBySha256(store, sha256)).toBe(verity);
     await reopen();
     expect(store.isEmpty).toBe(false);
-    expect(store.findBySha256(sha256)).toBe(verity);
+    expect(findBySha256(store, sha256)).toBe(verity);
     expect(await store.indexFiles()).toEqual({ files: 0, bytes: 0 });
   });
 
@@ -124,7 +144,7 @@ describe("object store", () => {
     const lost = stage("half").objects[0]!;
     expect(await reopen()).not.toEqual([]);
     expect(existsSync(lost.path)).toBe(false);
-    expect(store.findBySha256(lost.sha256)).toBeUndefined();
+    expect(findBySha256(store, lost.sha256)).toBeUndefined();
   });
 
   it("finds and drops what rotted, and says what is missing", async () => {
@@ -219,7 +239,7 @@ describe("collection", () => {
     const result = collect(place, openDigestIndex(place), { quotaBytes: 1e9, pinned: new Set() });
     expect(result).toMatchObject({ droppedObjects: 1, freedBytes: 6 });
     await reopen();
-    expect(store.findBySha256(orphan.sha256)).toBeUndefined();
+    expect(findBySha256(store, orphan.sha256)).toBeUndefined();
   });
 
   it("keeps an object that two images share until the last of them goes", async () => {

@@ -156,7 +156,7 @@ describe("skopeo", () => {
     const ours = await pack(tar);
     const { toc: ourToc } = readTables(ours.blob, ours.packed.positions);
     const withoutPlaces = ({ files }: Toc) =>
-      files.map(({ chunks, ...file }) => ({
+      [...files].map(({ chunks, ...file }) => ({
         ...file,
         chunks: chunks.map(({ fileOffset, sizeBytes, digest, isZeros }) => ({
           fileOffset,

@@ -5,7 +5,7 @@
 
 import { describe, expect, test } from "vitest";
 import { JsonEntriesReader } from "../../../agent/archive/zstd-chunked/json-entries.ts";
-import { parseToc, TocReader } from "../../../agent/archive/zstd-chunked/toc.ts";
+import { parseToc, type Toc, TocReader } from "../../../agent/archive/zstd-chunked/toc.ts";
 
 const hex = (digit: string) => digit.repeat(64);
 const digest = (digit: string) => `sha256:${hex(digit)}`;
@@ -38,6 +38,8 @@ const toc = (entries: unknown, fields: object = {}) =>
   Buffer.from(JSON.stringify({ version: 1, entries, ...fields }));
 const parse = (bytes: Buffer) => parseToc(bytes, { dataEnd: DATA_END });
 
+const list = ({ files, ...rest }: Toc) => ({ files: [...files], ...rest });
+
 describe("a table of contents", () => {
   test("with all kinds of entries is read", () => {
     const { files, entryCount, tarSplitDigest } = parse(
@@ -63,7 +65,7 @@ describe("a table of contents", () => {
     );
     expect(tarSplitDigest).toBe(hex("f"));
     expect(entryCount).toBe(8);
-    expect(files).toEqual([
+    expect([...files]).toEqual([
       {
         name: "etc/hello",
         sizeBytes: 6,
@@ -87,7 +89,7 @@ describe("a table of contents", () => {
 
   test("gives its files in the order of their bytes", () => {
     const { files } = parse(toc([file({ name: "ü", offset: 300, endOffset: 310 }), file()]));
-    expect(files.map(({ name }) => name)).toEqual(["etc/hello", Buffer.from("ü").toString("latin1")]);
+    expect([...files].map(({ name }) => name)).toEqual(["etc/hello", Buffer.from("ü").toString("latin1")]);
   });
 
   test("is the same in pieces of any size", () => {
@@ -96,14 +98,14 @@ describe("a table of contents", () => {
     for (const pieceBytes of [1, 2, 3, 17, 1000]) {
       const reader = new TocReader({ dataEnd: DATA_END });
       for (let at = 0; at < bytes.length; at += pieceBytes) reader.push(bytes.subarray(at, at + pieceBytes));
-      expect(reader.finish()).toEqual(whole);
+      expect(list(reader.finish())).toEqual(list(whole));
     }
   });
 
   test("may have no entries", () => {
-    expect(parse(toc([])).files).toEqual([]);
-    expect(parse(Buffer.from(' { "entries" : [ ] , "version" : 1 } ')).files).toEqual([]);
-    expect(parse(toc(null)).files).toEqual([]);
+    expect(parse(toc([])).files.length).toBe(0);
+    expect(parse(Buffer.from(' { "entries" : [ ] , "version" : 1 } ')).files.length).toBe(0);
+    expect(parse(toc(null)).files.length).toBe(0);
   });
 
   const BAD = "CHUNKED_BAD_TOC";
