@@ -58,16 +58,16 @@ export async function bundleAgent(
     platform: "node",
     target: "node24",
     format: "cjs",
-    minify: true,
-    // Error classes and workers are told apart by name in logs.
-    keepNames: true,
+    // Names stay, for logs and stack traces. To shorten them and keep some (keepNames) costs time at every closure.
+    minifyWhitespace: true,
+    minifySyntax: true,
     sourcemap: "external",
     legalComments: "none",
     logLevel: "silent",
     // CommonJS has no import.meta: the file's own address is what createRequire and Worker ask it for.
     banner: { js: 'const __fileUrl=require("node:url").pathToFileURL(__filename).href;' },
     define: { "import.meta.url": "__fileUrl", "import.meta.main": "true" },
-    plugins: [placeNatives(), leaveOutHttp2()],
+    plugins: [placeNatives(), trimUndici()],
   }).catch((cause) => {
     throw new BuildError(`Cannot bundle the agent: ${(cause as Error).message}`, { cause });
   });
@@ -96,11 +96,15 @@ function nativeFile(name: string, hostPath: string, origin: string): ImageFile {
   return fileFromHost(`${LIBRARY_FOLDER}/${name}`, hostPath, origin, 0o755);
 }
 
-/** undici does without it, and we with HTTP/1.1; Node would take some 20 ms to load it at every boot. */
-function leaveOutHttp2(): Plugin {
+/**
+ * Of undici what agent/net/dispatcher.ts imports: its whole index also brings fetch, mocks and caches, and Node's HTTP/2
+ * and web streams with them, which are some 40 ms of every boot.
+ */
+function trimUndici(): Plugin {
   return {
-    name: "leave-out-http2",
+    name: "trim-undici",
     setup(builder) {
+      builder.onLoad({ filter: /\/undici\/index\.js$/ }, () => ({ contents: UNDICI_INDEX }));
       builder.onResolve({ filter: /^node:http2$/ }, ({ path }) => ({ path, namespace: "left-out" }));
       builder.onLoad({ filter: /.*/, namespace: "left-out" }, ({ path }) => ({
         contents: `throw new Error("${path} is left out of the agent")`,
@@ -108,6 +112,13 @@ function leaveOutHttp2(): Plugin {
     },
   };
 }
+
+const UNDICI_INDEX = `
+Object.assign(require("./lib/dispatcher/dispatcher").prototype, require("./lib/api"));
+exports.Agent = require("./lib/dispatcher/agent");
+exports.Pool = require("./lib/dispatcher/pool");
+exports.ProxyAgent = require("./lib/dispatcher/proxy-agent");
+`;
 
 /** Packages look for their native module in ways no bundler follows: it lies beside the script instead. */
 function placeNatives(): Plugin {
