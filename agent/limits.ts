@@ -307,6 +307,8 @@ export const UNPACK_BUFFER_BYTES = MiB;
 export const UNPACK_BUFFERS = 4;
 /** Of buffers that were handed on, before their memory is collected. */
 export const COLLECT_BUFFERS_BYTES = 8 * MiB;
+/** With fewer files than these a look through all memory finds too little. */
+export const COLLECT_FILES = 20_000;
 /** More workers than cores gain nothing; each holds about 15 MB and a decompression window. */
 export const UNPACK_WORKERS_MAX = 3;
 /** An idle worker holds memory that the test may need. */

@@ -24,12 +24,16 @@ export class GrowingBytes {
   reserve(sizeBytes: number): Buffer<ArrayBuffer> {
     const start = this.#length;
     const end = start + sizeBytes;
-    if (end > this.#room.length) {
-      const larger = Buffer.alloc(Math.max(2 * this.#room.length, end));
-      this.#room.copy(larger, 0, 0, start);
-      this.#room = larger;
-    }
+    if (end > this.#room.length) this.#room = enlarge(this.#room, start, end);
     this.#length = end;
     return this.#room.subarray(start, end);
   }
+}
+
+/** Memory for `end` bytes, with the first `used` ones. The old memory is freed at once: V8 would let much of it gather. */
+export function enlarge(room: Buffer<ArrayBuffer>, used: number, end: number): Buffer<ArrayBuffer> {
+  const larger = Buffer.alloc(Math.max(2 * room.length, end));
+  room.copy(larger, 0, 0, used);
+  room.buffer.transfer(0);
+  return larger;
 }

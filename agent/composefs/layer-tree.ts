@@ -3,6 +3,7 @@
  * It stays the bytes that it is on disk, 100 for a member beside its names, and is read member by member: objects of
  * JavaScript for 100,000 members would be 50 MB. layer-tree-format.ts says where what stands.
  */
+import { enlarge } from "../archive/growing-bytes.ts";
 import type { TarEntry, TarEntryType } from "../archive/tar-entry.ts";
 import { DIGEST_BYTES, DigestList, readDigest } from "./digest-table.ts";
 import { createLayerEntry } from "./layer-entry.ts";
@@ -56,9 +57,7 @@ export class LayerTreeWriter {
       writeMember(this.#bytes, this.#used, entry, inline ?? (isObject ? this.#objects : undefined));
     let end = write();
     while (end > this.#bytes.length) {
-      const larger = Buffer.alloc(Math.max(2 * this.#bytes.length, end));
-      this.#bytes.copy(larger, 0, 0, this.#used);
-      this.#bytes = larger;
+      this.#bytes = enlarge(this.#bytes, this.#used, end);
       end = write();
     }
     this.#used = end;
@@ -67,12 +66,16 @@ export class LayerTreeWriter {
     this.#contentBytes += entry.sizeBytes;
   }
 
-  /** `digests` are those of all objects in the order of their members, unless each came with its member. */
+  /**
+   * `digests` are those of all objects in the order of their members, unless each came with its member. The tree's bytes
+   * begin their memory, which may be longer; what was not used of it costs nothing.
+   */
   finish(digests: Uint8Array = this.#digests.bytes): LayerTree {
     if (digests.length !== this.#objects * DIGEST_BYTES)
       throw new Error("A tree names objects without digests");
-    const bytes = Buffer.allocUnsafeSlow(this.#used + digests.length);
-    this.#bytes.copy(bytes, 0, 0, this.#used);
+    const end = this.#used + digests.length;
+    if (end > this.#bytes.length) this.#bytes = enlarge(this.#bytes, this.#used, end);
+    const bytes = this.#bytes.subarray(0, end);
     bytes.set(digests, this.#used);
     MAGIC.copy(bytes);
     bytes.writeUInt32LE(this.#members, FIELDS.memberCount);

@@ -16,6 +16,7 @@ import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { AgentError, type ErrorCode } from "../errors.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
 import { type ChunkedTables, fetchTables, isChunked, keepTables, listOtherTables } from "./chunked-tables.ts";
+import { collectAfter } from "./collect-buffers.ts";
 import { frameParts } from "./part-stream.ts";
 import type { LayerSource, PartSource, RangePiece, UnpackOptions } from "./root-driver.ts";
 import type { KnownFiles, RebuildPlan, RebuildQuestion, UnpackResult } from "./unpack-job.ts";
@@ -123,6 +124,7 @@ async function pullOnce(
     if (question.kind === "have") return lookUp(question.digests, store, tools.used);
     if (question.kind === "tables") return listOtherTables(store, tables);
     log.info(`${name}: ${describePlan(question.plan, tables)}`);
+    collectAfter(question.plan.files);
     stream.resolve(openParts(question.plan, tables, source, options));
     return undefined;
   };
@@ -159,8 +161,11 @@ async function pullOnce(
 
 function lookUp(digests: Uint8Array<ArrayBuffer>, store: ObjectKeeper, used: Buffer[]): KnownFiles {
   const asked = Buffer.from(digests.buffer, digests.byteOffset, digests.length);
-  const verities = store.findBySha256(asked);
+  // For the worker, and for us should something be damaged: once in memory.
+  const verities = Buffer.from(new SharedArrayBuffer(asked.length));
+  store.findBySha256(asked).copy(verities);
   used.push(verities);
+  collectAfter(asked.length / DIGEST_BYTES);
   const smalls: KnownFiles["smalls"] = [];
   for (let number = 0; number * DIGEST_BYTES < asked.length; number++) {
     if (!isNoDigest(verities, number)) continue;

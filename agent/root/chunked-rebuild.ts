@@ -22,6 +22,7 @@ import { refuseDiffId } from "./checked-source.ts";
 import { ChunkedFiles } from "./chunked-files.ts";
 import { PieceCollector } from "./chunked-pieces.ts";
 import { planPieces } from "./chunked-plan.ts";
+import { collectAfter } from "./collect-buffers.ts";
 import { askForFiles, ContentShelf, type FileAsker } from "./content-shelf.ts";
 import { ContentReader, type FileContent } from "./file-content.ts";
 import { findKnownChunks } from "./known-chunks.ts";
@@ -45,6 +46,7 @@ type HeaderFrames = Arrivals<number, Buffer>;
 export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promise<UnpackResult> {
   const decoder = new FrameDecoder();
   const toc = readToc(job, decoder);
+  collectAfter(toc.files.length);
   const tarSplit = checkTarSplit(job, toc);
   const shelf = new ContentShelf(toc.files, await askForFiles(toc.files.copyDigests(), peer));
   const headers: HeaderFrames = new Arrivals();
@@ -72,6 +74,7 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   try {
     const hasFile = (number: number) => shelf.has(number);
     const chunks = await findKnownChunks(toc.files, { shelf, reader, decoder, peer });
+    collectAfter(toc.files.length);
     const hasChunk = (digest: string) => chunks.has(digest);
     const needsHeaders = tarSplit === undefined;
     const { plan, pieces } = planPieces(job, toc, { hasFile, hasChunk, needsHeaders });
@@ -165,7 +168,7 @@ interface BuildTools {
 
 /** Puts the tar together as its parts come, and lets the thread look at its messages every few milliseconds. */
 async function build(
-  steps: AsyncIterable<RebuildStep> | Iterable<RebuildStep>,
+  steps: Iterable<RebuildStep>,
   { reader, shelf, headers, tree, digest, counts, foretell, checksFiles, signal }: BuildTools,
 ): Promise<string> {
   let content: FileContent | undefined;
@@ -177,7 +180,7 @@ async function build(
     signal.throwIfAborted();
     sliceStart = performance.now();
   };
-  for await (const step of steps) {
+  for (const step of steps) {
     if (step.kind === "literal") rebuilder.addLiteral(step.bytes);
     else if (step.kind === "headers") {
       const frames = await headers.wait(step.range.start);
@@ -185,7 +188,7 @@ async function build(
       for (const bytes of decoder.decodeAll(frames)) rebuilder.addLiteral(bytes);
     } else {
       const { file, number } = step;
-      content = await shelf.wait(number);
+      content = shelf.get(number) ?? (await shelf.wait(number));
       rebuilder.startContent(file);
       if (checksFiles || "inline" in content) {
         const sha256 = checksFiles ? createHash("sha256") : undefined;

@@ -148,7 +148,8 @@ async function fetchFrames(
   positions: readonly FramePosition[],
   options: { signal?: AbortSignal },
 ): Promise<{ frames: Buffer[]; fetchedBytes: number }> {
-  const frames = positions.map(({ sizeBytes }) => Buffer.alloc(sizeBytes));
+  // The worker that reads them sees the same memory.
+  const frames = positions.map(({ sizeBytes }) => Buffer.from(new SharedArrayBuffer(sizeBytes)));
   const sorted = positions
     .map(({ offset, sizeBytes }) => ({ start: offset, end: offset + sizeBytes }))
     .sort((left, right) => left.start - right.start);

@@ -3,7 +3,7 @@
  * and then looks through everything. Young ones go with a minor collection, which takes a fraction of a millisecond.
  */
 import { LANE_QUEUE_BUFFERS, trimMemory } from "../kernel/syscalls.ts";
-import { COLLECT_BUFFERS_BYTES, DECOMPRESS_CHUNK_BYTES } from "../limits.ts";
+import { COLLECT_BUFFERS_BYTES, COLLECT_FILES, DECOMPRESS_CHUNK_BYTES } from "../limits.ts";
 
 /** There with `--expose-gc`, which the agent is started with (initrd/files/run-agent). */
 type Collect = (options: { type: "minor" | "major" }) => void;
@@ -39,8 +39,9 @@ function free({ buffer, byteOffset, length }: Buffer): void {
   if (isFilled && buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
 
-/** Before something large is made: what a pull of very many files has left goes first. Takes some 30 ms. */
-export function collectAll(): void {
+/** Where memory is about to be needed: what was done for so many files may have left much behind. Takes some 30 ms. */
+export function collectAfter(files: number): void {
+  if (files <= COLLECT_FILES) return;
   (globalThis as { gc?: Collect }).gc?.({ type: "major" });
   trimMemory();
 }

@@ -12,8 +12,7 @@ import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { transformForOci } from "../composefs/oci-transform.ts";
 import { placeArchive } from "../composefs/place-archive.ts";
 import { AgentError } from "../errors.ts";
-import { UNPACK_WORKER_KEEP_FILES } from "../limits.ts";
-import { collectAll } from "./collect-buffers.ts";
+import { collectAfter } from "./collect-buffers.ts";
 import { mountComposefs } from "./composefs-mount.ts";
 import { createImageForecast, type ImageForecast } from "./image-forecast.ts";
 import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "./root-driver.ts";
@@ -51,7 +50,7 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
 
     expectLayers(diffIds) {
       forecast = createImageForecast(diffIds, (trees) => {
-        const tree = mergeTrees(trees, "mount");
+        const tree = mergeForMount(trees);
         return { tree, content: writeErofsImage(tree) };
       });
     },
@@ -69,10 +68,9 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
         return stored;
       });
       const trees = stack.map(({ tree }) => tree);
-      if (trees.some(({ length }) => length > UNPACK_WORKER_KEEP_FILES)) collectAll();
       const foreseen = forecast?.take(trees);
       forecast = undefined;
-      const merged = foreseen?.tree ?? mergeTrees(trees, "mount");
+      const merged = foreseen?.tree ?? mergeForMount(trees);
       if (rootOptions.composefsDigest !== undefined) checkDigest(trees, merged, rootOptions.composefsDigest);
       const root: ComposedRoot = {
         tree: merged,
@@ -84,6 +82,12 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
       return createMountedRoot(root, take);
     },
   };
+}
+
+/** With the tree and its image comes a peak of memory: what fetching and unpacking left behind goes first. */
+function mergeForMount(trees: readonly LayerTree[]): TreeNode {
+  collectAfter(Math.max(...trees.map(({ length }) => length)));
+  return mergeTrees(trees, "mount");
 }
 
 function mergeTrees(trees: readonly LayerTree[], rules: MergeRules): TreeNode {

@@ -53,7 +53,8 @@ class Inbox implements AsyncIterable<Buffer> {
   }
 
   foretell(tree: Uint8Array): void {
-    send({ type: "tree", tree });
+    const copy = new Uint8Array(tree);
+    send({ type: "tree", tree: copy }, [copy.buffer]);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Buffer> {

@@ -4,6 +4,7 @@
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { GrowingBytes } from "../archive/growing-bytes.ts";
 import { DIGEST_BYTES, DigestTable, readDigest, tabulateDigests } from "../composefs/digest-table.ts";
 import { dropRecord, putRecord, readRecordIfExists } from "./records.ts";
 import type { StorePlace } from "./store-place.ts";
@@ -59,31 +60,27 @@ export function openDigestIndex(place: StorePlace): DigestIndex {
 /** Pairs by their sha256, numbered in the order they came. */
 class PairTable {
   readonly #sha256s = new DigestTable();
-  #verities = Buffer.alloc(0);
+  readonly #verities = new GrowingBytes();
 
   get size(): number {
     return this.#sha256s.size;
   }
 
   get verities(): Buffer {
-    return this.#verities.subarray(0, this.size * DIGEST_BYTES);
+    return this.#verities.bytes;
   }
 
   /** Puts the object's digest at the same place of `verities`. */
   find(sha256s: Buffer, at: number, verities: Buffer): void {
     const start = this.#sha256s.find(sha256s, at) * DIGEST_BYTES;
-    if (start >= 0) this.#verities.copy(verities, at, start, start + DIGEST_BYTES);
+    if (start >= 0) this.#verities.room.copy(verities, at, start, start + DIGEST_BYTES);
   }
 
   /** The last one counts. */
   set(sha256s: Buffer, at: number, verities: Buffer, verityAt: number): void {
     const number = this.#sha256s.add(sha256s, at);
-    if (this.#verities.length < this.#sha256s.size * DIGEST_BYTES) {
-      const larger = Buffer.alloc(Math.max(4096, 2 * this.#verities.length));
-      this.#verities.copy(larger);
-      this.#verities = larger;
-    }
-    verities.copy(this.#verities, number * DIGEST_BYTES, verityAt, verityAt + DIGEST_BYTES);
+    if (this.#verities.length < this.size * DIGEST_BYTES) this.#verities.reserve(DIGEST_BYTES);
+    verities.copy(this.#verities.room, number * DIGEST_BYTES, verityAt, verityAt + DIGEST_BYTES);
   }
 
   /** The first one counts. */
@@ -95,7 +92,7 @@ class PairTable {
     const kept = new PairTable();
     const sha256s = this.#sha256s.bytes;
     for (let at = 0; at < sha256s.length; at += DIGEST_BYTES) {
-      if (keep(readDigest(this.#verities, at / DIGEST_BYTES))) kept.set(sha256s, at, this.#verities, at);
+      if (keep(readDigest(this.verities, at / DIGEST_BYTES))) kept.set(sha256s, at, this.verities, at);
     }
     return kept;
   }
@@ -105,7 +102,7 @@ class PairTable {
     const sha256s = this.#sha256s.bytes;
     for (let number = first, at = 0; number < this.size; number++, at += RECORD_BYTES) {
       sha256s.copy(bytes, at, number * DIGEST_BYTES, (number + 1) * DIGEST_BYTES);
-      this.#verities.copy(bytes, at + DIGEST_BYTES, number * DIGEST_BYTES, (number + 1) * DIGEST_BYTES);
+      this.#verities.room.copy(bytes, at + DIGEST_BYTES, number * DIGEST_BYTES, (number + 1) * DIGEST_BYTES);
     }
     return bytes;
   }

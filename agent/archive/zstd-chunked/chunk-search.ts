@@ -3,6 +3,8 @@
  * are of use. What is found is a hint: whoever follows it compares digests, so that the table need not be believed.
  */
 
+import { enlarge } from "../growing-bytes.ts";
+
 export interface FoundChunk {
   /** sha256 (hex) of the chunk. */
   digest: string;
@@ -24,18 +26,24 @@ export function* searchChunks(
   pieces: Iterable<Buffer>,
   isWanted: (digest: string) => boolean,
 ): Generator<FoundChunk> {
-  /** Entries that are not whole yet. */
-  let rest = Buffer.alloc(0);
+  let room = Buffer.alloc(0);
+  /** Of entries that are not whole yet; they begin the room. */
+  let restBytes = 0;
   /** The last file's entry of what went before: chunks follow the file that they are of. */
   let file = Buffer.alloc(0);
   for (const piece of pieces) {
-    const text = Buffer.concat([rest, piece]);
+    const length = restBytes + piece.length;
+    if (length > room.length) room = enlarge(room, restBytes, length);
+    piece.copy(room, restBytes);
+    const text = room.subarray(0, length);
     const end = text.lastIndexOf(NEXT_ENTRY) + 1;
     yield* searchEntries(text.subarray(0, end), file, isWanted);
     const lastFile = text.lastIndexOf(FILE_ENTRY, end);
     if (lastFile >= 0 && lastFile < end) file = Buffer.from(cutEntry(text, lastFile));
-    rest = text.subarray(end);
+    room.copyWithin(0, end, length);
+    restBytes = length - end;
   }
+  const rest = room.subarray(0, restBytes);
   yield* searchEntries(rest.subarray(0, rest.lastIndexOf(LIST_END) + 1), file, isWanted);
 }
 

@@ -8,12 +8,14 @@ import { AgentError } from "../../errors.ts";
 import type { TarEntry } from "../tar-entry.ts";
 import { type ByteRange, findHeaderRanges } from "./plan-ranges.ts";
 import { RawTarWalker } from "./raw-tar-walker.ts";
+import { toTableName } from "./table-names.ts";
 import type { TarSplitItem } from "./tar-split.ts";
 import type { Toc } from "./toc.ts";
 import type { TocFile } from "./toc-entry.ts";
 
 /** What comes next in the tar. */
 export type RebuildStep =
+  /** Good until the next step. */
   | { kind: "literal"; bytes: Buffer }
   /** Frames of the blob whose plain bytes are literals. */
   | { kind: "headers"; range: ByteRange }
@@ -24,19 +26,16 @@ export type RebuildStep =
  * The steps that a tar-split gives. Contents stand in the blob in the order of the tar.
  * Throws CHUNKED_BAD_TAR_SPLIT where table and tar-split do not agree.
  */
-export async function* planFromTarSplit(
-  toc: Toc,
-  items: AsyncIterable<TarSplitItem>,
-): AsyncGenerator<RebuildStep> {
+export function* planFromTarSplit(toc: Toc, items: Iterable<TarSplitItem>): Generator<RebuildStep> {
   let number = 0;
   let file = toc.files.at(number);
-  for await (const item of items) {
+  for (const item of items) {
     if (item.kind === "literal") {
       yield item;
       continue;
     }
     // Hard links may state a size, and have no content all the same.
-    if (file === undefined || item.sizeBytes !== file.sizeBytes || nameInToc(item.name) !== file.name)
+    if (file === undefined || item.sizeBytes !== file.sizeBytes || toTableName(item.name) !== file.name)
       continue;
     yield { kind: "content", file, number };
     file = toc.files.at(++number);
@@ -154,9 +153,4 @@ export class LayerRebuilder {
     this.#walker.finish();
     return { diffId: this.#hash.finish(), tarBytes: this.#tarBytes };
   }
-}
-
-/** The table has lost what is not UTF-8 in a name. */
-function nameInToc(name: string): string {
-  return Buffer.from(Buffer.from(name, "latin1").toString("utf8"), "utf8").toString("latin1");
 }

@@ -5,8 +5,10 @@
 
 import { AgentError } from "../../errors.ts";
 import { TAR_SPLIT_LINE_MAX_BYTES, TAR_SPLIT_MAX_BYTES } from "../../limits.ts";
+import { toLatin1 } from "./table-names.ts";
 
 export type TarSplitItem =
+  /** Good until the next item. */
   | { kind: "literal"; bytes: Buffer }
   /** Stands for the content of a member; empty ones are told of too. `name` is latin1. */
   | { kind: "content"; name: string; sizeBytes: number };
@@ -16,14 +18,15 @@ const SEGMENT_TYPE = 2;
 const NEWLINE = 0x0a;
 
 /** The items of a decompressed tar-split. Throws CHUNKED_BAD_TAR_SPLIT or CHUNKED_TOO_LARGE. */
-export async function* readTarSplit(
-  chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
+export function* readTarSplit(
+  chunks: Iterable<Buffer>,
   maxBytes: number = TAR_SPLIT_MAX_BYTES,
-): AsyncGenerator<TarSplitItem> {
+): Generator<TarSplitItem> {
+  const decoder = new Base64Decoder();
   let totalBytes = 0;
   let rest: Buffer[] = [];
   let restBytes = 0;
-  for await (const chunk of chunks) {
+  for (const chunk of chunks) {
     totalBytes += chunk.length;
     if (totalBytes > maxBytes) throw tooLarge(`over ${maxBytes} bytes`);
     let start = 0;
@@ -33,7 +36,7 @@ export async function* readTarSplit(
       rest = [];
       restBytes = 0;
       start = end + 1;
-      if (line.length > 0) yield parseItem(line);
+      if (line.length > 0) yield parseItem(line, decoder);
     }
     if (start === chunk.length) continue;
     // The producer may use its buffer again.
@@ -42,10 +45,10 @@ export async function* readTarSplit(
     if (restBytes > TAR_SPLIT_LINE_MAX_BYTES)
       throw tooLarge(`a line of over ${TAR_SPLIT_LINE_MAX_BYTES} bytes`);
   }
-  if (restBytes > 0) yield parseItem(Buffer.concat(rest));
+  if (restBytes > 0) yield parseItem(Buffer.concat(rest), decoder);
 }
 
-function parseItem(line: Buffer): TarSplitItem {
+function parseItem(line: Buffer, base64: Base64Decoder): TarSplitItem {
   let value: unknown;
   try {
     value = JSON.parse(line.toString("utf8"));
@@ -54,21 +57,28 @@ function parseItem(line: Buffer): TarSplitItem {
   }
   if (typeof value !== "object" || value === null) throw bad("a line is no object");
   const { type, name = "", name_raw: rawName = null, size = 0, payload } = value as Record<string, unknown>;
-  if (type === SEGMENT_TYPE) return { kind: "literal", bytes: decodeBase64(payload ?? "") };
+  if (type === SEGMENT_TYPE) return { kind: "literal", bytes: base64.decode(payload ?? "") };
   if (type !== FILE_TYPE) throw bad(`a line is of type ${String(type).slice(0, 20)}`);
   if (typeof name !== "string") throw bad("a name is no text");
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0)
     throw bad("a size is out of range");
-  const nameBytes = rawName === null ? Buffer.from(name, "utf8") : decodeBase64(rawName);
-  return { kind: "content", name: nameBytes.toString("latin1"), sizeBytes: size };
+  const latin1Name = rawName === null ? toLatin1(name) : base64.decode(rawName).toString("latin1");
+  return { kind: "content", name: latin1Name, sizeBytes: size };
 }
 
-function decodeBase64(value: unknown): Buffer {
-  if (typeof value !== "string") throw bad("bytes are no text");
-  const bytes = Buffer.from(value, "base64");
-  // Node skips what is not base64; a decoder that is not so kind would read other bytes.
-  if (Math.ceil(bytes.length / 3) * 4 !== value.length) throw bad("bytes are not base64");
-  return bytes;
+/** Into memory of its own, again and again: the headers of 100,000 files are 100 MB. */
+class Base64Decoder {
+  #room = Buffer.alloc(4096);
+
+  /** Good until the next call. */
+  decode(value: unknown): Buffer {
+    if (typeof value !== "string") throw bad("bytes are no text");
+    if (this.#room.length < value.length) this.#room = Buffer.alloc(value.length);
+    const length = this.#room.write(value, "base64");
+    // Node skips what is not base64; a decoder that is not so kind would read other bytes.
+    if (Math.ceil(length / 3) * 4 !== value.length) throw bad("bytes are not base64");
+    return this.#room.subarray(0, length);
+  }
 }
 
 function bad(fault: string, cause?: unknown): AgentError {

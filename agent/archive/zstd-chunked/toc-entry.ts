@@ -6,6 +6,7 @@
 import { AgentError } from "../../errors.ts";
 import { XATTRS_MAX_BYTES } from "../../limits.ts";
 import type { TarEntryType } from "../tar-entry.ts";
+import { toLatin1 } from "./table-names.ts";
 
 export interface TocChunk {
   /** Compressed bytes [offset, endOffset) of the blob: one whole zstd frame. */
@@ -147,14 +148,6 @@ function checkXattrs(fields: Record<string, unknown>, name: string): void {
     bytes += key.length + (encoded.length / 4) * 3;
   }
   if (bytes > XATTRS_MAX_BYTES) throw badEntry(name, `it has ${bytes} bytes of xattrs`);
-}
-
-/** The bytes of a JSON text, one character each. */
-function toLatin1(text: string): string {
-  for (let index = 0; index < text.length; index++) {
-    if (text.charCodeAt(index) > 0x7f) return Buffer.from(text, "utf8").toString("latin1");
-  }
-  return text;
 }
 
 function badEntry(name: string, fault: string): AgentError {
