@@ -414,7 +414,7 @@ export const ZSTD_OUTPUT_BYTES = 128 * KiB;
 /** nginx takes 8 KiB of a header line, some proxies 4: then many ranges are no error but slow. */
 export const RANGE_HEADER_MAX_BYTES = 3_500;
 /** A part of an answer brings about 150 bytes of its own; reading on over a small gap is as cheap. */
-export const RANGE_GAP_BYTES = 1024;
+export const RANGE_GAP_BYTES = 256;
 export const RANGE_PART_COST_BYTES = 150;
 /** A round trip of 20 ms at 100 Mbit/s, with some in flight at once. */
 export const RANGE_REQUEST_COST_BYTES = 64 * KiB;

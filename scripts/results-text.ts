@@ -3,16 +3,10 @@
  */
 import { stripVTControlCharacters } from "node:util";
 import { describeVerdict } from "../agent/page/describe-verdict.ts";
-import {
-  formatBytes,
-  formatCount,
-  formatDuration,
-  formatPercent,
-  shorten,
-  shortenName,
-} from "../agent/page/format.ts";
+import { formatBytes, formatDuration, formatPercent, shorten, shortenName } from "../agent/page/format.ts";
 import { showText } from "../agent/page/html.ts";
 import { describeStepEnd, isStepGood, type ReportFacts, sumTransfers } from "../agent/page/report-facts.ts";
+import { formatCount } from "../agent/wire/count.ts";
 import type { ReadResults } from "./read-results.ts";
 
 export interface TextOptions {

@@ -1,6 +1,7 @@
 /**
  * How many tests did what, in the log's one line and in the event for the page.
  */
+import { formatCount } from "../wire/count.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { Counts } from "./test-case.ts";
 
@@ -20,10 +21,13 @@ export function summarizeTests({ passed, failed, error, skipped }: Counts, sourc
 
 /** `1,204 tests: 1,200 passed, 3 failed, 1 skipped (deqp-runner)`. */
 export function formatSummary({ total, passed, failed, skipped, sources }: TestSummary): string {
-  const count = (number: number) => number.toLocaleString("en-US");
   const what = sources.join() === "steps" ? "step" : "test";
-  const all = `${count(total)} ${what}${total === 1 ? "" : "s"}`;
-  const parts = [`${count(passed)} passed`, `${count(failed)} failed`, `${count(skipped)} skipped`];
+  const all = `${formatCount(total)} ${what}${total === 1 ? "" : "s"}`;
+  const parts = [
+    `${formatCount(passed)} passed`,
+    `${formatCount(failed)} failed`,
+    `${formatCount(skipped)} skipped`,
+  ];
   return `${all}: ${parts.join(", ")} (${sources.join(", ")})`;
 }
 

@@ -21,11 +21,6 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${UNITS[unit]}`;
 }
 
-/** `12,345` */
-export function formatCount(count: number): string {
-  return count.toLocaleString("en-US");
-}
-
 export function formatPercent(part: number, whole: number): string {
   return whole > 0 ? `${Math.round((part * 100) / whole)} %` : "0 %";
 }

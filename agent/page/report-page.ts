@@ -3,10 +3,11 @@
  * and CPU, the log's tail. It needs no network and no script, its size is bounded, and nothing in it is trusted.
  */
 import { createHash } from "node:crypto";
+import { formatCount } from "../wire/count.ts";
 import type { Verdict } from "../wire/verdict.ts";
 import { formatBytesFetched } from "./bytes-fetched.ts";
 import { describeVerdict, type VerdictWords } from "./describe-verdict.ts";
-import { formatBytes, formatCount, formatDuration, formatPercent, shorten, shortenName } from "./format.ts";
+import { formatBytes, formatDuration, formatPercent, shorten, shortenName } from "./format.ts";
 import { type Html, html, takeWithin } from "./html.ts";
 import type { JobWords } from "./job-words.ts";
 import { formatLogLines, type LogTail } from "./log-tail.ts";

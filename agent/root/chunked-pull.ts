@@ -4,6 +4,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { setImmediate as takeTurn } from "node:timers/promises";
 import {
   DIGEST_BYTES,
   isNoDigest,
@@ -14,6 +15,7 @@ import {
 } from "../composefs/digest-table.ts";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { AgentError, type ErrorCode } from "../errors.ts";
+import { formatCount } from "../wire/count.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
 import { type ChunkedTables, fetchTables, isChunked, keepTables, listOtherTables } from "./chunked-tables.ts";
 import { collectAfter } from "./collect-buffers.ts";
@@ -45,11 +47,6 @@ export async function pullInParts(
     try {
       const fault = findFault(source, store);
       if (fault === undefined) {
-        const { files, bytes } = await store.indexFiles();
-        if (files > 0)
-          log.info(
-            `store: indexed ${files.toLocaleString("en")} files (${formatMegabytes(bytes)} MB) of what came whole`,
-          );
         const stagingDir = join(rootPath, `attempt-${attempt}`);
         mkdirSync(stagingDir);
         return await pullOnce(source, { ...tools, stagingDir, name, used }, options);
@@ -120,8 +117,15 @@ async function pullOnce(
     return undefined;
   }
   const stream = Promise.withResolvers<AsyncIterable<Buffer>>();
+  // While the worker, which has its job by the next turn, reads the table.
+  const indexing = takeTurn().then(() => indexStore(tools));
+  // Its failure is the worker's question's.
+  indexing.catch(() => {});
   const onAsk = async (question: RebuildQuestion) => {
-    if (question.kind === "have") return lookUp(question.digests, store, tools.used);
+    if (question.kind === "have") {
+      await indexing;
+      return lookUp(question.digests, store, tools.used);
+    }
     if (question.kind === "tables") return listOtherTables(store, tables);
     log.info(`${name}: ${describePlan(question.plan, tables)}`);
     collectAfter(question.plan.files);
@@ -157,6 +161,13 @@ async function pullOnce(
   if (!result.collected) return undefined;
   keepTables(store, tables);
   return result;
+}
+
+/** Whatever came whole can be found by its sha256 then. */
+async function indexStore({ store, log }: PullTools): Promise<void> {
+  const { files, bytes } = await store.indexFiles();
+  if (files === 0) return;
+  log.info(`store: indexed ${formatCount(files)} files (${formatMegabytes(bytes)} MB) of what came whole`);
 }
 
 function lookUp(digests: Uint8Array<ArrayBuffer>, store: ObjectKeeper, used: Buffer[]): KnownFiles {
@@ -207,7 +218,7 @@ function openParts(
 
 function describePlan(plan: RebuildPlan, { blobBytes, spentBytes }: ChunkedTables): string {
   if (plan.choice === "whole") return `taken ${plan.reason}`;
-  const missing = `${plan.missingFiles.toLocaleString("en")} of ${plan.files.toLocaleString("en")} files missing`;
+  const missing = `${formatCount(plan.missingFiles)} of ${formatCount(plan.files)} files missing`;
   const cost = `${formatMegabytes(spentBytes + plan.rangeBytes)} of ${formatMegabytes(blobBytes)} MB`;
   return `${missing}, ${cost} by ${plan.requests} request${plan.requests === 1 ? "" : "s"} for ${plan.ranges.length} ranges`;
 }
