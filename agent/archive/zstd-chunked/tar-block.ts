@@ -41,7 +41,8 @@ export interface TarMember {
 export type MemberPax = PaxFields & { atime: TarTime | undefined; ctime: TarTime | undefined };
 
 const CHECKSUM_START = 148;
-const CHECKSUM_END = 156;
+const CHECKSUM_BYTES = 8;
+const MAGIC_START = 257;
 const TYPE_NAMES: Readonly<Record<string, string>> = {
   "0": "file",
   "\0": "file",
@@ -63,10 +64,10 @@ export function isZeroBlock(block: Buffer): boolean {
 /** Throws ARCHIVE_CORRUPT. */
 export function parseTarBlock(block: Buffer): TarBlock {
   checkSum(block);
-  const format = findFormat(block);
-  const readText = (start: number, length: number) =>
-    cutAtNul(block.toString("latin1", start, start + length));
-  const readNumber = (start: number, length: number) => parseNumber(block.subarray(start, start + length));
+  const text = block.toString("latin1");
+  const format = findFormat(text);
+  const readText = (start: number, length: number) => cutAtNul(text.slice(start, start + length));
+  const readNumber = (start: number, length: number) => parseNumber(block, start, length);
   const times = format === "gnu" ? readGnuTimes(block) : format === "star" ? readStarTimes(block) : undefined;
   const prefix =
     format === "ustar" || (format === "gnu" && times === undefined)
@@ -76,7 +77,7 @@ export function parseTarBlock(block: Buffer): TarBlock {
         : "";
   const name = readText(0, 100);
   return {
-    typeFlag: block.toString("latin1", 156, 157),
+    typeFlag: text[156]!,
     name: prefix === "" ? name : `${prefix}/${name}`,
     linkName: readText(157, 100),
     mode: readNumber(100, 8),
@@ -129,28 +130,31 @@ export function describeMember(
   };
 }
 
+/** Of all bytes, its own field taken as spaces; old writers added them up as signed ones. */
 function checkSum(block: Buffer): void {
-  let unsigned = 0;
-  let signed = 0;
-  for (let index = 0; index < TAR_BLOCK_BYTES; index++) {
-    const byte = index >= CHECKSUM_START && index < CHECKSUM_END ? 0x20 : block[index]!;
-    unsigned += byte;
-    signed += byte > 127 ? byte - 256 : byte;
+  let unsigned = CHECKSUM_BYTES * SPACE;
+  let negatives = 0;
+  for (let index = 0; index < CHECKSUM_START; index++) {
+    unsigned += block[index]!;
+    negatives += block[index]! >> 7;
   }
-  const stated = parseNumber(block.subarray(CHECKSUM_START, CHECKSUM_END));
-  if (stated !== unsigned && stated !== signed) throw corruptTar("a header block's checksum is wrong");
+  for (let index = CHECKSUM_START + CHECKSUM_BYTES; index < TAR_BLOCK_BYTES; index++) {
+    unsigned += block[index]!;
+    negatives += block[index]! >> 7;
+  }
+  const stated = parseNumber(block, CHECKSUM_START, CHECKSUM_BYTES);
+  if (stated !== unsigned && stated !== unsigned - 256 * negatives)
+    throw corruptTar("a header block's checksum is wrong");
 }
 
-function findFormat(block: Buffer): "ustar" | "star" | "gnu" | "v7" {
-  const magic = block.toString("latin1", 257, 265);
-  if (magic.startsWith("ustar\0")) return block.toString("latin1", 508, 512) === "tar\0" ? "star" : "ustar";
-  return magic === "ustar  \0" ? "gnu" : "v7";
+function findFormat(block: string): "ustar" | "star" | "gnu" | "v7" {
+  if (block.startsWith("ustar\0", MAGIC_START)) return block.endsWith("tar\0") ? "star" : "ustar";
+  return block.startsWith("ustar  \0", MAGIC_START) ? "gnu" : "v7";
 }
 
 /** Old Go writers put a ustar prefix where GNU has times: then there are none (golang/go#12594). */
 function readGnuTimes(block: Buffer): { access: number | undefined; change: number | undefined } | undefined {
-  const read = (start: number) =>
-    block[start] === 0 ? undefined : parseNumber(block.subarray(start, start + 12));
+  const read = (start: number) => (block[start] === 0 ? undefined : parseNumber(block, start, 12));
   try {
     return { access: read(345), change: read(357) };
   } catch {
@@ -159,24 +163,24 @@ function readGnuTimes(block: Buffer): { access: number | undefined; change: numb
 }
 
 function readStarTimes(block: Buffer): { access: number; change: number } {
-  return { access: parseNumber(block.subarray(476, 488)), change: parseNumber(block.subarray(488, 500)) };
+  return { access: parseNumber(block, 476, 12), change: parseNumber(block, 488, 12) };
 }
 
 /** Octal digits amid spaces and NULs, or GNU's base 256, two's complement. */
-function parseNumber(field: Buffer): number {
-  if ((field[0]! & 0x80) !== 0) return parseBase256(field);
-  let start = 0;
-  while (start < field.length && isPadding(field[start]!)) start++;
+function parseNumber(block: Buffer, start: number, length: number): number {
+  const end = start + length;
+  if ((block[start]! & 0x80) !== 0) return parseBase256(block.subarray(start, end));
+  let at = start;
+  while (at < end && isPadding(block[at]!)) at++;
   let value = 0;
-  let end = start;
-  for (; end < field.length && field[end] !== 0; end++) {
-    const digit = field[end]! - DIGIT_ZERO;
+  for (; at < end && block[at] !== 0; at++) {
+    const digit = block[at]! - DIGIT_ZERO;
     if (digit < 0 || digit > 7) break;
     value = value * 8 + digit;
   }
   // What follows a NUL does not count; spaces may only end the field.
-  for (; end < field.length && field[end] !== 0; end++)
-    if (field[end] !== SPACE) throw corruptTar("a number in a header block is not octal");
+  for (; at < end && block[at] !== 0; at++)
+    if (block[at] !== SPACE) throw corruptTar("a number in a header block is not octal");
   return value;
 }
 

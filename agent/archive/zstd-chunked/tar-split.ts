@@ -29,32 +29,32 @@ export function* readTarSplit(
   for (const chunk of chunks) {
     totalBytes += chunk.length;
     if (totalBytes > maxBytes) throw tooLarge(`over ${maxBytes} bytes`);
-    let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
-      rest.push(chunk.subarray(start, end));
-      const line = rest.length === 1 ? rest[0]! : Buffer.concat(rest);
+    const end = chunk.lastIndexOf(NEWLINE);
+    if (end >= 0) {
+      const lines = Buffer.concat([...rest, chunk.subarray(0, end)]);
       rest = [];
       restBytes = 0;
-      start = end + 1;
-      if (line.length > 0) yield parseItem(line, decoder);
+      for (const value of parseLines(lines)) yield readItem(value, decoder);
     }
-    if (start === chunk.length) continue;
     // The producer may use its buffer again.
-    rest.push(Buffer.from(chunk.subarray(start)));
-    restBytes += chunk.length - start;
+    rest.push(Buffer.from(chunk.subarray(end + 1)));
+    restBytes += rest.at(-1)!.length;
     if (restBytes > TAR_SPLIT_LINE_MAX_BYTES)
       throw tooLarge(`a line of over ${TAR_SPLIT_LINE_MAX_BYTES} bytes`);
   }
-  if (restBytes > 0) yield parseItem(Buffer.concat(rest), decoder);
+  for (const value of parseLines(Buffer.concat(rest))) yield readItem(value, decoder);
 }
 
-function parseItem(line: Buffer, base64: Base64Decoder): TarSplitItem {
-  let value: unknown;
+/** All in one go, since a call of the parser for each costs several times as much; no text in JSON holds a newline. */
+function parseLines(lines: Buffer): unknown[] {
   try {
-    value = JSON.parse(line.toString("utf8"));
+    return JSON.parse(`[${lines.toString("utf8").trim().replace(/\n+/g, ",")}]`) as unknown[];
   } catch (cause) {
     throw bad("a line is no JSON", cause);
   }
+}
+
+function readItem(value: unknown, base64: Base64Decoder): TarSplitItem {
   if (typeof value !== "object" || value === null) throw bad("a line is no object");
   const { type, name = "", name_raw: rawName = null, size = 0, payload } = value as Record<string, unknown>;
   if (type === SEGMENT_TYPE) return { kind: "literal", bytes: base64.decode(payload ?? "") };
