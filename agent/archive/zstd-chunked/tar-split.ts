@@ -5,6 +5,7 @@
 
 import { AgentError } from "../../errors.ts";
 import { TAR_SPLIT_LINE_MAX_BYTES, TAR_SPLIT_MAX_BYTES } from "../../limits.ts";
+import { enlarge } from "../growing-bytes.ts";
 import { toLatin1 } from "./table-names.ts";
 
 export type TarSplitItem =
@@ -16,6 +17,8 @@ export type TarSplitItem =
 const FILE_TYPE = 1;
 const SEGMENT_TYPE = 2;
 const NEWLINE = 0x0a;
+/** Of lines that are parsed together: longer texts would be V8's large objects, which stay longer than they are of use. */
+const BATCH_BYTES = 32 * 1024;
 
 /** The items of a decompressed tar-split. Throws CHUNKED_BAD_TAR_SPLIT or CHUNKED_TOO_LARGE. */
 export function* readTarSplit(
@@ -24,28 +27,29 @@ export function* readTarSplit(
 ): Generator<TarSplitItem> {
   const decoder = new Base64Decoder();
   let totalBytes = 0;
-  let rest: Buffer[] = [];
-  let restBytes = 0;
+  let room = Buffer.alloc(2 * BATCH_BYTES);
+  let used = 0;
   for (const chunk of chunks) {
     totalBytes += chunk.length;
     if (totalBytes > maxBytes) throw tooLarge(`over ${maxBytes} bytes`);
-    const end = chunk.lastIndexOf(NEWLINE);
-    if (end >= 0) {
-      const lines = Buffer.concat([...rest, chunk.subarray(0, end)]);
-      rest = [];
-      restBytes = 0;
-      for (const value of parseLines(lines)) yield readItem(value, decoder);
+    for (let start = 0; start < chunk.length; ) {
+      if (used === room.length) room = enlarge(room, used, used + 1);
+      const taken = chunk.copy(room, used, start, start + BATCH_BYTES);
+      start += taken;
+      used += taken;
+      const end = room.lastIndexOf(NEWLINE, used - 1);
+      if (end >= 0) {
+        for (const value of parseLines(room.subarray(0, end))) yield readItem(value, decoder);
+        room.copyWithin(0, end + 1, used);
+        used -= end + 1;
+      }
+      if (used > TAR_SPLIT_LINE_MAX_BYTES) throw tooLarge(`a line of over ${TAR_SPLIT_LINE_MAX_BYTES} bytes`);
     }
-    // The producer may use its buffer again.
-    rest.push(Buffer.from(chunk.subarray(end + 1)));
-    restBytes += rest.at(-1)!.length;
-    if (restBytes > TAR_SPLIT_LINE_MAX_BYTES)
-      throw tooLarge(`a line of over ${TAR_SPLIT_LINE_MAX_BYTES} bytes`);
   }
-  for (const value of parseLines(Buffer.concat(rest))) yield readItem(value, decoder);
+  for (const value of parseLines(room.subarray(0, used))) yield readItem(value, decoder);
 }
 
-/** All in one go, since a call of the parser for each costs several times as much; no text in JSON holds a newline. */
+/** Many in one go: a call of the parser for each costs several times as much. No text in JSON holds a newline. */
 function parseLines(lines: Buffer): unknown[] {
   try {
     return JSON.parse(`[${lines.toString("utf8").trim().replace(/\n+/g, ",")}]`) as unknown[];
