@@ -38,7 +38,6 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
     const { diffId } = source;
     const onTree = (tree: Uint8Array) => diffId !== undefined && forecast?.note(diffId, tree);
     const stored = await takeTree(source, { ...unpackOptions, onTree });
-    onTree(stored.tree.bytes);
     known.set(stored.layer, stored);
     return stored;
   };

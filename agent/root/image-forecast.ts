@@ -1,6 +1,7 @@
 /**
- * Makes an image while the DiffID of its last layer is still being taken: a tree is known half a second before it is
- * proven. What comes of it is given out only for the trees that were proven in the end, byte for byte.
+ * Makes an image while the DiffID of its last layer is still being taken: a tree may be known half a second before it is
+ * proven; or while the disk takes the layer's objects. It is given out only for the trees that were proven in the end,
+ * byte for byte.
  */
 import type { TreeNode } from "../composefs/file-tree.ts";
 import { type LayerTree, readLayerTree } from "../composefs/layer-tree.ts";

@@ -3,10 +3,12 @@
  * What comes out is its tree, all of whose objects are kept and were checked.
  */
 import { rmSync } from "node:fs";
+import { setImmediate as takeTurn } from "node:timers/promises";
 import { DIGEST_BYTES, listDigests, uniteDigests } from "../composefs/digest-table.ts";
 import { type LayerTree, readLayerTree } from "../composefs/layer-tree.ts";
 import type { ObjectKeeper } from "../composefs/object-keeper.ts";
 import { pullInParts } from "./chunked-pull.ts";
+import { collectAfter } from "./collect-buffers.ts";
 import type { LayerSource, RootLayer } from "./root-driver.ts";
 import { copyTable, locateTable } from "./table-copy.ts";
 import type { UnpackResult } from "./unpack-job.ts";
@@ -47,6 +49,7 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
       }
       log.info(`store: ${id} is here already, ${count} objects checked`);
       if (source.sizeBytes !== undefined) options.onReuse?.(source.sizeBytes, source.sizeBytes);
+      options.onTree?.(bytes);
       return { id, tree, layer: describe(source, tree, []) };
     }
     return undefined;
@@ -54,28 +57,37 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
 
   const pull = async (
     source: LayerSource,
+    options: TakeOptions,
     unpack: (rootPath: string) => Promise<UnpackResult | undefined>,
   ): Promise<StoredTree | undefined> => {
     const rootPath = store.createStaging();
     try {
       const result = await unpack(rootPath);
-      return result && (await keep(source, result));
+      return result && (await keep(source, result, options));
     } finally {
       rmSync(rootPath, { recursive: true, force: true });
     }
   };
 
-  const keep = async (source: LayerSource, { collected, warnings }: UnpackResult): Promise<StoredTree> => {
+  const keep = async (
+    source: LayerSource,
+    { collected, warnings }: UnpackResult,
+    { onTree }: TakeOptions,
+  ): Promise<StoredTree> => {
     const { staged, tree: bytes, diffId } = collected!;
     const tree = readLayerTree(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))!;
     store.addSmalls(tree.listSmalls());
     const objects = uniteDigests(tree.digests);
     // Also by the names it will be asked for next time.
     const ids = [...new Set([...nameTrees({ diffId }), ...nameTrees(source)])];
-    await store.commit(
-      staged,
-      ids.map((id) => ({ id, content: bytes, objects })),
-    );
+    const records = ids.map((id) => ({ id, content: bytes, objects }));
+    // What is made of the tree is made while the disk takes the objects, and leaves much behind.
+    const tellTree = async () => {
+      await takeTurn();
+      onTree?.(bytes);
+      collectAfter(tree.length);
+    };
+    await Promise.all([store.commit(staged, records), tellTree()]);
     return { id: ids[0]!, tree, layer: describe(source, tree, warnings) };
   };
 
@@ -104,8 +116,8 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
     if (stored) return stored;
     pool.warmUp();
     return (
-      (await pull(source, (rootPath) => pullInParts(source, rootPath, tools, options))) ??
-      (await pull(source, (rootPath) => unpackWhole(source, rootPath, options)))!
+      (await pull(source, options, (rootPath) => pullInParts(source, rootPath, tools, options))) ??
+      (await pull(source, options, (rootPath) => unpackWhole(source, rootPath, options)))!
     );
   };
 }

@@ -25,7 +25,7 @@ import {
 } from "./unpack-job.ts";
 
 export interface TakeOptions extends UnpackOptions {
-  /** Told what the archive's tree will be when it is known before it is proven, in the form of composefs/layer-tree.ts. */
+  /** Told of the archive's tree, first perhaps before it is proven, in the form of composefs/layer-tree.ts. */
   onTree?: (tree: Uint8Array) => void;
 }
 
