@@ -49,7 +49,7 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
       }
       log.info(`store: ${id} is here already, ${count} objects checked`);
       if (source.sizeBytes !== undefined) options.onReuse?.(source.sizeBytes, source.sizeBytes);
-      options.onTree?.(bytes);
+      options.onTree?.(tree.bytes);
       return { id, tree, layer: describe(source, tree, []) };
     }
     return undefined;
