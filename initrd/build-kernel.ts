@@ -5,7 +5,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { CpioEntry } from "../agent/archive/cpio-writer.ts";
+import type { CpioEntry } from "./cpio-writer.ts";
 import { ARCHITECTURES, type ArchitectureName } from "./architecture.ts";
 import { fillCached } from "./build-cache.ts";
 import { BuildError } from "./build-error.ts";

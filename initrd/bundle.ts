@@ -16,7 +16,7 @@ export const LIBRARY_FOLDER = "usr/lib/dutboot";
 /** Threads of the agent: name of the script on the DUT, and where it starts. */
 const ENTRIES: Readonly<Record<string, string>> = {
   main: "agent/main.ts",
-  "unpack-worker": "agent/root/unpack-worker.ts",
+  "unpack-worker": "agent/root/unpack/unpack-worker.ts",
 };
 const OPTIONAL_ENTRIES = new Set(["unpack-worker"]);
 const ZSTD_FILE = "zstd.node";
@@ -97,7 +97,7 @@ function nativeFile(name: string, hostPath: string, origin: string): ImageFile {
 }
 
 /**
- * Of undici what agent/net/dispatcher.ts imports: its whole index also brings fetch, mocks and caches, and Node's HTTP/2
+ * Of undici what agent/net/http/dispatcher.ts imports: its whole index also brings fetch, mocks and caches, and Node's HTTP/2
  * and web streams with them, which are some 40 ms of every boot.
  */
 function trimUndici(): Plugin {

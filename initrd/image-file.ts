@@ -3,7 +3,7 @@
  * A part is a group of entries that is compressed on its own and cached by its content.
  */
 import { readFileSync } from "node:fs";
-import type { CpioEntry } from "../agent/archive/cpio-writer.ts";
+import type { CpioEntry } from "./cpio-writer.ts";
 
 export interface ImageFile {
   /** Relative to the image's root. */

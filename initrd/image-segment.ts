@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { type CpioEntry, formatCpio } from "../agent/archive/cpio-writer.ts";
+import { type CpioEntry, formatCpio } from "./cpio-writer.ts";
 import { fillCached } from "./build-cache.ts";
 import { readPin } from "./project.ts";
 

@@ -43,7 +43,7 @@ export async function compileNatives(
 }
 
 async function compileDoor(target: Architecture): Promise<NativeModule> {
-  const folder = join(PROJECT_ROOT, "agent/kernel");
+  const folder = join(PROJECT_ROOT, "agent/kernel/native");
   const names = readdirSync(folder)
     .filter((name) => /\.[ch]$/.test(name))
     .sort();

@@ -3,7 +3,7 @@
  * A bad dump is told with its line and code, and exit code 202 (the input is wrong); a wrong call is exit code 2.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { parseDump } from "../agent/composefs/dump-parser.ts";
+import { parseDump } from "./composefs-dump/dump-parser.ts";
 import { writeErofsImage } from "../agent/composefs/erofs-image.ts";
 import { computeFsVerityDigest } from "../agent/composefs/fsverity.ts";
 import { AgentError, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";

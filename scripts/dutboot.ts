@@ -2,7 +2,7 @@
  * The `dutboot` command of the host: a table of subcommands, each in a file of its own.
  * Help comes from the same records as the parsers, so it cannot drift from them.
  */
-import { formatOptionHelp } from "../agent/job/options.ts";
+import { formatOptionHelp } from "../agent/job/dut/options.ts";
 import { type Command, EXIT_CODE_USAGE, runCommand } from "./command.ts";
 
 /** Loaded when needed: one command's libraries do not slow down another. */

@@ -2,7 +2,7 @@
  * `dutboot explain`: what the DUT makes of a command line: the job, its phases, every complaint. The DUT's own parser reads it.
  * Exit code 0 for a valid line, 2 for any error in it; docs/explain.md describes the JSON.
  */
-import { describeLine, type JobDescription } from "../agent/job/describe-job.ts";
+import { describeLine, type JobDescription } from "../agent/job/explain/describe-job.ts";
 import { warnOfMissingEnd } from "../agent/job/line-warnings.ts";
 import { readCommandLine } from "../agent/job/read-job.ts";
 import type { Command } from "./command.ts";

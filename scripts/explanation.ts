@@ -1,7 +1,7 @@
 /**
  * The explanation of a command line for people: complaints last, where a terminal shows them.
  */
-import type { JobDescription } from "../agent/job/describe-job.ts";
+import type { JobDescription } from "../agent/job/explain/describe-job.ts";
 
 /** Text without a line end at its end. */
 export function formatExplanation({ dialect, job, phases, warnings, errors }: JobDescription): string {

@@ -3,7 +3,7 @@
  * Parents are made on the way; the archive is readable by its owner alone.
  */
 import { readFile, writeFile } from "node:fs/promises";
-import { type CpioEntry, formatCpio } from "../agent/archive/cpio-writer.ts";
+import { type CpioEntry, formatCpio } from "../initrd/cpio-writer.ts";
 import { UsageError } from "./command.ts";
 
 export interface ExtraFile {

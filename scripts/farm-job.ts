@@ -3,7 +3,7 @@
  * Pure: the farm's addresses come in, a command line and a list of what was added go out.
  */
 
-import { parseCommandLine } from "../agent/job/command-line.ts";
+import { parseCommandLine } from "../agent/job/syntax/command-line.ts";
 
 export interface FarmFacts {
   /** What stands for a name in braces in a line: `{registry}`. */

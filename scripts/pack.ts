@@ -7,8 +7,8 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { decompress } from "../agent/archive/decompress.ts";
 import { COMPRESSION_MAGIC_BYTES, detectCompression } from "../agent/archive/detect-compression.ts";
-import { type PackedArchive, packArchive } from "../agent/archive/zstd-chunked/archive-packer.ts";
-import { DEFAULT_LEVEL } from "../agent/archive/zstd-chunked/frame-writer.ts";
+import { type PackedArchive, packArchive } from "./pack/archive-packer.ts";
+import { DEFAULT_LEVEL } from "./pack/frame-writer.ts";
 import { AgentError, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
 import { type Command, type CommandInput, parseCount, UsageError } from "./command.ts";
 

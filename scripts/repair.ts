@@ -4,8 +4,8 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { assembleBoots, readNetworkLines } from "../agent/wire/read-network-log.ts";
-import { type RepairReport, repairLog } from "../agent/wire/repair-log.ts";
+import { assembleBoots, readNetworkLines } from "./repair-log/read-network-log.ts";
+import { type RepairReport, repairLog } from "./repair-log/repair-log.ts";
 import { type Command, UsageError } from "./command.ts";
 
 export const repairCommand: Command = {

@@ -3,7 +3,7 @@
  * the same job in QEMU. Exit code 0, or 2 for a line that is no job.
  */
 import { readCommandLine } from "../agent/job/read-job.ts";
-import { formatReproduction } from "../agent/job/reproduce.ts";
+import { formatReproduction } from "../agent/job/explain/reproduce.ts";
 import type { Command } from "./command.ts";
 import { JOB_INPUT_OPTIONS, readJobInput } from "./job-input.ts";
 

@@ -5,9 +5,9 @@ import { createReadStream, readFileSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, relative, resolve } from "node:path";
-import { parseAwsCredentials } from "../agent/job/aws-credentials.ts";
-import { createHttpClient } from "../agent/net/http-client.ts";
-import { createS3Client } from "../agent/net/s3.ts";
+import { parseAwsCredentials } from "../agent/net/s3/aws-credentials.ts";
+import { createHttpClient } from "../agent/net/http/http-client.ts";
+import { createS3Client } from "../agent/net/s3/client.ts";
 import { UsageError } from "./command.ts";
 
 export interface ResultsPlace {

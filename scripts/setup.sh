@@ -12,7 +12,7 @@ fail() { echo "setup: $1" >&2; [ $# -lt 2 ] || echo "  $2" >&2; exit 1; }
 
 # One stamp for everything that setup depends on.
 inputs_hash() {
-  cat package-lock.json scripts/setup.sh scripts/build-natives.ts initrd/natives.ts agent/kernel/*.[ch] | sha256sum | cut -c1-64
+  cat package-lock.json scripts/setup.sh scripts/build-natives.ts initrd/natives.ts agent/kernel/native/*.[ch] | sha256sum | cut -c1-64
 }
 stamp=node_modules/.dutboot-setup
 is_ready() {

@@ -3,10 +3,10 @@
  * A test compares the committed pages with what this would write.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { parseCommandLine } from "../agent/job/command-line.ts";
-import { DUT_PREFIX } from "../agent/job/dut-options-reader.ts";
-import { formatUsage, type Option } from "../agent/job/option.ts";
-import { OPTIONS } from "../agent/job/options.ts";
+import { parseCommandLine } from "../agent/job/syntax/command-line.ts";
+import { DUT_PREFIX } from "../agent/job/dut/read-options.ts";
+import { formatUsage, type Option } from "../agent/job/dut/option.ts";
+import { OPTIONS } from "../agent/job/dut/options.ts";
 import { ERROR_PAGES } from "./error-pages.ts";
 
 export function formatOptionReference(): string {
@@ -22,7 +22,7 @@ ${option.example}
   );
   return `# Options of the kernel command line
 
-Made from \`agent/job/options.ts\` by \`npm run docs\`.
+Made from \`agent/job/dut/options.ts\` by \`npm run docs\`.
 
 - In a job file (\`dut.job\`, YAML or JSON, docs/job.schema.json) the same options stand under their names without \`dut.\`,
   those marked repeatable as a list if there are several, and \`env\` also as an object of names and values. Secrets may stand

@@ -1,6 +1,6 @@
 /**
  * Decompresses what the agent decompresses itself, and stops what grows beyond all measure.
- * xz is not here: a program does it (agent/root/xz-process.ts), which pure code may not start.
+ * xz is not here: a program does it (agent/root/unpack/xz-process.ts), which pure code may not start.
  */
 import { AgentError } from "../errors.ts";
 import { ARCHIVE_MAX_RATIO, ARCHIVE_RATIO_FREE_BYTES } from "../limits.ts";

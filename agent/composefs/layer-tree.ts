@@ -5,7 +5,7 @@
  */
 import { enlarge } from "../archive/growing-bytes.ts";
 import type { TarEntry, TarEntryType } from "../archive/tar-entry.ts";
-import { DIGEST_BYTES, DigestList, readDigest } from "./digest-table.ts";
+import { DIGEST_BYTES, DigestList, readDigest } from "../archive/digest-table.ts";
 import { createLayerEntry } from "./layer-entry.ts";
 import {
   CONTENT_KINDS,

@@ -2,7 +2,7 @@
  * A file of a stored tree as a node of a file tree: a view of the tree's bytes, 40 bytes of memory where an object with
  * all its texts has 400. What no view can be (directories, which merging changes, and nodes with xattrs) is a node of its own.
  */
-import { readDigest } from "./digest-table.ts";
+import { readDigest } from "../archive/digest-table.ts";
 import {
   makeDevice,
   normalizeSeconds,

@@ -5,10 +5,10 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument, type Scalar } from "yaml";
 import { AgentError } from "../errors.ts";
 import { JOB_FILE_MAX_BYTES } from "../limits.ts";
-import type { Parameter } from "./command-line.ts";
-import { DUT_PREFIX } from "./dut-options-reader.ts";
-import { findOption } from "./options.ts";
-import { showValue } from "./redact.ts";
+import type { Parameter } from "./syntax/command-line.ts";
+import { DUT_PREFIX } from "./dut/read-options.ts";
+import { findOption } from "./dut/options.ts";
+import { showValue } from "../redaction/patterns.ts";
 
 /** Parameters in the order of the file; throws JOB_FILE_BAD, whose message never shows a value of the file. */
 export function parseJobFileText(text: string): Parameter[] {

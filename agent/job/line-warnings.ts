@@ -3,10 +3,10 @@
  * x86 kernels cut at COMMAND_LINE_SIZE without a word (arch/x86/include/asm/setup.h); other architectures differ.
  */
 import { CMDLINE_MAX_BYTES, CMDLINE_WARN_BYTES } from "../limits.ts";
-import { parseCommandLine } from "./command-line.ts";
-import { END_MARKER } from "./dut-options-reader.ts";
+import { parseCommandLine } from "./syntax/command-line.ts";
+import { END_MARKER } from "./dut/read-options.ts";
 import type { Dialect } from "./job.ts";
-import { findSecrets } from "./redact.ts";
+import { findSecrets } from "../redaction/patterns.ts";
 
 export function findLineWarnings(line: string): string[] {
   return [...findSecrets(line), ...warnOfLength(line.trimEnd())];

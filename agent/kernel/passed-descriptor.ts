@@ -3,7 +3,7 @@
  * A container runtime hands over its terminal so.
  */
 import { closeSync, readSync, writeSync } from "node:fs";
-import { call, callAsync } from "./door.ts";
+import { call, callAsync } from "./syscall.ts";
 import { O_CLOEXEC } from "./files.ts";
 
 const AF_UNIX = 1;

@@ -1,7 +1,7 @@
 /**
  * Pipes with both ends in our hands: Node gives its children socket pairs, which nobody can reopen by /dev/stdout.
  */
-import { call } from "./door.ts";
+import { call } from "./syscall.ts";
 import { O_CLOEXEC } from "./files.ts";
 
 const F_SETPIPE_SZ = 1031;

@@ -4,7 +4,7 @@
  */
 import { closeSync } from "node:fs";
 import { isIPv6 } from "node:net";
-import { call, callAsync } from "./door.ts";
+import { call, callAsync } from "./syscall.ts";
 import { O_CLOEXEC } from "./files.ts";
 
 const AF_INET = 2;

@@ -2,11 +2,11 @@
  * Every typed system call by one import; the files beside this one hold them by subject.
  * This folder is the only place that knows numbers, flags and struct layouts.
  */
-export type { Path } from "./door.ts";
+export type { Path } from "./syscall.ts";
 export { isKernelError } from "./errno.ts";
 export * from "./files.ts";
 export * from "./fscrypt.ts";
-export * from "./lanes.ts";
+export * from "./hash-threads.ts";
 export * from "./loop.ts";
 export * from "./machine.ts";
 export * from "./memory.ts";

@@ -3,7 +3,7 @@
  * and the speed of a serial line.
  */
 import { constants } from "node:fs";
-import { call } from "./door.ts";
+import { call } from "./syscall.ts";
 import { O_CLOEXEC } from "./files.ts";
 
 /** ioctl_tty(2), include/uapi/asm-generic/ioctls.h: _IO('T', 0x41) and _IOR('T', 0x2A, struct termios2) */

@@ -2,7 +2,7 @@
  * The fs-verity digest of a file's bytes by sys.node (fsverity.c): the same as agent/composefs/fsverity.ts gives,
  * several times as fast.
  */
-import { openDoor } from "./door.ts";
+import { openDoor } from "./syscall.ts";
 
 /** Of `Verity` in fsverity.h, generously. */
 const STATE_BYTES = 40 * 1024;

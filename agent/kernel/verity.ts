@@ -2,7 +2,7 @@
  * fs-verity by ioctl: seal a file, ask for the digest it was sealed with.
  * Layouts from include/uapi/linux/fsverity.h; the same on x86_64 and arm64.
  */
-import { call } from "./door.ts";
+import { call } from "./syscall.ts";
 import { ioctlAsync } from "./machine.ts";
 
 const FS_IOC_ENABLE_VERITY = 0x40806685;

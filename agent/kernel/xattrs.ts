@@ -2,7 +2,7 @@
  * Extended attributes, byte for byte, in names and values (xattr(7)).
  * The `l` calls take a path and never follow a symlink at its end; the `f` calls take an ordinary descriptor, not O_PATH.
  */
-import { call, type Path, pathWord, type Word } from "./door.ts";
+import { call, type Path, pathWord, type Word } from "./syscall.ts";
 import { isKernelError } from "./errno.ts";
 import type { SyscallName } from "./syscall-numbers.ts";
 

@@ -3,7 +3,7 @@
  */
 import { AgentError } from "../errors.ts";
 import type { ArchiveRoot, InitrdRoot, Job, NfsRoot } from "../job/job.ts";
-import { formatStepImage } from "../job/plan.ts";
+import { formatStepImage } from "../job/explain/plan.ts";
 import type { Step, StepImage } from "../job/step.ts";
 import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "../root/root-driver.ts";
 import type { ReadyImages } from "./fetch.ts";

@@ -3,14 +3,14 @@
  */
 import type { AgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
-import type { Announcer } from "../report/announcer.ts";
-import type { OwnResultsFacts } from "../report/own-results.ts";
+import type { Announcer } from "../report/console/b2c-announcer.ts";
+import type { OwnResultsFacts } from "../report/results/write-agent-files.ts";
 import type { MountedRoot, RootLayer } from "../root/root-driver.ts";
 import { createVerdict, type Verdict } from "../wire/verdict.ts";
 import { type ArtifactAdapters, unpackArtifacts } from "./artifact.ts";
 import { type AssembleAdapters, type JobRoot, mountJobRoot, openStepRoot } from "./assemble.ts";
 import { fetchImages, type ImageAdapters, type ReadyImages } from "./fetch.ts";
-import { fetchRootArchive, listStackedArchives } from "./fetch-archives.ts";
+import { fetchRootArchive, listStackedArchives } from "./fetch-root-archive.ts";
 import { type MachineAdapters, prepareMachine } from "./machine.ts";
 import type { PhaseContext, PhaseRunner } from "./phase-runner.ts";
 import { type RunAdapters, runTest } from "./run.ts";

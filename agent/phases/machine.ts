@@ -3,8 +3,8 @@
  * It starts before the job is understood, so that even a broken command line is reported through every channel.
  */
 import type { Job } from "../job/job.ts";
-import type { Announcer } from "../report/announcer.ts";
-import type { NetworkState } from "../sys/network.ts";
+import type { Announcer } from "../report/console/b2c-announcer.ts";
+import type { NetworkState } from "../sys/network/network.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 
 export interface MachineAdapters {

@@ -4,8 +4,8 @@
  */
 import { AgentError, toAgentError } from "../errors.ts";
 import { BOOT_LOOP_DEATHS, PREVIOUS_BOOT_LIMITS, type PreviousBootLimits } from "../limits.ts";
-import type { startProgress } from "../report/progress.ts";
-import type { ResultList } from "../report/results.ts";
+import type { startProgress } from "../report/log/progress.ts";
+import type { ResultList } from "../report/results/list-results.ts";
 import type { Journals } from "../store/journals.ts";
 import type { BootJournal } from "../wire/boot-journal.ts";
 import type { EventBody } from "../wire/event.ts";

@@ -3,9 +3,9 @@
  */
 import { AgentError, toAgentError } from "../errors.ts";
 import { RESULT_TRIES } from "../limits.ts";
-import type { PutOptions, ResultsUploader } from "../net/results-uploader.ts";
-import type { ResultFile } from "../report/results.ts";
-import type { takeSnapshot } from "../report/results-snapshot.ts";
+import type { PutOptions, ResultsUploader } from "../net/uploads/results-uploader.ts";
+import type { ResultFile } from "../report/results/list-results.ts";
+import type { takeSnapshot } from "../report/results/file-snapshot.ts";
 import type { ManifestEntry } from "../wire/results-manifest.ts";
 
 export interface SendOptions extends PutOptions {

@@ -3,16 +3,16 @@
  * The status is that of the first main step that fails, as boot2container's pipeline has it.
  */
 import { type AgentError, toAgentError } from "../errors.ts";
-import { readB2cContainer } from "../job/b2c-container.ts";
+import { readB2cContainer } from "../job/syntax/container-value.ts";
 import type { Job } from "../job/job.ts";
-import { formatStepImage } from "../job/plan.ts";
-import { hideSecrets } from "../job/redact.ts";
+import { formatStepImage } from "../job/explain/plan.ts";
+import { hideSecrets } from "../redaction/patterns.ts";
 import { isInteractive, type Mount, type Step } from "../job/step.ts";
 import type { MirrorCondition } from "../job/volume.ts";
-import type { Announcer } from "../report/announcer.ts";
-import type { LogFile } from "../report/log-file.ts";
+import type { Announcer } from "../report/console/b2c-announcer.ts";
+import type { LogFile } from "../report/log/log-file.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
-import type { ContainerExit, StepContainer } from "../sys/container.ts";
+import type { ContainerExit, StepContainer } from "../sys/container/container.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 import { describeLackOfMemory } from "./run-failure.ts";

@@ -11,7 +11,7 @@ import {
   SYNC_SCAN_SHARE,
   SYNC_STOP_GRACE_MS,
 } from "../limits.ts";
-import type { ResultFile } from "../report/results.ts";
+import type { ResultFile } from "../report/results/list-results.ts";
 import type { ResultsSender } from "./results-sender.ts";
 
 /** What else is to be done at each turn, with a name for the warning when it fails. */

@@ -1,7 +1,7 @@
 /**
  * One layer or archive on its way: its bytes go into the phase's progress, and what came of them is told at its end.
  */
-import type { Progress } from "../report/progress.ts";
+import type { Progress } from "../report/log/progress.ts";
 import type { UnpackOptions } from "../root/root-driver.ts";
 import type { EventBody } from "../wire/event.ts";
 

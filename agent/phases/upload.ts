@@ -3,7 +3,7 @@
  * then the manifest says what is there and what is missing, and the verdict's record goes last: it stands for the end of it all.
  */
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
-import { hideSecrets, showValue } from "../job/redact.ts";
+import { hideSecrets, showValue } from "../redaction/patterns.ts";
 import {
   HURRIED_RETRY,
   LAST_RECORDS_LIMIT_MS,
@@ -12,9 +12,9 @@ import {
   UPLOAD_TOLD_FILES,
   UPLOADS_AT_A_TIME,
 } from "../limits.ts";
-import type { PutOptions } from "../net/results-uploader.ts";
-import type { startProgress } from "../report/progress.ts";
-import type { ResultFile, ResultList } from "../report/results.ts";
+import type { PutOptions } from "../net/uploads/results-uploader.ts";
+import type { startProgress } from "../report/log/progress.ts";
+import type { ResultFile, ResultList } from "../report/results/list-results.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
 import { formatManifest, type ManifestEntry } from "../wire/results-manifest.ts";
 import type { PhaseContext } from "./phase-runner.ts";

@@ -5,9 +5,9 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { GrowingBytes } from "../archive/growing-bytes.ts";
-import { DIGEST_BYTES, DigestTable, readDigest, tabulateDigests } from "../composefs/digest-table.ts";
+import { DIGEST_BYTES, DigestTable, readDigest, tabulateDigests } from "../archive/digest-table.ts";
 import { dropRecord, putRecord, readRecordIfExists } from "./records.ts";
-import type { StorePlace } from "./store-place.ts";
+import type { StorePlace } from "./store-layout.ts";
 
 const RECORD_BYTES = 2 * DIGEST_BYTES;
 

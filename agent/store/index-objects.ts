@@ -6,10 +6,10 @@ import { createHash } from "node:crypto";
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as takeTurn } from "node:timers/promises";
-import { DIGEST_BYTES, DigestList, readDigest } from "../composefs/digest-table.ts";
+import { DIGEST_BYTES, DigestList, readDigest } from "../archive/digest-table.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
 import type { DigestIndex } from "./digest-index.ts";
-import { pathOfObject, type StorePlace, tabulateObjects } from "./store-place.ts";
+import { pathOfObject, type StorePlace, tabulateObjects } from "./store-layout.ts";
 
 /** Damage needs no look here: what it makes of a content is a digest that nobody asks for. */
 export async function indexObjects(

@@ -11,7 +11,7 @@ import { type BootJournal, formatJournal, isBootId, parseJournal } from "../wire
 import { parseVerdict } from "../wire/exit-code.ts";
 import type { Verdict } from "../wire/verdict.ts";
 import { dropRecord, placeRecord, putRecord, readRecordIfExists, stageRecord } from "./records.ts";
-import type { StorePlace } from "./store-place.ts";
+import type { StorePlace } from "./store-layout.ts";
 
 export interface Journals {
   /** Oldest first. Whatever cannot be read is dropped with the results beside it, and told; a later agent's stay. */

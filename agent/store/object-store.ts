@@ -15,17 +15,17 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { DIGEST_BYTES, DigestTable, listDigests, readDigest } from "../composefs/digest-table.ts";
+import { DIGEST_BYTES, DigestTable, listDigests, readDigest } from "../archive/digest-table.ts";
 import { computeFsVerityDigest } from "../composefs/fsverity.ts";
-import type { ObjectKeeper, StagedObjects, TreeRecord } from "../composefs/object-keeper.ts";
+import type { ObjectKeeper, StagedObjects, TreeRecord } from "../composefs/object-repository.ts";
 import { syncfs } from "../kernel/syscalls.ts";
 import { openDigestIndex } from "./digest-index.ts";
 import { indexObjects } from "./index-objects.ts";
 import { placeRecord, putLosableRecord, readRecordIfExists, stageRecord } from "./records.ts";
 import { canSeal, sealAll } from "./seal.ts";
-import { openSmallContents } from "./small-contents.ts";
-import { createObjectFinder, hasObjects, pathOfObject, type StorePlace } from "./store-place.ts";
-import { dropOldTables, listTables } from "./tables.ts";
+import { openSmallContents } from "./inline-contents.ts";
+import { createObjectFinder, hasObjects, pathOfObject, type StorePlace } from "./store-layout.ts";
+import { dropOldTables, listTables } from "./toc-cache.ts";
 import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
 
 export interface CheckResult {

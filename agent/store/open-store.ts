@@ -6,14 +6,14 @@ import { toAgentError } from "../errors.ts";
 import type { CacheQuota, Dialect, Job } from "../job/job.ts";
 import { isKernelError, umount } from "../kernel/syscalls.ts";
 import type { CacheOutcome } from "../wire/b2c-console.ts";
-import { mountCacheDevice } from "./cache-device.ts";
-import type { PlanOptions } from "./choose-device.ts";
-import { type CollectResult, collect, putReference, type Reference } from "./collect.ts";
+import { mountCacheDevice } from "./device/cache-device.ts";
+import type { PlanOptions } from "./device/choose-device.ts";
+import { type CollectResult, collect, putReference, type Reference } from "./garbage-collect.ts";
 import { openDigestIndex } from "./digest-index.ts";
-import { hasVerityComplaint } from "./kernel-complaints.ts";
+import { hasVerityComplaint } from "./verity-errors.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
-import { mountRamStore, readFreeBytes } from "./ram-store.ts";
-import { listObjects, openStorePlace, type StorePlace } from "./store-place.ts";
+import { mountRamStore, readFreeBytes } from "./device/ram-store.ts";
+import { listObjects, openStorePlace, type StorePlace } from "./store-layout.ts";
 
 export interface OpenStore {
   /** `cache`: on a device or a file system, and here again at the next boot. */

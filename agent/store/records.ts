@@ -5,7 +5,7 @@
 import { hash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type StorePlace, syncFolder } from "./store-place.ts";
+import { type StorePlace, syncFolder } from "./store-layout.ts";
 
 const DIGEST_BYTES = 32;
 

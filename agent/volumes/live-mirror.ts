@@ -8,7 +8,7 @@ import { fingerprintOf, type LocalFile, type LocalFiles } from "./local-files.ts
 import type { VolumeLog } from "./mirror-run.ts";
 import type { PullMirror } from "./pull-mirror.ts";
 import type { PushMirror } from "./push-mirror.ts";
-import { createTreeWatch } from "./tree-watch.ts";
+import { createTreeWatch } from "./inotify-watch.ts";
 
 export interface LiveMirrorOptions {
   volume: string;

@@ -17,7 +17,7 @@ import {
   unlinkat,
   utimensat,
 } from "../kernel/syscalls.ts";
-import { runBounded } from "./bounded-work.ts";
+import { runBounded } from "./run-bounded.ts";
 import { type FileAttributes, parseFileAttributes } from "./file-attributes.ts";
 import type { LocalFile } from "./local-files.ts";
 import {

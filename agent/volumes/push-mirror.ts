@@ -6,7 +6,7 @@ import { closeSync, fstatSync } from "node:fs";
 import { AgentError } from "../errors.ts";
 import { pathOfDescriptor } from "../kernel/syscalls.ts";
 import { VOLUME_CHANGED_FILE_TRIES } from "../limits.ts";
-import { runBounded } from "./bounded-work.ts";
+import { runBounded } from "./run-bounded.ts";
 import { formatFileAttributes } from "./file-attributes.ts";
 import { fingerprintOf, type LocalFile, type LocalFiles } from "./local-files.ts";
 import {

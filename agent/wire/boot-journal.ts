@@ -5,7 +5,7 @@
  */
 import { BOOT_TEXT_MAX_LENGTH, PHASES_MAX } from "../limits.ts";
 import { parseVerdict } from "./exit-code.ts";
-import { type JournaledPlace, parseJournaledPlace } from "./journaled-place.ts";
+import { type JournaledPlace, parseJournaledPlace } from "./journal-destination.ts";
 import type { PhaseRecord, Verdict } from "./verdict.ts";
 
 const JOURNAL_VERSION = 1 as const;

@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import type { AgentError, Blame, ErrorCode } from "../errors.ts";
-import { hideSecrets } from "../job/redact.ts";
+import { hideSecrets } from "../redaction/patterns.ts";
 
 export const VERDICT_VERSION = 1 as const;
 

@@ -4,10 +4,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job, SerialPortSettings } from "../job/job.ts";
 import { SERIAL_LOOK_MS } from "../limits.ts";
-import { type ConsoleSet, createConsole } from "../report/console.ts";
-import { listKernelConsoles, openConsole, useDescriptor } from "../report/console-device.ts";
+import { type ConsoleSet, createConsole } from "../report/console/console.ts";
+import { listKernelConsoles, openConsole, useDescriptor } from "../report/console/device.ts";
 
-import { awaitSerialConsole } from "../report/serial-console.ts";
+import { awaitSerialConsole } from "../report/console/serial-console.ts";
 
 export interface ConsoleTools {
   readUptimeMs: () => number;

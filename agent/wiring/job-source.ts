@@ -8,10 +8,10 @@ import type { Dialect, Job } from "../job/job.ts";
 import { parseJobFileText } from "../job/job-file.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
 import { type ReadLineOptions, readCommandLine } from "../job/read-job.ts";
-import { listSecretValues } from "../job/redact.ts";
+import { listSecretValues } from "../redaction/patterns.ts";
 import { JOB_FILE_MAX_BYTES } from "../limits.ts";
-import type { ArchiveOpener } from "../net/archive-opener.ts";
-import type { Log } from "../report/log.ts";
+import type { ArchiveOpener } from "../net/archives/archive-opener.ts";
+import type { Log } from "../report/log/log.ts";
 
 export interface JobSource {
   /** Whose console lines are expected, whatever else is wrong with the line. */

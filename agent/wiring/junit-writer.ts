@@ -4,10 +4,10 @@
 import type { StepRecorder } from "../junit/step-cases.ts";
 import { createTestsEvent, formatSummary } from "../junit/summary.ts";
 import { writeJunitXml } from "../junit/xml-writer.ts";
-import type { EventStream } from "../report/event-stream.ts";
-import type { Log } from "../report/log.ts";
-import type { ResultWriter } from "../report/own-results.ts";
-import { gatherTestResults, JUNIT_FILE_NAME } from "../report/test-results.ts";
+import type { EventStream } from "../report/log/event-stream.ts";
+import type { Log } from "../report/log/log.ts";
+import type { ResultWriter } from "../report/results/write-agent-files.ts";
+import { gatherTestResults, JUNIT_FILE_NAME } from "../report/results/test-results.ts";
 
 export interface JunitWriterOptions {
   log: Log;

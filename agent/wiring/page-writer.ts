@@ -2,17 +2,17 @@
  * `report.html` among the results, made from the same lines as `events.jsonl`, which are kept as facts while they are written.
  */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
-import { describeLine } from "../job/describe-job.ts";
+import { describeLine } from "../job/explain/describe-job.ts";
 import type { Job } from "../job/job.ts";
 import { describeJobWords } from "../page/job-words.ts";
 import { LOG_TAIL_BYTES, readLogTail } from "../page/log-tail.ts";
 import { type FactsReader, REPRODUCE_TOPIC } from "../page/report-facts.ts";
 import { formatReportPage } from "../page/report-page.ts";
-import type { EventStream } from "../report/event-stream.ts";
-import type { LogFile } from "../report/log-file.ts";
-import type { ResultWriter } from "../report/own-results.ts";
-import type { Redaction } from "../report/redaction.ts";
-import { formatReproductionLines } from "../report/reproduction.ts";
+import type { EventStream } from "../report/log/event-stream.ts";
+import type { LogFile } from "../report/log/log-file.ts";
+import type { ResultWriter } from "../report/results/write-agent-files.ts";
+import type { Redaction } from "../redaction/redaction.ts";
+import { formatReproductionLines } from "../report/results/reproduction.ts";
 import type { JobSource } from "./job-source.ts";
 
 export interface PageWriterOptions {

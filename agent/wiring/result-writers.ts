@@ -1,9 +1,9 @@
 /**
  * The files that the agent adds to the results at the end of a job, in the order they are made.
  */
-import { describeLine } from "../job/describe-job.ts";
-import type { KernelLogFollower } from "../report/kernel-log.ts";
-import type { ResultWriter } from "../report/own-results.ts";
+import { describeLine } from "../job/explain/describe-job.ts";
+import type { KernelLogFollower } from "../report/log/kernel-log.ts";
+import type { ResultWriter } from "../report/results/write-agent-files.ts";
 import { createJunitWriter, type JunitWriterOptions } from "./junit-writer.ts";
 import { createPageWriter, type PageWriterOptions } from "./page-writer.ts";
 

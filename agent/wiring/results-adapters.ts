@@ -3,26 +3,26 @@
  */
 import { AgentError } from "../errors.ts";
 import type { NfsExport, ResultsPlace } from "../job/job.ts";
-import type { HttpClient } from "../net/http-message.ts";
-import { createPutResults } from "../net/put-results.ts";
-import type { ResultsUploader } from "../net/results-uploader.ts";
-import type { S3Client } from "../net/s3.ts";
-import { createS3Results } from "../net/s3-results.ts";
+import type { HttpClient } from "../net/http/http-message.ts";
+import { createPutResults } from "../net/uploads/put-results.ts";
+import type { ResultsUploader } from "../net/uploads/results-uploader.ts";
+import type { S3Client } from "../net/s3/client.ts";
+import { createS3Results } from "../net/uploads/s3-results.ts";
 import { PATHS } from "../paths.ts";
 import type { PhaseRunner } from "../phases/phase-runner.ts";
 import { createResultsSender } from "../phases/results-sender.ts";
 import type { UploadAdapters } from "../phases/upload.ts";
-import type { Log } from "../report/log.ts";
-import type { LogFile } from "../report/log-file.ts";
-import type { OwnFiles } from "../report/own-files.ts";
-import { startProgress } from "../report/progress.ts";
-import type { Redaction } from "../report/redaction.ts";
-import { takeSnapshot } from "../report/results-snapshot.ts";
-import type { Credentials } from "../sys/credentials.ts";
-import { createNfsResults } from "../sys/nfs-results.ts";
-import { readUptimeMs } from "../sys/uptime.ts";
+import type { Log } from "../report/log/log.ts";
+import type { LogFile } from "../report/log/log-file.ts";
+import type { OwnFiles } from "../report/results/agent-files.ts";
+import { startProgress } from "../report/log/progress.ts";
+import type { Redaction } from "../redaction/redaction.ts";
+import { takeSnapshot } from "../report/results/file-snapshot.ts";
+import type { Credentials } from "../sys/machine/credentials.ts";
+import { createNfsResults } from "../net/uploads/nfs-results.ts";
+import { readUptimeMs } from "../sys/machine/uptime.ts";
 import { createVerdict } from "../wire/verdict.ts";
-import type { NfsDoor } from "./nfs-door.ts";
+import type { NfsDoor } from "./nfs-client.ts";
 import { describePartial, PARTIAL_NAME } from "./results-sync.ts";
 
 export interface ResultsTools {

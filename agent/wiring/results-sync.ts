@@ -5,10 +5,10 @@ import type { Job } from "../job/job.ts";
 import { RESULTS_SYNC_MS } from "../limits.ts";
 import { type ResultsSync, type SyncHook, startResultsSync } from "../phases/sync-results.ts";
 import type { UploadAdapters } from "../phases/upload.ts";
-import type { Log } from "../report/log.ts";
-import type { OwnFiles } from "../report/own-files.ts";
-import type { ResultFile } from "../report/results.ts";
-import { readUptimeMs } from "../sys/uptime.ts";
+import type { Log } from "../report/log/log.ts";
+import type { OwnFiles } from "../report/results/agent-files.ts";
+import type { ResultFile } from "../report/results/list-results.ts";
+import { readUptimeMs } from "../sys/machine/uptime.ts";
 
 export const PARTIAL_NAME = "partial.json";
 

@@ -10,9 +10,9 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createPipe, setPipeSize } from "../../agent/kernel/pipes.ts";
 import { OUTPUT_PIPE_BYTES } from "../../agent/limits.ts";
-import { createConsole } from "../../agent/report/console.ts";
-import { openConsole } from "../../agent/report/console-device.ts";
-import { openLogFile } from "../../agent/report/log-file.ts";
+import { createConsole } from "../../agent/report/console/console.ts";
+import { openConsole } from "../../agent/report/console/device.ts";
+import { openLogFile } from "../../agent/report/log/log-file.ts";
 
 /** What the parent reads. */
 export interface ConsoleRun {
@@ -36,7 +36,7 @@ consoles.setRate(basename(path), Number(bytesPerSecond));
 
 const startedAt = performance.now();
 const cpu = process.cpuUsage();
-// As containers run (agent/sys/container-process.ts).
+// As containers run (agent/sys/container/process.ts).
 const { readFd, writeFd } = createPipe();
 setPipeSize(writeFd, OUTPUT_PIPE_BYTES);
 const output = new Socket({ fd: readFd, readable: true, writable: false });

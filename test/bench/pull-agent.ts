@@ -6,17 +6,17 @@ import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RootDriverChoice } from "../../agent/job/job.ts";
 import { syncfs } from "../../agent/kernel/syscalls.ts";
-import { createHttpClient } from "../../agent/net/http-client.ts";
-import { createRegistryClient } from "../../agent/net/registry.ts";
+import { createHttpClient } from "../../agent/net/http/http-client.ts";
+import { createRegistryClient } from "../../agent/net/registry/registry.ts";
 import { parseImageReference } from "../../agent/oci/reference.ts";
 import { fetchImage } from "../../agent/phases/fetch.ts";
 import type { PhaseContext } from "../../agent/phases/phase-runner.ts";
-import { startProgress } from "../../agent/report/progress.ts";
-import { chooseRootDriver } from "../../agent/root/choose-driver.ts";
-import { createUnpackPool } from "../../agent/root/unpack-pool.ts";
+import { startProgress } from "../../agent/report/log/progress.ts";
+import { chooseRootDriver } from "../../agent/root/drivers/choose-driver.ts";
+import { createUnpackPool } from "../../agent/root/unpack/pool.ts";
 import { openObjectStore } from "../../agent/store/object-store.ts";
-import { readFreeBytes } from "../../agent/store/ram-store.ts";
-import { openStorePlace } from "../../agent/store/store-place.ts";
+import { readFreeBytes } from "../../agent/store/device/ram-store.ts";
+import { openStorePlace } from "../../agent/store/store-layout.ts";
 
 export interface PullOrder {
   /** `127.0.0.1:PORT/name:tag`, plain HTTP. */

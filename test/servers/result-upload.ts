@@ -1,7 +1,7 @@
 /** One file of results as the uploaders take it, with the hashes that its bytes have. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import type { ResultUpload } from "../../agent/net/results-uploader.ts";
+import type { ResultUpload } from "../../agent/net/uploads/results-uploader.ts";
 
 export function describeUpload(name: string, body: ResultUpload["body"]): ResultUpload {
   const bytes = Buffer.isBuffer(body) ? body : readFileSync(body.path);

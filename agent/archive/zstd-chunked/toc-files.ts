@@ -3,7 +3,7 @@
  * As objects of JavaScript 110,000 files were 100 MB. A view of one file is made when somebody asks for it.
  */
 
-import { DIGEST_BYTES, type DigestTable, NO_DIGEST, readDigest } from "../../composefs/digest-table.ts";
+import { DIGEST_BYTES, type DigestTable, NO_DIGEST, readDigest } from "../digest-table.ts";
 import { GrowingBytes } from "../growing-bytes.ts";
 import type { TocChunk, TocFile } from "./toc-entry.ts";
 

@@ -2,7 +2,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { formatCpio } from "../../../agent/archive/cpio-writer.ts";
+import { formatCpio } from "../../../initrd/cpio-writer.ts";
 import { ERRORS, type ErrorCode } from "../../../agent/errors.ts";
 import { parseVerdictLine } from "../../../agent/wire/verdict.ts";
 import { bootDut } from "../../../qemu/boot-dut.ts";

@@ -3,10 +3,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { umount } from "../../../agent/kernel/syscalls.ts";
 import { openStore } from "../../../agent/store/open-store.ts";
-import { createModuleLoader } from "../../../agent/sys/modules.ts";
-import { bringUpNetwork } from "../../../agent/sys/network.ts";
-import { attachNetworkBlockDevice } from "../../../agent/sys/network-block-device.ts";
-import { enableSwap } from "../../../agent/sys/swap.ts";
+import { createModuleLoader } from "../../../agent/sys/modules/loader.ts";
+import { bringUpNetwork } from "../../../agent/sys/network/network.ts";
+import { attachNetworkBlockDevice } from "../../../agent/sys/storage/nbd.ts";
+import { enableSwap } from "../../../agent/sys/storage/swap.ts";
 
 const tell = (line: string) => console.log(`stub: ${line}`);
 const log = { debug: tell, info: tell, warn: tell, error: tell };

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
-import { type CpioEntry, formatCpio } from "../../../agent/archive/cpio-writer.ts";
+import { type CpioEntry, formatCpio } from "../../../initrd/cpio-writer.ts";
 import { EVENT_PORT_NAME } from "../../../agent/wire/event.ts";
 import { type BootOptions, type BootResult, bootDut } from "../../../qemu/boot-dut.ts";
 import { claimRunDirectory } from "../../../qemu/run-directory.ts";

@@ -1,10 +1,10 @@
 /** boot2container's lines and shell words out of random pieces: never a throw, and every error has a step or a place in the list. */
 import { randomInt } from "node:crypto";
 import { expect, it } from "vitest";
-import { B2C_OPTIONS } from "../../../agent/job/b2c-options.ts";
-import { describeLine } from "../../../agent/job/describe-job.ts";
+import { B2C_OPTIONS } from "../../../agent/job/b2c/options.ts";
+import { describeLine } from "../../../agent/job/explain/describe-job.ts";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
-import { expandWords, quoteShellWord, splitShellText } from "../../../agent/job/shell-words.ts";
+import { expandWords, quoteShellWord, splitShellText } from "../../../agent/job/syntax/shell-words.ts";
 
 const PIECES = [
   ..." \"'\\\n\t=,|$;&:/#%{}()`é\0",

@@ -2,9 +2,9 @@
 import { randomInt } from "node:crypto";
 import { expect, it } from "vitest";
 import { AgentError } from "../../../agent/errors.ts";
-import { describeLine } from "../../../agent/job/describe-job.ts";
+import { describeLine } from "../../../agent/job/explain/describe-job.ts";
 import { parseJobFileText } from "../../../agent/job/job-file.ts";
-import { OPTIONS } from "../../../agent/job/options.ts";
+import { OPTIONS } from "../../../agent/job/dut/options.ts";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
 
 const PIECES = [

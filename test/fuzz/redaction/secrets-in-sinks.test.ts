@@ -1,10 +1,10 @@
 /** Random secrets in random encodings, in output cut at random places and in random values of our own: none ever comes out. */
 import { randomBytes, randomInt } from "node:crypto";
 import { expect, it } from "vitest";
-import { createEventStream } from "../../../agent/report/event-stream.ts";
-import { createLog } from "../../../agent/report/log.ts";
-import { createRedaction } from "../../../agent/report/redaction.ts";
-import { createScreen } from "../../../agent/report/screen.ts";
+import { createEventStream } from "../../../agent/report/log/event-stream.ts";
+import { createLog } from "../../../agent/report/log/log.ts";
+import { createRedaction } from "../../../agent/redaction/redaction.ts";
+import { createScreen } from "../../../agent/report/console/console-tee.ts";
 
 const pick = <Item>(items: readonly Item[]) => items[randomInt(items.length)]!;
 

@@ -5,9 +5,9 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { createConsole } from "../../../agent/report/console.ts";
-import type { ConsoleDevice } from "../../../agent/report/console-device.ts";
-import { showTestLine } from "../../../agent/report/shown-line.ts";
+import { createConsole } from "../../../agent/report/console/console.ts";
+import type { ConsoleDevice } from "../../../agent/report/console/device.ts";
+import { showTestLine } from "../../../agent/report/console/sanitize-line.ts";
 
 const PIECES = [
   ..."d\r\t[]: .1m8;\x1b\0\x07\x7f",

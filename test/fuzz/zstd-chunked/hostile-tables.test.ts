@@ -5,12 +5,12 @@
 
 import { beforeAll, describe, expect, test } from "vitest";
 import { decompress } from "zstd-napi";
-import { packArchive } from "../../../agent/archive/zstd-chunked/archive-packer.ts";
+import { packArchive } from "../../../scripts/pack/archive-packer.ts";
 import { FOOTER_TAIL_BYTES, parseFooter } from "../../../agent/archive/zstd-chunked/footer.ts";
 import { FrameDecoder } from "../../../agent/archive/zstd-chunked/frame-decoder.ts";
 import { walkFrames } from "../../../agent/archive/zstd-chunked/frame-walker.ts";
 import { LayerRebuilder, planFromTarSplit } from "../../../agent/archive/zstd-chunked/layer-rebuilder.ts";
-import { MultipartParser } from "../../../agent/archive/zstd-chunked/multipart.ts";
+import { MultipartParser } from "../../../agent/net/ranges/multipart-byteranges.ts";
 import { planPull } from "../../../agent/archive/zstd-chunked/plan-ranges.ts";
 import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
 import { parseToc } from "../../../agent/archive/zstd-chunked/toc.ts";

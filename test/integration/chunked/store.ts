@@ -2,14 +2,14 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createRangeReader } from "../../../agent/net/fetch-ranges.ts";
-import { createHttpClient } from "../../../agent/net/http-client.ts";
-import type { HttpClient } from "../../../agent/net/http-message.ts";
+import { createRangeReader } from "../../../agent/net/ranges/fetch-ranges.ts";
+import { createHttpClient } from "../../../agent/net/http/http-client.ts";
+import type { HttpClient } from "../../../agent/net/http/http-message.ts";
 import type { LayerSource, UnpackOptions } from "../../../agent/root/root-driver.ts";
-import { createTreeTaker, type StoredTree } from "../../../agent/root/tree-taker.ts";
-import { createUnpackPool } from "../../../agent/root/unpack-pool.ts";
+import { createTreeTaker, type StoredTree } from "../../../agent/root/unpack/pull-tree.ts";
+import { createUnpackPool } from "../../../agent/root/unpack/pool.ts";
 import { type ObjectStore, openObjectStore } from "../../../agent/store/object-store.ts";
-import { openStorePlace } from "../../../agent/store/store-place.ts";
+import { openStorePlace } from "../../../agent/store/store-layout.ts";
 import type { Chunked } from "./pack.ts";
 
 const pool = createUnpackPool();

@@ -15,9 +15,9 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createHttpClient, type HttpClient } from "../../../agent/net/http-client.ts";
-import { createRegistryClient } from "../../../agent/net/registry.ts";
-import { createS3Client } from "../../../agent/net/s3.ts";
+import { createHttpClient, type HttpClient } from "../../../agent/net/http/http-client.ts";
+import { createRegistryClient } from "../../../agent/net/registry/registry.ts";
+import { createS3Client } from "../../../agent/net/s3/client.ts";
 import { parseImageReference } from "../../../agent/oci/reference.ts";
 import { type Farm, startFarm } from "../../../qemu/farm/farm.ts";
 import { digestOf } from "../../servers/memory-registry.ts";

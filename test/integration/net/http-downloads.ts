@@ -3,7 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { afterEach } from "vitest";
 import { AgentError, type ErrorCode } from "../../../agent/errors.ts";
 import type { RetryLimits } from "../../../agent/limits.ts";
-import { createHttpClient, type HttpRequest } from "../../../agent/net/http-client.ts";
+import { createHttpClient, type HttpRequest } from "../../../agent/net/http/http-client.ts";
 import { type Behaviour, type MisbehavingServer, startServer } from "../../servers/misbehaving-server.ts";
 
 const QUICK: Partial<RetryLimits> = {

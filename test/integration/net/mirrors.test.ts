@@ -1,8 +1,8 @@
 /** Mirrors: who is asked in which order, what happens when one is wrong or gone, and whose credentials go where. */
 import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
-import { createHttpClient } from "../../../agent/net/http-client.ts";
-import { createRegistryClient } from "../../../agent/net/registry.ts";
+import { createHttpClient } from "../../../agent/net/http/http-client.ts";
+import { createRegistryClient } from "../../../agent/net/registry/registry.ts";
 import { parseImageReference } from "../../../agent/oci/reference.ts";
 import { createMemoryRegistry, digestOf, type MemoryRegistry } from "../../servers/memory-registry.ts";
 import { answer, type MisbehavingServer, startServer } from "../../servers/misbehaving-server.ts";

@@ -15,20 +15,20 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { AgentError } from "../../../agent/errors.ts";
-import type { ResultsUploader } from "../../../agent/net/results-uploader.ts";
+import type { ResultsUploader } from "../../../agent/net/uploads/results-uploader.ts";
 import {
   type PreviousBootsAdapters,
   refuseBootLoop,
   settlePreviousBoots,
 } from "../../../agent/phases/previous-boots.ts";
 import { createResultsSender } from "../../../agent/phases/results-sender.ts";
-import { startProgress } from "../../../agent/report/progress.ts";
-import { listResults } from "../../../agent/report/results.ts";
-import { takeSnapshot } from "../../../agent/report/results-snapshot.ts";
+import { startProgress } from "../../../agent/report/log/progress.ts";
+import { listResults } from "../../../agent/report/results/list-results.ts";
+import { takeSnapshot } from "../../../agent/report/results/file-snapshot.ts";
 import { type Journals, openJournals } from "../../../agent/store/journals.ts";
 import { putRecord } from "../../../agent/store/records.ts";
-import { openStorePlace, type StorePlace } from "../../../agent/store/store-place.ts";
-import { createNfsResults } from "../../../agent/sys/nfs-results.ts";
+import { openStorePlace, type StorePlace } from "../../../agent/store/store-layout.ts";
+import { createNfsResults } from "../../../agent/net/uploads/nfs-results.ts";
 import type { BootJournal } from "../../../agent/wire/boot-journal.ts";
 import type { EventBody } from "../../../agent/wire/event.ts";
 

@@ -4,12 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
-import { createHttpClient, type HttpClient } from "../../../agent/net/http-client.ts";
-import { createPutResults } from "../../../agent/net/put-results.ts";
+import { createHttpClient, type HttpClient } from "../../../agent/net/http/http-client.ts";
+import { createPutResults } from "../../../agent/net/uploads/put-results.ts";
 import { createResultsSender } from "../../../agent/phases/results-sender.ts";
 import { type ResultsSync, type SyncHook, startResultsSync } from "../../../agent/phases/sync-results.ts";
-import { listResults } from "../../../agent/report/results.ts";
-import { takeSnapshot } from "../../../agent/report/results-snapshot.ts";
+import { listResults } from "../../../agent/report/results/list-results.ts";
+import { takeSnapshot } from "../../../agent/report/results/file-snapshot.ts";
 import { describePartial } from "../../../agent/wiring/results-sync.ts";
 import { type Fault, type KeepingServer, startKeepingServer } from "../../servers/keeping-server.ts";
 

@@ -6,13 +6,13 @@ import { join } from "node:path";
 import pino from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { AgentError } from "../../../agent/errors.ts";
-import { createHttpClient, type HttpClient } from "../../../agent/net/http-client.ts";
-import { createPutResults } from "../../../agent/net/put-results.ts";
+import { createHttpClient, type HttpClient } from "../../../agent/net/http/http-client.ts";
+import { createPutResults } from "../../../agent/net/uploads/put-results.ts";
 import { createResultsSender } from "../../../agent/phases/results-sender.ts";
 import { type UploadAdapters, uploadResults } from "../../../agent/phases/upload.ts";
-import { startProgress } from "../../../agent/report/progress.ts";
-import { listResults } from "../../../agent/report/results.ts";
-import { takeSnapshot } from "../../../agent/report/results-snapshot.ts";
+import { startProgress } from "../../../agent/report/log/progress.ts";
+import { listResults } from "../../../agent/report/results/list-results.ts";
+import { takeSnapshot } from "../../../agent/report/results/file-snapshot.ts";
 import type { ResultsManifest } from "../../../agent/wire/results-manifest.ts";
 import { type Fault, type KeepingServer, startKeepingServer } from "../../servers/keeping-server.ts";
 

@@ -33,7 +33,7 @@ it("unpacks in its worker thread", async () => {
       version: "0",
       entries: {
         main: "test/integration/root/bundle-probe.ts",
-        "unpack-worker": "agent/root/unpack-worker.ts",
+        "unpack-worker": "agent/root/unpack/unpack-worker.ts",
       },
     },
   );

@@ -11,13 +11,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { isNoDigest, listDigests, NO_DIGEST, readDigest } from "../../../agent/composefs/digest-table.ts";
+import { isNoDigest, listDigests, NO_DIGEST, readDigest } from "../../../agent/archive/digest-table.ts";
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
-import type { StagedObjects } from "../../../agent/composefs/object-keeper.ts";
-import { collect, putReference, readReferences } from "../../../agent/store/collect.ts";
+import type { StagedObjects } from "../../../agent/composefs/object-repository.ts";
+import { collect, putReference, readReferences } from "../../../agent/store/garbage-collect.ts";
 import { openDigestIndex } from "../../../agent/store/digest-index.ts";
 import { type ObjectStore, openObjectStore } from "../../../agent/store/object-store.ts";
-import { openStorePlace, pathOfObject, type StorePlace } from "../../../agent/store/store-place.ts";
+import { openStorePlace, pathOfObject, type StorePlace } from "../../../agent/store/store-layout.ts";
 
 let folder: string;
 let place: StorePlace;

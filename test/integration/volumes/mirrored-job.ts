@@ -10,8 +10,8 @@ import {
 } from "@aws-sdk/client-s3";
 import { afterAll, afterEach, beforeAll } from "vitest";
 import type { Volume } from "../../../agent/job/volume.ts";
-import { createHttpClient, type HttpClient } from "../../../agent/net/http-client.ts";
-import { createBucketOpener } from "../../../agent/net/s3-bucket.ts";
+import { createHttpClient, type HttpClient } from "../../../agent/net/http/http-client.ts";
+import { createBucketOpener } from "../../../agent/net/s3/bucket.ts";
 import { createVolumeKeeper, type VolumeKeeper } from "../../../agent/volumes/volume-keeper.ts";
 import { type Farm, startFarm } from "../../../qemu/farm/farm.ts";
 export const signal = new AbortController().signal;

@@ -19,7 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseDump } from "../../../agent/composefs/dump-parser.ts";
+import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
 import { writeErofsImage } from "../../../agent/composefs/erofs-image.ts";
 import {
   createNode,

@@ -22,7 +22,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { call, callAsync } from "../../../agent/kernel/door.ts";
+import { call, callAsync } from "../../../agent/kernel/syscall.ts";
 import * as kernel from "../../../agent/kernel/syscalls.ts";
 
 let directory: string;

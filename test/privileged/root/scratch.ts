@@ -3,9 +3,9 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { mount, umount } from "../../../agent/kernel/syscalls.ts";
-import { createOverlayDriver, type OverlayDriverOptions } from "../../../agent/root/overlay-root.ts";
+import { createOverlayDriver, type OverlayDriverOptions } from "../../../agent/root/drivers/overlay.ts";
 import type { LayerSource, RootLayer, RootOptions } from "../../../agent/root/root-driver.ts";
-import { createUnpackPool } from "../../../agent/root/unpack-pool.ts";
+import { createUnpackPool } from "../../../agent/root/unpack/pool.ts";
 import { buildTar, type Member } from "../../unit/archive/tar-builder.ts";
 
 /** Workers take a while to start; they are as good for the next test. */

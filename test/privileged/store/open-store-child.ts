@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { AgentError } from "../../../agent/errors.ts";
 import type { Dialect } from "../../../agent/job/job.ts";
 import { mount } from "../../../agent/kernel/syscalls.ts";
-import type { DeviceChoice } from "../../../agent/store/choose-device.ts";
+import type { DeviceChoice } from "../../../agent/store/device/choose-device.ts";
 import { openStore } from "../../../agent/store/open-store.ts";
 
 const wish = JSON.parse(process.argv[2]!) as {

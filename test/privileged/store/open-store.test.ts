@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Dialect } from "../../../agent/job/job.ts";
-import type { DeviceChoice } from "../../../agent/store/choose-device.ts";
+import type { DeviceChoice } from "../../../agent/store/device/choose-device.ts";
 
 const MiB = 1024 * 1024;
 

@@ -3,7 +3,7 @@
  * argument (JSON) and writes output, log and end as JSON lines.
  */
 import { AgentError } from "../../../agent/errors.ts";
-import { type ContainerOptions, runContainer, type StepContainer } from "../../../agent/sys/container.ts";
+import { type ContainerOptions, runContainer, type StepContainer } from "../../../agent/sys/container/container.ts";
 
 export interface ContainerRequest {
   step: Omit<StepContainer, "onOutput" | "signal">;

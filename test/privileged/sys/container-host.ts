@@ -6,7 +6,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import type { ContainerExit } from "../../../agent/sys/container.ts";
+import type { ContainerExit } from "../../../agent/sys/container/container.ts";
 import { ensureToolsRoot } from "../../../qemu/tools-root.ts";
 import type { ContainerRequest } from "./container-child.ts";
 

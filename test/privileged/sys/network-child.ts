@@ -5,9 +5,9 @@
 import { once } from "node:events";
 import { AgentError } from "../../../agent/errors.ts";
 import type { InterfaceSettings } from "../../../agent/job/machine-settings.ts";
-import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../../../agent/sys/network.ts";
-import { queryTime } from "../../../agent/sys/ntp-query.ts";
-import { type StaticNetworkOptions, setUpInterfaces } from "../../../agent/sys/static-interfaces.ts";
+import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../../../agent/sys/network/network.ts";
+import { queryTime } from "../../../agent/sys/clock/ntp-query.ts";
+import { type StaticNetworkOptions, setUpInterfaces } from "../../../agent/sys/network/static-interfaces.ts";
 
 const say = (record: object) => process.stdout.write(`${JSON.stringify(record)}\n`);
 const text = (line: string) => say({ log: line });

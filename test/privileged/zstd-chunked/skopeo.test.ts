@@ -13,7 +13,7 @@ import {
   type ChunkedPositions,
   parseChunkedAnnotations,
 } from "../../../agent/archive/zstd-chunked/annotations.ts";
-import { type PackedArchive, packArchive } from "../../../agent/archive/zstd-chunked/archive-packer.ts";
+import { type PackedArchive, packArchive } from "../../../scripts/pack/archive-packer.ts";
 import { FrameDecoder } from "../../../agent/archive/zstd-chunked/frame-decoder.ts";
 import {
   LayerRebuilder,

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
-import { createOverlayDriver } from "../../../agent/root/overlay-root.ts";
+import { createOverlayDriver } from "../../../agent/root/drivers/overlay.ts";
 import { buildTar } from "../../unit/archive/tar-builder.ts";
 
 it("unpacks without a warning", async () => {

@@ -6,8 +6,8 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { parseDump } from "../../../agent/composefs/dump-parser.ts";
-import { writeDump } from "../../../agent/composefs/dump-writer.ts";
+import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
+import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
 import { type FormatVersion, writeErofsImage } from "../../../agent/composefs/erofs-image.ts";
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
 

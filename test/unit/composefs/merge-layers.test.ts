@@ -5,7 +5,7 @@
 
 import { describe, expect, test } from "vitest";
 import type { TarEntry } from "../../../agent/archive/tar-entry.ts";
-import { writeDump } from "../../../agent/composefs/dump-writer.ts";
+import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
 import type { TreeNode } from "../../../agent/composefs/file-tree.ts";
 import { createLayerEntry } from "../../../agent/composefs/layer-entry.ts";
 import { type LayerEntry, type MergeRules, mergeLayers } from "../../../agent/composefs/merge-layers.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type CpioEntry, formatCpio } from "../../../agent/archive/cpio-writer.ts";
+import { type CpioEntry, formatCpio } from "../../../initrd/cpio-writer.ts";
 
 /** Read right by busybox 1.37 (`cpio -itv`) when it was made; the kernel reads what the boot tests build. */
 const GOLDEN = new URL("../../golden/initrd/tree.cpio.hex", import.meta.url);

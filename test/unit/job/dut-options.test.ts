@@ -1,7 +1,7 @@
 /** Our own options beyond the plain case: what each makes of good values, and how it refuses bad ones. */
 import { describe, expect, it } from "vitest";
-import { describeLine } from "../../../agent/job/describe-job.ts";
-import { planPhases } from "../../../agent/job/plan.ts";
+import { describeLine } from "../../../agent/job/explain/describe-job.ts";
+import { planPhases } from "../../../agent/job/explain/plan.ts";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
 
 const IMAGE = "dut.image=h:1/i";

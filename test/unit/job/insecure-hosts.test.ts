@@ -1,8 +1,8 @@
 /** The parser and the transport have one opinion on plain HTTP. */
 import { describe, expect, it } from "vitest";
 import { isHostInsecure } from "../../../agent/job/insecure-hosts.ts";
-import { parseHosts } from "../../../agent/job/option-values.ts";
-import { createHostRules } from "../../../agent/net/host-rules.ts";
+import { parseHosts } from "../../../agent/job/syntax/values.ts";
+import { createHostRules } from "../../../agent/net/http/url-policy.ts";
 
 describe("dut.insecure", () => {
   it.each([

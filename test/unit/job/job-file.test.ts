@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseJobFileText } from "../../../agent/job/job-file.ts";
-import { OPTIONS } from "../../../agent/job/options.ts";
+import { OPTIONS } from "../../../agent/job/dut/options.ts";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
 
 const read = (text: string, line = "") => readCommandLine(line, { jobFile: parseJobFileText(text) });

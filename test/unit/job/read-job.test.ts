@@ -1,6 +1,6 @@
 /** Which dialect a line is read in, what is refused in an NFS root, and the JSON that explain prints. */
 import { describe, expect, it } from "vitest";
-import { describeLine } from "../../../agent/job/describe-job.ts";
+import { describeLine } from "../../../agent/job/explain/describe-job.ts";
 import { parseJobFileText } from "../../../agent/job/job-file.ts";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
 

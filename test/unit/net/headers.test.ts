@@ -1,10 +1,10 @@
 /** Ranges, validators, Retry-After, delays, URLs for logs: the small pure parts of the network. */
 import { describe, expect, test } from "vitest";
 import { RETRY_LIMITS } from "../../../agent/limits.ts";
-import { parseContentLength, parseContentRange, parseStrongEtag } from "../../../agent/net/content-range.ts";
-import { createHostRules } from "../../../agent/net/host-rules.ts";
-import { formatPublicUrl } from "../../../agent/net/public-url.ts";
-import { parseRetryAfter, planRetryDelay } from "../../../agent/net/retry-policy.ts";
+import { parseContentLength, parseContentRange, parseStrongEtag } from "../../../agent/net/http/content-range.ts";
+import { createHostRules } from "../../../agent/net/http/url-policy.ts";
+import { formatPublicUrl } from "../../../agent/net/http/public-url.ts";
+import { parseRetryAfter, planRetryDelay } from "../../../agent/net/http/retry-policy.ts";
 
 test.each([
   ["bytes 0-9/10", { firstByte: 0, lastByte: 9, totalBytes: 10 }],

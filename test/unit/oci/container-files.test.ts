@@ -2,10 +2,10 @@
  * Texts that come with a container: environment files, name servers, hosts, signals.
  */
 import { describe, expect, test } from "vitest";
-import { planHosts, planResolvConf } from "../../../agent/oci/container-names.ts";
-import { parseEnvFile } from "../../../agent/oci/env-file.ts";
-import { resolveGroups } from "../../../agent/oci/passwd.ts";
-import { parseSignal } from "../../../agent/oci/stop-signal.ts";
+import { planHosts, planResolvConf } from "../../../agent/runtime-spec/name-files.ts";
+import { parseEnvFile } from "../../../agent/runtime-spec/env-file.ts";
+import { resolveGroups } from "../../../agent/runtime-spec/passwd.ts";
+import { parseSignal } from "../../../agent/runtime-spec/stop-signal.ts";
 
 const refused = (code: string) => expect.objectContaining({ code });
 

@@ -4,12 +4,12 @@
 import { describe, expect, test } from "vitest";
 import type { AgentError } from "../../../agent/errors.ts";
 import type { ContainerSettings } from "../../../agent/job/step.ts";
-import { planCapabilities } from "../../../agent/oci/runtime-capabilities.ts";
-import { type DeviceNode, formatRuntimeSpec } from "../../../agent/oci/runtime-config.ts";
-import { planResourceLimits } from "../../../agent/oci/runtime-process.ts";
-import { planResources } from "../../../agent/oci/runtime-resources.ts";
-import { planSecurity } from "../../../agent/oci/runtime-security.ts";
-import { planRuntimeSpec } from "../../../agent/oci/runtime-spec.ts";
+import { planCapabilities } from "../../../agent/runtime-spec/capabilities.ts";
+import { type DeviceNode, formatRuntimeSpec } from "../../../agent/runtime-spec/config.ts";
+import { planResourceLimits } from "../../../agent/runtime-spec/process.ts";
+import { planResources } from "../../../agent/runtime-spec/resources.ts";
+import { planSecurity } from "../../../agent/runtime-spec/security.ts";
+import { planRuntimeSpec } from "../../../agent/runtime-spec/spec.ts";
 
 const ALL = 0x1ffffffffffn;
 

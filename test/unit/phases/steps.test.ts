@@ -4,8 +4,8 @@ import { AgentError } from "../../../agent/errors.ts";
 import type { Step } from "../../../agent/job/step.ts";
 import type { PhaseContext } from "../../../agent/phases/phase-runner.ts";
 import { runSteps, type StepsAdapters } from "../../../agent/phases/steps.ts";
-import { createAnnouncer } from "../../../agent/report/announcer.ts";
-import type { ContainerExit } from "../../../agent/sys/container.ts";
+import { createAnnouncer } from "../../../agent/report/console/b2c-announcer.ts";
+import type { ContainerExit } from "../../../agent/sys/container/container.ts";
 import type { EventBody } from "../../../agent/wire/event.ts";
 
 const step = (kind: Step["kind"], ...argv: string[]): Step => ({

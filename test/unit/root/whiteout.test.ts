@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { readLayerName } from "../../../agent/oci/whiteout.ts";
-import { splitMemberPath } from "../../../agent/root/member-path.ts";
+import { splitMemberPath } from "../../../agent/root/write/member-path.ts";
 
 it.each([
   ["etc/passwd", { kind: "entry" }],

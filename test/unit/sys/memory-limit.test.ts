@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { planMemoryLimit } from "../../../agent/sys/test-cgroup.ts";
+import { planMemoryLimit } from "../../../agent/sys/container/cgroup.ts";
 
 const MiB = 1024 * 1024;
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from "../../../agent/job/podman-mounts.ts";
+import { parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from "../../../agent/job/syntax/podman-mounts.ts";
 import { planBind, planTmpfs } from "../../../agent/volumes/container-mounts.ts";
 
 test.each([

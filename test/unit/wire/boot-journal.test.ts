@@ -5,7 +5,7 @@ import {
   describeJournaledPlace,
   type JournaledPlace,
   reachJournaledPlace,
-} from "../../../agent/wire/journaled-place.ts";
+} from "../../../agent/wire/journal-destination.ts";
 
 const JOURNAL: BootJournal = {
   version: 1,

@@ -9,7 +9,7 @@ import zstd from "zstd-napi/binding.js";
 import { formatSkippableHeader } from "../../../agent/archive/zstd-chunked/footer.ts";
 import { FrameDecoder } from "../../../agent/archive/zstd-chunked/frame-decoder.ts";
 import { measureFrame, walkFrames } from "../../../agent/archive/zstd-chunked/frame-walker.ts";
-import { FrameCompressor, FrameStream } from "../../../agent/archive/zstd-chunked/frame-writer.ts";
+import { FrameCompressor, FrameStream } from "../../../scripts/pack/frame-writer.ts";
 
 const text = (bytes: number) =>
   Buffer.from("some text that repeats, ".repeat(Math.ceil(bytes / 24)).slice(0, bytes));

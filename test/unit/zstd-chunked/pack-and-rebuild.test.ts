@@ -9,7 +9,7 @@ import { decompress as decompressFrames } from "zstd-napi";
 import type { TarEntry } from "../../../agent/archive/tar-entry.ts";
 import { createTarReader } from "../../../agent/archive/tar-reader.ts";
 import { parseChunkedAnnotations } from "../../../agent/archive/zstd-chunked/annotations.ts";
-import { type PackedArchive, packArchive } from "../../../agent/archive/zstd-chunked/archive-packer.ts";
+import { type PackedArchive, packArchive } from "../../../scripts/pack/archive-packer.ts";
 import { FOOTER_TAIL_BYTES, parseFooter } from "../../../agent/archive/zstd-chunked/footer.ts";
 import { walkFrames } from "../../../agent/archive/zstd-chunked/frame-walker.ts";
 import {

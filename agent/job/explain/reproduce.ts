@@ -1,0 +1,197 @@
+/**
+ * One-liners for the desk of whoever's test failed: a shell in the step's environment by podman, and the same job in QEMU.
+ * Secrets are not in them; what the farm alone has (its disks, addresses, consoles) is left out, and what cannot be had is said.
+ */
+import { formatImageReference } from "../../oci/reference.ts";
+import { parseCommandLine } from "../syntax/command-line.ts";
+import { isHostInsecure } from "../insecure-hosts.ts";
+import type { Job, NfsRoot } from "../job.ts";
+import { hideEnvironment, hideSecrets } from "../../redaction/patterns.ts";
+import { quoteShellWord } from "../syntax/shell-words.ts";
+import type { ContainerSettings, Mount, Step } from "../step.ts";
+
+export interface Reproducer {
+  /** What it reproduces: the number of a step among all, from 1, and its kind. */
+  step: number;
+  kind: Step["kind"];
+  /** Gives a shell; to be pasted. Absent: `reason` says why there is none. */
+  shell?: string;
+  /** As the end of "no shell …: …". */
+  reason?: string;
+  /** What the step runs, for that shell; absent: what the image runs by itself. */
+  command?: string;
+}
+
+const CONTAINER = "dutboot-shell";
+const ROOTFS_IMAGE = "localhost/dutboot-rootfs";
+const MOUNT_POINT = "/tmp/dutboot-root";
+
+/** One for each step, as far as it can be had. */
+export function planReproducers(job: Job): Reproducer[] {
+  return job.steps.map((step, at) => {
+    const words = [...(step.entrypoint ?? []), ...(step.argv ?? [])];
+    const command = words.map((word) => hideSecrets(quoteShellWord(word))).join(" ");
+    return { step: at + 1, kind: step.kind, ...planShell(job, step), ...(command !== "" && { command }) };
+  });
+}
+
+type PlannedShell = { shell: string } | { reason: string };
+
+function planShell(job: Job, step: Step): PlannedShell {
+  if (step.error) return { reason: "the container cannot be read" };
+  const flags = formatFlags(step, job);
+  if (step.image) {
+    if ("id" in step.image) return { shell: formatPodmanRun(flags, step.image.id) };
+    return planContainer(formatImageReference(step.image), flags, { artifacts: [] });
+  }
+  const { root } = job;
+  if (!root) return { reason: "the job names no root" };
+  if ("nfs" in root) return planNfsShell(root, flags, job);
+  if ("directory" in root)
+    return { reason: `its root is ${root.directory} in an initrd archive, which is on no server` };
+  if ("image" in root) return planContainer(formatImageReference(root.image), flags, job);
+  const [base, ...others] = root.archives;
+  const download = formatDownload(base!.url, job.s3);
+  if (download === undefined) return refuseSource(base!.url);
+  const over = [...others.map(({ url }) => ({ url, to: "/" })), ...job.artifacts];
+  return planContainer(ROOTFS_IMAGE, flags, {
+    ...job,
+    artifacts: over,
+    first: `${download} | podman import - ${ROOTFS_IMAGE}`,
+  });
+}
+
+const refuseSource = (url: string): PlannedShell => ({
+  reason: `${hideSecrets(url)} is ${url.startsWith("file:") ? "in an initrd archive, which is on no server" : "a file of an NFS export, which a pipe cannot open"}`,
+});
+
+interface ContainerContent {
+  artifacts: readonly { url: string; to: string }[];
+  s3?: Job["s3"];
+  /** What makes the image. */
+  first?: string;
+}
+
+/** Artifacts go in by `podman cp`, which unpacks what comes on its stdin, compressed or not. */
+function planContainer(
+  image: string,
+  flags: readonly string[],
+  { artifacts, s3, first }: ContainerContent,
+): PlannedShell {
+  const before = first === undefined ? [] : [first];
+  if (artifacts.length === 0) return { shell: [...before, formatPodmanRun(flags, image)].join(" && ") };
+  const unreachable = artifacts.find(({ url }) => formatDownload(url, s3) === undefined);
+  if (unreachable) return refuseSource(unreachable.url);
+  const create = ["podman create --name", CONTAINER, "-it", ...flags, image].join(" ");
+  const copies = artifacts.map(
+    ({ url, to }) => `${formatDownload(url, s3)} | podman cp - ${quoteShellWord(`${CONTAINER}:${to}`)}`,
+  );
+  const start = `podman start -ai ${CONTAINER}`;
+  return { shell: `${[...before, create, ...copies, start].join(" && ")}; podman rm -f ${CONTAINER}` };
+}
+
+/** Undefined for what no client on a laptop pipes. */
+function formatDownload(url: string, s3: Job["s3"]): string | undefined {
+  if (/^(file|nfs):/.test(url)) return undefined;
+  if (!url.startsWith("s3://")) return `curl -fL ${quoteShellWord(hideSecrets(url))}`;
+  const endpoint = s3 ? `--endpoint-url ${quoteShellWord(s3.url)} ` : "";
+  return `aws ${endpoint}s3 cp ${quoteShellWord(url)} -`;
+}
+
+const formatPodmanRun = (flags: readonly string[], image: string) =>
+  ["podman run --rm -it", ...flags, image].join(" ");
+
+function planNfsShell({ nfs }: NfsRoot, flags: readonly string[], { artifacts }: Job): PlannedShell {
+  if (nfs.server === undefined || nfs.path === undefined)
+    return { reason: "only the DHCP answer says where its root is" };
+  if (artifacts.length > 0) return { reason: "its artifacts lie over an NFS export" };
+  const options = ["ro", ...(nfs.version === undefined ? [] : [`vers=${nfs.version}`])].join(",");
+  const source = quoteShellWord(`${nfs.server}:${nfs.path}`);
+  const lines = [
+    `sudo mkdir -p ${MOUNT_POINT}`,
+    `sudo mount -t nfs -o ${options} ${source} ${MOUNT_POINT}`,
+    ["sudo podman run --rm -it", ...flags, "--rootfs", `${MOUNT_POINT}:O`].join(" "),
+  ];
+  return { shell: lines.join(" && ") };
+}
+
+/** As the DUT runs it: privileged, on the host's network; the entrypoint is a shell. */
+function formatFlags({ image, env, volumes = [], workdir, container = {} }: Step, job: Job): string[] {
+  const reference =
+    image && "registry" in image ? image : job.root && "image" in job.root ? job.root.image : undefined;
+  const isInsecure =
+    container.isRegistryInsecure ||
+    (reference && isHostInsecure(new URL(`https://${reference.registry}`), job.insecureHosts));
+  return [
+    ...(container.isPrivileged === false ? [] : ["--privileged"]),
+    `--network=${container.network ?? "host"}`,
+    ...(isInsecure ? ["--tls-verify=false"] : []),
+    ...env.map((entry) => `-e ${quoteShellWord(hideEnvironment(entry))}`),
+    ...volumes.map(formatMount),
+    ...(job.results && !image ? ["-v dutboot-results:/results"] : []),
+    ...(workdir === undefined ? [] : [`-w ${quoteShellWord(workdir)}`]),
+    ...formatSettings(container),
+    "--entrypoint /bin/sh",
+  ];
+}
+
+function formatMount({ kind, source, target, options }: Mount): string {
+  if (kind === "tmpfs")
+    return `--tmpfs ${quoteShellWord([target, options.join(",")].filter(Boolean).join(":"))}`;
+  return `-v ${quoteShellWord([source, target, options.join(",")].filter(Boolean).join(":"))}`;
+}
+
+/** Settings that change what a test sees; those of its ending and its limits are left out. */
+function formatSettings(settings: ContainerSettings): string[] {
+  const {
+    user,
+    hostname,
+    pid,
+    ipc,
+    addedCapabilities = [],
+    droppedCapabilities = [],
+    devices = [],
+  } = settings;
+  const flag = (name: string, value: string | undefined) =>
+    value === undefined ? [] : [`--${name}=${quoteShellWord(value)}`];
+  return [
+    ...flag("user", user),
+    ...flag("hostname", hostname),
+    ...flag("pid", pid),
+    ...flag("ipc", ipc),
+    ...addedCapabilities.flatMap((name) => flag("cap-add", name)),
+    ...droppedCapabilities.flatMap((name) => flag("cap-drop", name)),
+    ...devices.flatMap(({ source, target, permissions }) =>
+      flag("device", `${source}:${target}:${permissions}`),
+    ),
+    ...(settings.isReadOnly ? ["--read-only"] : []),
+  ];
+}
+
+/** What belongs to the farm's machine and not to the job: a virtual one has other consoles, addresses and disks. */
+const OF_THE_FARM =
+  /^(console|earlycon|earlyprintk|BOOTIF|BOOT_IMAGE|initrd|SALAD\..*|dut\.(cache(_.*)?|iface|image_store|log|mirror|nbd|poweroff_delay|proxy|swap)|b2c\.(cache_device|iface|nbd|poweroff_delay|proxy|storage|swap))$/;
+
+/** `npx dutboot boot -- '…'` with the job's words alone. */
+export function formatBootLine(line: string): string {
+  const { parameters, initParameters } = parseCommandLine(line.trim());
+  const isKept = ({ name, value }: { name: string; value: string | undefined }) =>
+    !OF_THE_FARM.test(name) && !(name === "ip" && value !== "dhcp");
+  const words = parameters.filter(isKept).map(({ text }) => text);
+  const rest = initParameters.length > 0 ? ["--", ...initParameters.map(({ text }) => text)] : [];
+  return `npx dutboot boot -- ${quoteShellWord(hideSecrets([...words, ...rest].join(" ")))}`;
+}
+
+/** The lines that are printed at the end of a job, and by `dutboot reproduce`: comments, and what can be pasted. */
+export function formatReproduction(line: string, job: Job): string[] {
+  const steps = planReproducers(job).filter(({ kind }) => kind === "main");
+  return [
+    ...steps.flatMap(({ step, shell, reason, command }) => {
+      const runs = command === undefined ? "" : `, which runs: ${command}`;
+      if (shell === undefined) return `# no shell in the environment of step ${step}: ${reason}`;
+      return [`# a shell in the environment of step ${step}${runs}`, shell];
+    }),
+    "# the same job in QEMU",
+    formatBootLine(line),
+  ];
+}

@@ -1,0 +1,157 @@
+/**
+ * One failed attempt: what came back, under which code, and whether trying again can help.
+ * Errors of undici, Node's sockets and OpenSSL are told apart by their codes, never by their texts.
+ */
+import { AgentError, type ErrorCode } from "../../errors.ts";
+import { parseRetryAfter } from "./retry-policy.ts";
+
+export interface Failure {
+  code: ErrorCode;
+  /** The second half of "Cannot fetch X: …". */
+  cameBack: string;
+  isTransient: boolean;
+  retryAfterMs?: number;
+  hint?: string;
+  cause?: unknown;
+}
+
+/** Carries a failure to the retry loop. */
+export class AttemptError extends Error {
+  readonly failure: Failure;
+
+  constructor(failure: Failure) {
+    super(failure.cameBack, { cause: failure.cause });
+    this.name = "AttemptError";
+    this.failure = failure;
+  }
+}
+
+const UNTRUSTED = new Set([
+  "CERT_CHAIN_TOO_LONG",
+  "CERT_REJECTED",
+  "CERT_REVOKED",
+  "CERT_SIGNATURE_FAILURE",
+  "CERT_UNTRUSTED",
+  "DEPTH_ZERO_SELF_SIGNED_CERT",
+  "ERR_TLS_CERT_ALTNAME_INVALID",
+  "HOSTNAME_MISMATCH",
+  "INVALID_CA",
+  "INVALID_PURPOSE",
+  "PATH_LENGTH_EXCEEDED",
+  "SELF_SIGNED_CERT_IN_CHAIN",
+  "UNABLE_TO_GET_ISSUER_CERT",
+  "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+  "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+]);
+const WRONG_TIME = new Set(["CERT_NOT_YET_VALID", "CERT_HAS_EXPIRED"]);
+const UNREACHABLE = new Set([
+  "EADDRNOTAVAIL",
+  "EAI_AGAIN",
+  "EAI_FAIL",
+  "ECONNREFUSED",
+  "EHOSTDOWN",
+  "EHOSTUNREACH",
+  "ENETDOWN",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+const BROKEN_OFF = new Set([
+  "ECONNABORTED",
+  "ECONNRESET",
+  "EPIPE",
+  "ETIMEDOUT",
+  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+  "UND_ERR_SOCKET",
+]);
+
+/** What an error thrown by the transport means; undefined for what no network can cause, which is a bug of ours. */
+export function describeTransportError(thrown: unknown): Failure | undefined {
+  if (!(thrown instanceof Error)) return undefined;
+  const code = thrown.name === "HTTPParserError" ? "HPE" : readCode(thrown);
+  if (code === undefined) return undefined;
+  const failure = (errorCode: ErrorCode, cameBack: string, isTransient: boolean): Failure => ({
+    code: errorCode,
+    cameBack,
+    isTransient,
+    cause: thrown,
+  });
+  const proxyStatus = /^Proxy response \((\d+)\)/.exec(thrown.message)?.[1];
+  if (proxyStatus !== undefined || /^UND_ERR_PRX/.test(code) || /Proxy Authentication/.test(thrown.message)) {
+    const how = proxyStatus === undefined ? thrown.message : `it answered with status ${proxyStatus}`;
+    return failure(
+      "FETCH_PROXY_FAILED",
+      `the proxy does not let it through: ${how}`,
+      /^50[234]$/.test(proxyStatus ?? "") || code === "UND_ERR_PRX_CONN",
+    );
+  }
+  if (WRONG_TIME.has(code)) {
+    const now = new Date().toISOString();
+    const state = code === "CERT_NOT_YET_VALID" ? "not valid yet" : "no longer valid";
+    return failure("FETCH_TLS_CLOCK", `its certificate is ${state} by the DUT's clock, ${now}`, false);
+  }
+  if (UNTRUSTED.has(code))
+    return failure("FETCH_TLS_UNTRUSTED", `its certificate is not trusted (${code})`, false);
+  if (UNREACHABLE.has(code)) return failure("FETCH_UNREACHABLE", unreachableText(code), true);
+  if (BROKEN_OFF.has(code)) return failure("FETCH_BROKEN_OFF", `the connection broke off (${code})`, true);
+  if (/^(EPROTO$|ERR_SSL_|ERR_TLS_)/.test(code)) {
+    return failure("FETCH_TLS_FAILED", `no TLS connection came about (${code})`, false);
+  }
+  // A proxy that dies within a chunk looks like this as well, so it is tried again.
+  if (code === "HPE") return failure("FETCH_BAD_RESPONSE", "the answer is not HTTP", true);
+  if (/^UND_ERR_(HEADERS_OVERFLOW|RESPONSE|INFO)/.test(code)) {
+    return failure("FETCH_BAD_RESPONSE", `the answer breaks the rules of HTTP (${code})`, false);
+  }
+  return undefined;
+}
+
+/** What a response with an error status means where nobody knows better. */
+export function describeStatus(
+  status: number,
+  headers: Readonly<Record<string, string>>,
+  nowMs: number,
+): Failure {
+  const retryAfterMs = parseRetryAfter(headers["retry-after"], nowMs);
+  const isTransient = [408, 425, 429, 500, 502, 503, 504].includes(status) || status > 505;
+  return {
+    code: codeOfStatus(status),
+    cameBack: `status ${status}`,
+    isTransient,
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  };
+}
+
+export function toFetchError(
+  subject: string,
+  failure: Failure,
+  context: Readonly<Record<string, string | number | boolean>>,
+): AgentError {
+  return new AgentError(failure.code, `Cannot ${subject}: ${failure.cameBack}`, {
+    context,
+    ...(failure.hint !== undefined && { hint: failure.hint }),
+    ...(failure.cause !== undefined && { cause: failure.cause }),
+  });
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401 || status === 407) return "HTTP_UNAUTHORIZED";
+  if (status === 403) return "HTTP_FORBIDDEN";
+  if (status === 404 || status === 410) return "HTTP_NOT_FOUND";
+  if (status === 416) return "FETCH_WRONG_RANGE";
+  if (status >= 500 || status === 429 || status === 408 || status === 425) return "HTTP_SERVER_ERROR";
+  return status >= 400 ? "HTTP_REJECTED" : "FETCH_BAD_RESPONSE";
+}
+
+function unreachableText(code: string): string {
+  if (code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "EAI_FAIL")
+    return `its name cannot be resolved (${code})`;
+  if (code === "ECONNREFUSED") return "the connection was refused";
+  return `no connection came about (${code})`;
+}
+
+/** undici wraps some errors; an AggregateError (one failure for each address) has the code of the first. */
+function readCode(error: Error): string | undefined {
+  const code = (error as { code?: unknown }).code;
+  if (typeof code === "string" && code !== "UND_ERR") return code;
+  return error.cause instanceof Error ? readCode(error.cause) : undefined;
+}

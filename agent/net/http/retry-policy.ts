@@ -1,0 +1,99 @@
+/**
+ * When to try again: exponential delays with jitter within a wall-clock budget that progress renews.
+ * Retry-After: RFC 9110, section 10.2.3. The planner is pure; the clock beside it only waits.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RetryLimits } from "../../limits.ts";
+import { RETRY_LIMITS } from "../../limits.ts";
+
+export interface RetryState {
+  /** Attempts that failed since there was progress, at least 1. */
+  failures: number;
+  elapsedMs: number;
+  /** Whether the host ever answered. */
+  isKnownHost: boolean;
+  retryAfterMs?: number;
+}
+
+/** The delay before the next attempt, or undefined when the budget is used up. `random` is in [0, 1). */
+export function planRetryDelay(state: RetryState, limits: RetryLimits, random: number): number | undefined {
+  const budgetMs = state.isKnownHost
+    ? limits.budgetMs
+    : Math.min(limits.firstContactBudgetMs, limits.budgetMs);
+  const leftMs = budgetMs - state.elapsedMs;
+  if (leftMs <= 0) return undefined;
+  const steps = Math.min(state.failures - 1, 30);
+  const fullMs = Math.min(limits.firstDelayMs * 2 ** steps, limits.maxDelayMs);
+  // Half fixed, half random: boards of one rack that lost the same server must not come back in step.
+  const backoffMs = fullMs / 2 + (fullMs / 2) * random;
+  const askedMs = Math.min(state.retryAfterMs ?? 0, limits.maxRetryAfterMs);
+  return Math.min(Math.max(backoffMs, askedMs), leftMs);
+}
+
+/** Milliseconds from now; undefined for garbage, 0 for a date gone by. */
+export function parseRetryAfter(header: string | undefined, nowMs: number): number | undefined {
+  const text = header?.trim() ?? "";
+  if (/^\d+$/.test(text)) return Number(text) * 1000;
+  if (!/^[A-Za-z]{3,9}, /.test(text)) return undefined;
+  const dateMs = Date.parse(text);
+  return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
+}
+
+export interface RetryClock {
+  /** Attempts that failed since there was progress. */
+  readonly failures: number;
+  readonly elapsedMs: number;
+  noteProgress(bytes: number): void;
+  /** Counts a failure; answers with the delay that has to pass before the next attempt, or undefined for giving up. */
+  planNext(failure: { retryAfterMs?: number; isKnownHost: boolean }): number | undefined;
+}
+
+export function createRetryClock(overrides: Partial<RetryLimits> = {}): RetryClock {
+  const limits = { ...RETRY_LIMITS, ...overrides };
+  let failures = 0;
+  let sinceMs = performance.now();
+  let newBytes = 0;
+  return {
+    get failures() {
+      return failures;
+    },
+    get elapsedMs() {
+      return performance.now() - sinceMs;
+    },
+    noteProgress(bytes) {
+      newBytes += bytes;
+      if (newBytes < limits.progressBytes) {
+        // While nothing has failed there is no budget to use up: a slow download is no failing one.
+        if (failures === 0) sinceMs = performance.now();
+        return;
+      }
+      newBytes = 0;
+      failures = 0;
+      sinceMs = performance.now();
+    },
+    planNext({ retryAfterMs, isKnownHost }) {
+      failures += 1;
+      newBytes = 0;
+      return planRetryDelay(
+        {
+          failures,
+          elapsedMs: this.elapsedMs,
+          isKnownHost,
+          ...(retryAfterMs !== undefined && { retryAfterMs }),
+        },
+        limits,
+        Math.random(),
+      );
+    },
+  };
+}
+
+/** Rejects with the signal's own reason. */
+export async function waitMs(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  try {
+    await sleep(ms, undefined, { ...(signal && { signal }) });
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw error;
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * Parts of a blob as one stream of bytes, so that they go to a worker as an archive does: offset, length, bytes.
+ * Both ends are ours; the framing is little endian, 8 and 4 bytes.
+ */
+import type { RangePiece } from "../root-driver.ts";
+
+const HEADER_BYTES = 12;
+
+/** Chunks are the pieces' own buffers, with a header before each. */
+export async function* frameParts(pieces: AsyncIterable<RangePiece>): AsyncGenerator<Buffer> {
+  for await (const { offset, bytes } of pieces) {
+    const header = Buffer.allocUnsafe(HEADER_BYTES);
+    header.writeBigUInt64LE(BigInt(offset));
+    header.writeUInt32LE(bytes.length, 8);
+    yield header;
+    yield bytes;
+  }
+}
+
+/** Takes the stream in chunks of any size; the pieces it tells of are parts of the chunk. */
+export class PartReader {
+  readonly #header = Buffer.allocUnsafe(HEADER_BYTES);
+  #headerBytes = 0;
+  #offset = 0;
+  #leftBytes = 0;
+
+  *read(chunk: Buffer): Generator<RangePiece> {
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#leftBytes > 0) {
+        const bytes = chunk.subarray(at, at + this.#leftBytes);
+        yield { offset: this.#offset, bytes };
+        this.#offset += bytes.length;
+        this.#leftBytes -= bytes.length;
+        at += bytes.length;
+        continue;
+      }
+      const copied = chunk.copy(this.#header, this.#headerBytes, at);
+      this.#headerBytes += copied;
+      at += copied;
+      if (this.#headerBytes < HEADER_BYTES) return;
+      this.#headerBytes = 0;
+      this.#offset = Number(this.#header.readBigUInt64LE());
+      this.#leftBytes = this.#header.readUInt32LE(8);
+    }
+  }
+}

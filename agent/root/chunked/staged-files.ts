@@ -1,0 +1,158 @@
+/**
+ * Writes the missing files of a chunked archive as staged objects, chunk by chunk in any order, and checks each.
+ * A file is told of when its content has the sha256 that the table promised, and not before.
+ */
+import { createHash, hash } from "node:crypto";
+import { closeSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from "node:fs";
+import type { TocChunk, TocFile } from "../../archive/zstd-chunked/toc-entry.ts";
+import { DigestList } from "../../archive/digest-table.ts";
+import { INLINE_FILE_MAX_BYTES } from "../../composefs/layer-entry.ts";
+import type { StagedObjects } from "../../composefs/object-repository.ts";
+import { AgentError } from "../../errors.ts";
+import { VerityHasher } from "../../kernel/syscalls.ts";
+import { READ_CHUNK_BYTES } from "../../limits.ts";
+import type { FileContent } from "./file-content.ts";
+import type { KnownChunks } from "./known-chunks.ts";
+
+interface OpenFile {
+  file: TocFile;
+  path: string;
+  fd: number;
+  missingChunks: number;
+}
+
+export interface ChunkedFilesTools {
+  /** Pieces that are here. */
+  chunks: KnownChunks;
+  onContent: (digest: string, content: FileContent) => void;
+}
+
+export class ChunkedFiles {
+  readonly #verities = new DigestList();
+  readonly #sha256s = new DigestList();
+  readonly #stagingDir: string;
+  readonly #chunks: KnownChunks;
+  readonly #onContent: (digest: string, content: FileContent) => void;
+  readonly #open = new Map<string, OpenFile>();
+  readonly #verity = new VerityHasher();
+  #parts = 0;
+
+  constructor(stagingDir: string, { chunks, onContent }: ChunkedFilesTools) {
+    this.#stagingDir = stagingDir;
+    this.#chunks = chunks;
+    this.#onContent = onContent;
+  }
+
+  get staged(): StagedObjects {
+    return { folder: this.#stagingDir, verities: this.#verities.bytes, sha256s: this.#sha256s.bytes };
+  }
+
+  /** A file that nothing has to be fetched for: holes, and pieces that are here. */
+  addIfComplete(file: TocFile): void {
+    if (file.chunks.every((chunk) => !this.#isMissing(chunk))) this.#finish(this.#openFile(file));
+  }
+
+  /** `bytes` are good until this returns. Throws CHUNKED_BAD_FRAME for a file with another digest. */
+  addChunk(file: TocFile, chunk: TocChunk, bytes: Buffer): void {
+    if (file.chunks.length === 1) {
+      this.#addWhole(file, bytes);
+      return;
+    }
+    const open = this.#open.get(file.digest) ?? this.#openFile(file);
+    writeAll(open.fd, bytes, chunk.fileOffset);
+    open.missingChunks--;
+    if (open.missingChunks > 0) return;
+    this.#open.delete(file.digest);
+    this.#finish(open);
+  }
+
+  close(): void {
+    for (const { fd } of this.#open.values()) closeSync(fd);
+    this.#open.clear();
+  }
+
+  #addWhole(file: TocFile, bytes: Buffer): void {
+    checkDigest(file, hash("sha256", bytes));
+    if (file.sizeBytes <= INLINE_FILE_MAX_BYTES) {
+      this.#onContent(file.digest, { inline: Buffer.from(bytes) });
+      return;
+    }
+    const fd = openSync(this.#nextPath, "wx", 0o600);
+    try {
+      writeAll(fd, bytes, 0);
+    } finally {
+      closeSync(fd);
+    }
+    this.#stage(file, this.#verity.update(bytes).digest());
+  }
+
+  /** With all of it that need not come. */
+  #openFile(file: TocFile): OpenFile {
+    const path = `${this.#stagingDir}/part-${this.#parts++}`;
+    const fd = openSync(path, "wx+", 0o600);
+    const open = { file, path, fd, missingChunks: 0 };
+    this.#open.set(file.digest, open);
+    ftruncateSync(fd, file.sizeBytes);
+    for (const chunk of file.chunks) {
+      if (this.#isMissing(chunk)) open.missingChunks++;
+      else if (!chunk.isZeros) writeAll(fd, this.#chunks.read(chunk.digest!), chunk.fileOffset);
+    }
+    return open;
+  }
+
+  #isMissing({ isZeros, digest }: TocChunk): boolean {
+    return !isZeros && !this.#chunks.has(digest!);
+  }
+
+  /** Chunks came in any order: what counts is what is written now. */
+  #finish({ file, path, fd }: OpenFile): void {
+    this.#open.delete(file.digest);
+    const sha256 = createHash("sha256");
+    const buffer = Buffer.allocUnsafe(Math.min(READ_CHUNK_BYTES, file.sizeBytes));
+    const small: Buffer[] = [];
+    try {
+      for (let at = 0; at < file.sizeBytes; ) {
+        const bytes = buffer.subarray(0, readSync(fd, buffer, 0, buffer.length, at));
+        sha256.update(bytes);
+        this.#verity.update(bytes);
+        at += bytes.length;
+        if (file.sizeBytes <= INLINE_FILE_MAX_BYTES) small.push(Buffer.from(bytes));
+      }
+    } finally {
+      closeSync(fd);
+    }
+    checkDigest(file, sha256.digest("hex"));
+    const verity = this.#verity.digest();
+    if (small.length > 0) {
+      this.#onContent(file.digest, { inline: Buffer.concat(small) });
+      return;
+    }
+    renameSync(path, this.#nextPath);
+    this.#stage(file, verity);
+  }
+
+  #stage({ digest }: TocFile, verity: string): void {
+    const stagedPath = this.#nextPath;
+    this.#verities.push(verity);
+    this.#sha256s.push(digest);
+    this.#onContent(digest, { verity, stagedPath });
+  }
+
+  /** Of the next object. */
+  get #nextPath(): string {
+    return `${this.#stagingDir}/${this.#verities.count}`;
+  }
+}
+
+function checkDigest(file: TocFile, sha256: string): void {
+  if (sha256 === file.digest) return;
+  throw new AgentError(
+    "CHUNKED_BAD_FRAME",
+    `Cannot take "${file.name}": its content has the sha256 "${sha256}", the table of contents says "${file.digest}"`,
+    { context: { expected: file.digest, got: sha256 } },
+  );
+}
+
+function writeAll(fd: number, bytes: Buffer, position: number): void {
+  for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, position + at);
+}

@@ -1,0 +1,174 @@
+/**
+ * Fetches the tables of a chunked layer or archive: where they are, the table of contents, the tar-split.
+ * The table is checked against whoever vouches for it, the manifest or the job, and then kept by its digest.
+ */
+import { createHash } from "node:crypto";
+import {
+  type ChunkedPositions,
+  type FramePosition,
+  parseChunkedAnnotations,
+  SKIPPABLE_HEADER_BYTES,
+} from "../../archive/zstd-chunked/annotations.ts";
+import { FOOTER_TAIL_BYTES, parseFooter } from "../../archive/zstd-chunked/footer.ts";
+import { mergeRanges } from "../../archive/zstd-chunked/plan-ranges.ts";
+import type { ObjectKeeper } from "../../composefs/object-repository.ts";
+import { AgentError } from "../../errors.ts";
+import { CHUNK_TABLES_SEARCHED, CHUNKED_TABLES_MAX_BYTES, RANGE_GAP_BYTES } from "../../limits.ts";
+import type { LayerSource, PartSource, RangePiece } from "../root-driver.ts";
+
+export interface ChunkedTables {
+  blobBytes: number;
+  dataEnd: number;
+  /** Compressed, as all here. */
+  toc: Buffer;
+  tarSplit: Buffer | undefined;
+  /** sha256 of `toc`, hex. */
+  tocSha256: string;
+  /** What was transferred for them. */
+  spentBytes: number;
+}
+
+/** Why there are none. */
+export interface NoTables {
+  reason: string;
+}
+
+interface Located {
+  positions: ChunkedPositions;
+  blobBytes: number;
+  spentBytes: number;
+}
+
+export function isChunked({ annotations }: PartSource): boolean {
+  return annotations === undefined || parseChunkedAnnotations(annotations) !== undefined;
+}
+
+/** Throws CHUNKED_BAD_ANNOTATION, CHUNKED_BAD_TOC, CHUNKED_TOO_LARGE, FETCH_NO_RANGES and what the network does. */
+export async function fetchTables(
+  { sizeBytes, parts }: Pick<LayerSource, "sizeBytes"> & { parts: PartSource },
+  store: ObjectKeeper,
+  options: { signal?: AbortSignal },
+): Promise<ChunkedTables | NoTables> {
+  const located = await locateTables(parts, sizeBytes, options);
+  if ("reason" in located) return located;
+  const { positions, blobBytes } = located;
+  checkPositions(positions, blobBytes);
+  const promised = (positions.tocDigest ?? parts.tableDigest)?.replace("sha256:", "");
+  let toc = promised && readKept(store, nameToc(promised), promised);
+  let tarSplit = promised && toc ? store.readTableIfExists(nameTarSplit(promised)) : undefined;
+
+  const wanted: FramePosition[] = [];
+  if (!toc) wanted.push(positions.toc);
+  if (!tarSplit && positions.tarSplit) wanted.push(positions.tarSplit);
+  const { frames, fetchedBytes } = await fetchFrames(parts, wanted, options);
+  toc ||= frames.shift()!;
+  tarSplit ??= frames.shift();
+
+  const tocSha256 = sha256Of(toc);
+  if (promised !== undefined && tocSha256 !== promised) {
+    throw new AgentError(
+      "CHUNKED_BAD_TOC",
+      `Cannot use the table of contents: it has the sha256 "${tocSha256}", where "${promised}" was promised`,
+      { context: { expected: promised, got: tocSha256 } },
+    );
+  }
+  return {
+    blobBytes,
+    dataEnd: positions.toc.offset - SKIPPABLE_HEADER_BYTES,
+    toc,
+    tarSplit,
+    tocSha256,
+    spentBytes: located.spentBytes + fetchedBytes,
+  };
+}
+
+/** For the next time; to be called when all was proven right. */
+export function keepTables(store: ObjectKeeper, { toc, tarSplit, tocSha256 }: ChunkedTables): void {
+  if (store.readTableIfExists(nameToc(tocSha256))) return;
+  store.putTable(nameToc(tocSha256), toc);
+  if (tarSplit) store.putTable(nameTarSplit(tocSha256), tarSplit);
+}
+
+/** Tables of contents of other archives, those first that are likest by their size: another version has a like one. */
+export function listOtherTables(store: ObjectKeeper, { toc, tocSha256 }: ChunkedTables): Buffer[] {
+  const distance = ({ sizeBytes }: { sizeBytes: number }) => Math.abs(sizeBytes - toc.length);
+  return store
+    .listTables(nameToc(""))
+    .filter(({ id }) => id !== nameToc(tocSha256))
+    .sort((left, right) => distance(left) - distance(right))
+    .slice(0, CHUNK_TABLES_SEARCHED)
+    .flatMap(({ id }) => readKept(store, id, id.slice(nameToc("").length)) ?? []);
+}
+
+export const nameToc = (tocSha256: string): string => `toc-${tocSha256}`;
+/** The table says the tar-split's digest, and whoever reads the table compares them. */
+const nameTarSplit = (tocSha256: string): string => `tar-split-${tocSha256}`;
+
+async function locateTables(
+  parts: PartSource,
+  sizeBytes: number | undefined,
+  options: { signal?: AbortSignal },
+): Promise<Located | NoTables> {
+  if (parts.annotations !== undefined) {
+    const positions = parseChunkedAnnotations(parts.annotations);
+    if (!positions || sizeBytes === undefined) return { reason: "it is not zstd:chunked" };
+    return { positions, blobBytes: sizeBytes, spentBytes: 0 };
+  }
+  const tail = await parts.readTail(FOOTER_TAIL_BYTES, options);
+  if (!tail) return { reason: "its server knows no ranges" };
+  const positions = parseFooter(tail.bytes, tail.totalBytes);
+  if (!positions) return { reason: "it is not zstd:chunked" };
+  return { positions, blobBytes: tail.totalBytes, spentBytes: tail.bytes.length };
+}
+
+function checkPositions({ toc, tarSplit }: ChunkedPositions, blobBytes: number): void {
+  let tableBytes = 0;
+  for (const { offset, sizeBytes } of tarSplit ? [toc, tarSplit] : [toc]) {
+    tableBytes += sizeBytes;
+    if (offset + sizeBytes > blobBytes)
+      throw new AgentError(
+        "CHUNKED_BAD_ANNOTATION",
+        "Cannot use the tables' positions: they lie behind the end",
+      );
+  }
+  if (tableBytes <= CHUNKED_TABLES_MAX_BYTES) return;
+  throw new AgentError("CHUNKED_TOO_LARGE", `Cannot hold tables of ${tableBytes} bytes in memory`, {
+    context: { tableBytes, maxBytes: CHUNKED_TABLES_MAX_BYTES },
+  });
+}
+
+function readKept(store: ObjectKeeper, id: string, sha256: string): Buffer | undefined {
+  const bytes = store.readTableIfExists(id);
+  return bytes && sha256Of(bytes) === sha256 ? bytes : undefined;
+}
+
+/** In the order of `positions`; neighbours by one range. */
+async function fetchFrames(
+  parts: PartSource,
+  positions: readonly FramePosition[],
+  options: { signal?: AbortSignal },
+): Promise<{ frames: Buffer[]; fetchedBytes: number }> {
+  // The worker that reads them sees the same memory.
+  const frames = positions.map(({ sizeBytes }) => Buffer.from(new SharedArrayBuffer(sizeBytes)));
+  const sorted = positions
+    .map(({ offset, sizeBytes }) => ({ start: offset, end: offset + sizeBytes }))
+    .sort((left, right) => left.start - right.start);
+  const ranges = mergeRanges(sorted, RANGE_GAP_BYTES);
+  if (ranges.length === 0) return { frames, fetchedBytes: 0 };
+  for await (const { offset, bytes } of parts.readRanges(ranges, options)) {
+    for (const [index, position] of positions.entries())
+      copyOverlap({ offset, bytes }, position, frames[index]!);
+  }
+  return { frames, fetchedBytes: ranges.reduce((sum, { start, end }) => sum + end - start, 0) };
+}
+
+/** Copies what of a piece of the blob belongs to a frame. */
+export function copyOverlap({ offset, bytes }: RangePiece, position: FramePosition, frame: Buffer): void {
+  const from = Math.max(offset, position.offset);
+  const to = Math.min(offset + bytes.length, position.offset + position.sizeBytes);
+  if (from < to) bytes.copy(frame, from - position.offset, from - offset, to - offset);
+}
+
+export function sha256Of(bytes: Buffer): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

@@ -1,0 +1,101 @@
+/**
+ * Decompresses xz with the program of that name (XZ Utils; busybox's does as well): no library of ours can.
+ * Its memory is bounded, and a cut or damaged file is an error of the archive, told in its own words.
+ */
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import type { Readable, Writable } from "node:stream";
+import { AgentError } from "../../errors.ts";
+import { XZ_MAX_MEMORY_BYTES } from "../../limits.ts";
+
+export interface XzOptions {
+  maxMemoryBytes?: number;
+  program?: string;
+}
+
+type Xz = ChildProcessByStdio<Writable, Readable, Readable>;
+
+/** Throws ARCHIVE_CORRUPT, ARCHIVE_TRUNCATED, ARCHIVE_LIMIT_EXCEEDED, ROOT_TOOL_FAILED. */
+export async function* decompressXz(
+  chunks: AsyncIterable<Buffer>,
+  { maxMemoryBytes = XZ_MAX_MEMORY_BYTES, program = "xz" }: XzOptions = {},
+): AsyncGenerator<Buffer> {
+  // By the environment, which busybox's xz does not mind.
+  const env = { ...process.env, LC_ALL: "C", XZ_DEFAULTS: `--memlimit-decompress=${maxMemoryBytes}` };
+  const xz: Xz = spawn(program, ["-dc"], { stdio: ["pipe", "pipe", "pipe"], env });
+  const ended = waitForEnd(xz);
+  const said = collectText(xz.stderr);
+  let sourceError: { error: unknown } | undefined;
+  const fed = feed(xz, chunks).catch((error: unknown) => {
+    sourceError = { error };
+    xz.kill("SIGKILL");
+  });
+  try {
+    for await (const chunk of xz.stdout) yield chunk as Buffer;
+  } finally {
+    xz.stdout.destroy();
+    xz.stdin.destroy();
+    if (xz.exitCode === null) xz.kill("SIGTERM");
+  }
+  const end = await ended;
+  // With an end of its own xz has read all it wants; the source may go on.
+  if (end.code === 0 && end.signal === null) await fed;
+  if (sourceError) throw (sourceError as { error: unknown }).error;
+  if (end.code !== 0) throw describeFailure(end, said());
+}
+
+async function feed(xz: Xz, chunks: AsyncIterable<Buffer>): Promise<void> {
+  // EPIPE: it has ended, and its exit code says why.
+  xz.stdin.on("error", () => {});
+  for await (const chunk of chunks) {
+    if (xz.stdin.destroyed) return;
+    // A copy: the source uses the chunk's memory again.
+    if (!xz.stdin.write(Buffer.from(chunk))) await drained(xz.stdin);
+  }
+  xz.stdin.end();
+}
+
+function drained(stdin: Writable): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      stdin.off("drain", done);
+      stdin.off("close", done);
+      resolve();
+    };
+    stdin.on("drain", done);
+    stdin.on("close", done);
+  });
+}
+
+interface End {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  error?: Error;
+}
+
+function waitForEnd(xz: Xz): Promise<End> {
+  return new Promise((resolve) => {
+    xz.once("error", (error) => resolve({ code: null, signal: null, error }));
+    xz.once("close", (code, signal) => resolve({ code, signal }));
+  });
+}
+
+function collectText(stderr: Readable): () => string {
+  const MAX_CHARACTERS = 1000;
+  let text = "";
+  stderr.setEncoding("utf8").on("data", (more: string) => {
+    text = (text + more).slice(0, MAX_CHARACTERS);
+  });
+  return () => text.trim().split("\n")[0] ?? "";
+}
+
+function describeFailure({ code, signal, error }: End, said: string): AgentError {
+  const what = "Cannot decompress xz data";
+  if (error) return new AgentError("ROOT_TOOL_FAILED", `${what}: xz did not start`, { cause: error });
+  if (/memory usage limit|memory limit/i.test(said)) {
+    return new AgentError("ARCHIVE_LIMIT_EXCEEDED", `${what}: xz says "${said}"`);
+  }
+  if (/unexpected end|short read/i.test(said))
+    return new AgentError("ARCHIVE_TRUNCATED", `${what}: xz says "${said}"`);
+  if (code === null) return new AgentError("ROOT_TOOL_FAILED", `${what}: xz was ended by ${signal}`);
+  return new AgentError("ARCHIVE_CORRUPT", `${what}: xz says "${said}" (exit code ${code})`);
+}

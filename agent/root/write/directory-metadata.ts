@@ -1,0 +1,97 @@
+/**
+ * Copies what a directory is (owner, mode, attributes, time) from one layer's to another's.
+ * overlayfs shows of directories that several layers have only the uppermost: one that merely had to be there must not hide the real one.
+ */
+import { closeSync, fstatSync, openSync } from "node:fs";
+import {
+  fchmod,
+  fchownat,
+  fgetxattr,
+  flistxattr,
+  fsetxattr,
+  isKernelError,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  openInRoot,
+  utimensat,
+} from "../../kernel/syscalls.ts";
+import { joinParts, splitMemberPath } from "./member-path.ts";
+
+const NO_PATH = Buffer.alloc(0);
+/** How a layer stands to those below is its own affair; an NFS server's access lists mean nothing to another file system. */
+const STAYS_BEHIND = /^(trusted\.overlay\.|system\.nfs4_)/;
+
+function copyDirectoryMetadata(fromFd: number, toFd: number): void {
+  const { uid, gid, mode, mtimeNs } = fstatSync(fromFd, { bigint: true });
+  fchownat(toFd, NO_PATH, Number(uid), Number(gid));
+  fchmod(toFd, Number(mode & 0o7777n));
+  for (const name of flistxattr(fromFd)) {
+    if (STAYS_BEHIND.test(name.toString("latin1"))) continue;
+    fsetxattr(toFd, name, fgetxattr(fromFd, name) ?? Buffer.alloc(0));
+  }
+  const sec = mtimeNs / 1_000_000_000n - (mtimeNs % 1_000_000_000n < 0n ? 1n : 0n);
+  const time = { sec, nsec: Number(mtimeNs - sec * 1_000_000_000n) };
+  utimensat(toFd, NO_PATH, time, time);
+}
+
+/** The same for paths of two directories that are there. */
+export function copyMetadataOfPath(fromPath: string, toPath: string): void {
+  const fromFd = openSync(fromPath, O_DIRECTORY);
+  const toFd = openSync(toPath, O_DIRECTORY);
+  try {
+    copyDirectoryMetadata(fromFd, toFd);
+  } finally {
+    closeSync(fromFd);
+    closeSync(toFd);
+  }
+}
+
+export interface LayerDirectory {
+  path: string;
+  /** latin1 paths. */
+  impliedDirectories: readonly string[];
+}
+
+/** Gives every implied directory the metadata of the next one below; layers from the lowest up. */
+export function describeImpliedDirectories(layers: readonly LayerDirectory[]): void {
+  const fds = layers.map(({ path }) => openSync(path, O_DIRECTORY));
+  try {
+    for (const [index, { impliedDirectories }] of layers.entries()) {
+      for (const implied of impliedDirectories) {
+        const path = joinParts(splitMemberPath(implied));
+        describeFromBelow(path, fds[index]!, fds.slice(0, index).reverse());
+      }
+    }
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
+}
+
+function describeFromBelow(path: Buffer, layerFd: number, lowerFds: readonly number[]): void {
+  const ownFd = openDirectory(layerFd, path);
+  if (ownFd === undefined) return;
+  try {
+    for (const lowerFd of lowerFds) {
+      const fd = openDirectory(lowerFd, path);
+      if (fd === undefined) continue;
+      try {
+        copyDirectoryMetadata(fd, ownFd);
+      } finally {
+        closeSync(fd);
+      }
+      return;
+    }
+  } finally {
+    closeSync(ownFd);
+  }
+}
+
+/** undefined where the layer has no directory of that path. */
+function openDirectory(layerFd: number, path: Buffer): number | undefined {
+  try {
+    return openInRoot(layerFd, path, O_DIRECTORY | O_NOFOLLOW, 0, { noSymlinks: true });
+  } catch (error) {
+    if (isKernelError(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
+    throw error;
+  }
+}

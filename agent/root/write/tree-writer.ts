@@ -1,0 +1,346 @@
+/**
+ * Writes the members of a tar archive below one directory: safe by construction, as every path is resolved inside it
+ * and nothing that exists is ever opened for writing. Whiteouts become overlayfs's marks (overlayfs.rst, "whiteouts and opaque directories").
+ */
+import { closeSync, constants, writeSync } from "node:fs";
+import { pathBytes, showPath, type TarEntry } from "../../archive/tar-entry.ts";
+import type { TarVisitor } from "../../archive/tar-reader.ts";
+import { AgentError } from "../../errors.ts";
+import {
+  fsetxattr,
+  isKernelError,
+  linkat,
+  mkdirat,
+  mknodat,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  openInRoot,
+  symlinkat,
+  utimensat,
+} from "../../kernel/syscalls.ts";
+import { readLayerName } from "../../oci/whiteout.ts";
+import { isWhiteout, removeAt, statAt } from "./fs-at.ts";
+import { setMetadata, setMetadataAt } from "./file-metadata.ts";
+import { splitMemberPath } from "./member-path.ts";
+import { createOpenDirectories, type OpenDirectories } from "./directory-cache.ts";
+import type { UnpackResult } from "../unpack/messages.ts";
+import { describeWriteFailure } from "./write-failure.ts";
+
+const { O_CREAT, O_EXCL, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;
+const NO_PATH = Buffer.alloc(0);
+const OPAQUE_XATTR = Buffer.from("trusted.overlay.opaque");
+const OPAQUE_VALUE = Buffer.from("y");
+
+export interface TreeWriterOptions {
+  kind: "layer" | "artifact";
+  /** Parts below the root; empty for the root itself. */
+  to: readonly string[];
+}
+
+/** Where a member goes. */
+interface Place {
+  entry: TarEntry;
+  parts: readonly string[];
+  name: Buffer;
+}
+
+/** Descriptors that an operation still needs. */
+type DirectoriesInUse = readonly [parentFd: number, ...others: number[]];
+
+export class TreeWriter implements TarVisitor {
+  readonly #rootFd: number;
+  readonly #options: TreeWriterOptions;
+  readonly #directories: OpenDirectories;
+  /** Directories the archive describes, by path; the time is set when they are full. */
+  readonly #described = new Map<string, TarEntry>();
+  readonly #implied = new Set<string>();
+  readonly #lateLinks: Place[] = [];
+  readonly #lost = new Map<string, number>();
+  #file: { fd: number; entry: TarEntry } | undefined;
+  #currentPath = "";
+  #files = 0;
+  #contentBytes = 0;
+  #isRootOpaque = false;
+
+  /** The caller keeps `rootFd` open until `close`. */
+  constructor(rootFd: number, options: TreeWriterOptions) {
+    this.#rootFd = rootFd;
+    this.#options = options;
+    this.#directories = createOpenDirectories(rootFd, {
+      onImplied: (path) => this.#implied.add(path),
+      clearWay: (parentFd, name) => this.#clearWhiteout(parentFd, name),
+    });
+  }
+
+  get files(): number {
+    return this.#files;
+  }
+
+  onEntry(entry: TarEntry): void {
+    this.#currentPath = entry.path;
+    this.#guard(() => this.#place(entry));
+  }
+
+  onContent(chunk: Buffer): void {
+    // Content of a whiteout or of aufs's leftovers goes nowhere.
+    const file = this.#file;
+    if (!file) return;
+    this.#guard(() => {
+      for (let rest = chunk; rest.length > 0; ) rest = rest.subarray(writeSync(file.fd, rest));
+      this.#contentBytes += chunk.length;
+    });
+  }
+
+  onEntryEnd(): void {
+    const file = this.#file;
+    if (!file) return;
+    this.#file = undefined;
+    try {
+      this.#guard(() => setMetadata(file.fd, file.entry, this.#countLost));
+    } finally {
+      closeSync(file.fd);
+    }
+  }
+
+  /** To be called after the last member. */
+  finish(): UnpackResult {
+    for (const place of this.#lateLinks) {
+      this.#currentPath = place.entry.path;
+      this.#guard(() => this.#linkLate(place));
+    }
+    for (const [path, entry] of this.#described) {
+      this.#currentPath = entry.path;
+      this.#guard(() => {
+        const fd = this.#directories.openExisting(path === "" ? [] : path.split("/"));
+        utimensat(fd, NO_PATH, entry.mtime, entry.mtime);
+      });
+    }
+    return {
+      files: this.#files,
+      contentBytes: this.#contentBytes,
+      hasRoot: this.#described.has(""),
+      isRootOpaque: this.#isRootOpaque,
+      impliedDirectories: [...this.#implied],
+      warnings: [...this.#lost].map(([what, count]) => `${count} × ${what}`),
+    };
+  }
+
+  /** Closes what is open, after success and failure. */
+  close(): void {
+    if (this.#file) closeSync(this.#file.fd);
+    this.#file = undefined;
+    this.#directories.forgetAllBut([]);
+  }
+
+  #place(entry: TarEntry): void {
+    const own = splitMemberPath(entry.path);
+    if (this.#options.kind === "layer" && this.#obeyWhiteout(own)) return;
+    this.#files++;
+    const parts = [...this.#options.to, ...own];
+    if (own.length === 0) {
+      this.#describeRoot(entry, parts);
+      return;
+    }
+    const place: Place = { entry, parts, name: pathBytes(parts.at(-1)!) };
+    if (entry.type === "directory") this.#makeDirectory(place);
+    else if (entry.type === "hardlink") this.#link(place);
+    else if (entry.type === "file") this.#openFile(place);
+    else this.#makeNode(place);
+  }
+
+  #describeRoot(entry: TarEntry, parts: readonly string[]): void {
+    if (entry.type !== "directory") {
+      throw new AgentError(
+        "ARCHIVE_UNSAFE_MEMBER",
+        `Cannot unpack ${showPath(entry.path)}: it would replace the root itself by a ${entry.type}`,
+      );
+    }
+    const wasImplied = this.#implied.has(parts.join("/"));
+    const fd = this.#directories.open(parts);
+    const isNew = wasImplied || this.#implied.has(parts.join("/"));
+    if (this.#options.kind === "layer" || isNew) this.#describe(fd, parts, entry);
+  }
+
+  #openFile({ entry, parts, name }: Place): void {
+    const parentFd = this.#directories.open(parts.slice(0, -1));
+    const flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW;
+    const fd = this.#create(parts, name, [parentFd], () => openInRoot(parentFd, name, flags, 0o600));
+    this.#file = { fd, entry };
+  }
+
+  #makeNode({ entry, parts, name }: Place): void {
+    const parentFd = this.#directories.open(parts.slice(0, -1));
+    this.#create(parts, name, [parentFd], () => {
+      if (entry.type === "symlink") symlinkat(pathBytes(entry.linkPath), parentFd, name);
+      else {
+        const type = entry.type === "char" ? S_IFCHR : entry.type === "block" ? S_IFBLK : S_IFIFO;
+        const isDevice = entry.type !== "fifo";
+        const device = { major: isDevice ? entry.devMajor : 0, minor: isDevice ? entry.devMinor : 0 };
+        mknodat(parentFd, name, type | 0o600, device);
+      }
+    });
+    setMetadataAt(parentFd, name, entry, this.#countLost);
+  }
+
+  #makeDirectory({ entry, parts, name }: Place): void {
+    const parentFd = this.#directories.open(parts.slice(0, -1));
+    let isOpaque = false;
+    try {
+      mkdirat(parentFd, name, 0o700);
+    } catch (error) {
+      if (!isKernelError(error, "EEXIST")) throw error;
+      const existing = statAt(parentFd, name);
+      if (existing?.isDirectory() || this.#leadsToDirectory(parts)) {
+        const path = parts.join("/");
+        const isOurs = this.#described.has(path) || this.#implied.has(path);
+        if (this.#options.kind === "artifact" && !isOurs) return;
+      } else {
+        // Hidden below and made anew here: nothing of the lower directory may shine through.
+        isOpaque = this.#options.kind === "layer" && existing !== undefined && isWhiteout(existing);
+        this.#remove(parts, name, [parentFd]);
+        mkdirat(parentFd, name, 0o700);
+      }
+    }
+    const fd = openInRoot(parentFd, name, O_DIRECTORY | O_NOFOLLOW);
+    this.#directories.keep(parts, fd);
+    if (isOpaque) fsetxattr(fd, OPAQUE_XATTR, OPAQUE_VALUE);
+    this.#describe(fd, parts, entry);
+  }
+
+  /** An artifact that has `lib/` must not break the `lib -> usr/lib` of the root it is unpacked into. */
+  #leadsToDirectory(parts: readonly string[]): boolean {
+    if (this.#options.kind === "layer") return false;
+    try {
+      this.#directories.openExisting(parts);
+      return true;
+    } catch (error) {
+      if (isKernelError(error, "ENOENT", "ENOTDIR", "ELOOP")) return false;
+      throw error;
+    }
+  }
+
+  #describe(fd: number, parts: readonly string[], entry: TarEntry): void {
+    const path = parts.join("/");
+    setMetadata(fd, entry, this.#countLost);
+    this.#described.set(path, entry);
+    this.#implied.delete(path);
+  }
+
+  #link(place: Place): void {
+    const { entry, parts, name } = place;
+    const target = [...this.#options.to, ...splitMemberPath(entry.linkPath)];
+    if (target.join("/") === parts.join("/")) return;
+    const parentFd = this.#directories.open(parts.slice(0, -1));
+    try {
+      const targetDirFd = this.#directories.openExisting(target.slice(0, -1));
+      const targetName = pathBytes(target.at(-1) ?? "");
+      const inUse = [parentFd, targetDirFd] as const;
+      this.#create(parts, name, inUse, () => linkat(targetDirFd, targetName, parentFd, name));
+    } catch (error) {
+      if (!isKernelError(error, "ENOENT", "ENOTDIR")) throw refuseLink(entry, error);
+      // Its target may still come.
+      this.#lateLinks.push(place);
+    }
+  }
+
+  #linkLate({ entry, parts, name }: Place): void {
+    const target = [...this.#options.to, ...splitMemberPath(entry.linkPath)];
+    const parentFd = this.#directories.open(parts.slice(0, -1));
+    // A later member took the name: it wins, as for every member that comes twice.
+    if (statAt(parentFd, name)) return;
+    try {
+      const targetDirFd = this.#directories.openExisting(target.slice(0, -1));
+      linkat(targetDirFd, pathBytes(target.at(-1) ?? ""), parentFd, name);
+    } catch (error) {
+      throw refuseLink(entry, error);
+    }
+  }
+
+  /** True when the name was an order and not a member. */
+  #obeyWhiteout(parts: readonly string[]): boolean {
+    const order = readLayerName(parts);
+    if (order.kind === "entry") return false;
+    const parents = parts.slice(0, -1);
+    if (order.kind === "opaque" && parents.length === 0) this.#isRootOpaque = true;
+    else if (order.kind === "opaque") fsetxattr(this.#directories.open(parents), OPAQUE_XATTR, OPAQUE_VALUE);
+    else if (order.kind === "whiteout") this.#hide(parents, pathBytes(order.hidden));
+    return true;
+  }
+
+  #hide(parents: readonly string[], name: Buffer): void {
+    const parentFd = this.#directories.open(parents);
+    const own = statAt(parentFd, name);
+    if (!own) mknodat(parentFd, name, S_IFCHR, { major: 0, minor: 0 });
+    // This layer's own directory stays, what lower layers have in it does not.
+    else if (own.isDirectory()) this.#makeOpaque(parentFd, name);
+  }
+
+  #makeOpaque(parentFd: number, name: Buffer): void {
+    const fd = openInRoot(parentFd, name, O_DIRECTORY | O_NOFOLLOW);
+    try {
+      fsetxattr(fd, OPAQUE_XATTR, OPAQUE_VALUE);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  /** A directory is implied where this layer hid one: it becomes one that hides what is below. */
+  #clearWhiteout(parentFd: number, name: Buffer): boolean {
+    const existing = statAt(parentFd, name);
+    if (this.#options.kind !== "layer" || !existing || !isWhiteout(existing)) return false;
+    removeAt(parentFd, name);
+    mkdirat(parentFd, name, 0o755);
+    this.#makeOpaque(parentFd, name);
+    return true;
+  }
+
+  /**
+   * Makes something new at a name; what is there already goes away first, with all that is in it.
+   * `inUse` begins with the directory of the name.
+   */
+  #create<T>(parts: readonly string[], name: Buffer, inUse: DirectoriesInUse, make: () => T): T {
+    try {
+      return make();
+    } catch (error) {
+      if (!isKernelError(error, "EEXIST")) throw error;
+    }
+    this.#remove(parts, name, inUse);
+    return make();
+  }
+
+  #remove(parts: readonly string[], name: Buffer, inUse: DirectoriesInUse): void {
+    const existing = statAt(inUse[0], name);
+    removeAt(inUse[0], name);
+    if (!existing?.isDirectory() && !existing?.isSymbolicLink()) return;
+    this.#directories.forgetAllBut(inUse);
+    const gone = parts.join("/");
+    for (const path of [...this.#described.keys(), ...this.#implied]) {
+      if (path !== gone && !path.startsWith(`${gone}/`)) continue;
+      this.#described.delete(path);
+      this.#implied.delete(path);
+    }
+  }
+
+  #guard(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      const progress = { rootFd: this.#rootFd, contentBytes: this.#contentBytes, files: this.#files };
+      throw describeWriteFailure(error, this.#currentPath, progress);
+    }
+  }
+
+  readonly #countLost = (name: string, reason: string): void => {
+    const what = `attribute "${name}" not kept: ${reason}`;
+    this.#lost.set(what, (this.#lost.get(what) ?? 0) + 1);
+  };
+}
+
+function refuseLink(entry: TarEntry, cause: unknown): unknown {
+  if (!isKernelError(cause, "ENOENT", "ENOTDIR", "EPERM", "ELOOP", "EXDEV")) return cause;
+  return new AgentError(
+    "ARCHIVE_BAD_MEMBER",
+    `Cannot link ${showPath(entry.path)} to ${showPath(entry.linkPath)}: the archive has no such file (${cause.code})`,
+    { cause },
+  );
+}

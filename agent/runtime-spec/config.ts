@@ -1,0 +1,58 @@
+/**
+ * The runtime's config.json as far as we write it. OCI runtime-spec 1.0, config.md and config-linux.md.
+ */
+import type { CapabilitySets } from "./capabilities.ts";
+import type { RuntimeMount } from "./mounts.ts";
+import type { ResourceLimit } from "./process.ts";
+import type { RuntimeResources } from "./resources.ts";
+
+export interface DeviceNode {
+  /** On the DUT. */
+  source: string;
+  /** In the container. */
+  path: string;
+  type: "c" | "b";
+  major: number;
+  minor: number;
+  /** Permission bits. */
+  fileMode: number;
+  uid: number;
+  gid: number;
+  /** Some of `rwm`. */
+  access: string;
+}
+
+export interface RuntimeSpec {
+  ociVersion: string;
+  process: {
+    terminal: boolean;
+    user: { uid: number; gid: number; additionalGids: number[]; umask?: number };
+    args: string[];
+    env: string[];
+    cwd: string;
+    capabilities: CapabilitySets;
+    rlimits: ResourceLimit[];
+    noNewPrivileges: boolean;
+    apparmorProfile?: string;
+    oomScoreAdj: number;
+  };
+  root: { path: string; readonly: boolean };
+  hostname?: string;
+  mounts: RuntimeMount[];
+  linux: {
+    namespaces: { type: string }[];
+    cgroupsPath: string;
+    resources: RuntimeResources;
+    devices: Omit<DeviceNode, "source" | "access">[];
+    sysctl: Record<string, string>;
+    maskedPaths: string[];
+    readonlyPaths: string[];
+    rootfsPropagation?: string;
+  };
+}
+
+/** As text: limits may be larger than a double holds, and must be written to the digit. */
+export function formatRuntimeSpec(spec: RuntimeSpec): string {
+  const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown };
+  return JSON.stringify(spec, (_key, value) => (typeof value === "bigint" ? rawJSON(String(value)) : value));
+}

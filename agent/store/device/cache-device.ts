@@ -1,0 +1,94 @@
+/**
+ * The cache device: found, formatted where the job allows it, and mounted.
+ * What may be formatted is decided in choose-device.ts; everything that is formatted is said on the console first.
+ */
+import { mkdirSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { AgentError } from "../../errors.ts";
+import { isKernelError, mountAsync } from "../../kernel/syscalls.ts";
+import { CACHE_DEVICE_WAIT_MS } from "../../limits.ts";
+import { type BlockDevice, listBlockDevices } from "./block-devices.ts";
+import {
+  CACHE_LABELS,
+  type DeviceChoice,
+  type DevicePlan,
+  isLabelled,
+  type PlanOptions,
+  planDevice,
+} from "./choose-device.ts";
+import { describeDevice, formatDevice } from "./format-device.ts";
+
+export interface CacheOptions extends PlanOptions {
+  log: { info(line: string): void; warn(line: string): void };
+  signal: AbortSignal;
+  waitMs?: number;
+}
+
+/** Mounts the chosen device on `target`; undefined when `auto` found none. Throws STORE_* errors. */
+export async function mountCacheDevice(
+  choice: DeviceChoice,
+  target: string,
+  options: CacheOptions,
+): Promise<BlockDevice | undefined> {
+  const plan = await waitForDevice(choice, options);
+  const { dialect, log } = options;
+  const labels = Object.values(CACHE_LABELS).join(" or ");
+  if (!plan) {
+    if (choice === "auto" || (choice === "reset" && dialect === "b2c")) {
+      log.warn(`cache: no device is labelled ${labels}, going on in RAM`);
+      return undefined;
+    }
+    throw new AgentError("STORE_NO_DEVICE", `Cannot find the cache device "${formatChoice(choice)}"`);
+  }
+  const { device, action } = plan;
+  if (action === "refuse") {
+    const content = device.fileSystem ?? (device.isPartitioned ? "partitions" : "no known file system");
+    throw new AgentError(
+      "STORE_DEVICE_FOREIGN",
+      `Cannot use ${describeDevice(device)} as "${formatChoice(choice)}": it is not labelled ${labels} and holds ${content}, not ext4`,
+    );
+  }
+  if (action === "format") {
+    log.warn(`cache: formatting ${describeDevice(device)}`);
+    await formatDevice(device, chooseLabel(device, options));
+  }
+  mkdirSync(target, { recursive: true });
+  await mountExt4(device, target);
+  log.info(`cache: ${describeDevice(device)} mounted`);
+  return device;
+}
+
+/** A device keeps its label, so that whoever gave it finds it again. */
+function chooseLabel(device: BlockDevice, { dialect }: CacheOptions): string {
+  if (isLabelled(device) && device.label) return device.label;
+  return dialect === "b2c" ? CACHE_LABELS.b2c : CACHE_LABELS.own;
+}
+
+async function waitForDevice(choice: DeviceChoice, options: CacheOptions): Promise<DevicePlan | undefined> {
+  const { signal, waitMs = CACHE_DEVICE_WAIT_MS } = options;
+  const deadline = performance.now() + waitMs;
+  for (;;) {
+    const plan = planDevice(choice, await listBlockDevices(), options);
+    // A disk that nobody named is the last resort: the one with the label may still appear.
+    const isCertain = plan && (typeof choice !== "string" || isLabelled(plan.device));
+    if (isCertain || performance.now() >= deadline) return plan;
+    await sleep(250, undefined, { signal });
+  }
+}
+
+async function mountExt4(device: BlockDevice, target: string): Promise<void> {
+  try {
+    await mountAsync({ source: device.path, target, type: "ext4" });
+  } catch (error) {
+    if (!isKernelError(error)) throw error;
+    throw new AgentError("STORE_NO_DEVICE", `Cannot mount ${describeDevice(device)}: ${error.message}`, {
+      cause: error,
+    });
+  }
+}
+
+function formatChoice(choice: DeviceChoice): string {
+  if (typeof choice === "string") return choice;
+  if ("label" in choice) return `LABEL=${choice.label}`;
+  return "uuid" in choice ? `UUID=${choice.uuid}` : choice.device;
+}

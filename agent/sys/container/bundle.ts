@@ -1,0 +1,119 @@
+/**
+ * Gathers what the runtime's config.json needs of this machine and the mounted root, and writes the files that are bound
+ * into the container.
+ */
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { hostname as readHostname } from "node:os";
+import { join, resolve } from "node:path";
+import { AgentError } from "../../errors.ts";
+import { ENV_FILE_MAX_BYTES } from "../../limits.ts";
+import { planHosts, planResolvConf } from "../../runtime-spec/name-files.ts";
+import { parseEnvFile } from "../../runtime-spec/env-file.ts";
+import type { RuntimeSpec } from "../../runtime-spec/config.ts";
+import { type BindRequest, isOnMount } from "../../runtime-spec/mounts.ts";
+import { isInitContainer, planRuntimeSpec } from "../../runtime-spec/spec.ts";
+import type { ContainerOptions, StepContainer } from "./container.ts";
+import { readDevices } from "./devices.ts";
+import { hasDirectory, readInRoot, readProcessFacts, readUserFiles } from "./rootfs.ts";
+
+/** What the kernel says until somebody names the machine. */
+const NO_HOSTNAME = "(none)";
+
+export interface PlanOptions extends ContainerOptions {
+  cgroupPath: string;
+}
+
+const INIT_PATH = "/usr/bin/tini-static";
+
+export function planContainer(container: StepContainer, options: PlanOptions): RuntimeSpec {
+  const { step, config, rootPath, mounts } = container;
+  const { devPath, initPath = INIT_PATH } = options;
+  const settings = step.container ?? {};
+  const ownName = readHostname() === NO_HOSTNAME ? "dut" : readHostname();
+  if (settings.hostname !== undefined && settings.uts === "host") {
+    throw new AgentError(
+      "RUN_BAD_SETTING",
+      `Cannot name the container "${settings.hostname}": it shares the machine's name`,
+    );
+  }
+  const hostname = settings.hostname ?? ownName;
+  for (const { from } of mounts) requireFile(from, "bind");
+  const zone = findTimeZone(container, options.bundleDir);
+  const spec = planRuntimeSpec({
+    config,
+    step: zone.env ? { ...step, env: [zone.env, ...step.env] } : step,
+    extraEnv: container.extraEnv,
+    fileEnv: (step.envFiles ?? []).flatMap(readEnvFile),
+    rootPath,
+    hostname,
+    binds: [...writeNameFiles(container, hostname, options), ...zone.binds, ...mounts],
+    tmpfs: container.tmpfs,
+    devices: readDevices(settings.devices ?? []),
+    ...(existsSync(initPath) && { initPath }),
+    userFiles: readUserFiles(rootPath),
+    cgroupPath: options.cgroupPath,
+    ...(devPath && { devPath }),
+    ...readProcessFacts(),
+  });
+  // The image's own directory is made where it lacks; one that the job names must be there, or be in a mount.
+  const { workdir } = step;
+  if (workdir !== undefined && !isOnMount(workdir, spec.mounts) && !hasDirectory(rootPath, workdir)) {
+    throw new AgentError("RUN_NO_WORKDIR", `Cannot start in "${workdir}": the root has no such directory`);
+  }
+  return spec;
+}
+
+function writeNameFiles(
+  { step, config, resultsPath }: StepContainer,
+  hostname: string,
+  { bundleDir, resolvConfPath = "/etc/resolv.conf" }: PlanOptions,
+): BindRequest[] {
+  const settings = step.container ?? {};
+  const machineConf = existsSync(resolvConfPath) ? readFileSync(resolvConfPath, "utf8") : "";
+  const files: [to: string, text: string | undefined][] = [
+    ["/etc/resolv.conf", planResolvConf(machineConf, settings)],
+    ["/etc/hosts", planHosts(hostname, settings.hosts)],
+    ["/etc/hostname", `${hostname}\n`],
+    // By this file programs know that they are in a container of podman's kind; an init is told by its environment.
+    ["/run/.containerenv", isInitContainer(step, config) ? undefined : ""],
+  ];
+  const binds = files.flatMap(([to, text]) => {
+    if (text === undefined) return [];
+    const from = join(bundleDir, to.slice(1).replaceAll("/", "-"));
+    writeFileSync(from, text);
+    return [{ from, to, options: ["bind"] }];
+  });
+  if (resultsPath !== undefined) binds.push({ from: resultsPath, to: "/results", options: [] });
+  return binds;
+}
+
+/** podman's files hold names and values of at most some hundred bytes; whatever else the path names is a mistake. */
+function readEnvFile(path: string): string[] {
+  const file = resolve("/", path);
+  requireFile(file, "read the environment file");
+  const { size } = statSync(file);
+  if (size > ENV_FILE_MAX_BYTES) {
+    throw new AgentError("RUN_NO_FILE", `Cannot read the environment file "${path}": it has ${size} bytes`);
+  }
+  return parseEnvFile(readFileSync(file, "utf8"), path);
+}
+
+function requireFile(path: string, what: string): void {
+  if (!existsSync(path))
+    throw new AgentError("RUN_NO_FILE", `Cannot ${what} "${path}": the DUT has no such file`);
+}
+
+/** The zone's file is the image's own, for the initrd has none; programs that look it up themselves find it by its name. */
+function findTimeZone(
+  { step, rootPath }: StepContainer,
+  bundleDir: string,
+): { env?: string; binds: BindRequest[] } {
+  const zone = step.container?.timezone;
+  // The machine's own zone is UTC, as is that of an image that says nothing.
+  if (zone === undefined || zone === "local") return { binds: [] };
+  const bytes = readInRoot(rootPath, `usr/share/zoneinfo/${zone}`);
+  if (bytes === undefined) return { env: `TZ=${zone}`, binds: [] };
+  const from = join(bundleDir, "localtime");
+  writeFileSync(from, bytes);
+  return { binds: [{ from, to: "/etc/localtime", options: ["bind", "ro"] }] };
+}

@@ -1,0 +1,156 @@
+/**
+ * Runs one step of a job in a container by crun, and always comes back: with the step's exit code, or once everything
+ * of it is killed. Several run side by side, each by its id.
+ */
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Step } from "../../job/step.ts";
+import { CONTAINER_DRAIN_MS, CONTAINER_GRACE_MS, INIT_GRACE_MS } from "../../limits.ts";
+import type { ImageConfig } from "../../oci/image.ts";
+import { formatRuntimeSpec, type RuntimeSpec } from "../../runtime-spec/config.ts";
+import { parseSignal, SIGRTMIN_3, SIGTERM } from "../../runtime-spec/stop-signal.ts";
+import { planContainer } from "./bundle.ts";
+import { runToItsEnd } from "./process.ts";
+import { ensureStandardLinks, resolvesTo } from "./rootfs.ts";
+import { giveTree } from "./chown-tree.ts";
+import { createOpening, describeRuntimeFailure, readRuntimeError } from "./runtime-failure.ts";
+import type { SysLog } from "../sys-log.ts";
+import { createTestCgroup } from "./cgroup.ts";
+
+export interface StepContainer {
+  /** Unique among the containers that run: names the container, its cgroup and its bundle. */
+  id: string;
+  config: Pick<ImageConfig, "env" | "entrypoint" | "cmd" | "workingDir" | "user">;
+  /** The mounted root. */
+  rootPath: string;
+  /** Bound to /results. */
+  resultsPath?: string;
+  step: Pick<Step, "entrypoint" | "argv" | "env" | "envFiles" | "workdir" | "container" | "isInit">;
+  /** `NAME=VALUE` on top of the image's, below the job's. */
+  extraEnv: readonly string[];
+  /** With `U` among the options a directory becomes the container user's. */
+  mounts: readonly { from: string; to: string; options: string[] }[];
+  tmpfs: readonly { to: string; options: string[] }[];
+  onOutput: (chunk: Buffer) => void;
+  /** Gets `NAME=VALUE` of all that its first process will know, before it starts. */
+  onEnvironment?: (entries: readonly string[]) => void;
+  /** Ends the container: its stop signal, then after the grace everything in it is killed. */
+  signal?: AbortSignal;
+  /** Where its standard input comes from; without it there is nothing to read. */
+  input?: "console" | "none";
+}
+
+export interface ContainerExit {
+  /** The container's own; 128 + n when signal n ended it; 255 when its own time limit did; 0 for an init that powered off. */
+  exitCode: number;
+  /**
+   * "reboot" and "poweroff" by the codes that the kernel gives for a reboot(2) inside (129 and 130); a program can exit
+   * with the same ones.
+   */
+  endedBy: "exit" | "poweroff" | "reboot";
+  /** The kernel killed some process of the container because memory ran out. */
+  oomKilled: boolean;
+  /** Its own time limit ended it. */
+  timedOut: boolean;
+}
+
+export interface ContainerOptions {
+  log: SysLog;
+  /** Where bundles go, one directory a container. */
+  bundleDir: string;
+  runtime?: string;
+  /** A static init for steps that ask for one. */
+  initPath?: string;
+  resolvConfPath?: string;
+  devPath?: string;
+  consolePath?: string;
+  cgroupMountPath?: string;
+  graceMs?: number;
+  drainMs?: number;
+}
+
+/** conmon's -1 for a container that it killed at its time limit. */
+const TIMED_OUT = 255;
+
+/**
+ * Throws RUN_COMMAND_NOT_FOUND, RUN_CONTAINER_FAILED, RUN_CONTAINER_STUCK, RUN_NO_COMMAND, RUN_NO_WORKDIR, RUN_NO_FILE,
+ * RUN_BAD_SETTING, IMAGE_UNKNOWN_USER; the signal's reason when it was aborted, after the container is gone.
+ */
+export async function runContainer(step: StepContainer, options: ContainerOptions): Promise<ContainerExit> {
+  const { id, signal } = step;
+  const { log, runtime = "crun", consolePath = "/dev/console", drainMs = CONTAINER_DRAIN_MS } = options;
+  signal?.throwIfAborted();
+  const bundleDir = join(options.bundleDir, id);
+  rmSync(bundleDir, { recursive: true, force: true });
+  mkdirSync(bundleDir, { recursive: true });
+  ensureStandardLinks(options.devPath ?? "/dev");
+  const cgroup = createTestCgroup(id, {
+    log,
+    ...(options.cgroupMountPath && { mountPath: options.cgroupMountPath }),
+  });
+  const messagesPath = join(bundleDir, "runtime.log");
+  const pidPath = join(bundleDir, "pid");
+  try {
+    const spec = planContainer(step, { ...options, bundleDir, cgroupPath: cgroup.containerPath });
+    step.onEnvironment?.(spec.process.env);
+    for (const { from, options: words } of step.mounts)
+      if (words.includes("U")) giveTree(from, spec.process.user);
+    writeFileSync(join(bundleDir, "config.json"), formatRuntimeSpec(spec));
+    const opening = createOpening();
+    const { exitCode, timedOut } = await runToItsEnd(
+      {
+        argv: [
+          ...[runtime, "--root", join(bundleDir, "state"), "--cgroup-manager", "cgroupfs"],
+          ...["--log", messagesPath, "--log-format", "json"],
+          ...["run", "--bundle", bundleDir, "--pid-file", pidPath],
+        ],
+        id,
+        hasTerminal: spec.process.terminal,
+        keepsInputOpen: step.step.container?.keepsInputOpen ?? false,
+        ...(step.input === "console" && { consolePath }),
+        terminalSocketPath: join(bundleDir, "tty.sock"),
+        onOutput(chunk) {
+          opening.add(chunk);
+          step.onOutput(chunk);
+        },
+      },
+      { log, cgroup, drainMs, stop: planStop(step, spec, options, pidPath), ...(signal && { signal }) },
+    );
+    const oomKilled = cgroup.readOomKills() > 0;
+    signal?.throwIfAborted();
+    if (timedOut) return { exitCode: TIMED_OUT, endedBy: "exit", oomKilled, timedOut };
+    const failure = exitCode === 0 ? undefined : (readRuntimeError(messagesPath) ?? opening.readError());
+    if (failure !== undefined) throw describeRuntimeFailure(failure, spec.process.args);
+    return { ...describeEnd(exitCode, step, spec), oomKilled, timedOut };
+  } finally {
+    cgroup.remove();
+    rmSync(bundleDir, { recursive: true, force: true });
+  }
+}
+
+/** What reboot(2) in a PID namespace of its own leaves: its init seems killed by SIGHUP or SIGINT (pid_namespaces(7)). */
+const ENDS: Readonly<Record<number, "reboot" | "poweroff">> = { 129: "reboot", 130: "poweroff" };
+
+function describeEnd(exitCode: number, { step }: StepContainer, spec: RuntimeSpec) {
+  const ownsItsEnd = spec.linux.namespaces.some(({ type }) => type === "pid");
+  const endedBy = (ownsItsEnd ? ENDS[exitCode] : undefined) ?? ("exit" as const);
+  return { exitCode: step.isInit && endedBy === "poweroff" ? 0 : exitCode, endedBy };
+}
+
+function planStop(
+  { step, rootPath }: StepContainer,
+  spec: RuntimeSpec,
+  options: ContainerOptions,
+  pidPath: string,
+) {
+  const { stopSignal, stopTimeoutMs, timeoutMs } = step.container ?? {};
+  const isInit = step.isInit === true;
+  const ownSignal = isInit && resolvesTo(rootPath, spec.process.args[0]!, "systemd") ? SIGRTMIN_3 : SIGTERM;
+  return {
+    signal: stopSignal === undefined ? ownSignal : parseSignal(stopSignal),
+    // A shell that waits for its child heeds nothing, so every process is told, unless the first one is known to know what to do.
+    ...((isInit || stopSignal !== undefined) && { pidPath }),
+    graceMs: stopTimeoutMs ?? options.graceMs ?? (isInit ? INIT_GRACE_MS : CONTAINER_GRACE_MS),
+    ...(timeoutMs && { timeoutMs }),
+  };
+}

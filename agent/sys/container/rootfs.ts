@@ -1,0 +1,121 @@
+/**
+ * What the runtime needs to know about a mounted root and this machine before a container starts.
+ * The root's content is the image's, so its files are opened inside it and never by a plain path.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+} from "node:fs";
+import { basename } from "node:path";
+import { isKernelError } from "../../kernel/errno.ts";
+import { O_DIRECTORY, O_PATH, openInRoot } from "../../kernel/files.ts";
+import { CONTAINER_OPEN_FILES, USER_FILE_MAX_BYTES } from "../../limits.ts";
+import type { UserFiles } from "../../runtime-spec/passwd.ts";
+
+/** The image's passwd and group files, where it has them. */
+export function readUserFiles(rootPath: string): UserFiles {
+  const passwd = readInRoot(rootPath, "etc/passwd")?.toString();
+  const group = readInRoot(rootPath, "etc/group")?.toString();
+  return { ...(passwd !== undefined && { passwd }), ...(group !== undefined && { group }) };
+}
+
+/** A small file of the root; nothing where it has none. */
+export function readInRoot(rootPath: string, path: string): Buffer | undefined {
+  // Not to wait for a writer, should the image have a FIFO in its place.
+  return useInRoot(rootPath, path, constants.O_RDONLY | constants.O_NONBLOCK, (fd) => {
+    const status = fstatSync(fd);
+    return status.isFile() && status.size <= USER_FILE_MAX_BYTES ? readFileSync(fd) : undefined;
+  });
+}
+
+export function hasDirectory(rootPath: string, path: string): boolean {
+  return useInRoot(rootPath, path, O_PATH | O_DIRECTORY, () => true) ?? false;
+}
+
+/** Whether the program is `name` once every symlink is followed. */
+export function resolvesTo(rootPath: string, path: string, name: string): boolean {
+  const found = useInRoot(rootPath, path, O_PATH, (fd) => readlinkSync(`/proc/self/fd/${fd}`));
+  return found !== undefined && basename(found) === name;
+}
+
+function useInRoot<Result>(
+  rootPath: string,
+  path: string,
+  flags: number,
+  use: (fd: number) => Result,
+): Result | undefined {
+  const rootFd = openSync(rootPath, O_PATH | O_DIRECTORY);
+  try {
+    const fd = openInRoot(rootFd, path, flags);
+    try {
+      return use(fd);
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  } finally {
+    closeSync(rootFd);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return isKernelError(error, "ENOENT", "ENOTDIR", "ELOOP", "ENXIO");
+}
+
+export interface ProcessFacts {
+  capabilityMask: bigint;
+  openFileLimit: number;
+  fileSystems: ReadonlySet<string>;
+}
+
+/** What this process may do and this kernel has: a container gets no more. */
+export function readProcessFacts(): ProcessFacts {
+  const names = readFileSync("/proc/filesystems", "utf8").split("\n");
+  const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
+  const capabilityMask = BigInt(`0x${mask ?? "0"}`);
+  return {
+    capabilityMask,
+    openFileLimit: readOpenFileLimit(capabilityMask),
+    fileSystems: new Set(names.map((line) => line.split("\t").at(-1)!).filter((name) => name !== "")),
+  };
+}
+
+const CAP_SYS_RESOURCE = 24n;
+
+/** PID 1's children start with 1,024 and 4,096, too few for parallel test runners; raising them takes a capability. */
+function readOpenFileLimit(capabilityMask: bigint): number {
+  if ((capabilityMask >> CAP_SYS_RESOURCE) & 1n) {
+    return Math.min(CONTAINER_OPEN_FILES, Number(readFileSync("/proc/sys/fs/nr_open", "utf8")));
+  }
+  const own = /^Max open files\s+\d+\s+(\d+)/m.exec(readFileSync("/proc/self/limits", "utf8"))?.[1];
+  return Math.min(CONTAINER_OPEN_FILES, Number(own ?? 1024));
+}
+
+/** devtmpfs has only devices; these four links every userland expects, and the runtime makes none in a bound /dev. */
+export function ensureStandardLinks(devPath: string): void {
+  for (const [name, target] of [
+    ["fd", "/proc/self/fd"],
+    ["stdin", "/proc/self/fd/0"],
+    ["stdout", "/proc/self/fd/1"],
+    ["stderr", "/proc/self/fd/2"],
+  ] as const) {
+    if (!existsSync(`${devPath}/${name}`)) symlinkIfMissing(target, `${devPath}/${name}`);
+  }
+}
+
+// existsSync follows links, and /proc/self/fd/0 may be gone while the link is there.
+function symlinkIfMissing(target: string, path: string): void {
+  try {
+    symlinkSync(target, path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+  }
+}

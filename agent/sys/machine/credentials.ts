@@ -1,0 +1,81 @@
+/**
+ * Secrets for this machine, which never stand on the command line: from a file in an extra initrd archive,
+ * QEMU's fw_cfg, or SMBIOS OEM strings, in that order (the ways of systemd's credentials).
+ */
+import { readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { AgentError } from "../../errors.ts";
+import { CREDENTIAL_MAX_BYTES } from "../../limits.ts";
+import { parseOemStrings } from "./smbios-strings.ts";
+import type { SysLog } from "../sys-log.ts";
+
+export interface Credentials {
+  /** undefined where nobody gave it. Throws CREDENTIAL_BAD_FILE, without a word of the content. */
+  read(name: string): Promise<Buffer | undefined>;
+}
+
+export interface CredentialOptions {
+  log?: SysLog;
+  /** Files named as the credential. */
+  directory?: string;
+  /** The kernel's directory of fw_cfg entries. */
+  fwCfgDirectory?: string;
+  /** The kernel's copy of the SMBIOS table. */
+  smbiosTable?: string;
+}
+
+const FW_CFG_PREFIX = "opt/org.dutboot/credentials";
+const SMBIOS_PREFIX = "dutboot.credential:";
+
+export function createCredentials(options: CredentialOptions = {}): Credentials {
+  const {
+    directory = "/etc/dutboot/credentials",
+    fwCfgDirectory = "/sys/firmware/qemu_fw_cfg/by_name",
+    smbiosTable = "/sys/firmware/dmi/tables/DMI",
+  } = options;
+  return {
+    async read(name) {
+      if (!/^[a-z0-9][a-z0-9._-]*$/.test(name)) throw new TypeError(`"${name}" is no name of a credential`);
+      const places = [
+        { place: "a file", read: () => readIfThere(join(directory, name), name) },
+        { place: "fw_cfg", read: () => readIfThere(join(fwCfgDirectory, FW_CFG_PREFIX, name, "raw"), name) },
+        { place: "SMBIOS", read: () => findSmbiosString(readIfThere(smbiosTable, name), name) },
+      ];
+      for (const { place, read } of places) {
+        const content = read();
+        if (!content) continue;
+        options.log?.info(`credentials: "${name}" from ${place}, ${content.length} bytes`);
+        return content;
+      }
+      return undefined;
+    },
+  };
+}
+
+function readIfThere(path: string, name: string): Buffer | undefined {
+  try {
+    if (statSync(path).size > CREDENTIAL_MAX_BYTES)
+      throw bad(name, `"${path}" is larger than ${CREDENTIAL_MAX_BYTES} bytes`);
+    return readFileSync(path);
+  } catch (error) {
+    if (error instanceof AgentError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw bad(name, `"${path}" cannot be read: ${code}`);
+  }
+}
+
+function findSmbiosString(table: Buffer | undefined, name: string): Buffer | undefined {
+  const start = `${SMBIOS_PREFIX}${name}=`;
+  const text = parseOemStrings(table ?? Buffer.alloc(0))
+    .find((oem) => oem.startsWith(start))
+    ?.slice(start.length);
+  if (text === undefined) return undefined;
+  if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0)
+    throw bad(name, "the SMBIOS string is no base64");
+  return Buffer.from(text, "base64");
+}
+
+function bad(name: string, why: string): AgentError {
+  return new AgentError("CREDENTIAL_BAD_FILE", `Cannot read credential "${name}": ${why}`);
+}

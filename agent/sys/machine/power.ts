@@ -1,0 +1,46 @@
+/**
+ * The end of the machine: disks written back, the last line out of the UART, then off, again, or halted.
+ * Both waits are bounded: a dead server or a held serial line must not keep a machine on for ever.
+ */
+import { closeSync, constants, openSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { drainTerminal, reboot, syncAll } from "../../kernel/machine.ts";
+import { SYNC_WAIT_MS, UART_DRAIN_MS } from "../../limits.ts";
+
+const REBOOT_COMMAND = { poweroff: "poweroff", reboot: "restart", halt: "halt" } as const;
+
+/** Does not return where it succeeds; throws KernelError where the kernel refuses. */
+export async function endMachine(mode: keyof typeof REBOOT_COMMAND): Promise<never> {
+  await atMost(SYNC_WAIT_MS, syncAll());
+  await atMost(UART_DRAIN_MS, drainConsole());
+  reboot(REBOOT_COMMAND[mode]);
+  // In a PID namespace reboot(2) returns before the kill arrives.
+  return new Promise<never>(() => setInterval(() => {}, 1_000));
+}
+
+/** Waits until everything written to the console has left the UART. */
+async function drainConsole(path = "/dev/console"): Promise<void> {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_WRONLY | constants.O_NOCTTY);
+  } catch {
+    return; // no console: nothing to drain, and nobody to tell
+  }
+  try {
+    await drainTerminal(fd);
+  } catch {
+    // ENOTTY: a console that is no terminal has no queue.
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** The work may go on behind our back: the machine is about to end. */
+async function atMost(limitMs: number, work: Promise<unknown>): Promise<void> {
+  const timeout = new AbortController();
+  await Promise.race([
+    work,
+    sleep(limitMs, undefined, { signal: timeout.signal, ref: true }).catch(() => {}),
+  ]);
+  timeout.abort();
+}

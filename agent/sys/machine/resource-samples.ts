@@ -1,0 +1,60 @@
+/**
+ * How much memory and CPU the machine uses, sampled while the job runs (proc(5): /proc/meminfo, /proc/stat).
+ * Every two seconds at first; half as often each time a few hundred samples have gone out, so that a long night stays short.
+ */
+import { readFileSync } from "node:fs";
+import { SAMPLE_INTERVAL_MS, SAMPLES_PER_PACE } from "../../limits.ts";
+
+export interface ResourceSample {
+  /** Not to be had any more: all but what the kernel calls available. */
+  memoryUsedBytes: number;
+  memoryTotalBytes: number;
+  /** Of all CPUs together since the sample before, 0 to 100. */
+  cpuPercent: number;
+}
+
+export interface SamplingOptions {
+  onSample: (sample: ResourceSample) => void;
+  procPath?: string;
+  intervalMs?: number;
+  samplesPerPace?: number;
+}
+
+/** The first comes at once. */
+export function startSampling(options: SamplingOptions): { stop(): void } {
+  const { onSample, procPath = "/proc", samplesPerPace = SAMPLES_PER_PACE } = options;
+  let intervalMs = options.intervalMs ?? SAMPLE_INTERVAL_MS;
+  let before = { busy: 0, all: 0 };
+  let count = 0;
+  let timer: NodeJS.Timeout | undefined;
+  const take = () => {
+    const now = parseCpuTimes(readFileSync(`${procPath}/stat`, "utf8"));
+    const cpuPercent = percentOf(now.busy - before.busy, now.all - before.all);
+    before = now;
+    onSample({ ...parseMemory(readFileSync(`${procPath}/meminfo`, "utf8")), cpuPercent });
+    count++;
+    if (count % samplesPerPace === 0) intervalMs *= 2;
+    timer = setTimeout(take, intervalMs).unref();
+  };
+  take();
+  return { stop: () => clearTimeout(timer) };
+}
+
+function percentOf(part: number, whole: number): number {
+  return whole > 0 ? Math.round((part * 1000) / whole) / 10 : 0;
+}
+
+/** In ticks: user, nice, system, idle, iowait, irq, softirq, steal. */
+function parseCpuTimes(stat: string): { busy: number; all: number } {
+  const times = (/^cpu +(.*)$/m.exec(stat)?.[1] ?? "").split(" ").slice(0, 8).map(Number);
+  const all = times.reduce((sum, ticks) => sum + ticks, 0);
+  const [, , , idle = 0, waiting = 0] = times;
+  return { busy: all - idle - waiting, all };
+}
+
+function parseMemory(meminfo: string): Pick<ResourceSample, "memoryUsedBytes" | "memoryTotalBytes"> {
+  const read = (name: string) =>
+    Number(new RegExp(`^${name}: +(\\d+) kB$`, "m").exec(meminfo)?.[1] ?? 0) * 1024;
+  const memoryTotalBytes = read("MemTotal");
+  return { memoryUsedBytes: memoryTotalBytes - read("MemAvailable"), memoryTotalBytes };
+}

@@ -1,0 +1,172 @@
+/**
+ * Mounts an export of an NFS server by mount(2), version by version until one is taken.
+ * The server is asked by a plain connection first: what the kernel says of a dead one, it says after minutes.
+ */
+import { lookup } from "node:dns/promises";
+import { mkdirSync } from "node:fs";
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { AgentError } from "../../errors.ts";
+import type { NfsExport } from "../../job/job.ts";
+import { isKernelError, type KernelError } from "../../kernel/errno.ts";
+import { MS_RDONLY, mountAsync } from "../../kernel/mount.ts";
+import { NFS_ANSWER_MS, NFS_MOUNT_MS, NFS_RETRY_MS } from "../../limits.ts";
+import { avoidsTcp, type NfsMountPlan, planNfsMounts, readNfsPort } from "./options.ts";
+import type { SysLog } from "../sys-log.ts";
+
+export interface NfsMountOptions {
+  /** False: read-only. */
+  isWritable: boolean;
+  /** Of this machine. */
+  ownAddress?: string;
+  /** As ModuleLoader's. */
+  loadModule(name: string): Promise<boolean>;
+  log: SysLog;
+  signal?: AbortSignal;
+}
+
+/** `target` is made when it is not there. Throws NFS_… */
+export async function mountNfs(place: NfsExport, target: string, options: NfsMountOptions): Promise<void> {
+  const { isWritable, ownAddress, log, signal } = options;
+  const name = `${place.server}:${place.path}`;
+  const serverAddress = await findAddress(place.server, name, signal);
+  if (!avoidsTcp(place.options))
+    await waitForServer(serverAddress, readNfsPort(place.options), name, options);
+  const plans = planNfsMounts({ ...place, serverAddress, ...(ownAddress !== undefined && { ownAddress }) });
+  mkdirSync(target, { recursive: true, mode: 0o755 });
+  const refusals: { version: string; error: KernelError }[] = [];
+  for (const plan of plans) {
+    for (const module of plan.modules) await options.loadModule(module);
+    const startedMs = performance.now();
+    const error = await tryMount(plan, target, { isWritable, name, ...(signal && { signal }) });
+    if (!error) {
+      const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+      log.info(
+        `nfs: ${name} mounted by version ${plan.version}${isWritable ? ", writable" : ""} in ${seconds} s`,
+      );
+      return;
+    }
+    refusals.push({ version: plan.version, error });
+    if (!MEANS_OTHER_VERSION.has(error.code)) break;
+  }
+  throw explainRefusals(name, refusals);
+}
+
+/** A server that does not speak the version says one of these, or has the export elsewhere in version 4's tree. */
+const MEANS_OTHER_VERSION: ReadonlySet<string> = new Set([
+  "EPROTONOSUPPORT",
+  "EINVAL",
+  "ENOENT",
+  "EPROTO",
+  "ENOTSUP",
+  "ENODEV",
+]);
+
+/** Said by a kernel or a server that has no such version at all. */
+const MEANS_UNKNOWN: ReadonlySet<string> = new Set(["EPROTONOSUPPORT", "ENOTSUP", "ENODEV"]);
+
+async function findAddress(server: string, name: string, signal: AbortSignal | undefined): Promise<string> {
+  try {
+    const { address } = await lookup(server.replace(/^\[(.*)\]$/, "$1"), {
+      family: server.includes(":") ? 6 : 0,
+    });
+    return address;
+  } catch (cause) {
+    signal?.throwIfAborted();
+    throw new AgentError(
+      "NFS_UNREACHABLE",
+      `Cannot find the NFS server of "${name}": ${(cause as NodeJS.ErrnoException).code}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+/** A farm may start its server late, and switches may block a port for half a minute. */
+async function waitForServer(
+  host: string,
+  port: number,
+  name: string,
+  { log, signal }: Pick<NfsMountOptions, "log" | "signal">,
+): Promise<void> {
+  const startedMs = performance.now();
+  for (let isTold = false; ; isTold = true) {
+    const refusal = await knock(host, port, signal);
+    if (refusal === undefined) return;
+    if (performance.now() - startedMs > NFS_ANSWER_MS) {
+      const seconds = Math.round(NFS_ANSWER_MS / 1000);
+      throw new AgentError(
+        "NFS_UNREACHABLE",
+        `Cannot reach the NFS server of "${name}" at ${host}, port ${port}, for ${seconds} s: ${refusal}`,
+      );
+    }
+    if (!isTold) log.warn(`nfs: no answer yet from ${host}, port ${port}: ${refusal}`);
+    await sleep(NFS_RETRY_MS, undefined, signal && { signal });
+  }
+}
+
+/** Undefined when somebody listens. */
+function knock(host: string, port: number, signal: AbortSignal | undefined): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, ...(signal && { signal }) });
+    socket.setTimeout(NFS_RETRY_MS * 5, () => socket.destroy(new Error("no answer")));
+    socket.once("connect", () => {
+      socket.destroy();
+      resolve(undefined);
+    });
+    socket.once("error", (error: NodeJS.ErrnoException) => {
+      if (signal?.aborted) reject(signal.reason as Error);
+      else resolve(error.code ?? error.message);
+    });
+  });
+}
+
+/** What the kernel refused it with. A mount that hangs goes on hanging off the main thread: nothing ends it. */
+async function tryMount(
+  { source, data }: NfsMountPlan,
+  target: string,
+  { isWritable, name, signal }: { isWritable: boolean; name: string; signal?: AbortSignal },
+): Promise<KernelError | undefined> {
+  const stop = new AbortController();
+  const limit = sleep(NFS_MOUNT_MS, undefined, {
+    signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
+  }).then(
+    () => {
+      throw new AgentError(
+        "NFS_UNREACHABLE",
+        `Cannot mount "${name}": no answer within ${NFS_MOUNT_MS / 1000} s`,
+      );
+    },
+    (error: unknown) => {
+      signal?.throwIfAborted();
+      throw error;
+    },
+  );
+  limit.catch(() => {});
+  try {
+    const mounting = mountAsync({ type: "nfs", source, target, flags: isWritable ? 0 : MS_RDONLY, data });
+    await Promise.race([mounting, limit]);
+    return undefined;
+  } catch (error) {
+    if (isKernelError(error)) return error;
+    throw error;
+  } finally {
+    stop.abort();
+  }
+}
+
+function explainRefusals(
+  name: string,
+  refusals: readonly { version: string; error: KernelError }[],
+): AgentError {
+  const said = refusals.map(({ version, error }) => `version ${version}: ${error.code}`).join(", ");
+  const codes = new Set(refusals.map(({ error }) => error.code));
+  const cause = refusals.at(-1)?.error;
+  const message = `Cannot mount "${name}": ${said}`;
+  if (codes.has("EACCES") || codes.has("EPERM") || codes.has("ENOENT"))
+    return new AgentError("NFS_REFUSED", message, { cause });
+  if (refusals.every(({ error }) => MEANS_UNKNOWN.has(error.code)))
+    return new AgentError("NFS_UNSUPPORTED", message, { cause });
+  return new AgentError("NFS_MOUNT_FAILED", message, { cause });
+}

@@ -1,0 +1,159 @@
+/**
+ * Cuts a file's content into chunks at places that its bytes decide, so that a small change moves few borders.
+ * containers/storage's rule: bup's rolling sum over 64 bytes, 64 KiB on average; runs of zeros stand alone.
+ */
+
+import { CHUNK_MAX_BYTES } from "../../agent/limits.ts";
+
+const WINDOW_BYTES = 64;
+const CHARACTER_OFFSET = 31;
+const SPLIT_MASK = 0xffff;
+/** Zeros in a row that make a hole. */
+const HOLE_BYTES = 1024;
+
+export interface ContentChunk {
+  /** Valid during the call alone. */
+  bytes: Buffer;
+  isZeros: boolean;
+}
+
+/** Give it one file: `push` its bytes, then `finish`. Chunks are at most CHUNK_MAX_BYTES, which is also what it holds. */
+export class ContentSplitter {
+  readonly #onChunk: (chunk: ContentChunk) => void;
+  readonly #chunk = Buffer.allocUnsafeSlow(CHUNK_MAX_BYTES);
+  #zeros: Buffer | undefined;
+  #chunkBytes = 0;
+  /** Zeros seen last that may become a hole. */
+  #zeroBytes = 0;
+  readonly #window = new Uint8Array(WINDOW_BYTES);
+  #windowAt = 0;
+  #sum1 = 0;
+  #sum2 = 0;
+
+  constructor(onChunk: (chunk: ContentChunk) => void) {
+    this.#onChunk = onChunk;
+    this.#reset();
+  }
+
+  /** The sums live in locals for the length of a run without zeros: the loop runs once for every byte packed. */
+  push(bytes: Uint8Array): void {
+    let index = 0;
+    while (index < bytes.length) {
+      if (bytes[index] === 0) {
+        index = this.#countZeros(bytes, index);
+      } else {
+        if (this.#zeroBytes > 0) this.#endZeros();
+        index = this.#addRun(bytes, index);
+      }
+    }
+  }
+
+  #countZeros(bytes: Uint8Array, from: number): number {
+    let index = from;
+    while (index < bytes.length && bytes[index] === 0) {
+      index++;
+      this.#zeroBytes++;
+      if (this.#zeroBytes === HOLE_BYTES) this.#cut();
+      else if (this.#zeroBytes === CHUNK_MAX_BYTES) this.#endHole();
+    }
+    return index;
+  }
+
+  /** Adds bytes up to a border, to a long run of zeros, or to the end. */
+  #addRun(bytes: Uint8Array, from: number): number {
+    const chunk = this.#chunk;
+    const window = this.#window;
+    const end = Math.min(bytes.length, from + CHUNK_MAX_BYTES - this.#chunkBytes);
+    const chunkStart = this.#chunkBytes - from;
+    let windowAt = this.#windowAt;
+    let sum1 = this.#sum1;
+    let sum2 = this.#sum2;
+    let index = from;
+    /** Zeros before this are known to be no hole. */
+    let dataEnd = from;
+    let isBorder = false;
+    while (index < end && !isBorder) {
+      const byte = bytes[index]!;
+      if (byte === 0 && index >= dataEnd) {
+        dataEnd = endOfShortRun(bytes, index);
+        // It may become a hole: to be counted first.
+        if (dataEnd === index) break;
+      }
+      chunk[chunkStart + index] = byte;
+      const dropped = window[windowAt]!;
+      window[windowAt] = byte;
+      windowAt = (windowAt + 1) & (WINDOW_BYTES - 1);
+      sum1 = (sum1 + byte - dropped) | 0;
+      sum2 = (sum2 + sum1 - WINDOW_BYTES * (dropped + CHARACTER_OFFSET)) | 0;
+      isBorder = (sum2 & SPLIT_MASK) === SPLIT_MASK;
+      index++;
+    }
+    this.#windowAt = windowAt;
+    this.#sum1 = sum1;
+    this.#sum2 = sum2;
+    this.#chunkBytes = chunkStart + index;
+    if (isBorder || this.#chunkBytes === CHUNK_MAX_BYTES) this.#cut();
+    return index;
+  }
+
+  /** Ends the file; the splitter is ready for the next. */
+  finish(): void {
+    this.#endZeros();
+    this.#cut();
+    this.#reset();
+  }
+
+  #reset(): void {
+    this.#window.fill(0);
+    this.#windowAt = 0;
+    this.#sum1 = WINDOW_BYTES * CHARACTER_OFFSET;
+    this.#sum2 = (WINDOW_BYTES * (WINDOW_BYTES - 1) * CHARACTER_OFFSET) | 0;
+  }
+
+  #add(byte: number): void {
+    this.#chunk[this.#chunkBytes++] = byte;
+    this.#roll(byte);
+    const isBorder = (this.#sum2 & SPLIT_MASK) === SPLIT_MASK;
+    if (isBorder || this.#chunkBytes === CHUNK_MAX_BYTES) this.#cut();
+  }
+
+  #roll(byte: number): void {
+    const dropped = this.#window[this.#windowAt]!;
+    this.#window[this.#windowAt] = byte;
+    this.#windowAt = (this.#windowAt + 1) & (WINDOW_BYTES - 1);
+    this.#sum1 = (this.#sum1 + byte - dropped) | 0;
+    this.#sum2 = (this.#sum2 + this.#sum1 - WINDOW_BYTES * (dropped + CHARACTER_OFFSET)) | 0;
+  }
+
+  #endZeros(): void {
+    if (this.#zeroBytes >= HOLE_BYTES) {
+      this.#endHole();
+      return;
+    }
+    const count = this.#zeroBytes;
+    this.#zeroBytes = 0;
+    for (let added = 0; added < count; added++) this.#add(0);
+  }
+
+  #endHole(): void {
+    const count = this.#zeroBytes;
+    this.#zeroBytes = 0;
+    for (let rolled = 0; rolled < count; rolled++) this.#roll(0);
+    this.#zeros ??= Buffer.alloc(CHUNK_MAX_BYTES);
+    this.#onChunk({ bytes: this.#zeros.subarray(0, count), isZeros: true });
+  }
+
+  #cut(): void {
+    if (this.#chunkBytes === 0) return;
+    const bytes = this.#chunk.subarray(0, this.#chunkBytes);
+    this.#chunkBytes = 0;
+    this.#onChunk({ bytes, isZeros: false });
+  }
+}
+
+/** The end of a run of zeros too short for a hole, or its start when it is long or reaches the end of the bytes. */
+function endOfShortRun(bytes: Uint8Array, start: number): number {
+  const limit = Math.min(bytes.length, start + HOLE_BYTES);
+  for (let index = start + 1; index < limit; index++) if (bytes[index] !== 0) return index;
+  return start;
+}

@@ -1,0 +1,67 @@
+/**
+ * Writes a tar-split beside a chunked archive: JSON lines of the literal bytes and of the places of contents.
+ * Byte for byte as vbatts/tar-split groups them: one segment for a member's padding and headers, one line a member.
+ */
+
+import { isUtf8 } from "node:buffer";
+import { TAR_SPLIT_SEGMENT_BYTES } from "../../agent/limits.ts";
+import { Crc64 } from "./crc64.ts";
+import { FrameStream } from "./frame-writer.ts";
+import type { TarMember } from "../../agent/archive/zstd-chunked/tar-block.ts";
+
+export class TarSplitWriter {
+  readonly #stream: FrameStream;
+  #position = 0;
+  #literals: Buffer[] = [];
+  #literalBytes = 0;
+  #crc = new Crc64();
+
+  constructor(level: number) {
+    this.#stream = new FrameStream(level);
+  }
+
+  addLiteral(bytes: Buffer): void {
+    this.#literals.push(Buffer.from(bytes));
+    this.#literalBytes += bytes.length;
+    // Only what follows the end of the archive grows so long: a header has a limit.
+    while (this.#literalBytes > TAR_SPLIT_SEGMENT_BYTES) this.#writeSegment(TAR_SPLIT_SEGMENT_BYTES);
+  }
+
+  startContent(): void {
+    if (this.#literalBytes > 0) this.#writeSegment(this.#literalBytes);
+    this.#crc = new Crc64();
+  }
+
+  addContent(bytes: Buffer): void {
+    this.#crc.update(bytes);
+  }
+
+  endContent({ entry, statedSizeBytes }: TarMember): void {
+    const name = Buffer.from(entry.path, "latin1");
+    const fields = isUtf8(name) ? { name: name.toString("utf8") } : { name_raw: name.toString("base64") };
+    this.#writeLine({
+      type: 1,
+      ...fields,
+      ...(statedSizeBytes > 0 && { size: statedSizeBytes }),
+      payload: statedSizeBytes > 0 ? this.#crc.digest().toString("base64") : null,
+    });
+  }
+
+  finish(): { frame: Buffer; plainBytes: number } {
+    if (this.#literalBytes > 0) this.#writeSegment(this.#literalBytes);
+    const frame = this.#stream.finish();
+    return { frame, plainBytes: this.#stream.plainBytes };
+  }
+
+  #writeSegment(sizeBytes: number): void {
+    const bytes = Buffer.concat(this.#literals);
+    const rest = bytes.subarray(sizeBytes);
+    this.#literals = rest.length > 0 ? [rest] : [];
+    this.#literalBytes = rest.length;
+    this.#writeLine({ type: 2, payload: bytes.toString("base64", 0, sizeBytes) });
+  }
+
+  #writeLine(fields: Record<string, unknown>): void {
+    this.#stream.write(Buffer.from(`${JSON.stringify({ ...fields, position: this.#position++ })}\n`, "utf8"));
+  }
+}

@@ -1,0 +1,384 @@
+/**
+ * The registry client against a registry in memory: what is resolved, what is refused, and whose fault it is.
+ */
+import { randomBytes } from "node:crypto";
+import { afterEach, describe, expect, test } from "vitest";
+import type { ErrorCode } from "../../../../agent/errors.ts";
+import { createHttpClient } from "../../../../agent/net/http/http-client.ts";
+import { createRegistryClient } from "../../../../agent/net/registry/registry.ts";
+import { parseImageReference } from "../../../../agent/oci/reference.ts";
+import {
+  createMemoryRegistry,
+  digestOf,
+  type MemoryRegistry,
+  type MemoryRegistryOptions,
+} from "../../../servers/memory-registry.ts";
+import { answer, serveFile, startServer } from "../../../servers/misbehaving-server.ts";
+
+const OCI = "application/vnd.oci.image";
+const AMD64 = { os: "linux", architecture: "amd64" };
+const USER = { username: "tester", password: "pass:word" };
+const LAYER = randomBytes(500_000);
+
+const toClose: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  for (const each of toClose.splice(0)) await each.close();
+});
+
+async function start(
+  options?: MemoryRegistryOptions,
+  { user }: { user?: typeof USER | undefined } = { user: USER },
+) {
+  const memory = createMemoryRegistry(options);
+  const server = await startServer(memory.behaviour);
+  const http = createHttpClient({
+    insecureHosts: [server.host],
+    log: { warn: () => {} },
+    retry: { budgetMs: 300, firstDelayMs: 5, silenceMs: 500 },
+  });
+  toClose.push(server, http);
+  const registry = createRegistryClient(http, { auth: () => user });
+  const refer = (rest: string) => parseImageReference(`${server.host}/a/image${rest}`);
+  return { memory, server, registry, refer };
+}
+
+function putImage(memory: MemoryRegistry, tag = "latest", architecture = "amd64") {
+  const config = {
+    os: "linux",
+    architecture,
+    config: { Env: ["A=1"] },
+    rootfs: { type: "layers", diff_ids: [digestOf(LAYER)] },
+  };
+  const configBytes = Buffer.from(JSON.stringify(config));
+  const configDigest = memory.putBlob(configBytes);
+  const layerDigest = memory.putBlob(LAYER);
+  const document = {
+    schemaVersion: 2,
+    mediaType: `${OCI}.manifest.v1+json`,
+    config: { mediaType: `${OCI}.config.v1+json`, digest: configDigest, size: configBytes.length },
+    layers: [{ mediaType: `${OCI}.layer.v1.tar`, digest: layerDigest, size: LAYER.length }],
+  };
+  const digest = memory.putManifest(tag, document);
+  return {
+    document,
+    digest,
+    configDigest,
+    layerDigest,
+    sizeBytes: Buffer.byteLength(JSON.stringify(document)),
+  };
+}
+
+async function read(body: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+describe("what is resolved", () => {
+  test.each<MemoryRegistryOptions>([
+    {},
+    { auth: "basic", user: USER },
+    { auth: "bearer" },
+    { auth: "bearer", user: USER },
+  ])("a manifest and its layer, with %j", async (options) => {
+    const { memory, registry, refer } = await start(options);
+    const { digest, layerDigest } = putImage(memory);
+    const image = await registry.resolveImage(refer(""), AMD64);
+    expect(image).toMatchObject({ manifestDigest: digest, config: { env: ["A=1"] } });
+    expect(image.layers).toEqual([
+      {
+        mediaType: `${OCI}.layer.v1.tar`,
+        digest: layerDigest,
+        sizeBytes: LAYER.length,
+        annotations: {},
+        diffId: digestOf(LAYER),
+      },
+    ]);
+    expect(await read(await registry.openBlob(image.reference, image.layers[0]!))).toEqual(LAYER);
+    const part = await registry.openBlob(image.reference, image.layers[0]!, { range: { start: 7, end: 99 } });
+    expect(await read(part)).toEqual(LAYER.subarray(7, 100));
+  });
+
+  test("an index leads to the machine's manifest, also by digest", async () => {
+    const { memory, registry, refer } = await start();
+    const arm = putImage(memory, "arm", "arm64");
+    const amd = putImage(memory, "amd");
+    const entry = ({ digest, sizeBytes }: typeof arm, architecture: string) => ({
+      mediaType: `${OCI}.manifest.v1+json`,
+      digest,
+      size: sizeBytes,
+      platform: { os: "linux", architecture },
+    });
+    const index = { schemaVersion: 2, manifests: [entry(arm, "arm64"), entry(amd, "amd64")] };
+    const indexDigest = memory.putManifest("latest", index, { type: `${OCI}.index.v1+json` });
+    for (const rest of ["", `@${indexDigest}`, `:wrong@${indexDigest}`]) {
+      const image = await registry.resolveImage(refer(rest), AMD64);
+      expect(image.manifestDigest).toBe(amd.digest);
+    }
+  });
+});
+
+describe("what is refused", () => {
+  const cases: {
+    name: string;
+    prepare: (memory: MemoryRegistry) => string | undefined;
+    options?: MemoryRegistryOptions;
+    user?: typeof USER | undefined;
+    code: ErrorCode;
+    blame: string;
+  }[] = [
+    { name: "no such tag", prepare: () => ":none", code: "IMAGE_NOT_FOUND", blame: "job" },
+    {
+      name: "another digest than the reference's",
+      prepare: (memory) => {
+        const { document } = putImage(memory);
+        const other = `sha256:${"0".repeat(64)}`;
+        memory.lies.set(
+          other,
+          answer(200, { "content-type": `${OCI}.manifest.v1+json` }, JSON.stringify(document)),
+        );
+        return `@${other}`;
+      },
+      code: "IMAGE_DIGEST_MISMATCH",
+      blame: "infra",
+    },
+    {
+      name: "another digest than the registry's own header",
+      prepare: (memory) => {
+        memory.putManifest("latest", putImage(memory).document, { digestHeader: `sha256:${"0".repeat(64)}` });
+        return "";
+      },
+      code: "IMAGE_DIGEST_MISMATCH",
+      blame: "infra",
+    },
+    {
+      name: "a config whose bytes are others",
+      prepare: (memory) => {
+        memory.lies.set(putImage(memory).configDigest, answer(200, {}, "{}"));
+        return "";
+      },
+      code: "IMAGE_DIGEST_MISMATCH",
+      blame: "infra",
+    },
+    {
+      name: "a config that is gone",
+      prepare: (memory) => {
+        memory.lies.set(putImage(memory).configDigest, answer(404));
+        return "";
+      },
+      code: "REGISTRY_BLOB_MISSING",
+      blame: "infra",
+    },
+    {
+      name: "an image for another architecture, without an index",
+      prepare: (memory) => {
+        putImage(memory, "latest", "arm64");
+        return "";
+      },
+      code: "IMAGE_NO_PLATFORM",
+      blame: "job",
+    },
+    {
+      name: "an index that leads to an index",
+      prepare: (memory) => {
+        const type = `${OCI}.index.v1+json`;
+        const inner = { schemaVersion: 2, manifests: [] };
+        const digest = memory.putManifest("inner", inner, { type });
+        const size = JSON.stringify(inner).length;
+        memory.putManifest(
+          "latest",
+          { schemaVersion: 2, manifests: [{ mediaType: type, digest, size, platform: AMD64 }] },
+          { type },
+        );
+        return "";
+      },
+      code: "IMAGE_BAD_MANIFEST",
+      blame: "job",
+    },
+    {
+      name: "a manifest that is longer than the index says",
+      prepare: (memory) => {
+        const { digest, sizeBytes } = putImage(memory, "amd");
+        const entry = { mediaType: `${OCI}.manifest.v1+json`, digest, size: sizeBytes - 1, platform: AMD64 };
+        memory.putManifest(
+          "latest",
+          { schemaVersion: 2, manifests: [entry] },
+          { type: `${OCI}.index.v1+json` },
+        );
+        return "";
+      },
+      code: "IMAGE_SIZE_MISMATCH",
+      blame: "infra",
+    },
+    {
+      name: "both manifest and index",
+      prepare: (memory) => {
+        memory.putManifest("latest", { ...putImage(memory).document, manifests: [] });
+        return "";
+      },
+      code: "IMAGE_MEDIA_TYPE_CONFUSED",
+      blame: "job",
+    },
+    {
+      name: "a manifest without end",
+      prepare: (memory) => {
+        memory.lies.set("latest", serveFile(Buffer.alloc(5_000_000), { isChunked: true }));
+        return "";
+      },
+      code: "FETCH_TOO_LARGE",
+      blame: "job",
+    },
+    {
+      name: "a login page",
+      prepare: (memory) => {
+        memory.lies.set("latest", answer(200, { "content-type": "text/html" }, "<!doctype html>"));
+        return "";
+      },
+      code: "HTTP_UNEXPECTED_PAGE",
+      blame: "infra",
+    },
+    {
+      name: "no password",
+      prepare: () => "",
+      options: { auth: "basic", user: USER },
+      user: undefined,
+      code: "REGISTRY_UNAUTHORIZED",
+      blame: "config",
+    },
+    {
+      name: "a wrong password",
+      prepare: () => "",
+      options: { auth: "basic", user: USER },
+      user: { username: "tester", password: "wrong" },
+      code: "REGISTRY_UNAUTHORIZED",
+      blame: "config",
+    },
+    {
+      name: "a wrong password at the token server",
+      prepare: () => "",
+      options: { auth: "bearer", user: USER },
+      user: { username: "tester", password: "wrong" },
+      code: "REGISTRY_UNAUTHORIZED",
+      blame: "config",
+    },
+    {
+      name: "tokens that are worth nothing",
+      prepare: () => "",
+      options: { auth: "bearer", tokenUses: 0 },
+      code: "REGISTRY_UNAUTHORIZED",
+      blame: "config",
+    },
+    {
+      name: "denied",
+      prepare: (memory) => {
+        memory.lies.set("latest", answer(403, {}, '{"errors":[{"code":"DENIED"}]}'));
+        return "";
+      },
+      code: "REGISTRY_DENIED",
+      blame: "config",
+    },
+    {
+      name: "a challenge that nobody knows",
+      prepare: (memory) => {
+        memory.lies.set("latest", answer(401, { "www-authenticate": "Negotiate" }));
+        return "";
+      },
+      code: "REGISTRY_BAD_CHALLENGE",
+      blame: "infra",
+    },
+    {
+      name: "a token server over plain HTTP elsewhere",
+      prepare: (memory) => {
+        memory.lies.set(
+          "latest",
+          answer(401, { "www-authenticate": 'Bearer realm="http://elsewhere.invalid/token"' }),
+        );
+        return "";
+      },
+      code: "FETCH_INSECURE_REFUSED",
+      blame: "job",
+    },
+    {
+      name: "a registry that is down",
+      prepare: (memory) => {
+        memory.lies.set("latest", answer(503));
+        return "";
+      },
+      code: "HTTP_SERVER_ERROR",
+      blame: "infra",
+    },
+  ];
+  test.each(cases)("$name", async (each) => {
+    const { memory, registry, refer } = await start(
+      each.options,
+      "user" in each ? { user: each.user } : { user: USER },
+    );
+    const rest = each.prepare(memory) ?? "";
+    const { code, blame } = each;
+    await expect(registry.resolveImage(refer(rest), AMD64)).rejects.toMatchObject({ code, blame });
+  });
+
+  test.each([
+    { name: "shorter", bytes: LAYER.subarray(1), isChunked: false, code: "IMAGE_SIZE_MISMATCH" },
+    { name: "longer", bytes: Buffer.concat([LAYER, LAYER]), isChunked: false, code: "IMAGE_SIZE_MISMATCH" },
+    {
+      name: "longer, length not told",
+      bytes: Buffer.concat([LAYER, LAYER]),
+      isChunked: true,
+      code: "IMAGE_SIZE_MISMATCH",
+    },
+  ])("a layer that is $name than its descriptor", async ({ bytes, isChunked, code }) => {
+    const { memory, registry, refer } = await start();
+    const { layerDigest } = putImage(memory);
+    memory.lies.set(layerDigest, serveFile(bytes, { isChunked }));
+    const pull = async () =>
+      read(await registry.openBlob(refer(""), { digest: layerDigest, sizeBytes: LAYER.length }));
+    await expect(pull()).rejects.toMatchObject({ code, blame: "infra" });
+  });
+});
+
+describe("tokens", () => {
+  test("one serves manifest, config and layers", async () => {
+    const { memory, registry, refer } = await start({ auth: "bearer", user: USER });
+    putImage(memory);
+    const image = await registry.resolveImage(refer(""), AMD64);
+    await read(await registry.openBlob(image.reference, image.layers[0]!));
+    expect(memory.tokens).toEqual(["token-1 repository:a/image:pull"]);
+  });
+
+  test("are renewed when they run out mid-pull, once for all layers", async () => {
+    const { memory, registry, refer } = await start({ auth: "bearer", user: USER, tokenUses: 4 });
+    putImage(memory);
+    const image = await registry.resolveImage(refer(""), AMD64);
+    const layer = image.layers[0]!;
+    const pulled = await Promise.all(
+      [1, 2, 3, 4].map(async () => read(await registry.openBlob(image.reference, layer))),
+    );
+    for (const bytes of pulled) expect(bytes).toEqual(LAYER);
+    expect(memory.tokens.length).toBe(2);
+  });
+
+  test("that expire soon are renewed before they are refused", async () => {
+    const { memory, registry, refer } = await start({ auth: "bearer", expiresIn: 0.1 });
+    putImage(memory);
+    const image = await registry.resolveImage(refer(""), AMD64);
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    await read(await registry.openBlob(image.reference, image.layers[0]!));
+    expect(memory.tokens.length).toBe(2);
+    expect(memory.log.filter(({ path, status }) => path !== "/" && status === 401)).toHaveLength(1);
+  });
+
+  test("a broken download goes on with a new token", async () => {
+    const { memory, registry, refer } = await start({ auth: "bearer", tokenUses: 3 });
+    const { layerDigest } = putImage(memory);
+    const image = await registry.resolveImage(refer(""), AMD64);
+    let isFirst = true;
+    memory.lies.set(layerDigest, (request, response) => {
+      const options = isFirst ? ({ after: 100_000, fault: "reset" } as const) : {};
+      isFirst = false;
+      return serveFile(LAYER, options)(request, response);
+    });
+    expect(await read(await registry.openBlob(image.reference, image.layers[0]!))).toEqual(LAYER);
+    expect(memory.tokens.length).toBe(2);
+  });
+});

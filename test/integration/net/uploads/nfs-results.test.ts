@@ -1,0 +1,65 @@
+/** Results into a directory: whole files under their names, and what becomes of a place that cannot take them. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, it } from "vitest";
+import { createNfsResults } from "../../../../agent/net/uploads/nfs-results.ts";
+import { describeUpload } from "../../../servers/result-upload.ts";
+
+const { signal } = new AbortController();
+const CONTENT = Buffer.alloc(2_500_000, "result ");
+let folder: string;
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "dutboot-nfs-results-"));
+  writeFileSync(join(folder, "source"), CONTENT);
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const source = () => ({ path: join(folder, "source"), sizeBytes: CONTENT.length });
+
+function create(name: string, options: string[] = []) {
+  const mounts: string[][] = [];
+  const directory = mkdtempSync(join(folder, name));
+  const place = { server: "nas", path: "/results", options };
+  const mount = async (asked: typeof place) => void mounts.push(asked.options);
+  return { directory, mounts, uploader: createNfsResults(place, { directory, mount }) };
+}
+
+it("files and buffers are there whole and nothing else is, after one mount", async () => {
+  const { directory, mounts, uploader } = create("whole");
+  await Promise.all([
+    uploader.put(describeUpload("a/b/file", source()), { signal }),
+    uploader.put(describeUpload("verdict.json", Buffer.from("{}")), { signal }),
+  ]);
+  await uploader.put(describeUpload("verdict.json", Buffer.from("again")), { signal });
+  expect(readFileSync(join(directory, "a/b/file")).equals(CONTENT)).toBe(true);
+  expect(readFileSync(join(directory, "verdict.json"), "utf8")).toBe("again");
+  expect(readdirSync(directory, { recursive: true }).sort()).toEqual([
+    "a",
+    "a/b",
+    "a/b/file",
+    "verdict.json",
+  ]);
+  expect(mounts).toEqual([["softerr"]]);
+  expect(uploader.place).toBe("nas:/results");
+});
+
+it("a mount that the job wants hard stays so", async () => {
+  const { mounts, uploader } = create("hard", ["hard"]);
+  await uploader.put(describeUpload("x", Buffer.from("x")), { signal });
+  expect(mounts).toEqual([["hard"]]);
+});
+
+it("what cannot be written is an error and leaves nothing behind", async () => {
+  const { directory, uploader } = create("refused");
+  writeFileSync(join(directory, "in-the-way"), "");
+  await expect(uploader.put(describeUpload("in-the-way/file", source()), { signal })).rejects.toMatchObject({
+    code: "UPLOAD_FAILED",
+  });
+  const longer = { ...source(), sizeBytes: CONTENT.length + 1 };
+  await expect(uploader.put(describeUpload("short", longer), { signal })).rejects.toMatchObject({
+    code: "UPLOAD_FILE_CHANGED",
+  });
+  expect(readdirSync(directory)).toEqual(["in-the-way"]);
+});

@@ -1,0 +1,155 @@
+/** Our files among a test's: what becomes of a test's file under a name of ours, of removed logs, and of a writer that fails. */
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { createOwnFiles, type OwnFiles } from "../../../../agent/report/results/agent-files.ts";
+import { writeOwnResults } from "../../../../agent/report/results/write-agent-files.ts";
+import { takeSnapshot } from "../../../../agent/report/results/file-snapshot.ts";
+import { createVerdict } from "../../../../agent/wire/verdict.ts";
+
+let folder: string;
+let warnings: string[];
+let files: OwnFiles;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "dutboot-own-files-"));
+  warnings = [];
+  files = createOwnFiles(folder, {
+    warn: (message) => warnings.push(message),
+    redact: (text) => text.replaceAll("geheim", "[hidden]"),
+    reserved: ["verdict.json", "job.json"],
+  });
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const noError = (error: Error) => warnings.push(error.message);
+const inFolder = (name: string) => join(folder, name);
+const readAll = async () => {
+  const all = await Promise.all(files.list().files.map((file) => takeSnapshot(file)));
+  return Object.fromEntries(all.map((file) => [file!.name, String(file!.body)]));
+};
+
+it("our files and the test's lie side by side", async () => {
+  files.openLog("dutboot.log", noError).write("a line\n");
+  const step = files.openLog("steps/1-main.log", noError);
+  step.write("raw");
+  step.close();
+  step.write("too late");
+  files.write("job.json", '{"token":"geheim"}');
+  files.write("job.json", '{"token":"geheim again"}');
+  writeFileSync(inFolder("facts"), "of the test");
+  expect(await readAll()).toEqual({
+    "dutboot.log": "a line\n",
+    facts: "of the test",
+    "job.json": '{"token":"[hidden] again"}',
+    "steps/1-main.log": "raw",
+  });
+  expect(warnings).toEqual([]);
+});
+
+it("a test's own file under a name of ours is kept under another, and told", async () => {
+  writeFileSync(inFolder("job.json"), "the test's");
+  writeFileSync(inFolder("job.json.of-the-test"), "an earlier one");
+  mkdirSync(inFolder("verdict.json"));
+  writeFileSync(inFolder("verdict.json/inside"), "the test's too");
+  writeFileSync(inFolder("steps"), "no folder");
+  files.openLog("steps/1-main.log", noError).write("raw");
+  files.write("job.json", "ours");
+  expect(await readAll()).toEqual({
+    "job.json": "ours",
+    "job.json.of-the-test": "an earlier one",
+    "job.json.of-the-test-2": "the test's",
+    "steps.of-the-test": "no folder",
+    "steps/1-main.log": "raw",
+    "verdict.json.of-the-test/inside": "the test's too",
+  });
+  expect(warnings).toHaveLength(3);
+});
+
+it("nothing is written through a link that the test left", async () => {
+  writeFileSync(inFolder("precious"), "precious");
+  symlinkSync(inFolder("precious"), inFolder("job.json"));
+  symlinkSync(inFolder("precious"), inFolder(".job.json.partial"));
+  files.write("job.json", "ours");
+  expect(await readAll()).toEqual({ "job.json": "ours", precious: "precious" });
+  expect(files.list().leftOut).toEqual(["job.json.of-the-test"]);
+});
+
+it("a log that the test removed or replaced is uploaded from what we hold open", async () => {
+  const log = files.openLog("dutboot.log", noError);
+  const events = files.openLog("events.jsonl", noError);
+  log.write("before, ");
+  rmSync(inFolder("dutboot.log"));
+  rmSync(inFolder("events.jsonl"));
+  writeFileSync(inFolder("events.jsonl"), "forged");
+  log.write("after");
+  events.write("{}\n");
+  expect(await readAll()).toEqual({
+    "dutboot.log": "before, after",
+    "events.jsonl": "{}\n",
+    "events.jsonl.of-the-test": "forged",
+  });
+});
+
+it("a writer that fails is told and keeps nobody from the others", async () => {
+  const fail = () => {
+    throw new Error("no data");
+  };
+  await writeOwnResults(
+    [
+      { name: "junit.xml", write: fail },
+      { name: "report.html", write: async () => undefined },
+      { name: "job.json", write: ({ verdict }) => verdict.verdict },
+    ],
+    { verdict: createVerdict({ bootId: "1a2b3c4d", records: [] }, 0) },
+    { files, warn: (message) => warnings.push(message) },
+  );
+  expect(await readAll()).toEqual({ "job.json": "pass" });
+  expect(warnings).toEqual(['results: "junit.xml" cannot be made: no data']);
+});
+
+it("logs that are open go on in the folder that takes the place, with what they hold", async () => {
+  const log = files.openLog("dutboot.log", noError);
+  const step = files.openLog("steps/1-main.log", noError);
+  const closed = files.openLog("steps/2-main.log", noError);
+  log.write("before\n");
+  step.write("0123456789");
+  closed.close();
+  const aside = `${folder}-aside`;
+  const swap = () => {
+    renameSync(folder, aside);
+    mkdirSync(folder);
+    writeFileSync(inFolder("dutboot.log"), "a copy that is older");
+  };
+  files.moveLogs(swap, { maxBytes: 8 });
+  log.write("after\n");
+  step.write("X");
+  rmSync(aside, { recursive: true });
+  expect(await readAll()).toEqual({ "dutboot.log": "before\nafter\n", "steps/1-main.log": "23456789X" });
+  expect(warnings).toEqual([]);
+});
+
+it("a log that cannot go on elsewhere stays where it is, and that is told", async () => {
+  const log = files.openLog("dutboot.log", noError);
+  const aside = `${folder}-aside`;
+  files.moveLogs(
+    () => {
+      renameSync(folder, aside);
+      mkdirSync(inFolder("dutboot.log"), { recursive: true });
+    },
+    { maxBytes: 100 },
+  );
+  log.write("still here");
+  expect(readFileSync(join(aside, "dutboot.log"), "utf8")).toBe("still here");
+  expect(warnings).toEqual([expect.stringMatching(/^results: "dutboot.log" stays where it was/)]);
+  rmSync(aside, { recursive: true });
+});

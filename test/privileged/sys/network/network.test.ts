@@ -1,0 +1,340 @@
+/**
+ * Network set-up against a real DHCP server and real time server, over a cable between two namespaces.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { InterfaceSettings } from "../../../../agent/job/machine-settings.ts";
+import type { NetworkState } from "../../../../agent/sys/network/network.ts";
+import type { NtpResult } from "../../../../agent/sys/clock/ntp-query.ts";
+import type { StaticNetworkOptions } from "../../../../agent/sys/network/static-interfaces.ts";
+import { createNamespacePair, type NamespacePair } from "../../../servers/network-namespace.ts";
+
+interface Answer {
+  log?: string;
+  state?: Omit<NetworkState, "stop">;
+  time?: NtpResult;
+  error?: string;
+}
+
+let pair: NamespacePair;
+let directory: string;
+let agents: ChildProcess[];
+
+beforeEach(async () => {
+  pair = await createNamespacePair();
+  directory = mkdtempSync(join(tmpdir(), "dutboot-network-"));
+  agents = [];
+  pair.addCable("farm0", "dut0");
+  pair.farm.ip("addr add 10.9.0.1/24 dev farm0");
+  pair.farm.ip("link set lo up");
+});
+
+afterEach(async () => {
+  for (const agent of agents) {
+    agent.stdin!.end();
+    if (agent.exitCode === null) await once(agent, "exit");
+  }
+  await pair.close();
+  rmSync(directory, { recursive: true });
+});
+
+type Wishes = Partial<Omit<StaticNetworkOptions, "log">> & {
+  ip?: string;
+  askTime?: boolean;
+  interfaces?: InterfaceSettings[];
+};
+
+/** Starts the agent's part; `next` waits for its next state, time or error, `logs` holds what it logged so far. */
+function startAgent(wishes: Wishes = {}) {
+  const options = {
+    stateDir: directory,
+    resolvConfPath: join(directory, "resolv.conf"),
+    busybox: pair.busybox,
+    waitMs: 20_000,
+    ...wishes,
+  };
+  const child = join(import.meta.dirname, "network-child.ts");
+  const words = [
+    ...pair.dut.enter,
+    "unshare",
+    "--mount",
+    "--uts",
+    "sh",
+    "-c",
+    'mount -t sysfs sysfs /sys && exec "$@"',
+    "sh",
+  ];
+  const [command, ...rest] = [...words, process.execPath, child, JSON.stringify(options)];
+  const agent = spawn(command!, rest, { stdio: ["pipe", "pipe", "inherit"] });
+  agents.push(agent);
+  const lines = createInterface({ input: agent.stdout! })[Symbol.asyncIterator]();
+  const logs: string[] = [];
+  const next = async (): Promise<Answer> => {
+    for (;;) {
+      const { value, done } = await lines.next();
+      if (done) throw new Error(`The agent ended after: ${logs.join("\n")}`);
+      const answer = JSON.parse(value) as Answer;
+      if (answer.log === undefined) return answer;
+      logs.push(answer.log);
+    }
+  };
+  return { next, logs };
+}
+
+function startDhcpServer(options: string[] = []): ChildProcess {
+  return pair.farm.startTool("dnsmasq", [
+    ...[
+      "--keep-in-foreground",
+      "--conf-file=/dev/null",
+      "--port=0",
+      "--interface=farm0",
+      "--bind-interfaces",
+    ],
+    ...[
+      "--dhcp-range=10.9.0.50,10.9.0.99,255.255.255.0,120",
+      "--dhcp-authoritative",
+      "--no-ping",
+      "--user=root",
+    ],
+    ...[
+      `--dhcp-leasefile=${directory}/leases`,
+      `--pid-file=${directory}/dnsmasq.pid`,
+      "--log-facility=/dev/null",
+    ],
+    ...["--dhcp-option=6,10.9.0.1", "--dhcp-option=42,10.9.0.1", "--dhcp-option=15,farm.example", ...options],
+  ]);
+}
+
+function readRoutes(): string {
+  const [command, ...rest] = [...pair.dut.enter, pair.busybox, "ip", "route"];
+  return execFileSync(command!, rest, { encoding: "utf8" });
+}
+
+describe("DHCP", () => {
+  test("address, route, name servers, time servers", async () => {
+    pair.farm.ip("link set farm0 up");
+    startDhcpServer();
+    const { state, error } = await startAgent().next();
+    expect(error).toBeUndefined();
+    expect(state).toMatchObject({
+      interfaces: [{ name: "dut0", prefixLength: 24, method: "dhcp", serverId: "10.9.0.1" }],
+      nameservers: ["10.9.0.1"],
+      ntpServers: ["10.9.0.1"],
+      searchDomains: ["farm.example"],
+    });
+    expect(readFileSync(join(directory, "resolv.conf"), "utf8")).toBe(
+      "search farm.example\nnameserver 10.9.0.1\n",
+    );
+    expect(readRoutes()).toContain("default via 10.9.0.1 dev dut0");
+  });
+
+  test("classless routes outweigh the router, and a gateway outside of the network is reached", async () => {
+    pair.farm.ip("link set farm0 up");
+    startDhcpServer(["--dhcp-option=121,10.77.0.0/16,10.9.0.7,0.0.0.0/0,192.168.5.1"]);
+    expect((await startAgent().next()).state?.interfaces).toHaveLength(1);
+    expect(readRoutes()).toContain("10.77.0.0/16 via 10.9.0.7");
+    expect(readRoutes()).toContain("default via 192.168.5.1");
+  });
+
+  test("a link that comes late", async () => {
+    startDhcpServer();
+    const agent = startAgent();
+    const answer = agent.next();
+    await sleep(1500);
+    pair.farm.ip("link set farm0 up");
+    expect((await answer).state?.interfaces).toMatchObject([{ name: "dut0" }]);
+  });
+
+  test("an adapter that appears late", async () => {
+    pair.dut.ip("link del dut0");
+    const answer = startAgent().next();
+    await sleep(1500);
+    pair.addCable("farm0", "usb0");
+    pair.farm.ip("addr add 10.9.0.1/24 dev farm0");
+    pair.farm.ip("link set farm0 up");
+    startDhcpServer();
+    expect((await answer).state?.interfaces).toMatchObject([{ name: "usb0", method: "dhcp" }]);
+  });
+
+  test("two adapters, one of them without a server", async () => {
+    pair.addCable("other0", "aaa0");
+    pair.farm.ip("link set other0 up");
+    pair.farm.ip("link set farm0 up");
+    startDhcpServer();
+    const agent = startAgent({ othersWaitMs: 300 });
+    expect((await agent.next()).state?.interfaces).toMatchObject([{ name: "dut0" }]);
+    expect(agent.logs.join("\n")).toContain("aaa0: has a link");
+  });
+
+  test("a renewal that brings another name server is heeded, and the address stays", async () => {
+    pair.farm.ip("link set farm0 up");
+    const first = startDhcpServer();
+    const { state } = await startAgent().next();
+    first.kill();
+    await once(first, "exit");
+    startDhcpServer(["--dhcp-option=6,10.9.0.2"]);
+    await sleep(500);
+    const [command, ...rest] = [...pair.dut.enter, "sh", "-c", `kill -USR1 $(cat ${directory}/dut0.pid)`];
+    execFileSync(command!, rest);
+    const wanted = "nameserver 10.9.0.2\n";
+    const deadline = Date.now() + 15_000;
+    while (!readFileSync(join(directory, "resolv.conf"), "utf8").includes(wanted) && Date.now() < deadline) {
+      await sleep(100);
+    }
+    expect(readFileSync(join(directory, "resolv.conf"), "utf8")).toContain(wanted);
+    const [ip, ...words] = [...pair.dut.enter, pair.busybox, "ip", "addr", "show", "dev", "dut0"];
+    expect(execFileSync(ip!, words, { encoding: "utf8" })).toContain(`${state!.interfaces[0]!.address}/24`);
+  });
+});
+
+describe("ip=", () => {
+  test("a static address with everything", async () => {
+    pair.farm.ip("link set farm0 up");
+    const ip = "10.9.0.7::10.9.0.1:255.255.255.0:board:dut0:off:10.9.0.3:10.9.0.4:10.9.0.5";
+    const agent = startAgent({ ip });
+    expect((await agent.next()).state).toEqual({
+      interfaces: [{ name: "dut0", address: "10.9.0.7", prefixLength: 24, method: "static" }],
+      nameservers: ["10.9.0.3", "10.9.0.4"],
+      ntpServers: ["10.9.0.5"],
+      searchDomains: [],
+    });
+    expect(readRoutes()).toContain("default via 10.9.0.1 dev dut0");
+  });
+
+  test("off leaves everything alone", async () => {
+    expect((await startAgent({ ip: "off" }).next()).state?.interfaces).toEqual([]);
+  });
+});
+
+const PLAIN: InterfaceSettings = {
+  name: "dut0",
+  asksDhcp: false,
+  addresses: [],
+  routes: [],
+  nameservers: [],
+  forwards: false,
+};
+
+describe("interfaces by hand", () => {
+  test("addresses, a gateway, routes, name servers, forwarding", async () => {
+    pair.farm.ip("link set farm0 up");
+    const forwardPath = join(directory, "ip_forward");
+    const interfaces = [
+      {
+        ...PLAIN,
+        addresses: ["10.9.0.7/24", "fd00:9::7/64"],
+        gateway: "10.9.0.1",
+        routes: [
+          { to: "10.77.0.0/16", via: "10.9.0.9" },
+          { to: "fd00:77::/32", via: "fd00:9::1" },
+        ],
+        nameservers: ["10.9.0.3", "10.9.0.4"],
+        forwards: true,
+      },
+    ];
+    const agent = startAgent({ interfaces, forwardPath });
+    expect((await agent.next()).state).toEqual({
+      interfaces: [
+        { name: "dut0", address: "10.9.0.7", prefixLength: 24, method: "static" },
+        { name: "dut0", address: "fd00:9::7", prefixLength: 64, method: "static" },
+      ],
+      nameservers: ["10.9.0.3", "10.9.0.4"],
+      ntpServers: [],
+      searchDomains: [],
+    });
+    expect(readRoutes()).toContain("default via 10.9.0.1 dev dut0");
+    expect(readRoutes()).toContain("10.77.0.0/16 via 10.9.0.9 dev dut0");
+    expect(readFileSync(forwardPath, "utf8")).toBe("1\n");
+    expect(readFileSync(join(directory, "resolv.conf"), "utf8")).toBe(
+      "nameserver 10.9.0.3\nnameserver 10.9.0.4\n",
+    );
+  });
+
+  test("DHCP on one, a fixed address on the other", async () => {
+    pair.addCable("other0", "dut1");
+    pair.farm.ip("link set farm0 up");
+    startDhcpServer();
+    const interfaces = [
+      { ...PLAIN, asksDhcp: true, nameservers: ["10.9.0.8"] },
+      { ...PLAIN, name: "dut1", addresses: ["192.168.9.1/24"] },
+    ];
+    const agent = startAgent({ interfaces });
+    expect((await agent.next()).state).toMatchObject({
+      interfaces: [
+        { name: "dut0", method: "dhcp" },
+        { name: "dut1", address: "192.168.9.1", method: "static" },
+      ],
+      nameservers: ["10.9.0.8", "10.9.0.1"],
+    });
+    expect(agent.logs.join("\n")).toContain("dut1: has no link");
+  });
+
+  test("one that appears late", async () => {
+    pair.dut.ip("link del dut0");
+    const answer = startAgent({
+      interfaces: [{ ...PLAIN, name: "usb0", addresses: ["10.9.0.7/24"] }],
+    }).next();
+    await sleep(1000);
+    pair.addCable("farm0", "usb0");
+    pair.farm.ip("link set farm0 up");
+    expect((await answer).state?.interfaces).toMatchObject([{ name: "usb0" }]);
+  });
+
+  test.each([
+    { name: "no such interface", wish: { name: "eth7" }, code: "NETWORK_NO_INTERFACE" },
+    { name: "no link", wish: { addresses: ["10.9.0.7/24"] }, code: "NETWORK_NO_CARRIER" },
+    {
+      name: "a gateway nobody can reach",
+      wish: { addresses: ["10.9.0.7/24"], gateway: "172.16.0.1" },
+      code: "NETWORK_FAILED",
+    },
+    { name: "an address that is none", wish: { addresses: ["10.9.0.777/24"] }, code: "NETWORK_FAILED" },
+  ])("$name", async ({ wish, code }) => {
+    expect(await startAgent({ waitMs: 1000, interfaces: [{ ...PLAIN, ...wish }] }).next()).toEqual({
+      error: code,
+    });
+  });
+});
+
+describe("what cannot work is said with its code", () => {
+  test("no server", async () => {
+    pair.farm.ip("link set farm0 up");
+    expect(await startAgent({ waitMs: 2000 }).next()).toEqual({ error: "NETWORK_NO_LEASE" });
+  });
+
+  test("no link", async () => {
+    expect(await startAgent({ waitMs: 1000 }).next()).toEqual({ error: "NETWORK_NO_CARRIER" });
+  });
+
+  test("no such interface", async () => {
+    pair.farm.ip("link set farm0 up");
+    const agent = startAgent({ waitMs: 1000, ip: "eth7:dhcp" });
+    expect(await agent.next()).toEqual({ error: "NETWORK_NO_INTERFACE" });
+    expect(agent.logs.join("\n")).toContain("dut0: not used, ip= names another one");
+  });
+
+  test("a gateway nobody can reach", async () => {
+    pair.farm.ip("link set farm0 up");
+    const agent = startAgent({ ip: "10.9.0.7::172.16.0.1:255.255.255.0::dut0:off" });
+    expect(await agent.next()).toEqual({ error: "NETWORK_FAILED" });
+  });
+});
+
+test("the time of a real server", async () => {
+  pair.farm.ip("link set farm0 up");
+  startDhcpServer();
+  const configPath = join(directory, "chrony.conf");
+  writeFileSync(configPath, `local stratum 8\nallow\ncmdport 0\npidfile ${directory}/chronyd.pid\n`);
+  pair.farm.startTool("chronyd", ["-d", "-x", "-u", "root", "-f", configPath]);
+  const agent = startAgent({ askTime: true });
+  expect((await agent.next()).state?.ntpServers).toEqual(["10.9.0.1"]);
+  const { time } = await agent.next();
+  expect(time).toMatchObject({ server: "10.9.0.1", stratum: 8 });
+  expect(Math.abs(time!.offsetMs)).toBeLessThan(100);
+});

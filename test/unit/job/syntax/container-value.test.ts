@@ -1,0 +1,175 @@
+/** What a container's value becomes, and what is an error of that step alone. */
+import { describe, expect, it } from "vitest";
+import { readB2cContainer, showPipelineVariable } from "../../../../agent/job/syntax/container-value.ts";
+
+const read = (value: string, warnings: string[] = []) =>
+  readB2cContainer("main", value, {
+    option: "b2c.run",
+    lookup: showPipelineVariable,
+    warn: (warning) => warnings.push(warning),
+  });
+
+const container = (settings: object) => ({ container: settings });
+const IMAGE = { registry: "h:1", repository: "i", tag: "latest" };
+
+describe("flags", () => {
+  it.each([
+    ["-ti", container({ hasTerminal: true, keepsInputOpen: true })],
+    [
+      "-tiv /a:/b",
+      {
+        ...container({ hasTerminal: true, keepsInputOpen: true }),
+        volumes: [{ kind: "bind", source: "/a", target: "/b", options: [] }],
+      },
+    ],
+    ["-eA=b -e=C=d -e E=f --env=G=h --env I=j", { env: ["A=b", "C=d", "E=f", "G=h", "I=j"] }],
+    ["-e 'A=b c'", { env: ["A=b c"] }],
+    ["--env-file /user/job.env", { envFiles: ["/user/job.env"] }],
+    [
+      "-v v:/a:ro,Z -v /b",
+      {
+        volumes: [
+          { kind: "volume", source: "v", target: "/a", options: ["ro", "Z"] },
+          { kind: "volume", target: "/b", options: [] },
+        ],
+      },
+    ],
+    [
+      "--mount type=bind,source=/a,target=/b,ro",
+      { volumes: [{ kind: "bind", source: "/a", target: "/b", options: ["ro"] }] },
+    ],
+    [
+      "--mount src=v,dst=/b,readonly=false",
+      { volumes: [{ kind: "volume", source: "v", target: "/b", options: ["rw"] }] },
+    ],
+    [
+      "--mount type=tmpfs,destination=/b,tmpfs-size=64m",
+      { volumes: [{ kind: "tmpfs", target: "/b", options: ["size=64m"] }] },
+    ],
+    [
+      "--tmpfs /run:size=64m,noexec",
+      { volumes: [{ kind: "tmpfs", target: "/run", options: ["size=64m", "noexec"] }] },
+    ],
+    [
+      "--device /dev/dri --device=/dev/kvm:/dev/kvm2:rw",
+      container({
+        devices: [
+          { source: "/dev/dri", target: "/dev/dri", permissions: "rwm" },
+          { source: "/dev/kvm", target: "/dev/kvm2", permissions: "rw" },
+        ],
+      }),
+    ],
+    ["-w /mesa", { workdir: "/mesa" }],
+    ["--entrypoint bash", { entrypoint: ["bash"] }],
+    ['--entrypoint=\'["bash", "-c"]\'', { entrypoint: ["bash", "-c"] }],
+    ["--entrypoint ''", { entrypoint: [] }],
+    ["--privileged=false --read-only", container({ isPrivileged: false, isReadOnly: true })],
+    ["--tls-verify=false", container({ isRegistryInsecure: true })],
+    ["--tls-verify", container({ isRegistryInsecure: false })],
+    [
+      "--pid=host --ipc=host --network=host --dns=none",
+      container({ pid: "host", ipc: "host", network: "host", nameservers: ["none"] }),
+    ],
+    [
+      "-u 1000:1000 -h dut --group-add video --umask 022",
+      container({ user: "1000:1000", hostname: "dut", groups: ["video"], umask: "022" }),
+    ],
+    [
+      "--cap-add SYS_ADMIN,NET_ADMIN --cap-drop=ALL",
+      container({ addedCapabilities: ["SYS_ADMIN", "NET_ADMIN"], droppedCapabilities: ["ALL"] }),
+    ],
+    [
+      "-m 512m --shm-size 1g --cpus 1.5 --ulimit nofile=1024:2048",
+      container({
+        memoryBytes: 512 * 1024 ** 2,
+        shmSizeBytes: 1024 ** 3,
+        cpus: 1.5,
+        ulimits: ["nofile=1024:2048"],
+      }),
+    ],
+    ["--stop-timeout 20 --timeout 90", container({ stopTimeoutMs: 20_000, timeoutMs: 90_000 })],
+    ["--rm --name x --label=a=b --log-driver none -q --pull=always", {}],
+    ["--", {}],
+  ])("%s", (flags, expected) => {
+    const step = read(`${flags} docker://h:1/i ls -l`);
+    expect(step.error).toBeUndefined();
+    expect(step).toMatchObject({ kind: "main", image: IMAGE, argv: ["ls", "-l"], ...expected });
+  });
+});
+
+describe("images", () => {
+  const digest = `sha256:${"0123456789abcdef".repeat(4)}`;
+  it.each([
+    ["docker://h:1/i", IMAGE],
+    ["h:1/i:v2", { ...IMAGE, tag: "v2" }],
+    [`h:1/i@${digest}`, { registry: "h:1", repository: "i", digest }],
+    ["docker://alpine", { registry: "docker.io", repository: "library/alpine", tag: "latest" }],
+    ["alpine:3", { registry: "docker.io", repository: "library/alpine", tag: "3" }],
+    ["mupuf/b2c", { registry: "docker.io", repository: "mupuf/b2c", tag: "latest" }],
+    ["docker://FDOREG/mupuf/valve:1", { registry: "fdoreg", repository: "mupuf/valve", tag: "1" }],
+    ["4a5b6c7d8e9f", { id: "4a5b6c7d8e9f" }],
+    [digest, { id: "0123456789abcdef".repeat(4) }],
+  ])("%s", (image, expected) => {
+    const step = read(`${image} ls`);
+    expect(step.error).toBeUndefined();
+    expect(step.image).toEqual(expected);
+  });
+});
+
+describe("an error of the step", () => {
+  it.each([
+    ["--frobnicate h:1/i", /"--frobnicate" is no flag known here/],
+    ["--privilegd h:1/i", /"--privileged"/],
+    ["-Z h:1/i", /"-Z" is no flag/],
+    ["-tZ h:1/i", /"-Z" is no flag/],
+    ["--publish 80:80 h:1/i", /machine's network/],
+    ["--network bridge h:1/i", /host and none/],
+    ["--privileged=maybe h:1/i", /neither true nor false/],
+    ["-v a:b h:1/i", /not an absolute path/],
+    ["-v ../a:/b h:1/i", /neither a volume's name/],
+    ["-v a:/b:frob h:1/i", /unknown mount option "frob"/],
+    ["--mount type=bind,target=/b h:1/i", /binds no absolute path/],
+    ["--mount type=devpts,target=/b h:1/i", /type "devpts"/],
+    ["-w mesa h:1/i", /not an absolute path/],
+    ["-m lots h:1/i", /size "lots"/],
+    ["-e", /no NAME=VALUE behind it/],
+    ["", /names no image/],
+    ["-ti", /names no image/],
+    ["h:1/I ls", /no image name/],
+    ["oci:/x ls", /"oci:"/],
+    ["h:1/i a; reboot", /";" outside of quotes/],
+    ["h:1/i a && b", /"&&" outside/],
+    ["h:1/i a > b", /">" outside/],
+    ["h:1/i $(reboot)", /command substitution/],
+    ["h:1/i `reboot`", /command substitution/],
+    ["h:1/i 'a", /never closed/],
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's
+    ["h:1/i ${A:-b}", /only \$\{NAME\}/],
+  ])("%s", (value, words) => {
+    const { error } = read(value);
+    expect(error).toMatchObject({ code: "CMDLINE_BAD_VALUE" });
+    expect(error?.message).toMatch(words);
+  });
+
+  it("names all that is wrong, and keeps what could be read", () => {
+    const step = read("--frob -w mesa -e A=b h:1/i ls");
+    expect(step.error?.message).toMatch(/--frob.*-w/);
+    expect(step).toMatchObject({ image: IMAGE, argv: ["ls"], env: ["A=b"] });
+  });
+});
+
+describe("variables", () => {
+  it("of the pipeline stand for themselves until they have values", () => {
+    const value = "h:1/i echo $B2C_PIPELINE_STATUS '$B2C_PIPELINE_STATUS'";
+    expect(read(value).argv).toEqual(["echo", "$B2C_PIPELINE_STATUS", "$B2C_PIPELINE_STATUS"]);
+    const lookup = (name: string) => (name === "B2C_PIPELINE_STATUS" ? "3" : undefined);
+    const step = readB2cContainer("main", value, { option: "b2c.run", lookup, warn: () => {} });
+    expect(step.argv).toEqual(["echo", "3", "$B2C_PIPELINE_STATUS"]);
+  });
+
+  it("that nobody knows become nothing, and that is said", () => {
+    const warnings: string[] = [];
+    expect(read('h:1/i echo $A "$A" x$A', warnings).argv).toEqual(["echo", "", "x"]);
+    expect(warnings).toEqual([expect.stringContaining("$A")]);
+  });
+});
