@@ -9,27 +9,27 @@ import { createFactsReader } from "./page/report-facts.ts";
 import { PATHS } from "./paths.ts";
 import { type BootResult, boot } from "./phases/boot.ts";
 import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
+import { createRedaction } from "./redaction/redaction.ts";
 import { createAnnouncer } from "./report/console/b2c-announcer.ts";
+import { createConsoleTee } from "./report/console/console-tee.ts";
+import { createPhaseSections } from "./report/console/gitlab-sections.ts";
 import { createEventStream } from "./report/log/event-stream.ts";
+import { startHeartbeat } from "./report/log/heartbeat.ts";
 import { keepKernelLog } from "./report/log/kernel-log-file.ts";
-import { startLifeSign } from "./report/log/heartbeat.ts";
 import { createLog } from "./report/log/log.ts";
 import { createNetworkLog } from "./report/network-log/network-log.ts";
 import { createOwnFiles } from "./report/results/agent-files.ts";
-import { createPhaseSections } from "./report/console/gitlab-sections.ts";
-import { createRedaction } from "./redaction/redaction.ts";
-import { printReproduction } from "./report/results/reproduction.ts";
 import { mountResults } from "./report/results/list-results.ts";
-import { createScreen } from "./report/console/console-tee.ts";
+import { printReproduction } from "./report/results/reproduction.ts";
 import { startSampling } from "./sys/machine/resource-samples.ts";
 import { readRuntimeInfo } from "./sys/machine/runtime-info.ts";
 import { readUptimeMs } from "./sys/machine/uptime.ts";
 import { createVerdict, formatVerdictLine, formatVerdictLines, type Verdict } from "./wire/verdict.ts";
 import { createBootAdapters } from "./wiring/boot-adapters.ts";
 import { createKernelConsoles } from "./wiring/consoles.ts";
-import { endJob } from "./wiring/shutdown.ts";
 import { createJobSource } from "./wiring/job-source.ts";
 import { OWN_RESULT_NAMES } from "./wiring/result-writers.ts";
+import { endJob } from "./wiring/shutdown.ts";
 
 interface BuildInfo {
   version: string;
@@ -37,7 +37,7 @@ interface BuildInfo {
 }
 
 async function main(): Promise<void> {
-  startLifeSign(PATHS.alive);
+  startHeartbeat(PATHS.alive);
   mountResults(PATHS.results);
   const build = JSON.parse(readFileSync(PATHS.buildInfo, "utf8")) as BuildInfo;
   // The keeper made it: it may have to give the verdict in our place.
@@ -68,7 +68,7 @@ async function main(): Promise<void> {
   });
   const { clean } = redaction;
   const networkLog = createNetworkLog({ log, boot: bootId, readUptimeMs, clean });
-  const screen = createScreen(console_, networkLog, redaction);
+  const screen = createConsoleTee(console_, networkLog, redaction);
   const events = createEventStream({
     readUptimeMs,
     clean: redaction.cleanValue,
@@ -118,7 +118,9 @@ async function main(): Promise<void> {
       process.exit(1);
     }
     await endJob(steps?.endsMachine ?? mode, {
-      ...{ announcer, console: screen, closeConsole: screen.close },
+      announcer,
+      console: screen,
+      closeConsole: screen.close,
       variables: steps?.variables ?? {},
       ...(job?.machine?.end && { end: job.machine.end }),
     });
@@ -156,23 +158,21 @@ async function main(): Promise<void> {
     warn: (message) => log.warn(message),
   });
   const adapters = createBootAdapters({
-    ...{
-      runner,
-      log,
-      logFile,
-      files,
-      bootId,
-      kernelLog,
-      screen,
-      consoles: console_,
-      events,
-      reportFacts,
-      redaction,
-      announcer,
-      networkLog,
-      source,
-      build,
-    },
+    runner,
+    log,
+    logFile,
+    files,
+    bootId,
+    kernelLog,
+    screen,
+    consoles: console_,
+    events,
+    reportFacts,
+    redaction,
+    announcer,
+    networkLog,
+    source,
+    build,
   });
   await finishOnce(await boot(runner, adapters));
 }

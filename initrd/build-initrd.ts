@@ -70,7 +70,7 @@ export async function buildInitrd(options: BuildInitrdOptions): Promise<BuiltIni
   const { version } = JSON.parse(readFileSync(join(PROJECT_ROOT, "package.json"), "utf8")) as {
     version: string;
   };
-  const bundle = await bundleAgent(architecture, natives, { version, ...(entries && { entries }) });
+  const bundle = await bundleAgent(architecture, natives, { version, entries });
   const fullNode = await readNode(architecture);
   const libraries = closeLibraries(
     [...userland.tools, ...bundle.files, fullNode],

@@ -5,10 +5,10 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { CpioEntry } from "./cpio-writer.ts";
 import { ARCHITECTURES, type ArchitectureName } from "./architecture.ts";
 import { fillCached } from "./build-cache.ts";
 import { BuildError } from "./build-error.ts";
+import type { CpioEntry } from "./cpio-writer.ts";
 import { type DebianPackage, openDebianArchive, type Suite } from "./debian-archive.ts";
 import { fileFromHost, toCpioEntries } from "./image-file.ts";
 import { compressSegment, QUICK_LEVEL } from "./image-segment.ts";

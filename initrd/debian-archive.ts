@@ -45,7 +45,7 @@ export async function openDebianArchive(suite: Suite, architecture: Architecture
   const folder = join(cacheFolder(), `apt-${suite}-${architecture.debian}`);
   const options = listAptOptions(folder, architecture);
   const apt = (program: string, args: readonly string[], cwd?: string) =>
-    runCommand(program, [...options, ...args], cwd ? { cwd } : {});
+    runCommand(program, [...options, ...args], { cwd });
   const refresh = (maxAgeMs: number) =>
     withLock(`${folder}.lock`, () => refreshLists(folder, suite, apt, maxAgeMs));
   await refresh(LISTS_MAX_AGE_MS);

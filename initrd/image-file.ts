@@ -46,7 +46,7 @@ export function toCpioEntries(
   }
   const entries: CpioEntry[] = [...folders].map((path) => ({ path, type: "directory" }));
   for (const { path, mode, content } of files) {
-    const base = { path, ...(mode !== undefined && { mode }) };
+    const base = { path, mode };
     if (content.kind === "bytes") entries.push({ ...base, type: "file", content: content.bytes });
     else if (content.kind === "symlink") entries.push({ ...base, type: "symlink", linkPath: content.target });
     else entries.push({ ...base, type: "char", device: { major: content.major, minor: content.minor } });

@@ -6,8 +6,8 @@ import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import { type CpioEntry, formatCpio } from "./cpio-writer.ts";
 import { fillCached } from "./build-cache.ts";
+import { type CpioEntry, formatCpio } from "./cpio-writer.ts";
 import { readPin } from "./project.ts";
 
 /** Bump when the settings in compress-worker.ts change. */

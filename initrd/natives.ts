@@ -13,7 +13,7 @@ import { runCommand } from "./run-command.ts";
 
 /** arm64 tools align segments to 64 KiB by default; 4 KiB saves most of a small file. */
 const LINK_FLAGS = ["-s", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096"];
-const DOOR_FLAGS = [
+const SYSCALL_FLAGS = [
   "-std=gnu11",
   "-O2",
   "-Wall",
@@ -37,12 +37,12 @@ export interface NativeModule extends CachedFolder {
 export async function compileNatives(
   target: Architecture,
 ): Promise<{ door: NativeModule; zstd: NativeModule }> {
-  const door = await compileDoor(target);
+  const door = await compileSyscall(target);
   const zstd = await compileZstd(target);
   return { door, zstd };
 }
 
-async function compileDoor(target: Architecture): Promise<NativeModule> {
+async function compileSyscall(target: Architecture): Promise<NativeModule> {
   const folder = join(PROJECT_ROOT, "agent/kernel/native");
   const names = readdirSync(folder)
     .filter((name) => /\.[ch]$/.test(name))
@@ -52,11 +52,11 @@ async function compileDoor(target: Architecture): Promise<NativeModule> {
   const key = {
     ...(await describeToolchain(target)),
     source: hashOf(Buffer.concat(names.map((name) => readFileSync(join(folder, name))))),
-    flags: [...DOOR_FLAGS, ...LINK_FLAGS],
+    flags: [...SYSCALL_FLAGS, ...LINK_FLAGS],
   };
   const cached = await fillCached({ kind: "sys-node", key }, async (cache) => {
     const headers = join(await fetchNodePackage(target), "include/node");
-    const flags = [...DOOR_FLAGS, ...LINK_FLAGS, `-ffile-prefix-map=${folder}=.`];
+    const flags = [...SYSCALL_FLAGS, ...LINK_FLAGS, `-ffile-prefix-map=${folder}=.`];
     await runCommand(compiler, [...flags, "-I", headers, "-o", join(cache, "sys.node"), ...sources]);
   });
   return { ...cached, name: "sys.node", file: join(cached.path, "sys.node") };

@@ -23,8 +23,8 @@ export async function runCommand(
 ): Promise<string> {
   const { cwd, env, input, signal } = options;
   const child = spawn(command, args, {
-    ...(cwd && { cwd }),
-    ...(signal && { signal }),
+    cwd,
+    signal,
     // depmod and chroot are in /usr/sbin, which a shell of plain `su` does not search.
     env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, LC_ALL: "C.UTF-8", ...env },
     stdio: ["pipe", "pipe", "pipe"],

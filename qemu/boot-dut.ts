@@ -222,7 +222,9 @@ function judgeRun(
     ? `; the last line was "${recorder.lastLine.slice(0, 200)}"`
     : "; nothing was printed";
   const failed = (outcome: Outcome, code: ErrorCode, message: string) => ({
-    ...{ outcome, code, message },
+    outcome,
+    code,
+    message,
     exitCode: EXIT_CODE_BY_BLAME[ERRORS[code].blame],
   });
 
@@ -295,7 +297,7 @@ async function prepareCommand(options: BootOptions, eventsFile: string) {
     planQemuArguments({
       name: id,
       kernel,
-      ...(initrd ? { initrd } : {}),
+      initrd,
       commandLine,
       memoryMiB: options.memoryMiB ?? DEFAULT_MEMORY_MIB,
       cpus: options.cpus ?? DEFAULT_CPUS,
@@ -304,7 +306,7 @@ async function prepareCommand(options: BootOptions, eventsFile: string) {
       fwCfg,
       smbiosStringFiles,
       eventsFile,
-      ...(options.extraArguments ? { extraArguments: options.extraArguments } : {}),
+      extraArguments: options.extraArguments,
     }),
     { bind: planHostBinds([kernel, initrd ?? kernel, eventsFile, ...disks.map(({ path }) => path)]) },
   );

@@ -32,5 +32,5 @@ export async function runMmdebstrap({
     ...archive.aptOptions.map((option) => `--aptopt=${option}`),
     ...[release, target, `deb ${archive.uri} ${release} main`],
   ];
-  await runProcess(words, { name: "mmdebstrap", ...(env ? { env } : {}), ...(signal ? { signal } : {}) });
+  await runProcess(words, { name: "mmdebstrap", env, signal });
 }

@@ -87,7 +87,7 @@ export async function ensureProgramsRoot(
         await writeFile(join(folder, "enter"), enter, { mode: 0o755 });
       },
     },
-    signal ? { signal } : {},
+    { signal },
   );
   const root = join(path, "root");
   if (isNew) {
@@ -114,11 +114,11 @@ function createToolsRoot(
     path: root,
     commandWords,
     spawn: (command, args, { bind, ...options } = {}) => {
-      const words = commandWords(command, args, bind ? { bind } : {});
+      const words = commandWords(command, args, { bind });
       return spawn("setpriv", ["--pdeathsig", "KILL", "--", ...words], { ...options, detached: true });
     },
     run: (command, args, { bind, ...options } = {}) =>
-      runProcess(commandWords(command, args, bind ? { bind } : {}), { name: command, ...options }),
+      runProcess(commandWords(command, args, { bind }), { name: command, ...options }),
     wrap: (outer) => createToolsRoot(path, root, (words) => outer(around(words))),
     describeCommand: (command, args, options) => formatShellCommand(commandWords(command, args, options)),
   };
@@ -134,7 +134,7 @@ async function unpackPackages(
     release: RELEASE,
     options: ["--variant=extract", `--include=${packages.join(",")}`],
     target: root,
-    ...(signal ? { signal } : {}),
+    signal,
   });
 }
 

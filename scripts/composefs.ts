@@ -3,11 +3,11 @@
  * A bad dump is told with its line and code, and exit code 202 (the input is wrong); a wrong call is exit code 2.
  */
 import { readFileSync, writeFileSync } from "node:fs";
-import { parseDump } from "./composefs-dump/dump-parser.ts";
 import { writeErofsImage } from "../agent/composefs/erofs-image.ts";
 import { computeFsVerityDigest } from "../agent/composefs/fsverity.ts";
 import { AgentError, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
 import { type Command, type CommandInput, UsageError } from "./command.ts";
+import { parseDump } from "./composefs-dump/dump-parser.ts";
 
 const STANDARD_INPUT = "-";
 const STDIN_FD = 0;

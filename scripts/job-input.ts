@@ -3,8 +3,8 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { AgentError } from "../agent/errors.ts";
-import type { Parameter } from "../agent/job/syntax/command-line.ts";
 import { parseJobFileText } from "../agent/job/job-file.ts";
+import type { Parameter } from "../agent/job/syntax/command-line.ts";
 import { type CommandInput, type CommandOption, UsageError } from "./command.ts";
 
 export const JOB_INPUT_OPTIONS = {

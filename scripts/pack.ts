@@ -7,10 +7,10 @@ import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { decompress } from "../agent/archive/decompress.ts";
 import { COMPRESSION_MAGIC_BYTES, detectCompression } from "../agent/archive/detect-compression.ts";
-import { type PackedArchive, packArchive } from "./pack/archive-packer.ts";
-import { DEFAULT_LEVEL } from "./pack/frame-writer.ts";
 import { AgentError, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
 import { type Command, type CommandInput, parseCount, UsageError } from "./command.ts";
+import { type PackedArchive, packArchive } from "./pack/archive-packer.ts";
+import { DEFAULT_LEVEL } from "./pack/frame-writer.ts";
 
 const READ_BYTES = 1024 * 1024;
 const MAX_LEVEL = 22;

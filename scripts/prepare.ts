@@ -43,7 +43,7 @@ export function say(line: string): void {
   console.log(`[${formatSeconds(performance.now()).padStart(7)}] ${line}`);
 }
 
-const logTo = (signal?: AbortSignal) => ({ log: say, ...(signal ? { signal } : {}) });
+const logTo = (signal?: AbortSignal) => ({ log: say, signal });
 
 export const prepareToolsRoot = (signal?: AbortSignal): Promise<ToolsRoot> => ensureToolsRoot(logTo(signal));
 
@@ -76,7 +76,7 @@ export async function prepareFarmGoods(signal?: AbortSignal): Promise<FarmGoods>
   const [image, tinyImage, artifact] = await Promise.all([
     ensureTestImage(logTo(signal)),
     prepareToolsRoot(signal).then((toolsRoot) => ensureBusyboxImage(toolsRoot, logTo(signal))),
-    ensureTestArtifact(signal ? { signal } : {}),
+    ensureTestArtifact({ signal }),
   ]);
   return { image, tinyImage, artifact };
 }

@@ -87,7 +87,7 @@ export async function readResults(place: ResultsPlace): Promise<ReadResults> {
   if (!verdict) facts.endMs = Math.max(facts.endMs, readUptimeMs(partial));
   return {
     facts,
-    ...(verdict && { verdict }),
+    verdict,
     job: describeJobWords(await readJson("job.json")),
     log: names.has("dutboot.log") ? await readTail(place) : readLogTail("", { isCut: false }),
     files: await checkFiles(place, names, await readJson("manifest.json")),

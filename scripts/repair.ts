@@ -4,9 +4,9 @@
  */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { type Command, UsageError } from "./command.ts";
 import { assembleBoots, readNetworkLines } from "./repair-log/read-network-log.ts";
 import { type RepairReport, repairLog } from "./repair-log/repair-log.ts";
-import { type Command, UsageError } from "./command.ts";
 
 export const repairCommand: Command = {
   name: "repair",

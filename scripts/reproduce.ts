@@ -2,8 +2,9 @@
  * `dutboot reproduce`: from a command line the one-liners that give a shell in the test's environment with podman, and boot
  * the same job in QEMU. Exit code 0, or 2 for a line that is no job.
  */
-import { readCommandLine } from "../agent/job/read-job.ts";
+
 import { formatReproduction } from "../agent/job/explain/reproduce.ts";
+import { readCommandLine } from "../agent/job/read-job.ts";
 import type { Command } from "./command.ts";
 import { JOB_INPUT_OPTIONS, readJobInput } from "./job-input.ts";
 

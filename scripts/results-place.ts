@@ -5,8 +5,8 @@ import { createReadStream, readFileSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, relative, resolve } from "node:path";
-import { parseAwsCredentials } from "../agent/net/s3/aws-credentials.ts";
 import { createHttpClient } from "../agent/net/http/http-client.ts";
+import { parseAwsCredentials } from "../agent/net/s3/aws-credentials.ts";
 import { createS3Client } from "../agent/net/s3/client.ts";
 import { UsageError } from "./command.ts";
 
@@ -64,7 +64,7 @@ function openBucket(bucket: string, prefix: string, { endpoint, region, env }: S
   });
   const s3 = createS3Client(http, {
     endpoint: { url, region: regionName },
-    ...(credentials && { credentials }),
+    credentials,
   });
   const folder = prefix === "" ? "" : `${prefix}/`;
   return {
@@ -91,7 +91,7 @@ function readCredentials(env: NodeJS.ProcessEnv) {
     AWS_SECRET_ACCESS_KEY: secretKey,
     AWS_SESSION_TOKEN: sessionToken,
   } = env;
-  if (accessKey && secretKey) return { accessKey, secretKey, ...(sessionToken && { sessionToken }) };
+  if (accessKey && secretKey) return { accessKey, secretKey, sessionToken: sessionToken || undefined };
   const path = env.AWS_SHARED_CREDENTIALS_FILE || join(homedir(), ".aws/credentials");
   let text: string;
   try {

@@ -123,11 +123,14 @@ function formatTimeline(facts: ReportFacts, width: number): Row[] {
     const transfers = facts.transfers
       .filter(isWithin)
       .map(({ name, startMs, endMs: ended, fetchedBytes }): Row & { startMs: number } => ({
-        ...{ startMs, label: `  ${shortenName(name, LABEL_WIDTH - 2)}`, bar: draw(startMs, ended, "▬") },
+        startMs,
+        label: `  ${shortenName(name, LABEL_WIDTH - 2)}`,
+        bar: draw(startMs, ended, "▬"),
         note: fetchedBytes > 0 ? formatBytes(fetchedBytes) : "here already",
       }));
     const steps = facts.steps.filter(isWithin).map((step): Row & { startMs: number } => ({
-      ...{ startMs: step.startMs, label: `  ${shorten(step.name, LABEL_WIDTH - 2)}` },
+      startMs: step.startMs,
+      label: `  ${shorten(step.name, LABEL_WIDTH - 2)}`,
       bar: draw(step.startMs, step.endMs ?? endMs, "▬"),
       note: describeStepEnd(step),
       isBad: step.kind !== "service" && !isStepGood(step),

@@ -48,7 +48,8 @@ export const resultsCommand: Command = {
       throw new UsageError("Cannot tell which results: give one folder or s3://BUCKET/PREFIX");
     const logLines = readLineCount(input.text("lines"));
     const place = openPlace(where, {
-      ...{ endpoint: input.text("endpoint"), region: input.text("region") },
+      endpoint: input.text("endpoint"),
+      region: input.text("region"),
       env: process.env,
     });
     try {
@@ -56,10 +57,7 @@ export const resultsCommand: Command = {
       const { facts, verdict, job, log } = results;
       const html = input.text("html");
       if (html !== undefined)
-        await writeFile(
-          html,
-          formatReportPage({ facts, ...(verdict && { verdict }), job, log, isBeforeUpload: false }),
-        );
+        await writeFile(html, formatReportPage({ facts, verdict, job, log, isBeforeUpload: false }));
       const page = html
         ? `file://${resolve(html)}`
         : results.hasPage
@@ -72,7 +70,7 @@ export const resultsCommand: Command = {
             hasColor: process.stdout.isTTY === true && !process.env.NO_COLOR,
             columns: process.stdout.columns ?? DEFAULT_COLUMNS,
             logLines,
-            ...(page !== undefined && { page }),
+            page,
           }),
         );
       return verdict ? exitCodeOfVerdict(verdict) : EXIT_CODE_NO_VERDICT;
@@ -105,7 +103,13 @@ function describeResults({ facts, verdict, job, files, problems }: ReadResults, 
     machine: machine ?? null,
     root: job.root ?? null,
     endMs: facts.endMs,
-    ...{ phases, steps, transfers, ...sumTransfers(transfers), tests: tests ?? null, warnings, warningCount },
+    phases,
+    steps,
+    transfers,
+    ...sumTransfers(transfers),
+    tests: tests ?? null,
+    warnings,
+    warningCount,
     files: { ...files, listed: files.listed ?? null },
     problems,
     reproducers: facts.reproducers,

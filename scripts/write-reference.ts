@@ -3,10 +3,10 @@
  * A test compares the committed pages with what this would write.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { parseCommandLine } from "../agent/job/syntax/command-line.ts";
-import { DUT_PREFIX } from "../agent/job/dut/read-options.ts";
 import { formatUsage, type Option } from "../agent/job/dut/option.ts";
 import { OPTIONS } from "../agent/job/dut/options.ts";
+import { DUT_PREFIX } from "../agent/job/dut/read-options.ts";
+import { parseCommandLine } from "../agent/job/syntax/command-line.ts";
 import { ERROR_PAGES } from "./error-pages.ts";
 
 export function formatOptionReference(): string {

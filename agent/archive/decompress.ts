@@ -3,9 +3,9 @@
  * xz is not here: a program does it (agent/root/unpack/xz-process.ts), which pure code may not start.
  */
 import { AgentError } from "../errors.ts";
-import { ARCHIVE_MAX_RATIO, ARCHIVE_RATIO_FREE_BYTES } from "../limits.ts";
 import type { Compression } from "./detect-compression.ts";
 import { decompressGzip } from "./gzip-decompressor.ts";
+import { ARCHIVE_MAX_RATIO, ARCHIVE_RATIO_FREE_BYTES } from "./limits.ts";
 import { decompressZstd } from "./zstd-decompressor.ts";
 
 /**

@@ -4,7 +4,7 @@
  */
 import { createGunzip, type Gunzip, type ZlibOptions } from "node:zlib";
 import { AgentError } from "../errors.ts";
-import { DECOMPRESS_CHUNK_BYTES } from "../limits.ts";
+import { DECOMPRESS_CHUNK_BYTES } from "./limits.ts";
 
 /** The buffers that come out are the consumer's own. Throws ARCHIVE_CORRUPT and ARCHIVE_TRUNCATED. */
 export async function* decompressGzip(

@@ -71,12 +71,12 @@ export function readPaxFields(records: PaxRecords, global: PaxFields | null): Pa
   const gid = pick("gid", global?.gid, parseId);
   const mtime = pick("mtime", global?.mtime, parsePaxTime);
   return {
-    ...(path !== undefined && { path }),
-    ...(linkpath !== undefined && { linkpath }),
-    ...(size !== undefined && { size }),
-    ...(uid !== undefined && { uid }),
-    ...(gid !== undefined && { gid }),
-    ...(mtime !== undefined && { mtime }),
+    path,
+    linkpath,
+    size,
+    uid,
+    gid,
+    mtime,
     xattrs,
     isSparse,
   };

@@ -4,7 +4,7 @@
  */
 import { extract } from "tar-stream";
 import { AgentError } from "../errors.ts";
-import { ARCHIVE_MAX_ENTRIES, TAR_HEADER_MAX_BYTES, TAR_HEADERS_PER_ENTRY } from "../limits.ts";
+import { ARCHIVE_MAX_ENTRIES, TAR_HEADER_MAX_BYTES, TAR_HEADERS_PER_ENTRY } from "./limits.ts";
 import { parsePaxRecords } from "./pax-records.ts";
 import { showPath, type TarEntry } from "./tar-entry.ts";
 import { type DecodedHeader, type PaxFields, readPaxFields, readTarEntry } from "./tar-header.ts";

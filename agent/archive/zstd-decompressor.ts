@@ -4,7 +4,7 @@
  */
 import zstd from "zstd-napi/binding.js";
 import { AgentError } from "../errors.ts";
-import { DECOMPRESS_CHUNK_BYTES, ZSTD_WINDOW_LOG_MAX } from "../limits.ts";
+import { DECOMPRESS_CHUNK_BYTES, ZSTD_WINDOW_LOG_MAX } from "./limits.ts";
 
 export interface ZstdOptions {
   /** Frames that want a larger window (2 to this power) are refused. */

@@ -4,13 +4,7 @@
  */
 
 import { AgentError } from "../errors.ts";
-import {
-  FILE_NAME_MAX_BYTES,
-  INLINE_CONTENT_MAX_BYTES,
-  SYMLINK_MAX_BYTES,
-  XATTR_NAME_MAX_BYTES,
-  XATTRS_MAX_BYTES,
-} from "../limits.ts";
+import { FILE_NAME_MAX_BYTES, XATTRS_MAX_BYTES } from "../limits.ts";
 import { BLOCK_BYTES, MAX_CHUNKS } from "./erofs-format.ts";
 import {
   S_IFBLK,
@@ -23,6 +17,7 @@ import {
   S_IFSOCK,
   type TreeNode,
 } from "./file-tree.ts";
+import { INLINE_CONTENT_MAX_BYTES, SYMLINK_MAX_BYTES, XATTR_NAME_MAX_BYTES } from "./limits.ts";
 
 const FILE_TYPES: ReadonlySet<number> = new Set([
   S_IFSOCK,
@@ -105,7 +100,11 @@ function findXattrFault(xattrs: ReadonlyMap<string, Buffer>): string | undefined
 }
 
 export function treeUnfit(path: string, fault: string): AgentError {
-  return new AgentError("COMPOSEFS_TREE_UNFIT", `Cannot put "${path}" into a composefs image: ${fault}`, {
-    context: { path },
-  });
+  return new AgentError(
+    "COMPOSEFS_TREE_UNSUPPORTED",
+    `Cannot put "${path}" into a composefs image: ${fault}`,
+    {
+      context: { path },
+    },
+  );
 }

@@ -36,7 +36,7 @@ export interface ImageOptions {
   formatVersion?: FormatVersion;
 }
 
-/** The whole image; its size is a multiple of 4096. Throws COMPOSEFS_TREE_UNFIT for a tree that no image can hold. */
+/** The whole image; its size is a multiple of 4096. Throws COMPOSEFS_TREE_UNSUPPORTED for a tree that no image can hold. */
 export function writeErofsImage(root: TreeNode, options: ImageOptions = {}): Buffer {
   return new ErofsImageWriter(new InodeTable(root, options.formatVersion ?? DEFAULT_FORMAT_VERSION)).write();
 }

@@ -40,7 +40,7 @@ export class InodeTable {
   readonly #metacopy: XattrName;
   readonly #redirect: XattrName;
 
-  /** Throws COMPOSEFS_TREE_UNFIT for a tree that no image can hold. */
+  /** Throws COMPOSEFS_TREE_UNSUPPORTED for a tree that no image can hold. */
   constructor(root: TreeNode, formatVersion: 0 | 1 | "auto") {
     const fault = root.children === undefined ? "it is not a directory" : findNodeFault(root);
     if (fault !== undefined) throw treeUnfit("/", fault);

@@ -3,9 +3,10 @@
  * It stays the bytes that it is on disk, 100 for a member beside its names, and is read member by member: objects of
  * JavaScript for 100,000 members would be 50 MB. layer-tree-format.ts says where what stands.
  */
+
+import { DIGEST_BYTES, DigestList, readDigest } from "../archive/digest-table.ts";
 import { enlarge } from "../archive/growing-bytes.ts";
 import type { TarEntry, TarEntryType } from "../archive/tar-entry.ts";
-import { DIGEST_BYTES, DigestList, readDigest } from "../archive/digest-table.ts";
 import { createLayerEntry } from "./layer-entry.ts";
 import {
   CONTENT_KINDS,

@@ -26,7 +26,7 @@ const OPAQUE_MARK = ".wh..wh..opq";
 const IMPLICIT_DIRECTORY_MODE = S_IFDIR | 0o755;
 const DEFAULT_ROOT_MODE = S_IFDIR | 0o755;
 
-/** The merged tree; the entries' nodes become part of it. Throws LAYER_TREE_BROKEN. */
+/** The merged tree; the entries' nodes become part of it. Throws LAYER_TREE_INVALID. */
 export function mergeLayers(layers: Iterable<Iterable<LayerEntry>>, rules: MergeRules): TreeNode {
   const merger = rules === "mount" ? new OverlayMerger() : new StreamMerger();
   for (const layer of layers) merger.addLayer(layer);

@@ -21,7 +21,7 @@ export interface TreeRecord {
   objects: Uint8Array;
 }
 
-export interface ObjectKeeper {
+export interface ObjectRepository {
   /** Objects lie below it as `ab/cdef…`. */
   readonly objectsDir: string;
   /** The file system seals objects with fs-verity, so that the kernel checks every read. */

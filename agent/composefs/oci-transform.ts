@@ -11,12 +11,12 @@ export interface OciTransformOptions {
   keepUserXattrs?: boolean;
 }
 
-/** Changes the tree. Throws LAYER_TREE_BROKEN when it has no directory /usr. */
+/** Changes the tree. Throws LAYER_TREE_INVALID when it has no directory /usr. */
 export function transformForOci(root: TreeNode, options: OciTransformOptions = {}): void {
   const usr = root.children!.get("usr");
   if (usr === undefined || !isDirectory(usr)) {
     throw new AgentError(
-      "LAYER_TREE_BROKEN",
+      "LAYER_TREE_INVALID",
       'Cannot take the metadata of / from "/usr": it is no directory',
     );
   }

@@ -9,7 +9,7 @@ import { placeRefused, walkTree } from "./walk-tree.ts";
 
 const NEW_DIRECTORY_MODE = S_IFDIR | 0o755;
 
-/** Changes `root`. Throws LAYER_TREE_BROKEN. */
+/** Changes `root`. Throws LAYER_TREE_INVALID. */
 export function placeArchive(root: TreeNode, to: string, entries: Iterable<LayerEntry>): void {
   const base = splitLayerPath(to);
   openDirectory(root, base, to);

@@ -19,7 +19,7 @@ export interface TreeSurvey {
   hardLinks: Map<TreeNode, HardLink>;
 }
 
-/** Throws COMPOSEFS_TREE_UNFIT for a tree that is too deep. */
+/** Throws COMPOSEFS_TREE_UNSUPPORTED for a tree that is too deep. */
 export function surveyTree(root: TreeNode): TreeSurvey {
   const survey: TreeSurvey = { inodeCount: 1, hasWhiteout: false, hardLinks: new Map() };
   const nameCounts = new Map<TreeNode, number>();

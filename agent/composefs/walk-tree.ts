@@ -15,7 +15,7 @@ export interface WalkOptions {
   onMissing: (directory: TreeNode, name: string) => TreeNode | undefined;
 }
 
-/** Undefined where `onMissing` ended it. Throws LAYER_TREE_BROKEN. */
+/** Undefined where `onMissing` ended it. Throws LAYER_TREE_INVALID. */
 export function walkTree(
   root: TreeNode,
   parts: readonly string[],
@@ -49,7 +49,11 @@ export function walkTree(
   return way.at(-1);
 }
 
-export function placeRefused(path: string, fault: string, code: ErrorCode = "LAYER_TREE_BROKEN"): AgentError {
+export function placeRefused(
+  path: string,
+  fault: string,
+  code: ErrorCode = "LAYER_TREE_INVALID",
+): AgentError {
   return new AgentError(code, `Cannot place "${path}" in the tree: ${fault}`, {
     context: { path },
   });

@@ -4,7 +4,7 @@
 import { defineErrors } from "./definition.ts";
 
 export const FETCH_ERRORS = defineErrors({
-  IMAGE_STORE_BAD: {
+  IMAGE_STORE_INVALID: {
     means: "The image store that the job names is not mounted, or is no overlay store of containers/storage",
     blame: "config",
     hint: "Fill the store by podman with the overlay driver, and export its root: overlay-images and overlay-layers lie there",
@@ -51,7 +51,7 @@ export const FETCH_ERRORS = defineErrors({
     blame: "infra",
     hint: "Check the DUT's link and the server's load",
   },
-  FETCH_BROKEN_OFF: {
+  FETCH_INTERRUPTED: {
     means: "The connection broke in the middle of the body, again and again",
     blame: "infra",
     hint: "Look at the server's log, and at any proxy between it and the DUT",
@@ -147,7 +147,7 @@ export const FETCH_ERRORS = defineErrors({
     blame: "job",
     hint: "Push the image again with a current tool",
   },
-  IMAGE_MEDIA_TYPE_CONFUSED: {
+  IMAGE_MEDIA_TYPE_MISMATCH: {
     means: "A document says that it is of two kinds at once, an attack on whoever reads only one of them",
     blame: "job",
     hint: "Do not trust this image: two tools would read it differently",
@@ -243,7 +243,7 @@ export const FETCH_ERRORS = defineErrors({
     blame: "infra",
     hint: "Look at the S3 service's log",
   },
-  S3_UPLOAD_LOST: {
+  S3_NO_SUCH_UPLOAD: {
     means: "The S3 service forgot an upload that was under way",
     blame: "infra",
     hint: "Look at the S3 service's log: it forgot an upload under way",
@@ -263,7 +263,7 @@ export const FETCH_ERRORS = defineErrors({
     blame: "job",
     hint: "Correct USER in the image, or add the user to it",
   },
-  MULTIPART_BROKEN: {
+  MULTIPART_INVALID: {
     means: "An answer with many parts of a file cannot be taken apart",
     blame: "infra",
     hint: "Look at the proxy between: it does not answer many ranges right",

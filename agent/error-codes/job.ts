@@ -27,7 +27,7 @@ export const JOB_ERRORS = defineErrors({
     blame: "job",
     hint: "Close the quote; the command line may also have been cut by the boot loader",
   },
-  JOB_FILE_BAD: {
+  JOB_FILE_INVALID: {
     means:
       "The job file is no YAML or JSON of one level, is too large, or holds an option that it may not hold",
     blame: "job",

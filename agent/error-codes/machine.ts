@@ -4,7 +4,7 @@
 import { defineErrors } from "./definition.ts";
 
 export const MACHINE_ERRORS = defineErrors({
-  FILE_SYSTEM_UNMOUNTABLE: {
+  FILE_SYSTEM_MOUNT_FAILED: {
     means: "A file system that the job defines could not be mounted",
     blame: "config",
     hint: "Look at the source, type and options of the file system; on the host `mount` with the same words says more",
@@ -82,7 +82,7 @@ export const MACHINE_ERRORS = defineErrors({
     blame: "infra",
     hint: "Look at the lines of the interface above",
   },
-  NFS_NO_PLACE: {
+  NFS_EXPORT_UNKNOWN: {
     means: "Neither the job nor DHCP says which server and path the NFS root has",
     blame: "config",
     hint: "Write nfsroot=SERVER:/PATH, or have the DHCP server send root-path (option 17) and next-server",

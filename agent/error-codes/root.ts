@@ -14,7 +14,7 @@ export const ROOT_ERRORS = defineErrors({
     blame: "job",
     hint: "The image is not the one the digest was made of: correct the digest, or pull by the manifest's digest too",
   },
-  ROOT_DIGEST_UNCHECKED: {
+  ROOT_DIGEST_NOT_VERIFIED: {
     means:
       "The job names a composefs digest, but the root is made in a way that has none, so the digest cannot be enforced",
     blame: "job",
@@ -41,7 +41,7 @@ export const ROOT_ERRORS = defineErrors({
     blame: "infra",
     hint: "Look at the disk: its own message stands above",
   },
-  STORE_OBJECT_LOST: {
+  STORE_OBJECT_CORRUPT: {
     means:
       "Something the store had verified is damaged or gone: the cache device changed it, or a file of the root could not be read during the test",
     blame: "infra",
@@ -77,12 +77,12 @@ export const ROOT_ERRORS = defineErrors({
     blame: "job",
     hint: "Leave files out: so large a dump is not read into memory",
   },
-  COMPOSEFS_TREE_UNFIT: {
+  COMPOSEFS_TREE_UNSUPPORTED: {
     means: "Something in the tree has no place in the EROFS format",
     blame: "job",
     hint: "Change or leave out the file: no composefs image can hold it",
   },
-  LAYER_TREE_BROKEN: {
+  LAYER_TREE_INVALID: {
     means: "A layer's tree contradicts itself",
     blame: "job",
     hint: "Push the image again with a current tool",
@@ -127,7 +127,7 @@ export const ROOT_ERRORS = defineErrors({
     blame: "job",
     hint: "Compare sha256= of the artifact with the file on the server; what was unpacked of it is not used",
   },
-  ARTIFACT_NOT_IN_PARTS: {
+  ARTIFACT_PARTIAL_PULL_FAILED: {
     means: "The job vouches for an archive's table of contents only, and it cannot be taken by its table",
     blame: "job",
     hint: "Give sha256= of the archive beside toc=, or pack it by `dutboot pack` and serve it by a server that knows Range",

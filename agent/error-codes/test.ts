@@ -39,7 +39,7 @@ export const TEST_ERRORS = defineErrors({
     blame: "job",
     hint: "Correct the volume's fscrypt_key, or let fscrypt_reset_key wipe the volume",
   },
-  VOLUME_NOT_ENCRYPTABLE: {
+  VOLUME_ENCRYPTION_UNSUPPORTED: {
     means: "A volume has a key, but the file system under it cannot encrypt",
     blame: "config",
     hint: "Keep volumes with a key on a cache device with ext4's encrypt feature",

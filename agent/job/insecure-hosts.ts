@@ -3,8 +3,8 @@
  * The transport (agent/net) keeps to the same rule, redirects included.
  */
 import { AgentError } from "../errors.ts";
-import type { JobDraft } from "./dut/job-draft.ts";
 import { showValue } from "../redaction/patterns.ts";
+import type { JobDraft } from "./dut/job-draft.ts";
 
 /** `host` stands for every port of the host, `host:port` for that one. */
 export function isHostInsecure(url: URL, insecureHosts: readonly string[]): boolean {

@@ -4,13 +4,13 @@
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, type Node, parseDocument, type Scalar } from "yaml";
 import { AgentError } from "../errors.ts";
-import { JOB_FILE_MAX_BYTES } from "../limits.ts";
-import type { Parameter } from "./syntax/command-line.ts";
-import { DUT_PREFIX } from "./dut/read-options.ts";
-import { findOption } from "./dut/options.ts";
 import { showValue } from "../redaction/patterns.ts";
+import { findOption } from "./dut/options.ts";
+import { DUT_PREFIX } from "./dut/read-options.ts";
+import { JOB_FILE_MAX_BYTES } from "./limits.ts";
+import type { Parameter } from "./syntax/command-line.ts";
 
-/** Parameters in the order of the file; throws JOB_FILE_BAD, whose message never shows a value of the file. */
+/** Parameters in the order of the file; throws JOB_FILE_INVALID, whose message never shows a value of the file. */
 export function parseJobFileText(text: string): Parameter[] {
   if (Buffer.byteLength(text) > JOB_FILE_MAX_BYTES)
     throw refuse(`it is larger than ${JOB_FILE_MAX_BYTES} bytes`);
@@ -62,5 +62,5 @@ function formatScalar({ value, source }: Scalar): string | undefined {
 }
 
 function refuse(why: string): AgentError {
-  return new AgentError("JOB_FILE_BAD", `Cannot read the job file: ${why}`);
+  return new AgentError("JOB_FILE_INVALID", `Cannot read the job file: ${why}`);
 }

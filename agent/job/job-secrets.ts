@@ -1,8 +1,9 @@
 /**
  * The secrets that a job itself holds, for whoever has to keep them out of logs: a job file and extra arguments may have them.
  */
-import type { Job } from "./job.ts";
+
 import { isSecretName, listSecretValues } from "../redaction/patterns.ts";
+import type { Job } from "./job.ts";
 
 /** Each as it would show in a text; none is empty. */
 export function listJobSecrets(job: Job): string[] {

@@ -2,21 +2,11 @@
  * The Job: everything one boot is asked to do, whatever dialect asked for it.
  * Dialects produce it, the plan and the phases read it; nothing here touches the machine.
  */
+import type { ImageReference } from "../oci/reference.ts";
 import type { MachineSettings } from "./machine-settings.ts";
 import type { PhaseName } from "./phase-names.ts";
 import type { Step } from "./step.ts";
 import type { FileSystem, S3Alias, Volume } from "./volume.ts";
-
-/** An OCI image reference, normalised: `host[:port]/name`, then a tag, a digest, or both. */
-export interface ImageReference {
-  /** `host` or `host:port`. */
-  registry: string;
-  /** The repository's path without the registry. */
-  repository: string;
-  tag?: string;
-  /** `sha256:<64 hex>`; when present it decides and the tag is only a comment. */
-  digest?: string;
-}
 
 /**
  * Where bytes come from, as a URL: `https://…`, `http://…`, `s3://BUCKET/KEY` of the job's S3 service,

@@ -2,11 +2,12 @@
  * What is suspicious about a command line as a text, whatever its dialect: secrets in it, and its length.
  * x86 kernels cut at COMMAND_LINE_SIZE without a word (arch/x86/include/asm/setup.h); other architectures differ.
  */
-import { CMDLINE_MAX_BYTES, CMDLINE_WARN_BYTES } from "../limits.ts";
-import { parseCommandLine } from "./syntax/command-line.ts";
+
+import { findSecrets } from "../redaction/patterns.ts";
 import { END_MARKER } from "./dut/read-options.ts";
 import type { Dialect } from "./job.ts";
-import { findSecrets } from "../redaction/patterns.ts";
+import { CMDLINE_MAX_BYTES, CMDLINE_WARN_BYTES } from "./limits.ts";
+import { parseCommandLine } from "./syntax/command-line.ts";
 
 export function findLineWarnings(line: string): string[] {
   return [...findSecrets(line), ...warnOfLength(line.trimEnd())];

@@ -2,11 +2,11 @@
  * From the text of a command line to a Job, in whatever dialect it is written: the DUT and `dutboot explain` read it here.
  */
 import { B2C_PREFIX, readB2cDialect } from "./b2c/dialect.ts";
-import { type Parameter, parseCommandLine } from "./syntax/command-line.ts";
 import { readDutDialect } from "./dut/dialect.ts";
 import type { Dialect, Job } from "./job.ts";
 import { isNfsRootLine, readNfsRootDialect } from "./nfsroot/dialect.ts";
 import type { ReadAnyJob } from "./read-result.ts";
+import { type Parameter, parseCommandLine } from "./syntax/command-line.ts";
 
 export interface ReadLine extends Omit<ReadAnyJob, "job"> {
   dialect: Dialect;

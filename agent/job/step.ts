@@ -3,7 +3,7 @@
  * What is absent is the image's own, or the default of a test's container: privileged, on the host's network.
  */
 import type { AgentError } from "../errors.ts";
-import type { ImageReference } from "./job.ts";
+import type { ImageReference } from "../oci/reference.ts";
 
 /** Services run beside the main steps, post steps after them whatever came out. */
 export type StepKind = "service" | "main" | "post";

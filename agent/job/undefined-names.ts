@@ -2,8 +2,8 @@
  * Names that a job uses and defines nowhere: of S3 services and of file systems.
  */
 import { AgentError } from "../errors.ts";
-import type { Job } from "./job.ts";
 import { showValue } from "../redaction/patterns.ts";
+import type { Job } from "./job.ts";
 
 /** Volumes call the service of `dut.s3` by this alias. */
 const OWN_ALIAS = "s3";

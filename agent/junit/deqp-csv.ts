@@ -84,8 +84,8 @@ export function createDeqpReader(suite: TestSuite): LineSink {
         name: test,
         classname: nameGroup(test) || suite.name,
         outcome,
-        ...(seconds !== undefined && { timeSeconds: seconds }),
-        ...(message !== undefined && { message }),
+        timeSeconds: seconds,
+        message,
         ...(status === "Warn" && message !== undefined && { output: message }),
       });
     },

@@ -2,7 +2,7 @@
  * Lines out of bytes as they come, for formats whose files may be larger than memory: a line that is too long is cut, never gathered.
  * Broken UTF-8 becomes U+FFFD; a line end is LF or CR LF.
  */
-import { JUNIT_LINE_MAX_BYTES } from "../limits.ts";
+import { JUNIT_LINE_MAX_BYTES } from "./limits.ts";
 
 /** What reads a format line by line. */
 export interface LineSink {

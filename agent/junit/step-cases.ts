@@ -42,7 +42,7 @@ export function createStepRecorder(): StepRecorder {
 
 /** `log`: the last lines of its output, for a step that failed. */
 export function createStepCase({ kind, name, end }: StepRecord, log?: string): TestCase {
-  const base = { name, classname: `dutboot.${kind}`, ...(log && { details: log }) };
+  const base = { name, classname: `dutboot.${kind}`, details: log };
   if (!end) return { ...base, outcome: "error", message: "it did not come to an end" };
   const timed = { ...base, timeSeconds: end.durationMs / 1000 };
   if (end.error !== undefined)

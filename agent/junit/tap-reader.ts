@@ -7,7 +7,7 @@ import {
   TAP_DIAGNOSTIC_LINES,
   TAP_MAX_DEPTH,
   TAP_WAITING_MAX_CASES,
-} from "../limits.ts";
+} from "./limits.ts";
 import type { LineSink } from "./line-reader.ts";
 import { judgeTap, NOT_OK, parseTapLine, type TapLine, type TapResult } from "./tap-line.ts";
 import type { TestCase, TestSuite } from "./test-case.ts";
@@ -141,7 +141,7 @@ class TapReader implements LineSink {
     for (const { path, testCase } of subtests) this.#place(testCase, [name, ...path]);
     // A test's own line counts where its subtests don't explain it.
     const isExplained = subtests.some(({ testCase }) => isFailure(testCase)) || !isBad;
-    const testCase: TestCase = { name, outcome, ...(message && { message }) };
+    const testCase: TestCase = { name, outcome, message: message || undefined };
     const isSelftest = this.#isKernel || line.indent.includes("#") || name.startsWith("selftests:");
     const lines = isSelftest && isBad ? this.#before : [];
     if (lines.length > 0) testCase.details = lines.join("\n");

@@ -8,7 +8,7 @@ import {
   JUNIT_MAX_CASES,
   JUNIT_MAX_SUITES,
   JUNIT_NAME_MAX_CHARS,
-} from "../limits.ts";
+} from "./limits.ts";
 
 /** `error`: the test came to no result of its own (crash, timeout, missing). */
 export type Outcome = "passed" | "failed" | "error" | "skipped";

@@ -3,7 +3,7 @@
  * The file is the test's, so it is hostile: no document type, no entity but XML's own, bounded in size and depth.
  */
 import { XMLParser, XMLValidator } from "fast-xml-parser";
-import { JUNIT_XML_MAX_BYTES, JUNIT_XML_MAX_DEPTH } from "../limits.ts";
+import { JUNIT_XML_MAX_BYTES, JUNIT_XML_MAX_DEPTH } from "./limits.ts";
 import type { TestCase, TestSuite } from "./test-case.ts";
 import { decodeXmlEntities } from "./xml-text.ts";
 
@@ -113,8 +113,8 @@ class CaseReader implements ElementSink {
         this.#case = {
           name: read("name") ?? "no name",
           outcome: "passed",
-          ...(classname !== undefined && { classname }),
-          ...(file !== undefined && { file }),
+          classname,
+          file,
           ...(seconds >= 0 && { timeSeconds: seconds }),
         };
         break;

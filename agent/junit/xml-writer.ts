@@ -42,13 +42,13 @@ function formatCase(testCase: TestCase, suiteName: string, seen: Map<string, num
   const attributes = formatAttributes({
     classname,
     name: nameOnce(testCase.name, classname, seen),
-    ...(timeSeconds !== undefined && { time: formatSeconds(timeSeconds) }),
-    ...(file !== undefined && { file }),
+    time: timeSeconds === undefined ? undefined : formatSeconds(timeSeconds),
+    file,
   });
   const inner: string[] = [];
   if (outcome !== "passed") {
     const element = ELEMENTS[outcome];
-    const opening = `<${element}${formatAttributes(message ? { message } : {})}`;
+    const opening = `<${element}${formatAttributes({ message })}`;
     // Some readers show the text alone, some the message alone.
     const text = [message, details].filter(Boolean).join("\n");
     inner.push(
@@ -72,8 +72,9 @@ function formatSeconds(seconds: number): string {
   return Number.isFinite(seconds) ? Math.min(seconds, 1e9).toFixed(3) : "0.000";
 }
 
-function formatAttributes(attributes: Readonly<Record<string, string | number>>): string {
+function formatAttributes(attributes: Readonly<Record<string, string | number | undefined>>): string {
   return Object.entries(attributes)
+    .filter(([, value]) => value !== undefined)
     .map(([name, value]) => ` ${name}="${escapeXmlAttribute(String(value))}"`)
     .join("");
 }

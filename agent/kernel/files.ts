@@ -3,8 +3,8 @@
  * Every call names its file by a directory descriptor and a path (openat(2) and its family); paths may be any bytes.
  */
 import { constants } from "node:fs";
-import { call, type Path, pathWord } from "./syscall.ts";
 import { isKernelError } from "./errno.ts";
+import { call, type Path, pathWord } from "./syscall.ts";
 
 /** The directory descriptor that means the current directory; absolute paths ignore it. */
 export const AT_FDCWD = -100;

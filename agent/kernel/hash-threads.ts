@@ -3,8 +3,8 @@
  * Their calls block, so they are for worker threads; whoever opens a lane ends or closes it.
  */
 import { closeSync, constants, openSync } from "node:fs";
-import { openDoor } from "./syscall.ts";
 import { KernelError } from "./errno.ts";
+import { openDoor } from "./syscall.ts";
 
 /**
  * Buffers that wait in a lane or are in work. A buffer may be filled again once this many others were pushed after it,

@@ -2,8 +2,9 @@
  * Calls that act on the whole machine: clock, modules, disks, power, serial lines.
  * Numbers from the kernel's include/uapi; each has one user in agent/sys.
  */
-import { call, callAsync, type Word } from "./syscall.ts";
+
 import { writeTimespec } from "./files.ts";
+import { call, callAsync, type Word } from "./syscall.ts";
 
 const CLOCK_REALTIME = 0;
 

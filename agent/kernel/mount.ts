@@ -3,8 +3,8 @@
  * Paths may be any bytes; a refusal throws KernelError with the target or the option in its message.
  */
 import { closeSync } from "node:fs";
-import { call, callAsync, type Path, pathWord, type Word } from "./syscall.ts";
 import { AT_FDCWD } from "./files.ts";
+import { call, callAsync, type Path, pathWord, type Word } from "./syscall.ts";
 
 /** More of these are in include/uapi/linux/mount.h; those are here that somebody needs. */
 export const MS_RDONLY = 1;

@@ -3,9 +3,9 @@
  * Layouts from include/uapi/linux/netlink.h and genetlink.h; numbers are the machine's own, little-endian here.
  */
 import { closeSync, readSync, writeSync } from "node:fs";
-import { call } from "./syscall.ts";
 import { KernelError } from "./errno.ts";
 import { O_CLOEXEC } from "./files.ts";
+import { call } from "./syscall.ts";
 
 const AF_NETLINK = 16;
 const SOCK_RAW = 3;

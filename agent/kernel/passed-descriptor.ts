@@ -3,8 +3,8 @@
  * A container runtime hands over its terminal so.
  */
 import { closeSync, readSync, writeSync } from "node:fs";
-import { call, callAsync } from "./syscall.ts";
 import { O_CLOEXEC } from "./files.ts";
+import { call, callAsync } from "./syscall.ts";
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;

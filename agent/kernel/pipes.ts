@@ -1,8 +1,9 @@
 /**
  * Pipes with both ends in our hands: Node gives its children socket pairs, which nobody can reopen by /dev/stdout.
  */
-import { call } from "./syscall.ts";
+
 import { O_CLOEXEC } from "./files.ts";
+import { call } from "./syscall.ts";
 
 const F_SETPIPE_SZ = 1031;
 

@@ -4,8 +4,8 @@
  */
 import { closeSync } from "node:fs";
 import { isIPv6 } from "node:net";
-import { call, callAsync } from "./syscall.ts";
 import { O_CLOEXEC } from "./files.ts";
+import { call, callAsync } from "./syscall.ts";
 
 const AF_INET = 2;
 const AF_INET6 = 10;

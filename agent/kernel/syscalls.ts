@@ -2,7 +2,7 @@
  * Every typed system call by one import; the files beside this one hold them by subject.
  * This folder is the only place that knows numbers, flags and struct layouts.
  */
-export type { Path } from "./syscall.ts";
+
 export { isKernelError } from "./errno.ts";
 export * from "./files.ts";
 export * from "./fscrypt.ts";
@@ -14,6 +14,7 @@ export * from "./mount.ts";
 export * from "./network-block-device.ts";
 export * from "./pipes.ts";
 export * from "./sockets.ts";
+export type { Path } from "./syscall.ts";
 export * from "./verity.ts";
 export * from "./verity-hasher.ts";
 export * from "./xattrs.ts";

@@ -3,8 +3,8 @@
  * and the speed of a serial line.
  */
 import { constants } from "node:fs";
-import { call } from "./syscall.ts";
 import { O_CLOEXEC } from "./files.ts";
+import { call } from "./syscall.ts";
 
 /** ioctl_tty(2), include/uapi/asm-generic/ioctls.h: _IO('T', 0x41) and _IOR('T', 0x2A, struct termios2) */
 const TIOCGPTPEER = 0x5441;

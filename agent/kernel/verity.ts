@@ -2,8 +2,9 @@
  * fs-verity by ioctl: seal a file, ask for the digest it was sealed with.
  * Layouts from include/uapi/linux/fsverity.h; the same on x86_64 and arm64.
  */
-import { call } from "./syscall.ts";
+
 import { ioctlAsync } from "./machine.ts";
+import { call } from "./syscall.ts";
 
 const FS_IOC_ENABLE_VERITY = 0x40806685;
 const FS_IOC_MEASURE_VERITY = 0xc0046686;

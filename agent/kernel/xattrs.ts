@@ -2,8 +2,9 @@
  * Extended attributes, byte for byte, in names and values (xattr(7)).
  * The `l` calls take a path and never follow a symlink at its end; the `f` calls take an ordinary descriptor, not O_PATH.
  */
-import { call, type Path, pathWord, type Word } from "./syscall.ts";
+
 import { isKernelError } from "./errno.ts";
+import { call, type Path, pathWord, type Word } from "./syscall.ts";
 import type { SyscallName } from "./syscall-numbers.ts";
 
 /** For a value that nobody limits to less: XATTR_SIZE_MAX and XATTR_LIST_MAX. */

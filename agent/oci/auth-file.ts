@@ -55,7 +55,7 @@ function parseEntry(entry: JsonObject, key: string): RegistryCredential | undefi
     const username = text("username");
     const password = text("password");
     if (username === undefined || password === undefined) return undefined;
-    return { username, password, ...(identityToken && { identityToken }) };
+    return { username, password, identityToken: identityToken || undefined };
   }
   const decoded = Buffer.from(auth, "base64").toString("utf8");
   const colon = decoded.indexOf(":");
@@ -64,7 +64,7 @@ function parseEntry(entry: JsonObject, key: string): RegistryCredential | undefi
     username: decoded.slice(0, colon),
     // Docker pads with NUL in some versions; podman strips them as well.
     password: decoded.slice(colon + 1).replace(/\0+$/, ""),
-    ...(identityToken && { identityToken }),
+    identityToken: identityToken || undefined,
   };
 }
 

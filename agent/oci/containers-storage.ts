@@ -14,7 +14,7 @@ export interface StoredImageRecord {
 
 const ID = /^[0-9a-f]{64}$/;
 
-/** Throws IMAGE_STORE_BAD. */
+/** Throws IMAGE_STORE_INVALID. */
 export function parseStoredImages(text: string): StoredImageRecord[] {
   return parseList(text, "images.json").flatMap(({ id, names, layer }) => {
     if (!isId(id) || !isId(layer)) return [];
@@ -23,7 +23,7 @@ export function parseStoredImages(text: string): StoredImageRecord[] {
   });
 }
 
-/** Parents by layer. Throws IMAGE_STORE_BAD. */
+/** Parents by layer. Throws IMAGE_STORE_INVALID. */
 export function parseStoredLayers(text: string): ReadonlyMap<string, string | undefined> {
   return new Map(
     parseList(text, "layers.json").map(({ id, parent = "" }) => {
@@ -34,7 +34,7 @@ export function parseStoredLayers(text: string): ReadonlyMap<string, string | un
   );
 }
 
-/** Ids from the lowest layer up. Throws IMAGE_STORE_BAD for a chain that is broken or goes in a circle. */
+/** Ids from the lowest layer up. Throws IMAGE_STORE_INVALID for a chain that is broken or goes in a circle. */
 export function listStoredLayers(top: string, parents: ReadonlyMap<string, string | undefined>): string[] {
   const chain: string[] = [];
   for (let id: string | undefined = top; id !== undefined; id = parents.get(id)) {
@@ -66,5 +66,5 @@ function parseList(text: string, file: string): Record<string, unknown>[] {
 }
 
 function bad(why: string): AgentError {
-  return new AgentError("IMAGE_STORE_BAD", `Cannot read the image store: ${why}`);
+  return new AgentError("IMAGE_STORE_INVALID", `Cannot read the image store: ${why}`);
 }

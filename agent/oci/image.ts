@@ -3,10 +3,9 @@
  * OCI image-spec, image-index.md, manifest.md, config.md. Everything here is untrusted until its digest is checked.
  */
 import { AgentError } from "../errors.ts";
-import type { ImageReference } from "../job/job.ts";
-import { IMAGE_MAX_LAYERS } from "../limits.ts";
 import { parseDigest } from "./digest.ts";
 import { type JsonObject, type JsonReader, readJsonObject } from "./json-shape.ts";
+import { IMAGE_MAX_LAYERS } from "./limits.ts";
 import {
   CONFIG_MEDIA_TYPES,
   INDEX_MEDIA_TYPES,
@@ -15,6 +14,7 @@ import {
   MANIFEST_MEDIA_TYPES,
 } from "./media-types.ts";
 import type { Platform, PlatformChoice } from "./platform.ts";
+import type { ImageReference } from "./reference.ts";
 
 export interface Descriptor {
   mediaType: string;
@@ -125,7 +125,7 @@ export function parseImageConfig(bytes: Uint8Array, imageName: string): ImageCon
   return {
     os: reader.requiredString(object, "os"),
     architecture: reader.requiredString(object, "architecture"),
-    ...(variant && { variant }),
+    variant,
     env,
     entrypoint: reader.optionalStrings(run, "Entrypoint") ?? [],
     cmd: reader.optionalStrings(run, "Cmd") ?? [],
@@ -158,7 +158,7 @@ function parseIndex(object: JsonObject, reader: JsonReader): ImageIndex {
     kind: "index",
     manifests: entries.map((entry) => {
       const platform = parsePlatform(entry, reader);
-      return { descriptor: parseDescriptor(entry, reader), ...(platform && { platform }) };
+      return { descriptor: parseDescriptor(entry, reader), platform };
     }),
   };
 }
@@ -170,7 +170,7 @@ function parsePlatform(entry: JsonObject, reader: JsonReader): Platform | undefi
   return {
     os: reader.requiredString(platform, "os"),
     architecture: reader.requiredString(platform, "architecture"),
-    ...(variant && { variant }),
+    variant,
   };
 }
 
@@ -213,5 +213,5 @@ function parseDescriptor(object: JsonObject, reader: JsonReader): Descriptor {
 }
 
 function confused(what: string, why: string): AgentError {
-  return new AgentError("IMAGE_MEDIA_TYPE_CONFUSED", `Cannot use ${what}: ${why}`);
+  return new AgentError("IMAGE_MEDIA_TYPE_MISMATCH", `Cannot use ${what}: ${why}`);
 }

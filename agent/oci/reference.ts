@@ -3,7 +3,7 @@
  * The host is mandatory: farms pull from what the job names, never from a default on the Internet.
  */
 import { AgentError } from "../errors.ts";
-import type { ImageReference } from "../job/job.ts";
+
 import { parseDigest } from "./digest.ts";
 
 const COMPONENT = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
@@ -19,7 +19,7 @@ const DOCKER_HUB = { names: ["docker.io", "index.docker.io"], apiHost: "registry
 export function parseImageReference(text: string): ImageReference {
   const refuse = (why: string, hint?: string): never => {
     throw new AgentError("IMAGE_BAD_REFERENCE", `Cannot read image reference "${text}": ${why}`, {
-      ...(hint && { hint }),
+      hint,
     });
   };
   const plain = text.replace(/^docker:\/\//, "");
@@ -57,7 +57,7 @@ export function parseImageReference(text: string): ImageReference {
     registry: isHub ? DOCKER_HUB.names[0]! : registry.toLowerCase(),
     repository: isHub && !name.includes("/") ? `library/${name}` : name,
     ...(tag !== undefined ? { tag } : digest === undefined && { tag: "latest" }),
-    ...(digest !== undefined && { digest }),
+    digest,
   };
 }
 
@@ -73,4 +73,15 @@ export function registryApiHost(registry: string): string {
 /** Docker's rule for the word before the first slash: without dot, port or "localhost" it belongs to the name. */
 function looksLikeHost(word: string): boolean {
   return /[.:]/.test(word) || word.toLowerCase() === "localhost";
+}
+
+/** An OCI image reference, normalised: `host[:port]/name`, then a tag, a digest, or both. */
+export interface ImageReference {
+  /** `host` or `host:port`. */
+  registry: string;
+  /** The repository's path without the registry. */
+  repository: string;
+  tag?: string;
+  /** `sha256:<64 hex>`; when present it decides and the tag is only a comment. */
+  digest?: string;
 }

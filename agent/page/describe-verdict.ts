@@ -41,7 +41,9 @@ export function describeVerdict(verdict: Verdict | undefined, facts: ReportFacts
   const means = Object.hasOwn(ERRORS, code) ? ERRORS[code].means : "";
   const test = exitCode === null ? "" : `; the test had ended with exit code ${exitCode}`;
   return {
-    ...{ state: "error", word: "Error", says: `In phase "${phase}"${test}` },
+    state: "error",
+    word: "Error",
+    says: `In phase "${phase}"${test}`,
     error: { code, blame, whoActs: WHO_ACTS[blame] ?? "", phase, message, means, hint },
   };
 }

@@ -16,7 +16,7 @@ export function describeJobWords(description: unknown): JobWords {
   const root = describeRoot(fieldsOf(job.root)) ?? textOf(fieldsOf(first).image);
   const { s3, put, nfs } = fieldsOf(job.results);
   const results = textOf(s3) ?? textOf(put) ?? describeExport(nfs);
-  return { ...(root !== undefined && { root }), ...(results !== undefined && { results }) };
+  return { root, results };
 }
 
 function describeRoot({ image, archives, directory, nfs }: Fields): string | undefined {

@@ -89,8 +89,14 @@ export interface FactsReader {
 
 export function createFactsReader(): FactsReader {
   const facts: ReportFacts = {
-    ...{ endMs: 0, phases: [], transfers: [], steps: [], samples: [] },
-    ...{ warnings: [], warningCount: 0, reproducers: [] },
+    endMs: 0,
+    phases: [],
+    transfers: [],
+    steps: [],
+    samples: [],
+    warnings: [],
+    warningCount: 0,
+    reproducers: [],
   };
   return {
     facts,
@@ -126,8 +132,10 @@ function addEvent(facts: ReportFacts, event: Fields): void {
       break;
     case "machine":
       facts.machine = {
-        ...{ kernel: textOf(event.kernel), architecture: textOf(event.architecture) },
-        ...{ cpu: textOf(event.cpu), ramBytes: numberOf(event.ramBytes) },
+        kernel: textOf(event.kernel),
+        architecture: textOf(event.architecture),
+        cpu: textOf(event.cpu),
+        ramBytes: numberOf(event.ramBytes),
       };
       break;
     case "phase_start":
@@ -148,7 +156,9 @@ function addEvent(facts: ReportFacts, event: Fields): void {
       break;
     case "step_start":
       facts.steps.push({
-        ...{ id: textOf(event.id), kind: textOf(event.kind), name: textOf(event.name) },
+        id: textOf(event.id),
+        kind: textOf(event.kind),
+        name: textOf(event.name),
         startMs: atMs,
       });
       break;
@@ -191,8 +201,10 @@ function endStep({ steps }: ReportFacts, event: Fields, endMs: number): void {
 function addReport(facts: ReportFacts, event: Fields): void {
   if (event.topic === "tests") {
     facts.tests = {
-      ...{ total: numberOf(event.total), passed: numberOf(event.passed) },
-      ...{ failed: numberOf(event.failed), skipped: numberOf(event.skipped) },
+      total: numberOf(event.total),
+      passed: numberOf(event.passed),
+      failed: numberOf(event.failed),
+      skipped: numberOf(event.skipped),
       sources: listTexts(event.sources),
     };
   } else if (event.topic === REPRODUCE_TOPIC) facts.reproducers = listTexts(event.lines);

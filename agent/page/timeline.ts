@@ -47,8 +47,13 @@ function listBars(facts: ReportFacts): Bar[] {
       ? []
       : [
           {
-            ...{ label: "kernel", state: "before", level: 0, startMs: 0, endMs: agentStartMs },
-            ...{ note: formatDuration(agentStartMs), says: "the kernel and init, until the agent ran" },
+            label: "kernel",
+            state: "before",
+            level: 0,
+            startMs: 0,
+            endMs: agentStartMs,
+            note: formatDuration(agentStartMs),
+            says: "the kernel and init, until the agent ran",
           },
         ];
   const phases = facts.phases.filter(({ outcome }) => outcome !== "skipped");
@@ -60,7 +65,10 @@ function listBars(facts: ReportFacts): Bar[] {
       const parts = listParts(facts, { from: phase.startMs, to: next });
       const isOpen = phase.outcome === undefined;
       const bar: Bar = {
-        ...{ label: phase.name, level: 0, startMs: phase.startMs, endMs: end },
+        label: phase.name,
+        level: 0,
+        startMs: phase.startMs,
+        endMs: end,
         state: isOpen ? "open" : phase.outcome === "failed" ? "failed" : "done",
         note: isOpen ? "not finished" : formatDuration(end - phase.startMs),
         says: isOpen ? "it had not finished" : (phase.outcome ?? ""),
@@ -79,7 +87,10 @@ function listParts(
     ...transfers.filter(isWithin).map(
       (transfer): Bar => ({
         label: shortenName(transfer.name, LABEL_LENGTH),
-        ...{ state: "transfer", level: 1, startMs: transfer.startMs, endMs: transfer.endMs },
+        state: "transfer",
+        level: 1,
+        startMs: transfer.startMs,
+        endMs: transfer.endMs,
         ...describeTransfer(transfer),
       }),
     ),
@@ -87,7 +98,9 @@ function listParts(
       const ended = step.endMs ?? endMs;
       return {
         label: shorten(step.kind === "main" ? step.name : `${step.kind}: ${step.name}`, LABEL_LENGTH),
-        ...{ level: 1, startMs: step.startMs, endMs: ended },
+        level: 1,
+        startMs: step.startMs,
+        endMs: ended,
         state: chooseStepState(step),
         note: formatDuration(ended - step.startMs),
         says: describeStepEnd(step),

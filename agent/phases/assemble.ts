@@ -2,8 +2,8 @@
  * Phase "assemble": the job's root is mounted from what was fetched, and the volumes are made ready.
  */
 import { AgentError } from "../errors.ts";
-import type { ArchiveRoot, InitrdRoot, Job, NfsRoot } from "../job/job.ts";
 import { formatStepImage } from "../job/explain/plan.ts";
+import type { ArchiveRoot, InitrdRoot, Job, NfsRoot } from "../job/job.ts";
 import type { Step, StepImage } from "../job/step.ts";
 import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "../root/root-driver.ts";
 import type { ReadyImages } from "./fetch.ts";
@@ -69,7 +69,7 @@ async function mountImage(
   const ready = images.get(name);
   if (!ready) throw new AgentError("BUG_UNEXPECTED", `Cannot run "${name}": it was never fetched`);
   if (ready instanceof AgentError) throw ready;
-  const place = { ...planRootPlace(name), ...(composefsDigest !== undefined && { composefsDigest }) };
+  const place = { ...planRootPlace(name), composefsDigest };
   return { root: await ready.mount(place), config: ready.config };
 }
 

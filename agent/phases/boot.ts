@@ -102,7 +102,7 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   const writeOwnResults = () =>
     machine.writeOwnResults({
       verdict: createVerdict(runner, exitCode),
-      ...(job && { job }),
+      job,
     });
   const stopSync = async () => sync?.stop();
   const volumes = (job?.volumes ?? []).length > 0 ? adapters?.volumes : undefined;
@@ -112,8 +112,8 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
     runner.skip("upload");
   } else {
     const saver: Saver = {
-      ...(volumes && { volumes }),
-      ...(results && { results }),
+      volumes,
+      results,
       writeOwnResults,
       stopSync,
     };
@@ -128,8 +128,8 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   await settle(runner, runner.run("end", release));
   return {
     verdict: createVerdict(runner, exitCode),
-    ...(result && { steps: result }),
-    ...(job && { job }),
+    steps: result,
+    job,
   };
 }
 

@@ -5,8 +5,8 @@
 import type { Artifact, Root, RootArchive } from "../job/job.ts";
 import type { RootDriver, RootLayer } from "../root/root-driver.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
-import { type ArchiveAdapters, takeArchive } from "./pull-archive.ts";
 import type { PhaseContext } from "./phase-runner.ts";
+import { type ArchiveAdapters, takeArchive } from "./pull-archive.ts";
 
 /** Archives on top of the first, as what they are to the root. */
 export function listStackedArchives(root: Root | undefined): Artifact[] {

@@ -3,17 +3,18 @@
  * Each layer is verified and unpacked by the root driver while it streams; nothing is kept twice.
  */
 import { AgentError, toAgentError } from "../errors.ts";
-import type { ImageReference, Job } from "../job/job.ts";
 import { formatStepImage } from "../job/explain/plan.ts";
+import type { Job } from "../job/job.ts";
 import type { StepImage } from "../job/step.ts";
-import { LAYERS_AT_A_TIME } from "../limits.ts";
 import type { RegistryClient, ResolvedImage } from "../net/registry/registry.ts";
 import type { ImageConfig } from "../oci/image.ts";
+import type { ImageReference } from "../oci/reference.ts";
 import { formatImageReference } from "../oci/reference.ts";
 import type { startProgress } from "../report/log/progress.ts";
 import type { LayerSource, MountedRoot, RootDriver, RootLayer, RootOptions } from "../root/root-driver.ts";
 import type { EventBody } from "../wire/event.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
+import { LAYERS_AT_A_TIME } from "./limits.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 import { startTransfer } from "./transfer.ts";
 

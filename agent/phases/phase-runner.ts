@@ -5,10 +5,10 @@
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
 import type { JobLimits } from "../job/job.ts";
 import type { PhaseName } from "../job/phase-names.ts";
-import { ABORT_GRACE_MS, LIFE_SIGN_CHECK_MS, LIFE_SIGN_MS, OWN_LIMITS_MS } from "../limits.ts";
 import type { Log } from "../report/log/log.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { PhaseRecord } from "../wire/verdict.ts";
+import { ABORT_GRACE_MS, LIFE_SIGN_CHECK_MS, LIFE_SIGN_MS, OWN_LIMITS_MS } from "./limits.ts";
 
 export interface PhaseContext {
   log: Log;

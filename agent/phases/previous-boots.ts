@@ -3,7 +3,6 @@
  * uploaded go out under the job they belong to. None of it may fail or hold up the job of this boot: all is bounded and warned of.
  */
 import { AgentError, toAgentError } from "../errors.ts";
-import { BOOT_LOOP_DEATHS, PREVIOUS_BOOT_LIMITS, type PreviousBootLimits } from "../limits.ts";
 import type { startProgress } from "../report/log/progress.ts";
 import type { ResultList } from "../report/results/list-results.ts";
 import type { Journals } from "../store/journals.ts";
@@ -11,6 +10,7 @@ import type { BootJournal } from "../wire/boot-journal.ts";
 import type { EventBody } from "../wire/event.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
 import { createVerdict } from "../wire/verdict.ts";
+import { BOOT_LOOP_DEATHS, PREVIOUS_BOOT_LIMITS, type PreviousBootLimits } from "./limits.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 import type { ResultsSender } from "./results-sender.ts";
 import { uploadResults } from "./upload.ts";
@@ -92,8 +92,12 @@ async function tell(journal: BootJournal, isLast: boolean, work: Work): Promise<
   }
   work.emit({
     event: "previous_boot",
-    ...{ bootId, state, phase, step, uptimeMs },
-    ...(panic !== undefined && { panic }),
+    bootId,
+    state,
+    phase,
+    step,
+    uptimeMs,
+    panic,
   });
   const failure = { phase, error: createDeathError(journal, at, panic) };
   const verdict =

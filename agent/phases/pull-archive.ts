@@ -1,8 +1,9 @@
 /**
  * One archive of a URL on its way to a root driver: opened once, its progress told, its digest enforced.
  */
-import { hideSecrets } from "../redaction/patterns.ts";
+
 import type { ArchiveOpener } from "../net/archives/archive-opener.ts";
+import { hideSecrets } from "../redaction/patterns.ts";
 import type { startProgress } from "../report/log/progress.ts";
 import type { LayerSource, UnpackOptions } from "../root/root-driver.ts";
 import type { EventBody } from "../wire/event.ts";

@@ -2,11 +2,11 @@
  * Sends files of the results, each as it is at one moment, until the place has just these bytes; and knows what it has.
  */
 import { AgentError, toAgentError } from "../errors.ts";
-import { RESULT_TRIES } from "../limits.ts";
 import type { PutOptions, ResultsUploader } from "../net/uploads/results-uploader.ts";
-import type { ResultFile } from "../report/results/list-results.ts";
 import type { takeSnapshot } from "../report/results/file-snapshot.ts";
+import type { ResultFile } from "../report/results/list-results.ts";
 import type { ManifestEntry } from "../wire/results-manifest.ts";
+import { RESULT_TRIES } from "./limits.ts";
 
 export interface SendOptions extends PutOptions {
   /** How often a file that changes on its way is taken anew. */

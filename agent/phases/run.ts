@@ -21,7 +21,7 @@ export async function runTest(job: Job, context: PhaseContext, adapters: RunAdap
   const damaged = await adapters.dropDamagedObjects();
   if (damaged > 0) {
     throw new AgentError(
-      "STORE_OBJECT_LOST",
+      "STORE_OBJECT_CORRUPT",
       `Cannot trust the test's result: ${damaged} files of its root could not be read, the cache device has changed them`,
       {
         hint: "Run the job again: what was damaged is dropped and fetched anew. Look at the cache device if it comes back",

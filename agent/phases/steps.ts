@@ -3,16 +3,17 @@
  * The status is that of the first main step that fails, as boot2container's pipeline has it.
  */
 import { type AgentError, toAgentError } from "../errors.ts";
-import { readB2cContainer } from "../job/syntax/container-value.ts";
-import type { Job } from "../job/job.ts";
 import { formatStepImage } from "../job/explain/plan.ts";
-import { hideSecrets } from "../redaction/patterns.ts";
+import type { Job } from "../job/job.ts";
 import { isInteractive, type Mount, type Step } from "../job/step.ts";
+import { readB2cContainer } from "../job/syntax/container-value.ts";
 import type { MirrorCondition } from "../job/volume.ts";
+import { hideSecrets } from "../redaction/patterns.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
 import type { LogFile } from "../report/log/log-file.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
-import type { ContainerExit, StepContainer } from "../sys/container/container.ts";
+import type { ContainerExit } from "../sys/container/container.ts";
+import type { StepContainer } from "../sys/container/step-container.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 import { describeLackOfMemory } from "./run-failure.ts";
@@ -169,9 +170,9 @@ class Pipeline {
   get result(): StepsResult {
     return {
       exitCode: this.exitCode,
-      ...(this.#error && { error: this.#error }),
-      ...(this.#failure && { failure: this.#failure }),
-      ...(this.endsMachine && { endsMachine: this.endsMachine }),
+      error: this.#error,
+      failure: this.#failure,
+      endsMachine: this.endsMachine,
       variables: this.variables,
     };
   }
@@ -206,7 +207,7 @@ function createStepRunner(
         rootPath: root.path,
         step,
         ...volumes.resolveMounts(step.volumes ?? [], { rootPath: root.path }),
-        ...(resultsPath !== undefined && { resultsPath }),
+        resultsPath,
         extraEnv: written.source === undefined ? [] : formatVariables(variables),
         ...(step.kind === "main" && { input }),
         onOutput(chunk) {
@@ -244,7 +245,7 @@ function createStepRunner(
     try {
       const exit = await run(number, step, signal);
       const { exitCode, oomKilled, timedOut } = exit;
-      end({ exitCode, ...(oomKilled && { oomKilled }), ...(timedOut && { timedOut }) });
+      end({ exitCode, oomKilled: oomKilled || undefined, timedOut: timedOut || undefined });
       return exit;
     } catch (error) {
       end({ exitCode: null, error: toAgentError(error).code });

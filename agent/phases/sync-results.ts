@@ -3,6 +3,7 @@
  * It is best effort: nothing of it disturbs the test, and what does not get out is tried at the next turn and at the end.
  */
 import { toAgentError } from "../errors.ts";
+import type { ResultFile } from "../report/results/list-results.ts";
 import {
   SYNC_BYTES_PER_SECOND,
   SYNC_FAILURES_MAX,
@@ -10,8 +11,7 @@ import {
   SYNC_RETRY,
   SYNC_SCAN_SHARE,
   SYNC_STOP_GRACE_MS,
-} from "../limits.ts";
-import type { ResultFile } from "../report/results/list-results.ts";
+} from "./limits.ts";
 import type { ResultsSender } from "./results-sender.ts";
 
 /** What else is to be done at each turn, with a name for the warning when it fails. */

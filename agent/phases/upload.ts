@@ -3,20 +3,20 @@
  * then the manifest says what is there and what is missing, and the verdict's record goes last: it stands for the end of it all.
  */
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
-import { hideSecrets, showValue } from "../redaction/patterns.ts";
-import {
-  HURRIED_RETRY,
-  LAST_RECORDS_LIMIT_MS,
-  type RetryLimits,
-  UPLOAD_FAILURES_MAX,
-  UPLOAD_TOLD_FILES,
-  UPLOADS_AT_A_TIME,
-} from "../limits.ts";
+import type { RetryLimits } from "../net/limits.ts";
 import type { PutOptions } from "../net/uploads/results-uploader.ts";
+import { hideSecrets, showValue } from "../redaction/patterns.ts";
 import type { startProgress } from "../report/log/progress.ts";
 import type { ResultFile, ResultList } from "../report/results/list-results.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
 import { formatManifest, type ManifestEntry } from "../wire/results-manifest.ts";
+import {
+  HURRIED_RETRY,
+  LAST_RECORDS_LIMIT_MS,
+  UPLOAD_FAILURES_MAX,
+  UPLOAD_TOLD_FILES,
+  UPLOADS_AT_A_TIME,
+} from "./limits.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 import type { ResultsSender } from "./results-sender.ts";
 
@@ -69,7 +69,11 @@ export async function uploadResults(
   await sendRecord(
     MANIFEST_NAME,
     formatManifest({
-      ...{ bootId: adapters.bootId, files: [...sent], leftOut, vanished, removed },
+      bootId: adapters.bootId,
+      files: [...sent],
+      leftOut,
+      vanished,
+      removed,
       missing: missing.map(({ name, error: { code, message } }) => ({
         name,
         code,
@@ -155,7 +159,7 @@ async function sendLogsAgain(
 }
 
 const AWAY = new Set<ErrorCode>([
-  "FETCH_BROKEN_OFF",
+  "FETCH_INTERRUPTED",
   "FETCH_STALLED",
   "FETCH_UNREACHABLE",
   "HTTP_SERVER_ERROR",

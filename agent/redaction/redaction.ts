@@ -2,8 +2,9 @@
  * Keeps secrets out of everything that leaves the DUT: values that were read as credentials are replaced wherever they turn up, in
  * our words and in the test's output; in our words whatever looks like a secret goes as well (agent/redaction/patterns.ts).
  */
+
+import { REDACTION_HOLD_MS } from "./limits.ts";
 import { hideSecrets } from "./patterns.ts";
-import { REDACTION_HOLD_MS } from "../limits.ts";
 import { listSecretForms } from "./secret-encodings.ts";
 import { createSecretMatcher, type SecretMatcher } from "./secret-matcher.ts";
 

@@ -1,26 +1,11 @@
 /**
  * The runtime's config.json as far as we write it. OCI runtime-spec 1.0, config.md and config-linux.md.
  */
+
 import type { CapabilitySets } from "./capabilities.ts";
 import type { RuntimeMount } from "./mounts.ts";
 import type { ResourceLimit } from "./process.ts";
-import type { RuntimeResources } from "./resources.ts";
-
-export interface DeviceNode {
-  /** On the DUT. */
-  source: string;
-  /** In the container. */
-  path: string;
-  type: "c" | "b";
-  major: number;
-  minor: number;
-  /** Permission bits. */
-  fileMode: number;
-  uid: number;
-  gid: number;
-  /** Some of `rwm`. */
-  access: string;
-}
+import type { DeviceNode, RuntimeResources } from "./resources.ts";
 
 export interface RuntimeSpec {
   ociVersion: string;

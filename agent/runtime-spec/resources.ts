@@ -3,7 +3,6 @@
  * OCI runtime-spec 1.0, config-linux.md, "Control groups"; the runtime translates them to cgroup v2.
  */
 import type { ContainerSettings } from "../job/step.ts";
-import type { DeviceNode } from "./config.ts";
 
 export interface RuntimeResources {
   memory?: { limit: number };
@@ -39,4 +38,20 @@ export function planResources(
       ],
     }),
   };
+}
+
+export interface DeviceNode {
+  /** On the DUT. */
+  source: string;
+  /** In the container. */
+  path: string;
+  type: "c" | "b";
+  major: number;
+  minor: number;
+  /** Permission bits. */
+  fileMode: number;
+  uid: number;
+  gid: number;
+  /** Some of `rwm`. */
+  access: string;
 }

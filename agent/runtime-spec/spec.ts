@@ -6,11 +6,12 @@
 import { AgentError } from "../errors.ts";
 import type { ContainerSettings, Step } from "../job/step.ts";
 import type { ImageConfig } from "../oci/image.ts";
-import { type ContainerUser, resolveGroups, resolveUser, type UserFiles } from "./passwd.ts";
 import { planCapabilities } from "./capabilities.ts";
-import type { DeviceNode, RuntimeSpec } from "./config.ts";
+import type { RuntimeSpec } from "./config.ts";
 import { type BindRequest, planMounts, planRootPropagation, type TmpfsRequest } from "./mounts.ts";
+import { type ContainerUser, resolveGroups, resolveUser, type UserFiles } from "./passwd.ts";
 import { planArgs, planEnv, planResourceLimits } from "./process.ts";
+import type { DeviceNode } from "./resources.ts";
 import { planResources } from "./resources.ts";
 import { planSecurity } from "./security.ts";
 
@@ -61,7 +62,7 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
     isReadOnly: settings.isReadOnly ?? false,
     runsInit: isInitContainer(step, config),
     ipc: settings.ipc === "shareable" ? "private" : (settings.ipc ?? "private"),
-    ...(settings.shmSizeBytes !== undefined && { shmSizeBytes: settings.shmSizeBytes }),
+    shmSizeBytes: settings.shmSizeBytes,
     procOptions: security.procOptions,
     devPath: options.devPath ?? "/dev",
     binds: [...options.binds, ...init.binds, ...(isPrivileged ? bindDevices(devices) : [])],
@@ -87,14 +88,14 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
       cwd: planWorkdir(step, config),
       capabilities: planCapabilities({
         isPrivileged,
-        ...(settings.addedCapabilities && { added: settings.addedCapabilities }),
-        ...(settings.droppedCapabilities && { dropped: settings.droppedCapabilities }),
+        added: settings.addedCapabilities,
+        dropped: settings.droppedCapabilities,
         uid: user.uid,
         mask: options.capabilityMask,
       }),
       rlimits: planResourceLimits(settings.ulimits ?? [], options.openFileLimit),
       noNewPrivileges: security.noNewPrivileges,
-      ...(security.appArmorProfile && { apparmorProfile: security.appArmorProfile }),
+      apparmorProfile: security.appArmorProfile,
       // The agent protects itself with a negative score, which its children would inherit.
       oomScoreAdj: settings.oomScoreAdjust ?? 0,
     },
@@ -110,7 +111,7 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
       sysctl: planSysctls(settings.sysctls ?? []),
       maskedPaths: security.maskedPaths,
       readonlyPaths: security.readonlyPaths,
-      ...(propagation && { rootfsPropagation: propagation }),
+      rootfsPropagation: propagation,
     },
   };
 }

@@ -4,10 +4,10 @@
  */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { GrowingBytes } from "../archive/growing-bytes.ts";
 import { DIGEST_BYTES, DigestTable, readDigest, tabulateDigests } from "../archive/digest-table.ts";
+import { GrowingBytes } from "../archive/growing-bytes.ts";
 import { dropRecord, putRecord, readRecordIfExists } from "./records.ts";
-import type { StorePlace } from "./store-layout.ts";
+import type { StoreLayout } from "./store-layout.ts";
 
 const RECORD_BYTES = 2 * DIGEST_BYTES;
 
@@ -22,7 +22,7 @@ export interface DigestIndex {
   rewrite(keep: (verity: string) => boolean): void;
 }
 
-export function openDigestIndex(place: StorePlace): DigestIndex {
+export function openDigestIndex(place: StoreLayout): DigestIndex {
   let pairs = new PairTable();
   for (const name of readdirSync(place.index)) {
     const bytes = readRecordIfExists(place, place.index, name) ?? Buffer.alloc(0);

@@ -6,7 +6,7 @@ import { readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { DigestIndex } from "./digest-index.ts";
 import { dropRecord, putRecord, readRecordIfExists } from "./records.ts";
-import { listObjects, pathOfObject, type StorePlace } from "./store-layout.ts";
+import { listObjects, pathOfObject, type StoreLayout } from "./store-layout.ts";
 
 /** What somebody asked for by name: an image or an archive, and what of the store belongs to it. */
 export interface Reference {
@@ -33,11 +33,11 @@ export interface CollectResult {
   freedBytes: number;
 }
 
-export function putReference(place: StorePlace, id: string, reference: Reference): void {
+export function putReference(place: StoreLayout, id: string, reference: Reference): void {
   putRecord(place, place.references, id, JSON.stringify(reference));
 }
 
-export function readReferences(place: StorePlace): KeptReference[] {
+export function readReferences(place: StoreLayout): KeptReference[] {
   const references = readdirSync(place.references).flatMap((id): KeptReference[] => {
     const bytes = readRecordIfExists(place, place.references, id);
     return bytes ? [{ id, ...(JSON.parse(bytes.toString()) as Reference) }] : [];
@@ -47,7 +47,7 @@ export function readReferences(place: StorePlace): KeptReference[] {
 
 /** `pinned` are ids of references that are in use now. */
 export function collect(
-  place: StorePlace,
+  place: StoreLayout,
   index: DigestIndex,
   { quotaBytes, pinned }: { quotaBytes: number; pinned: ReadonlySet<string> },
 ): CollectResult {
@@ -79,12 +79,12 @@ export function collect(
   return { kept, keptBytes: sumSizes(live, sizes), droppedReferences, droppedObjects, freedBytes };
 }
 
-function measureObjects(place: StorePlace): Map<string, number> {
+function measureObjects(place: StoreLayout): Map<string, number> {
   const measure = (verity: string) => statSync(join(place.objects, pathOfObject(verity))).size;
   return new Map(listObjects(place).map((verity) => [verity, measure(verity)]));
 }
 
-function liveObjects(place: StorePlace, references: readonly Reference[]): Set<string> {
+function liveObjects(place: StoreLayout, references: readonly Reference[]): Set<string> {
   const live = new Set<string>();
   for (const { trees, image } of references) {
     if (image) live.add(image);
@@ -96,7 +96,7 @@ function liveObjects(place: StorePlace, references: readonly Reference[]): Set<s
   return live;
 }
 
-function dropUnnamedTrees(place: StorePlace, references: readonly Reference[]): void {
+function dropUnnamedTrees(place: StoreLayout, references: readonly Reference[]): void {
   const named = new Set(references.flatMap(({ trees }) => trees));
   for (const file of readdirSync(place.trees)) {
     if (!named.has(file.replace(/\.(members|objects)$/, ""))) dropRecord(join(place.trees, file));

@@ -9,11 +9,11 @@ import { setImmediate as takeTurn } from "node:timers/promises";
 import { DIGEST_BYTES, DigestList, readDigest } from "../archive/digest-table.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
 import type { DigestIndex } from "./digest-index.ts";
-import { pathOfObject, type StorePlace, tabulateObjects } from "./store-layout.ts";
+import { pathOfObject, type StoreLayout, tabulateObjects } from "./store-layout.ts";
 
 /** Damage needs no look here: what it makes of a content is a digest that nobody asks for. */
 export async function indexObjects(
-  place: StorePlace,
+  place: StoreLayout,
   index: DigestIndex,
 ): Promise<{ files: number; bytes: number }> {
   const known = index.listVerities();

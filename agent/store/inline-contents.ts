@@ -5,18 +5,18 @@
 import { hash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { SMALL_CONTENTS_MAX_BYTES } from "../limits.ts";
+import { SMALL_CONTENTS_MAX_BYTES } from "./limits.ts";
 import { dropRecord, putLosableRecord, readRecordIfExists } from "./records.ts";
-import type { StorePlace } from "./store-layout.ts";
+import type { StoreLayout } from "./store-layout.ts";
 
-export interface SmallContents {
+export interface InlineContents {
   /** By sha256 in hex. */
   find(sha256: string): Buffer | undefined;
   /** Of at most 255 bytes each. */
   add(contents: Iterable<Buffer>): void;
 }
 
-export function openSmallContents(place: StorePlace): SmallContents {
+export function openSmallContents(place: StoreLayout): InlineContents {
   const known = new Map<string, Buffer>();
   let keptBytes = 0;
   let isLoaded = false;

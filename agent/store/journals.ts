@@ -6,12 +6,12 @@ import { closeSync, constants, lstatSync, openSync, readdirSync, readFileSync } 
 import { open, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { syncfs } from "../kernel/syscalls.ts";
-import { JOURNAL_MAX_BYTES } from "../limits.ts";
 import { type BootJournal, formatJournal, isBootId, parseJournal } from "../wire/boot-journal.ts";
 import { parseVerdict } from "../wire/exit-code.ts";
 import type { Verdict } from "../wire/verdict.ts";
+import { JOURNAL_MAX_BYTES } from "./limits.ts";
 import { dropRecord, placeRecord, putRecord, readRecordIfExists, stageRecord } from "./records.ts";
-import type { StorePlace } from "./store-layout.ts";
+import type { StoreLayout } from "./store-layout.ts";
 
 export interface Journals {
   /** Oldest first. Whatever cannot be read is dropped with the results beside it, and told; a later agent's stay. */
@@ -35,7 +35,7 @@ export interface Journals {
 /** As initrd/files/run-agent names it. */
 const KEEPER_VERDICT = "verdict.json";
 
-export function openJournals(place: StorePlace): Journals {
+export function openJournals(place: StoreLayout): Journals {
   const { journals, pending, onDamage } = place;
   const nameOf = (bootId: string) => `${bootId}.json`;
   const below = (name: string) => (bootId: string) => join(pending, bootId, name);

@@ -17,14 +17,14 @@ import {
 import { join } from "node:path";
 import { DIGEST_BYTES, DigestTable, listDigests, readDigest } from "../archive/digest-table.ts";
 import { computeFsVerityDigest } from "../composefs/fsverity.ts";
-import type { ObjectKeeper, StagedObjects, TreeRecord } from "../composefs/object-repository.ts";
+import type { ObjectRepository, StagedObjects, TreeRecord } from "../composefs/object-repository.ts";
 import { syncfs } from "../kernel/syscalls.ts";
 import { openDigestIndex } from "./digest-index.ts";
 import { indexObjects } from "./index-objects.ts";
+import { openSmallContents } from "./inline-contents.ts";
 import { placeRecord, putLosableRecord, readRecordIfExists, stageRecord } from "./records.ts";
 import { canSeal, sealAll } from "./seal.ts";
-import { openSmallContents } from "./inline-contents.ts";
-import { createObjectFinder, hasObjects, pathOfObject, type StorePlace } from "./store-layout.ts";
+import { createObjectFinder, hasObjects, pathOfObject, type StoreLayout } from "./store-layout.ts";
 import { dropOldTables, listTables } from "./toc-cache.ts";
 import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
 
@@ -35,8 +35,8 @@ export interface CheckResult {
   lost: string[];
 }
 
-export interface ObjectStore extends ObjectKeeper {
-  readonly place: StorePlace;
+export interface ObjectStore extends ObjectRepository {
+  readonly place: StoreLayout;
   readTreeObjects(id: string): string[];
   /** Without trust in seals every byte is read. */
   check(verities: Iterable<string>, options?: { trustsSeals?: boolean }): Promise<CheckResult>;
@@ -47,7 +47,7 @@ const TREE_SUFFIX = ".members";
 /** Between two pauses of a long check, so that signals and the console are served. */
 const CHECK_SLICE_MS = 50;
 
-export async function openObjectStore(place: StorePlace): Promise<ObjectStore> {
+export async function openObjectStore(place: StoreLayout): Promise<ObjectStore> {
   const index = openDigestIndex(place);
   const smalls = openSmallContents(place);
   const seals = await canSeal(place.staging);

@@ -8,12 +8,12 @@ import { isKernelError, umount } from "../kernel/syscalls.ts";
 import type { CacheOutcome } from "../wire/b2c-console.ts";
 import { mountCacheDevice } from "./device/cache-device.ts";
 import type { PlanOptions } from "./device/choose-device.ts";
-import { type CollectResult, collect, putReference, type Reference } from "./garbage-collect.ts";
-import { openDigestIndex } from "./digest-index.ts";
-import { hasVerityComplaint } from "./verity-errors.ts";
-import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { mountRamStore, readFreeBytes } from "./device/ram-store.ts";
-import { listObjects, openStorePlace, type StorePlace } from "./store-layout.ts";
+import { openDigestIndex } from "./digest-index.ts";
+import { type CollectResult, collect, putReference, type Reference } from "./garbage-collect.ts";
+import { type ObjectStore, openObjectStore } from "./object-store.ts";
+import { listObjects, openStoreLayout, type StoreLayout } from "./store-layout.ts";
+import { hasVerityComplaint } from "./verity-errors.ts";
 
 export interface OpenStore {
   /** `cache`: on a device or a file system, and here again at the next boot. */
@@ -21,7 +21,7 @@ export interface OpenStore {
   /** For those who wait to read it. */
   outcome: CacheOutcome;
   objects: ObjectStore;
-  place: StorePlace;
+  place: StoreLayout;
   /** The file system's mount point, for what lies beside the store's own place. */
   path: string;
   /** Emptied at the next start: the root's writable layer and the like. */
@@ -96,9 +96,12 @@ async function mountCache(
   }
   if (choice === "none") return { kind: "none" };
   const device = await mountCacheDevice(choice, path, {
-    ...{ dialect, mayFormat, log, signal },
-    ...(waitMs !== undefined && { waitMs }),
-    ...(isSpareDisk && { isSpareDisk }),
+    dialect,
+    mayFormat,
+    log,
+    signal,
+    waitMs,
+    isSpareDisk,
   });
   return device
     ? { kind: "device", device: device.path, target: path, isMounted: true }
@@ -119,7 +122,7 @@ async function openOn(
   outcome: CacheOutcome,
   { path, log }: OpenStoreOptions,
 ): Promise<OpenStore> {
-  const { place, dropped } = openStorePlace(path, {
+  const { place, dropped } = openStoreLayout(path, {
     onDamage: (what) => log.warn(`store: dropped ${what}: the disk has changed it`),
   });
   if (dropped.length > 0)

@@ -5,7 +5,7 @@
 import { hash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type StorePlace, syncFolder } from "./store-layout.ts";
+import { type StoreLayout, syncFolder } from "./store-layout.ts";
 
 const DIGEST_BYTES = 32;
 
@@ -19,7 +19,7 @@ export interface StagedRecord {
 
 /** `name` is one path part made of characters we chose; anything else would be a bug of ours. */
 export function stageRecord(
-  place: StorePlace,
+  place: StoreLayout,
   folder: string,
   name: string,
   content: Uint8Array | string,
@@ -65,7 +65,7 @@ function syncFile(path: string): void {
 
 /** A record that is not what was written is dropped, told and as good as absent. */
 export function readRecordIfExists(
-  { onDamage }: StorePlace,
+  { onDamage }: StoreLayout,
   folder: string,
   name: string,
 ): Buffer | undefined {

@@ -4,7 +4,7 @@
 import { closeSync, constants, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { enableVerity, isKernelError } from "../kernel/syscalls.ts";
-import { SEALS_AT_A_TIME } from "../limits.ts";
+import { SEALS_AT_A_TIME } from "./limits.ts";
 
 /** Tries it on a file: ext4 without the feature, tmpfs and kernels without fs-verity all say no. */
 export async function canSeal(folder: string): Promise<boolean> {

@@ -23,7 +23,7 @@ const FORMAT_VERSION = 1;
 /** Of objects, by their first byte. */
 const FOLDERS = 256;
 
-export interface StorePlace {
+export interface StoreLayout {
   path: string;
   /** Holds nothing but `00` to `ff`: an overlay without data-only layers (Linux < 6.5) shows whatever else is here. */
   objects: string;
@@ -45,15 +45,15 @@ export interface StorePlace {
 }
 
 export interface OpenedPlace {
-  place: StorePlace;
+  place: StoreLayout;
   /** Names of half-written things that a power cut or a crash left and that were dropped. */
   dropped: string[];
 }
 
 /** Creates what is missing, takes the one writer's lock and drops what a cut left. Throws STORE_LOCKED. */
-export function openStorePlace(
+export function openStoreLayout(
   mountPath: string,
-  { onDamage = () => {} }: Partial<Pick<StorePlace, "onDamage">> = {},
+  { onDamage = () => {} }: Partial<Pick<StoreLayout, "onDamage">> = {},
 ): OpenedPlace {
   const path = join(mountPath, `dutboot-store-${FORMAT_VERSION}`);
   const place = {
@@ -93,14 +93,14 @@ export function pathOfObject(verityDigest: string): string {
 }
 
 /** Digests of all objects that are here. */
-export function listObjects({ objects }: Pick<StorePlace, "objects">): string[] {
+export function listObjects({ objects }: Pick<StoreLayout, "objects">): string[] {
   return readdirSync(objects).flatMap((prefix) =>
     readdirSync(join(objects, prefix)).map((rest) => prefix + rest),
   );
 }
 
 /** The same digests as bytes. */
-export function tabulateObjects({ objects }: Pick<StorePlace, "objects">): DigestTable {
+export function tabulateObjects({ objects }: Pick<StoreLayout, "objects">): DigestTable {
   const table = new DigestTable();
   const digest = Buffer.alloc(DIGEST_BYTES);
   for (const prefix of readdirSync(objects)) {
@@ -115,7 +115,7 @@ export function tabulateObjects({ objects }: Pick<StorePlace, "objects">): Diges
 
 /** Tells of `questions` digests whether their objects are here: for thousands a look at the folders is cheaper than one at each file. */
 export function createObjectFinder(
-  place: Pick<StorePlace, "objects">,
+  place: Pick<StoreLayout, "objects">,
   questions: number,
 ): (verities: Buffer, number: number) => boolean {
   if (questions <= FOLDERS)
@@ -126,7 +126,7 @@ export function createObjectFinder(
   return (verities, number) => here.find(verities, number * DIGEST_BYTES) >= 0;
 }
 
-export function hasObjects({ objects }: Pick<StorePlace, "objects">): boolean {
+export function hasObjects({ objects }: Pick<StoreLayout, "objects">): boolean {
   return readdirSync(objects).some((prefix) => readdirSync(join(objects, prefix)).length > 0);
 }
 

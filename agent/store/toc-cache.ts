@@ -3,11 +3,11 @@
  */
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { TABLES_MAX_BYTES } from "../limits.ts";
+import { TABLES_MAX_BYTES } from "./limits.ts";
 import { dropRecord } from "./records.ts";
-import type { StorePlace } from "./store-layout.ts";
+import type { StoreLayout } from "./store-layout.ts";
 
-export function dropOldTables(place: StorePlace, maxBytes: number = TABLES_MAX_BYTES): void {
+export function dropOldTables(place: StoreLayout, maxBytes: number = TABLES_MAX_BYTES): void {
   const tables = listTables(place, "").sort((left, right) => right.writtenMs - left.writtenMs);
   let keptBytes = 0;
   for (const { id, sizeBytes } of tables) {
@@ -17,7 +17,7 @@ export function dropOldTables(place: StorePlace, maxBytes: number = TABLES_MAX_B
 }
 
 export function listTables(
-  place: StorePlace,
+  place: StoreLayout,
   prefix: string,
 ): { id: string; sizeBytes: number; writtenMs: number }[] {
   return readdirSync(place.tables)

@@ -3,7 +3,7 @@
  * For set-up that is not on the test's path; everything hot goes through agent/kernel.
  */
 import { execFile } from "node:child_process";
-import { NETWORK_COMMAND_MS } from "../limits.ts";
+import { NETWORK_COMMAND_MS } from "./limits.ts";
 
 class ToolError extends Error {
   readonly argv: readonly string[];

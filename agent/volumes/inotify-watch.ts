@@ -4,7 +4,7 @@
  */
 import { type FSWatcher, watch } from "node:fs";
 import { join } from "node:path";
-import { VOLUME_WATCHES_MAX } from "../limits.ts";
+import { VOLUME_WATCHES_MAX } from "./limits.ts";
 
 export interface TreeWatch {
   /** All directories there are now; whether any is watched for the first time, and so may hold what nobody saw come. */

@@ -3,12 +3,12 @@
  * again, and what they miss is left to the complete run at the end.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { LIVE_MIRROR_LIMITS, type LiveMirrorLimits } from "../limits.ts";
+import { createTreeWatch } from "./inotify-watch.ts";
+import { LIVE_MIRROR_LIMITS, type LiveMirrorLimits } from "./limits.ts";
 import { fingerprintOf, type LocalFile, type LocalFiles } from "./local-files.ts";
 import type { VolumeLog } from "./mirror-run.ts";
 import type { PullMirror } from "./pull-mirror.ts";
 import type { PushMirror } from "./push-mirror.ts";
-import { createTreeWatch } from "./inotify-watch.ts";
 
 export interface LiveMirrorOptions {
   volume: string;

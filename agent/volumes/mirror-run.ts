@@ -3,7 +3,7 @@
  */
 import { AgentError } from "../errors.ts";
 import type { Volume } from "../job/volume.ts";
-import { VOLUME_MAX_OBJECTS, VOLUME_TOLD_FILES } from "../limits.ts";
+import { VOLUME_MAX_OBJECTS, VOLUME_TOLD_FILES } from "./limits.ts";
 import type { LocalTree } from "./local-files.ts";
 import type { MirrorState } from "./mirror-state.ts";
 import type { BucketObject, ObjectBucket } from "./object-bucket.ts";

@@ -17,7 +17,6 @@ import {
   unlinkat,
   utimensat,
 } from "../kernel/syscalls.ts";
-import { runBounded } from "./run-bounded.ts";
 import { type FileAttributes, parseFileAttributes } from "./file-attributes.ts";
 import type { LocalFile } from "./local-files.ts";
 import {
@@ -30,6 +29,7 @@ import {
 } from "./mirror-run.ts";
 import type { BucketObject } from "./object-bucket.ts";
 import { PART_PREFIX } from "./object-key.ts";
+import { runBounded } from "./run-bounded.ts";
 
 export interface PullMirror {
   /** Compares everything with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED. */

@@ -5,9 +5,8 @@
 import { closeSync, fstatSync } from "node:fs";
 import { AgentError } from "../errors.ts";
 import { pathOfDescriptor } from "../kernel/syscalls.ts";
-import { VOLUME_CHANGED_FILE_TRIES } from "../limits.ts";
-import { runBounded } from "./run-bounded.ts";
 import { formatFileAttributes } from "./file-attributes.ts";
+import { VOLUME_CHANGED_FILE_TRIES } from "./limits.ts";
 import { fingerprintOf, type LocalFile, type LocalFiles } from "./local-files.ts";
 import {
   isFilesOwnFault,
@@ -18,6 +17,7 @@ import {
   MirrorReport,
 } from "./mirror-run.ts";
 import type { BucketObject } from "./object-bucket.ts";
+import { runBounded } from "./run-bounded.ts";
 
 export interface PushMirror {
   /** Compares everything with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED. */

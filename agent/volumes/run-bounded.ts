@@ -2,7 +2,7 @@
  * Many transfers side by side within bounds: so many at a time, and so many bytes of buffers among them.
  * One that fails leaves the others alone; what failed is the caller's to count.
  */
-import { VOLUME_TRANSFER_BUFFER_BYTES, VOLUME_TRANSFERS_AT_A_TIME } from "../limits.ts";
+import { VOLUME_TRANSFER_BUFFER_BYTES, VOLUME_TRANSFERS_AT_A_TIME } from "./limits.ts";
 
 export interface WorkBounds {
   atATime?: number;

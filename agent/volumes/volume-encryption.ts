@@ -48,7 +48,7 @@ export function unlockVolume(volume: EncryptedVolume, dataPath: string): VolumeL
     if (!isKernelError(error)) throw error;
     const cannot = ["ENOTSUP", "ENOTTY", "ENOSYS"].includes(error.code);
     const what = cannot ? "its file system does not encrypt" : error.message;
-    throw new AgentError("VOLUME_NOT_ENCRYPTABLE", `Cannot encrypt volume "${name}": ${what}`, {
+    throw new AgentError("VOLUME_ENCRYPTION_UNSUPPORTED", `Cannot encrypt volume "${name}": ${what}`, {
       cause: error,
     });
   } finally {

@@ -9,7 +9,6 @@ import { AgentError } from "../errors.ts";
 import type { Mount } from "../job/step.ts";
 import type { FileSystem, MirrorCondition, Volume } from "../job/volume.ts";
 import { isKernelError, umount } from "../kernel/syscalls.ts";
-import type { LiveMirrorLimits } from "../limits.ts";
 import {
   type ContainerBind,
   type ContainerTmpfs,
@@ -18,6 +17,7 @@ import {
   planTmpfs,
 } from "./container-mounts.ts";
 import { copyUp } from "./copy-up.ts";
+import type { LiveMirrorLimits } from "./limits.ts";
 import type { VolumeLog } from "./mirror-run.ts";
 import type { OpenBucket } from "./object-bucket.ts";
 import { unlockVolume, type VolumeLock } from "./volume-encryption.ts";
@@ -79,7 +79,7 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
     const lock = unlockVolume(volume, place.dataPath);
     if (lock) locks.push(lock);
     const mirror = createVolumeMirror(volume, place.dataPath, options);
-    kept.set(name, { volume, place, ...(mirror && { mirror }) });
+    kept.set(name, { volume, place, mirror });
   }
 
   async function mountOn({ name, fileSystem }: Volume, { dataPath }: VolumePlace): Promise<void> {

@@ -2,8 +2,8 @@
  * The mirror of one volume: both directions, one run at a time, over one knowledge of what is the same where both have one place.
  */
 import type { Mirror, MirrorCondition, Volume } from "../job/volume.ts";
-import type { LiveMirrorLimits } from "../limits.ts";
 import { parseEncryptKey } from "./encrypt-key.ts";
+import type { LiveMirrorLimits } from "./limits.ts";
 import { followBucket, followFiles } from "./live-mirror.ts";
 import { LocalTree } from "./local-files.ts";
 import type { MirrorEnd, VolumeLog } from "./mirror-run.ts";
@@ -43,7 +43,7 @@ export function createVolumeMirror(
     isEncrypted ||= encryptionKey !== undefined;
     const prefix = formatKeyPrefix(mirror.prefix);
     return {
-      bucket: openBucket({ alias, bucket, ...(encryptionKey && { encryptionKey }) }),
+      bucket: openBucket({ alias, bucket, encryptionKey }),
       prefix,
       place: `${alias}/${bucket}/${prefix}`,
     };

@@ -3,9 +3,10 @@
  * It comes back from a disk that others may have written, so that nothing in it is believed beyond its form; VERSION counts
  * its breaking changes.
  */
-import { BOOT_TEXT_MAX_LENGTH, PHASES_MAX } from "../limits.ts";
+
 import { parseVerdict } from "./exit-code.ts";
 import { type JournaledPlace, parseJournaledPlace } from "./journal-destination.ts";
+import { BOOT_TEXT_MAX_LENGTH, PHASES_MAX } from "./limits.ts";
 import type { PhaseRecord, Verdict } from "./verdict.ts";
 
 const JOURNAL_VERSION = 1 as const;

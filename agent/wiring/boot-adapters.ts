@@ -3,13 +3,11 @@
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { toAgentError } from "../errors.ts";
-import { listCredentialSecrets } from "../redaction/credential-secrets.ts";
 import type { Job } from "../job/job.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
 import { needsNetwork } from "../job/needs-network.ts";
 import { createStepRecorder } from "../junit/step-cases.ts";
 import { umount } from "../kernel/syscalls.ts";
-import { NETWORK_UNNEEDED_WAIT_MS } from "../limits.ts";
 import { createArchiveOpener } from "../net/archives/archive-opener.ts";
 import type { HttpClient } from "../net/http/http-message.ts";
 import type { FactsReader } from "../page/report-facts.ts";
@@ -17,8 +15,11 @@ import { PATHS } from "../paths.ts";
 import type { BootAdapters } from "../phases/boot.ts";
 import type { PhaseContext, PhaseRunner } from "../phases/phase-runner.ts";
 import type { SyncHook } from "../phases/sync-results.ts";
+import { listCredentialSecrets } from "../redaction/credential-secrets.ts";
+import type { Redaction } from "../redaction/redaction.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
 import type { ConsoleSet } from "../report/console/console.ts";
+import type { ConsoleTee } from "../report/console/console-tee.ts";
 import type { EventStream } from "../report/log/event-stream.ts";
 import type { KernelLogFollower } from "../report/log/kernel-log.ts";
 import type { Log } from "../report/log/log.ts";
@@ -26,37 +27,36 @@ import type { LogFile } from "../report/log/log-file.ts";
 import type { NetworkLog } from "../report/network-log/network-log.ts";
 import type { OwnFiles } from "../report/results/agent-files.ts";
 import { writeOwnResults } from "../report/results/write-agent-files.ts";
-import type { Redaction } from "../redaction/redaction.ts";
-import type { Screen } from "../report/console/console-tee.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
 import { createUnpackPool } from "../root/unpack/pool.ts";
 import { type OpenStore, openStore } from "../store/open-store.ts";
 import { chooseTimeServers, setClockFloor, syncClock } from "../sys/clock/clock.ts";
 import { type Credentials, createCredentials } from "../sys/machine/credentials.ts";
-import { mountFileSystem } from "../sys/storage/file-systems.ts";
-import { nameMachine } from "../sys/network/hostname.ts";
 import { loadKeymap } from "../sys/machine/keymap.ts";
-import { namesModule } from "../sys/modules/parameters.ts";
+import { mountPstore } from "../sys/machine/pstore.ts";
 import { createModuleLoader } from "../sys/modules/loader.ts";
+import { namesModule } from "../sys/modules/parameters.ts";
+import { nameMachine } from "../sys/network/hostname.ts";
 import { startNetconsole } from "../sys/network/netconsole.ts";
 import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../sys/network/network.ts";
-import { type AttachedDevice, attachNetworkBlockDevice } from "../sys/storage/nbd.ts";
-import { mountPstore } from "../sys/machine/pstore.ts";
 import { setUpInterfaces } from "../sys/network/static-interfaces.ts";
+import { mountFileSystem } from "../sys/storage/file-systems.ts";
+import { type AttachedDevice, attachNetworkBlockDevice } from "../sys/storage/nbd.ts";
 import { type EnabledSwap, enableSwap } from "../sys/storage/swap.ts";
 import { createVerdict } from "../wire/verdict.ts";
-import { createJobConsoles } from "./consoles.ts";
+import { type JournalWriter, openJournalWriter } from "./boot-journal.ts";
 import { connectHttp } from "./connect-http.ts";
+import { connectS3 } from "./connect-s3.ts";
+import { createJobConsoles } from "./consoles.ts";
 import { createJobAdapters, type MountFileSystem } from "./job-adapters.ts";
 import type { JobSource } from "./job-source.ts";
-import { type JournalKeeper, openJournalKeeper } from "./boot-journal.ts";
-import { startNetworkLog } from "./start-network-log.ts";
-import { createNfsDoor } from "./nfs-client.ts";
+import { NETWORK_UNNEEDED_WAIT_MS } from "./limits.ts";
+import { createNfsClient } from "./nfs-client.ts";
 import { releaseInTurn } from "./release-all.ts";
 import { listResultWriters } from "./result-writers.ts";
 import { createResultsAdapters } from "./results-adapters.ts";
 import { startJobSync } from "./results-sync.ts";
-import { connectS3 } from "./connect-s3.ts";
+import { startNetworkLog } from "./start-network-log.ts";
 
 export interface BootTools {
   runner: PhaseRunner;
@@ -65,7 +65,7 @@ export interface BootTools {
   files: OwnFiles;
   bootId: string;
   kernelLog: KernelLogFollower;
-  screen: Screen;
+  screen: ConsoleTee;
   consoles: ConsoleSet;
   events: EventStream;
   /** Of all events so far. */
@@ -84,7 +84,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   const { log, runner, events, build, redaction, announcer, source } = tools;
   let store: OpenStore | undefined;
   let network: NetworkState | undefined;
-  let journal: JournalKeeper | undefined;
+  let journal: JournalWriter | undefined;
   let exitCode: number | null = null;
   let swap: EnabledSwap | undefined;
   let http: HttpClient | undefined;
@@ -97,7 +97,9 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
   const credentials = hideCredentials(createCredentials({ log }), redaction);
   const steps = createStepRecorder();
   const consoles = createJobConsoles({
-    ...{ consoles: tools.consoles, log, line: source.line },
+    consoles: tools.consoles,
+    log,
+    line: source.line,
     lookForDevices: modules.loadForDevices,
   });
   const accept = (job: Job) => {
@@ -113,11 +115,11 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       const options = { log, signal, loadModule: modules.load };
       return mountFileSystem(fileSystem, target, {
         ...options,
-        ...(ownAddress !== undefined && { ownAddress }),
+        ownAddress,
       });
     };
-  const openNfsDoor = (scratchDir: string) =>
-    createNfsDoor({ log, loadModule: modules.load, scratchDir, ...(network && { network }) });
+  const openNfsClient = (scratchDir: string) =>
+    createNfsClient({ log, loadModule: modules.load, scratchDir, network });
   const startLogs = async (job: Job) => {
     const { netconsole, hostname = network?.interfaces[0]?.address } = job.machine ?? {};
     await startNetworkLog(job, { ...tools, credentials, hostname, isClockRight });
@@ -145,7 +147,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       const options = { log, signal, lookForDevices: modules.loadForDevices };
       if (!needsNetwork(job)) network = await bringUpIfThere(options);
       else if (interfaces.length > 0) network = await setUpInterfaces(interfaces, options);
-      else network = await bringUpNetwork({ ...options, ...(ip !== undefined && { ip }) });
+      else network = await bringUpNetwork({ ...options, ip });
       return network;
     },
     async setClock(network, { dialect, machine = {} }, { signal }) {
@@ -160,7 +162,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       const connect = async () => {
         const http = await connectHttp(job, { credentials, warn });
         const s3 = job.s3 && (await connectS3(job.s3, { http, credentials, redaction }));
-        return createArchiveOpener(http, s3, openNfsDoor(PATHS.nfs).openFile);
+        return createArchiveOpener(http, s3, openNfsClient(PATHS.nfs).openFile);
       };
       try {
         const whole = accept(await source.complete(job, connect, { signal }));
@@ -201,7 +203,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       http = await connectHttp(job, { credentials, warn });
       if (!job.results) return undefined;
       const s3 = job.s3 && (await connectS3(job.s3, { http, credentials, redaction }));
-      const nfs = openNfsDoor(PATHS.nfs);
+      const nfs = openNfsClient(PATHS.nfs);
       return createResultsAdapters(job.results.to, s3, { ...tools, credentials, http, nfs });
     },
     async connect(job, context) {
@@ -211,14 +213,19 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       // A thread loads its code while the disk is looked at.
       pool.warmUp();
       store = await openStore(job.cache, {
-        ...{ path: PATHS.store, log, signal, dialect: job.dialect },
+        path: PATHS.store,
+        log,
+        signal,
+        dialect: job.dialect,
         ...planCacheFileSystem(job, mountOn(context)),
       });
       announcer.cacheMounted(store.outcome);
       const { swap: wish } = job.machine ?? {};
       if (wish)
         swap = await enableSwap(wish, {
-          ...{ log, signal, isOptional: job.dialect === "b2c" },
+          log,
+          signal,
+          isOptional: job.dialect === "b2c",
           // On a file system of somebody else's nothing can be swapped to.
           ...(store.outcome.kind === "device" && { folder: store.scratchDir }),
         });
@@ -231,9 +238,9 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         pool,
         steps,
         syncHooks,
-        nfs: openNfsDoor(store.scratchDir),
+        nfs: openNfsClient(store.scratchDir),
       };
-      journal = await openJournalKeeper(job, jobTools);
+      journal = await openJournalWriter(job, jobTools);
       return createJobAdapters(job, { ...jobTools, mountFileSystem: mountOn(context) });
     },
     settlePreviousBoots: async (context) => journal?.settlePrevious(context),
@@ -291,7 +298,7 @@ function planCacheFileSystem({ cacheFileSystem: name, fileSystems = [] }: Job, m
   if (name === undefined) return {};
   const fileSystem = fileSystems.find((each) => each.name === name);
   const mount = fileSystem && ((target: string) => mountNamed(fileSystem, target));
-  return { cacheFileSystem: { name, ...(mount && { mount }) } };
+  return { cacheFileSystem: { name, mount } };
 }
 
 /** What lies in RAM goes with the machine; a cache device is left tidy, within its quota, and written back. */

@@ -5,17 +5,17 @@ import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Job } from "../job/job.ts";
 import { isKernelError, MS_BIND, mount, umount } from "../kernel/syscalls.ts";
-import { BOOT_TEXT_MAX_LENGTH, LOG_BACK_MAX_BYTES, RESULTS_RESERVE_BYTES } from "../limits.ts";
 import type { ResultsUploader } from "../net/uploads/results-uploader.ts";
 import { PATHS } from "../paths.ts";
+import { RESULTS_RESERVE_BYTES } from "../phases/limits.ts";
 import type { PhaseContext } from "../phases/phase-runner.ts";
 import { refuseBootLoop, settlePreviousBoots } from "../phases/previous-boots.ts";
 import { createResultsSender } from "../phases/results-sender.ts";
 import type { SyncHook } from "../phases/sync-results.ts";
 import type { EventStream } from "../report/log/event-stream.ts";
 import { startProgress } from "../report/log/progress.ts";
-import { listResults, type ResultList } from "../report/results/list-results.ts";
 import { takeSnapshot } from "../report/results/file-snapshot.ts";
+import { listResults, type ResultList } from "../report/results/list-results.ts";
 import { type Journals, openJournals } from "../store/journals.ts";
 import type { OpenStore } from "../store/open-store.ts";
 import { type CrashRecords, readCrashRecords } from "../sys/machine/pstore.ts";
@@ -23,11 +23,13 @@ import { readUptimeMs } from "../sys/machine/uptime.ts";
 import type { BootJournal } from "../wire/boot-journal.ts";
 import type { EventBody } from "../wire/event.ts";
 import { describeJournaledPlace, reachJournaledPlace } from "../wire/journal-destination.ts";
+import { BOOT_TEXT_MAX_LENGTH } from "../wire/limits.ts";
 import { formatMegabytes } from "../wire/megabytes.ts";
 import type { Verdict } from "../wire/verdict.ts";
+import { connectS3 } from "./connect-s3.ts";
+import { LOG_BACK_MAX_BYTES } from "./limits.ts";
 import { createUploader, type ResultsTools } from "./results-adapters.ts";
 import { describePartial, PARTIAL_NAME } from "./results-sync.ts";
-import { connectS3 } from "./connect-s3.ts";
 
 const STEP_NAME_LENGTH = 60;
 
@@ -40,7 +42,7 @@ export interface JournalTools extends ResultsTools {
   syncHooks: SyncHook[];
 }
 
-export interface JournalKeeper {
+export interface JournalWriter {
   /** Tells of earlier boots that did not end and uploads what they left. Throws JOB_BOOT_LOOP when there were too many. */
   settlePrevious(context: PhaseContext): Promise<void>;
   /** Before the store is released: the results come back, and what is kept of them is what was not uploaded. */
@@ -48,10 +50,10 @@ export interface JournalKeeper {
 }
 
 /** Begins the journal where the store is on a device of this machine; elsewhere there is nothing that a boot leaves to the next. */
-export async function openJournalKeeper(job: Job, tools: JournalTools): Promise<JournalKeeper> {
+export async function openJournalWriter(job: Job, tools: JournalTools): Promise<JournalWriter> {
   const { log, store } = tools;
   const crash = readCrashRecords((message) => log.warn(message));
-  const without: JournalKeeper = {
+  const without: JournalWriter = {
     settlePrevious: async () => saveHere(crash, tools),
     finish: async () => clearIfUploaded(crash, job, tools),
   };
@@ -72,10 +74,13 @@ export async function openJournalKeeper(job: Job, tools: JournalTools): Promise<
   return {
     async settlePrevious(context) {
       const { deaths } = await settlePreviousBoots(context, {
-        ...{ journals, own: journal.read(), startProgress, readFreeBytes: store.readFreeBytes },
+        journals,
+        own: journal.read(),
+        startProgress,
+        readFreeBytes: store.readFreeBytes,
         emit: tools.events.emit,
         lastWords: {
-          ...(crash.panic !== undefined && { panic: crash.panic }),
+          panic: crash.panic,
           async save(bootId) {
             saveHere(crash, tools);
             if (crash.records.length === 0 || (bootId === undefined && !hasMoved)) return;
@@ -126,7 +131,11 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
 
   const read = (): BootJournal => ({
     version: 1,
-    ...{ bootId, agent: tools.build.version, startedAtMs, phase, deathsBefore },
+    bootId,
+    agent: tools.build.version,
+    startedAtMs,
+    phase,
+    deathsBefore,
     line: line.replace(/[\x00-\x1f\x7f]+/g, " ").slice(0, BOOT_TEXT_MAX_LENGTH),
     uptimeMs: readUptimeMs(),
     state: "running",

@@ -2,12 +2,12 @@
  * HTTP as this machine and this job have it: the farm's own authority, the job's proxies and its insecure hosts.
  */
 import type { Job } from "../job/job.ts";
-import type { RetryLimits } from "../limits.ts";
 import { createHttpClient } from "../net/http/http-client.ts";
 import type { HttpClient } from "../net/http/http-message.ts";
+import type { RetryLimits } from "../net/limits.ts";
 import type { Credentials } from "../sys/machine/credentials.ts";
 
-export interface HttpDoorOptions {
+export interface HttpConnectOptions {
   credentials: Credentials;
   warn: (message: string) => void;
   retry?: Partial<RetryLimits>;
@@ -15,7 +15,7 @@ export interface HttpDoorOptions {
 
 export async function connectHttp(
   job: Job,
-  { credentials, warn, retry }: HttpDoorOptions,
+  { credentials, warn, retry }: HttpConnectOptions,
 ): Promise<HttpClient> {
   const ca = await credentials.read("ca.pem");
   return createHttpClient({
@@ -23,7 +23,7 @@ export async function connectHttp(
     log: { warn },
     ...(ca && { extraCa: ca.toString() }),
     ...(job.machine?.proxies && { proxies: job.machine.proxies }),
-    ...(retry && { retry }),
+    retry,
   });
 }
 

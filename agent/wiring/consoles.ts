@@ -3,11 +3,10 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job, SerialPortSettings } from "../job/job.ts";
-import { SERIAL_LOOK_MS } from "../limits.ts";
 import { type ConsoleSet, createConsole } from "../report/console/console.ts";
 import { listKernelConsoles, openConsole, useDescriptor } from "../report/console/device.ts";
-
 import { awaitSerialConsole } from "../report/console/serial-console.ts";
+import { SERIAL_LOOK_MS } from "../report/limits.ts";
 
 export interface ConsoleTools {
   readUptimeMs: () => number;

@@ -17,25 +17,26 @@ import { parseAuthFile } from "../oci/auth-file.ts";
 import { PATHS } from "../paths.ts";
 import type { JobAdapters } from "../phases/boot.ts";
 import type { PhaseRunner } from "../phases/phase-runner.ts";
+import type { Redaction } from "../redaction/redaction.ts";
+import type { ConsoleTee } from "../report/console/console-tee.ts";
 import type { EventStream } from "../report/log/event-stream.ts";
 import type { Log } from "../report/log/log.ts";
 import type { LogFile } from "../report/log/log-file.ts";
-import type { OwnFiles } from "../report/results/agent-files.ts";
 import { startProgress } from "../report/log/progress.ts";
-import type { Redaction } from "../redaction/redaction.ts";
-import type { Screen } from "../report/console/console-tee.ts";
+import type { OwnFiles } from "../report/results/agent-files.ts";
 import { chooseRootDriver } from "../root/drivers/choose-driver.ts";
-import { type ImageStore, openImageStore } from "../root/drivers/image-store.ts";
 import { mountDirectoryRoot } from "../root/drivers/existing-tree.ts";
+import { type ImageStore, openImageStore } from "../root/drivers/image-store.ts";
 import type { UnpackPool } from "../root/unpack/pool.ts";
 import type { OpenStore } from "../store/open-store.ts";
-import { type ContainerExit, runContainer, type StepContainer } from "../sys/container/container.ts";
+import { type ContainerExit, runContainer } from "../sys/container/container.ts";
+import type { StepContainer } from "../sys/container/step-container.ts";
 import type { Credentials } from "../sys/machine/credentials.ts";
 import { isFull } from "../sys/storage/is-full.ts";
 import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
-import type { NfsDoor } from "./nfs-client.ts";
-import { openStepLog } from "./results-adapters.ts";
 import { connectS3 } from "./connect-s3.ts";
+import type { NfsClient } from "./nfs-client.ts";
+import { openStepLog } from "./results-adapters.ts";
 
 export type MountFileSystem = (fileSystem: FileSystem, target: string) => Promise<void>;
 
@@ -45,7 +46,7 @@ export interface JobTools {
   logFile: LogFile;
   files: OwnFiles;
   bootId: string;
-  screen: Screen;
+  screen: ConsoleTee;
   events: EventStream;
   redaction: Redaction;
   credentials: Credentials;
@@ -53,7 +54,7 @@ export interface JobTools {
   store: OpenStore;
   pool: UnpackPool;
   mountFileSystem: MountFileSystem;
-  nfs: NfsDoor;
+  nfs: NfsClient;
   steps: StepRecorder;
 }
 
@@ -69,7 +70,7 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
     openArchive: createArchiveOpener(http, s3, tools.nfs.openFile),
     registry: createRegistryClient(http, {
       log,
-      ...(job.mirrors && { mirrors: job.mirrors }),
+      mirrors: job.mirrors,
       auth(registry, repository) {
         const found = auths?.findCredential(registry, repository);
         if (found) for (const secret of [found.password, found.identityToken]) redaction.hide(secret ?? "");
@@ -90,7 +91,7 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
         target: number === 0 ? PATHS.root : `${PATHS.stepRoots}/${number}`,
         upperDir: `${place}/upper`,
         workDir: `${place}/work`,
-        ...(name !== undefined && { name }),
+        name,
       };
     },
     findStoredImage(image) {
@@ -168,7 +169,7 @@ async function openImageStores(
     const fileSystem = fileSystems.find((each) => each.name === name);
     if (!fileSystem)
       throw new AgentError(
-        "IMAGE_STORE_BAD",
+        "IMAGE_STORE_INVALID",
         `Cannot use the image store "${name}": no file system has that name`,
       );
     const path = `${PATHS.imageStores}/${name}`;

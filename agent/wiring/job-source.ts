@@ -7,10 +7,10 @@ import { AgentError } from "../errors.ts";
 import type { Dialect, Job } from "../job/job.ts";
 import { parseJobFileText } from "../job/job-file.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
+import { JOB_FILE_MAX_BYTES } from "../job/limits.ts";
 import { type ReadLineOptions, readCommandLine } from "../job/read-job.ts";
-import { listSecretValues } from "../redaction/patterns.ts";
-import { JOB_FILE_MAX_BYTES } from "../limits.ts";
 import type { ArchiveOpener } from "../net/archives/archive-opener.ts";
+import { listSecretValues } from "../redaction/patterns.ts";
 import type { Log } from "../report/log/log.ts";
 
 export interface JobSource {
@@ -88,7 +88,7 @@ async function fetchText(
     sizeBytes += chunk.length;
     if (sizeBytes > JOB_FILE_MAX_BYTES)
       throw new AgentError(
-        "JOB_FILE_BAD",
+        "JOB_FILE_INVALID",
         `Cannot read "${url}": it is larger than ${JOB_FILE_MAX_BYTES} bytes`,
       );
     chunks.push(chunk);

@@ -6,8 +6,8 @@ import { createTestsEvent, formatSummary } from "../junit/summary.ts";
 import { writeJunitXml } from "../junit/xml-writer.ts";
 import type { EventStream } from "../report/log/event-stream.ts";
 import type { Log } from "../report/log/log.ts";
-import type { ResultWriter } from "../report/results/write-agent-files.ts";
 import { gatherTestResults, JUNIT_FILE_NAME } from "../report/results/test-results.ts";
+import type { ResultWriter } from "../report/results/write-agent-files.ts";
 
 export interface JunitWriterOptions {
   log: Log;
@@ -21,7 +21,8 @@ export function createJunitWriter({ log, events, steps }: JunitWriterOptions): R
     async write({ verdict, folder }) {
       const warn = (message: string) => log.warn(message);
       const { report, summary, isKept } = await gatherTestResults(folder, {
-        ...{ verdict, warn },
+        verdict,
+        warn,
         steps: steps.steps,
       });
       if (summary.total > 0) events.emit(createTestsEvent(summary));

@@ -4,14 +4,14 @@
 import { join } from "node:path";
 import type { NfsExport, NfsRoot } from "../job/job.ts";
 import type { OpenNfsFile } from "../net/archives/archive-opener.ts";
-import type { MountedRoot, RootOptions } from "../root/root-driver.ts";
 import { mountExportRoot } from "../root/drivers/existing-tree.ts";
+import type { MountedRoot, RootOptions } from "../root/root-driver.ts";
 import type { NetworkState } from "../sys/network/network.ts";
 import { createNfsFiles } from "../sys/nfs/files.ts";
 import { mountNfs, type NfsMountOptions } from "../sys/nfs/mount.ts";
 import { completeNfsPlace } from "../sys/nfs/resolve-export.ts";
 
-export interface NfsDoor {
+export interface NfsClient {
   mount(
     place: NfsExport,
     target: string,
@@ -21,17 +21,17 @@ export interface NfsDoor {
   openFile: OpenNfsFile;
 }
 
-export interface NfsDoorOptions extends Pick<NfsMountOptions, "loadModule" | "log"> {
+export interface NfsClientOptions extends Pick<NfsMountOptions, "loadModule" | "log"> {
   /** Absent where there is none. */
   network?: NetworkState;
   /** Takes mount points that come and go. */
   scratchDir: string;
 }
 
-export function createNfsDoor({ network, scratchDir, ...options }: NfsDoorOptions): NfsDoor {
+export function createNfsClient({ network, scratchDir, ...options }: NfsClientOptions): NfsClient {
   const ownAddress = network?.interfaces[0]?.address;
-  const mount: NfsDoor["mount"] = (place, target, how) =>
-    mountNfs(place, target, { ...options, ...how, ...(ownAddress !== undefined && { ownAddress }) });
+  const mount: NfsClient["mount"] = (place, target, how) =>
+    mountNfs(place, target, { ...options, ...how, ownAddress });
   const files = createNfsFiles({
     stateDir: join(scratchDir, "nfs"),
     mount: (place, target, how) => mount(place, target, { ...how, isWritable: false }),

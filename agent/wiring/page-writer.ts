@@ -8,11 +8,11 @@ import { describeJobWords } from "../page/job-words.ts";
 import { LOG_TAIL_BYTES, readLogTail } from "../page/log-tail.ts";
 import { type FactsReader, REPRODUCE_TOPIC } from "../page/report-facts.ts";
 import { formatReportPage } from "../page/report-page.ts";
+import type { Redaction } from "../redaction/redaction.ts";
 import type { EventStream } from "../report/log/event-stream.ts";
 import type { LogFile } from "../report/log/log-file.ts";
-import type { ResultWriter } from "../report/results/write-agent-files.ts";
-import type { Redaction } from "../redaction/redaction.ts";
 import { formatReproductionLines } from "../report/results/reproduction.ts";
+import type { ResultWriter } from "../report/results/write-agent-files.ts";
 import type { JobSource } from "./job-source.ts";
 
 export interface PageWriterOptions {
@@ -36,7 +36,8 @@ export function createPageWriter({
     write({ verdict, job }) {
       if (job)
         events.emit({
-          ...{ event: "report", topic: REPRODUCE_TOPIC },
+          event: "report",
+          topic: REPRODUCE_TOPIC,
           lines: formatReproductionLines(source.line, job),
         });
       const page = formatReportPage({

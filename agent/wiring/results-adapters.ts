@@ -4,25 +4,25 @@
 import { AgentError } from "../errors.ts";
 import type { NfsExport, ResultsPlace } from "../job/job.ts";
 import type { HttpClient } from "../net/http/http-message.ts";
+import type { S3Client } from "../net/s3/client.ts";
+import { createNfsResults } from "../net/uploads/nfs-results.ts";
 import { createPutResults } from "../net/uploads/put-results.ts";
 import type { ResultsUploader } from "../net/uploads/results-uploader.ts";
-import type { S3Client } from "../net/s3/client.ts";
 import { createS3Results } from "../net/uploads/s3-results.ts";
 import { PATHS } from "../paths.ts";
 import type { PhaseRunner } from "../phases/phase-runner.ts";
 import { createResultsSender } from "../phases/results-sender.ts";
 import type { UploadAdapters } from "../phases/upload.ts";
+import type { Redaction } from "../redaction/redaction.ts";
 import type { Log } from "../report/log/log.ts";
 import type { LogFile } from "../report/log/log-file.ts";
-import type { OwnFiles } from "../report/results/agent-files.ts";
 import { startProgress } from "../report/log/progress.ts";
-import type { Redaction } from "../redaction/redaction.ts";
+import type { OwnFiles } from "../report/results/agent-files.ts";
 import { takeSnapshot } from "../report/results/file-snapshot.ts";
 import type { Credentials } from "../sys/machine/credentials.ts";
-import { createNfsResults } from "../net/uploads/nfs-results.ts";
 import { readUptimeMs } from "../sys/machine/uptime.ts";
 import { createVerdict } from "../wire/verdict.ts";
-import type { NfsDoor } from "./nfs-client.ts";
+import type { NfsClient } from "./nfs-client.ts";
 import { describePartial, PARTIAL_NAME } from "./results-sync.ts";
 
 export interface ResultsTools {
@@ -33,7 +33,7 @@ export interface ResultsTools {
   redaction: Redaction;
   credentials: Credentials;
   http: HttpClient;
-  nfs: NfsDoor;
+  nfs: NfsClient;
   /** Where results on an NFS server are mounted. */
   directory?: string;
 }
@@ -95,7 +95,7 @@ export async function createUploader(
   if ("put" in to) {
     const token = (await credentials.read("results-token"))?.toString().trim();
     redaction.hide(token ?? "");
-    return createPutResults(http, { prefix: to.put, ...(token && { token }) });
+    return createPutResults(http, { prefix: to.put, token });
   }
   if (!s3)
     throw new AgentError("CMDLINE_MISSING_OPTION", "Cannot upload the results: the job names no S3 service");

@@ -2,7 +2,7 @@
  * What is saved at intervals while the test runs: the results that have changed, and whatever else must not wait for its end.
  */
 import type { Job } from "../job/job.ts";
-import { RESULTS_SYNC_MS } from "../limits.ts";
+import { RESULTS_SYNC_MS } from "../job/limits.ts";
 import { type ResultsSync, type SyncHook, startResultsSync } from "../phases/sync-results.ts";
 import type { UploadAdapters } from "../phases/upload.ts";
 import type { Log } from "../report/log/log.ts";

@@ -3,9 +3,9 @@
  */
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type EndCommand, parseEndCommands } from "../job/syntax/shutdown-command.ts";
 import type { OnExit } from "../job/job.ts";
 import type { EndSettings } from "../job/machine-settings.ts";
+import { type EndCommand, parseEndCommands } from "../job/syntax/shutdown-command.ts";
 import { PATHS } from "../paths.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
 import type { Console } from "../report/console/console.ts";

@@ -2,13 +2,13 @@
  * Who takes the log that `dut.log` sends: the job's place with what this machine knows of credentials, its name and the time.
  */
 import type { Job, LogPlace } from "../job/job.ts";
-import { createLogUpload } from "../net/uploads/log-upload.ts";
 import { formatPublicUrl } from "../net/http/public-url.ts";
+import { createLogUpload } from "../net/uploads/log-upload.ts";
+import type { Redaction } from "../redaction/redaction.ts";
+import { createPartLog } from "../report/network-log/batched-log.ts";
+import type { LogLine } from "../report/network-log/line-queue.ts";
 import type { LogTransport } from "../report/network-log/line-sender.ts";
 import type { NetworkLog } from "../report/network-log/network-log.ts";
-import type { LogLine } from "../report/network-log/line-queue.ts";
-import { createPartLog } from "../report/network-log/batched-log.ts";
-import type { Redaction } from "../redaction/redaction.ts";
 import { createSyslogTcp } from "../report/network-log/syslog-tcp.ts";
 import { createSyslogUdp } from "../report/network-log/syslog-udp.ts";
 import type { Credentials } from "../sys/machine/credentials.ts";
@@ -60,7 +60,7 @@ async function createTransport(
   const http = await connectHttp(job, { credentials, warn: () => {}, retry: NO_RETRIES });
   if ("http" in place) {
     const token = (await credentials.read("log-token"))?.toString().trim();
-    const putPart = createLogUpload(http, { url: place.http, ...(token && { token }) });
+    const putPart = createLogUpload(http, { url: place.http, token });
     return createPartLog({ place: formatPublicUrl(place.http), putPart });
   }
   const { bucket, prefix } = place.s3;

@@ -3,6 +3,7 @@
  * Formats: AWS's shared credentials file, containers-auth.json(5), PEM.
  */
 import type { Farm } from "./farm.ts";
+import { formatRegistryAuth } from "./registry.ts";
 
 /** Contents by file name: `s3`, `registry.json` and `ca.pem`. */
 export function formatFarmCredentials({
@@ -14,12 +15,4 @@ export function formatFarmCredentials({
     "registry.json": formatRegistryAuth(registry),
     "ca.pem": registry.caPem,
   };
-}
-
-type RegistryAccess = Pick<Farm["registry"], "username" | "password" | "guestAddress" | "hostAddress">;
-
-/** For the registry under both its addresses. */
-export function formatRegistryAuth(registry: RegistryAccess): string {
-  const auth = Buffer.from(`${registry.username}:${registry.password}`).toString("base64");
-  return JSON.stringify({ auths: { [registry.guestAddress]: { auth }, [registry.hostAddress]: { auth } } });
 }

@@ -5,11 +5,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ensureToolsRoot, type ToolsRoot } from "../tools-root.ts";
-import { formatRegistryAuth } from "./credentials.ts";
 import { type FileServer, startFileServer } from "./file-server.ts";
 import { ensureFarmIdentity, type FarmIdentity } from "./identity.ts";
 import { type ObjectStore, startObjectStore } from "./object-store.ts";
-import { startRegistry } from "./registry.ts";
+import { formatRegistryAuth, startRegistry } from "./registry.ts";
 
 /** Where a guest on QEMU's user network finds the host's loopback. */
 const GUEST_HOST = "10.0.2.2";
@@ -49,7 +48,7 @@ export interface FarmOptions {
 
 /** Starts all servers at once and resolves when each one answers; when one cannot start, none is left. */
 export async function startFarm({ runDir, log, signal }: FarmOptions): Promise<Farm> {
-  const tools = await ensureToolsRoot({ log, ...(signal ? { signal } : {}) });
+  const tools = await ensureToolsRoot({ log, signal });
   const identity = await ensureFarmIdentity(tools, signal);
   const startedMs = performance.now();
   const path = join(runDir, "farm");
@@ -61,9 +60,9 @@ export async function startFarm({ runDir, log, signal }: FarmOptions): Promise<F
       identity,
       folder: join(path, "registry"),
       onDeath,
-      ...(signal ? { signal } : {}),
+      signal,
     }),
-    startObjectStore({ tools, folder: join(path, "swift"), onDeath, ...(signal ? { signal } : {}) }),
+    startObjectStore({ tools, folder: join(path, "swift"), onDeath, signal }),
     startFileServer({ root: join(path, "http"), identity }),
   ] as const;
   const stop = async () => {

@@ -50,10 +50,10 @@ export async function ensureFarmIdentity(tools: ToolsRoot, signal?: AbortSignal)
         await writeFile(join(folder, "registry-password"), randomBytes(18).toString("base64url"), {
           mode: 0o600,
         });
-        await tools.run("sh", ["-c", MAKE_CERTIFICATES], { cwd: folder, ...(signal ? { signal } : {}) });
+        await tools.run("sh", ["-c", MAKE_CERTIFICATES], { cwd: folder, signal });
       },
     },
-    signal ? { signal } : {},
+    { signal },
   );
   return {
     caPem: await readFile(join(path, "ca.pem"), "utf8"),

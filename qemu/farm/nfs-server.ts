@@ -50,7 +50,7 @@ export async function startNfsServer(options: NfsServerOptions): Promise<NfsServ
     logPath: join(folder, "ganesha.log"),
     readyPattern: /^nfs port (\d+), mount port (\d+)$/,
     onDeath,
-    ...(signal && { signal }),
+    signal,
   });
   return { ...server, mountPort: otherPort };
 }

@@ -55,7 +55,7 @@ export async function startObjectStore({
     logPath: join(folder, "swift.log"),
     readyPattern: /^\{"port": (\d+)\}$/,
     onDeath,
-    ...(signal ? { signal } : {}),
+    signal,
   });
   return { ...server, ...createObjectStoreClient(`http://127.0.0.1:${server.port}`, accessKey, secretKey) };
 }
@@ -71,7 +71,7 @@ function createObjectStoreClient(hostUrl: string, accessKey: string, secretKey: 
     retries: 0,
   });
   const request = async (method: string, path: string, body?: Uint8Array<ArrayBuffer>) => {
-    const response = await client.fetch(`${hostUrl}/${path}`, { method, ...(body && { body }) });
+    const response = await client.fetch(`${hostUrl}/${path}`, { method, body });
     if (response.ok) return response;
     throw new Error(
       `Cannot ${method} "${path}" in the object store: ${response.status} ${(await response.text()).slice(0, 500)}`,

@@ -51,6 +51,25 @@ export async function startRegistry({
     // Its settings come from the file alone, whatever this environment says of another registry.
     env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("REGISTRY_"))),
     onDeath,
-    ...(signal ? { signal } : {}),
+    signal,
   });
+}
+
+/** The registry's login, and its addresses as the guest and the host know them. */
+export interface RegistryAccess {
+  username: string;
+  password: string;
+  guestAddress: string;
+  hostAddress: string;
+}
+
+/** A containers-auth.json(5) with both addresses of the registry. */
+export function formatRegistryAuth({
+  username,
+  password,
+  guestAddress,
+  hostAddress,
+}: RegistryAccess): string {
+  const auth = Buffer.from(`${username}:${password}`).toString("base64");
+  return JSON.stringify({ auths: { [guestAddress]: { auth }, [hostAddress]: { auth } } });
 }

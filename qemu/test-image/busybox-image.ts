@@ -48,7 +48,7 @@ export async function ensureBusyboxImage(
         });
       },
     },
-    signal ? { signal } : {},
+    { signal },
   );
   log(`busybox image: ${isNew ? "made" : "reused"}`);
   return path;

@@ -96,7 +96,7 @@ export async function ensureTestImage({ log, signal }: EnsureImageOptions): Prom
         }
       },
     },
-    signal ? { signal } : {},
+    { signal },
   );
   log(
     isNew
@@ -124,7 +124,7 @@ async function recordLayers(work: string, recorder: string, signal?: AbortSignal
     ],
     target: join(work, "root"),
     env: { ...process.env, SOURCE_DATE_EPOCH: String(SOURCE_DATE_EPOCH), DEBIAN_FRONTEND: "noninteractive" },
-    ...(signal ? { signal } : {}),
+    signal,
   });
 }
 

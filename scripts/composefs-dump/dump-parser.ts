@@ -3,10 +3,7 @@
  * Follows composefs-dump(5) and mkcomposefs, but takes no number, digest or path that those would silently bend.
  */
 
-import { AgentError, type ErrorCode } from "../../agent/errors.ts";
-import { DUMP_MAX_BYTES, DUMP_XATTRS_MAX_BYTES, SYMLINK_MAX_BYTES, TREE_MAX_DEPTH } from "../../agent/limits.ts";
 import { findNameFault, findNodeFault, hasKnownType } from "../../agent/composefs/check-tree.ts";
-import { unescapeField } from "./dump-escape.ts";
 import {
   createNode,
   normalizeSeconds,
@@ -16,6 +13,11 @@ import {
   S_IFMT,
   type TreeNode,
 } from "../../agent/composefs/file-tree.ts";
+import { SYMLINK_MAX_BYTES } from "../../agent/composefs/limits.ts";
+import { AgentError, type ErrorCode } from "../../agent/errors.ts";
+import { TREE_MAX_DEPTH } from "../../agent/limits.ts";
+import { unescapeField } from "./dump-escape.ts";
+import { DUMP_MAX_BYTES, DUMP_XATTRS_MAX_BYTES } from "./limits.ts";
 
 const FIELD_NAMES = [
   "PATH",

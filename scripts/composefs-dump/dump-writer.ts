@@ -3,9 +3,9 @@
  * The same tree always gives the same bytes, and the dump's parser reads the same tree back.
  */
 
-import { escapeField, escapeXattrPart } from "./dump-escape.ts";
 import { S_IFLNK, S_IFMT, type TreeNode } from "../../agent/composefs/file-tree.ts";
 import { type HardLink, surveyTree } from "../../agent/composefs/tree-survey.ts";
+import { escapeField, escapeXattrPart } from "./dump-escape.ts";
 
 /** The dump's lines, each with its newline, as latin1 text that is ASCII throughout. */
 export function* writeDump(root: TreeNode): Generator<string> {

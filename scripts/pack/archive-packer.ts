@@ -4,13 +4,17 @@
  */
 
 import { createHash, type Hash } from "node:crypto";
-import { PACK_LITERAL_MAX_BYTES } from "../../agent/limits.ts";
-import { type ChunkedPositions, type FramePosition, formatChunkedAnnotations } from "../../agent/archive/zstd-chunked/annotations.ts";
-import { type ContentChunk, ContentSplitter } from "./content-splitter.ts";
+import {
+  type ChunkedPositions,
+  type FramePosition,
+  formatChunkedAnnotations,
+} from "../../agent/archive/zstd-chunked/annotations.ts";
 import { formatFooter, formatSkippableHeader } from "../../agent/archive/zstd-chunked/footer.ts";
-import { DEFAULT_LEVEL, FrameCompressor } from "./frame-writer.ts";
 import { RawTarWalker } from "../../agent/archive/zstd-chunked/raw-tar-walker.ts";
 import type { TarMember } from "../../agent/archive/zstd-chunked/tar-block.ts";
+import { type ContentChunk, ContentSplitter } from "./content-splitter.ts";
+import { DEFAULT_LEVEL, FrameCompressor } from "./frame-writer.ts";
+import { PACK_LITERAL_MAX_BYTES } from "./limits.ts";
 import { TarSplitWriter } from "./tar-split-writer.ts";
 import { TocWriter, type WrittenChunk } from "./toc-writer.ts";
 

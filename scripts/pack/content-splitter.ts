@@ -3,7 +3,7 @@
  * containers/storage's rule: bup's rolling sum over 64 bytes, 64 KiB on average; runs of zeros stand alone.
  */
 
-import { CHUNK_MAX_BYTES } from "../../agent/limits.ts";
+import { CHUNK_MAX_BYTES } from "./limits.ts";
 
 const WINDOW_BYTES = 64;
 const CHARACTER_OFFSET = 31;

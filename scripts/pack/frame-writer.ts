@@ -4,7 +4,7 @@
  */
 
 import zstd from "zstd-napi/binding.js";
-import { ZSTD_OUTPUT_BYTES } from "../../agent/limits.ts";
+import { ZSTD_OUTPUT_BYTES } from "../../agent/archive/limits.ts";
 
 export const DEFAULT_LEVEL = 3;
 

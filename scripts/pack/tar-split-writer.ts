@@ -4,10 +4,10 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import { TAR_SPLIT_SEGMENT_BYTES } from "../../agent/limits.ts";
+import type { TarMember } from "../../agent/archive/zstd-chunked/tar-block.ts";
 import { Crc64 } from "./crc64.ts";
 import { FrameStream } from "./frame-writer.ts";
-import type { TarMember } from "../../agent/archive/zstd-chunked/tar-block.ts";
+import { TAR_SPLIT_SEGMENT_BYTES } from "./limits.ts";
 
 export class TarSplitWriter {
   readonly #stream: FrameStream;

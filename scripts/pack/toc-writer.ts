@@ -4,8 +4,8 @@
  */
 
 import type { TarEntryType, TarTime } from "../../agent/archive/tar-entry.ts";
-import { FrameStream } from "./frame-writer.ts";
 import type { TarMember } from "../../agent/archive/zstd-chunked/tar-block.ts";
+import { FrameStream } from "./frame-writer.ts";
 
 export interface WrittenChunk {
   offset: number;

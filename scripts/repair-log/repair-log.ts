@@ -33,7 +33,9 @@ export function repairLog(
   const report: RepairReport = {
     serialLines: old.length,
     networkLines: all.length,
-    ...{ restored: 0, torn: 0, notes: 0 },
+    restored: 0,
+    torn: 0,
+    notes: 0,
     missing: ours.reduce((sum, { missing }) => sum + missing, 0),
   };
   const isFound = new Set(matches.map(([, newLine]) => newLine));

@@ -54,7 +54,7 @@ export async function ensureBenchGoods(
         await fillGoods(folder, tools, image, signal);
       },
     },
-    signal ? { signal } : {},
+    { signal },
   );
   const seconds = Math.round((performance.now() - startedMs) / 1000);
   log(`${image.name}: ${isNew ? `made in ${seconds} s` : "reused"}`);
@@ -72,7 +72,7 @@ async function fillGoods(
   const storage = join(folder, "storage");
   await mkdir(work);
   await mkdir(storage);
-  const options = signal ? { signal } : {};
+  const options = { signal };
   const registry = await startPlainRegistry(tools, { storage, folder: work, ...options });
   try {
     const tars = await image.makeTars(work, options);
@@ -138,7 +138,7 @@ async function pushAs(
     ],
     {
       bind: { ...planHostBinds([join(work, ".")]), "/var/lib/containers": memory },
-      ...(signal && { signal }),
+      signal,
     },
   );
   return { name, layer: await describeLayer(registry.port, name) };

@@ -100,7 +100,7 @@ async function runRound(
 ): Promise<{ cold: Round; update?: Round }> {
   const { name, layer } = goods.first[format];
   const storage = await createPodmanStorage(folders.podman, format === "zstd:chunked");
-  const agentOptions = { signal, ...(profileFolder !== undefined && { profileFolder }) };
+  const agentOptions = { signal, profileFolder };
   const pull: Record<Actor, (reference: string) => Promise<Measured>> = {
     podman: async (reference) => {
       const { ms, peakRssBytes } = await pullWithPodman(tools, storage, reference, { signal });

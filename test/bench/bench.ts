@@ -82,8 +82,16 @@ async function bench(input: CommandInput): Promise<number> {
       const workFolder = join(work, image.name);
       results.push(
         ...(await benchImage({
-          ...{ image: image.name, goods, tools, agent, cases, runs, workFolder, log, signal },
-          ...(profileFolder !== undefined && { profileFolder }),
+          image: image.name,
+          goods,
+          tools,
+          agent,
+          cases,
+          runs,
+          workFolder,
+          log,
+          signal,
+          profileFolder,
         })),
       );
     }

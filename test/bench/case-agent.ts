@@ -36,7 +36,10 @@ export async function bundleBenchAgent(folder: string): Promise<BenchAgent> {
   const architecture = hostArchitecture();
   const { files } = await bundleAgent(architecture, await compileNatives(architecture), {
     version: "bench",
-    entries: { "pull-agent": "test/bench/pull-agent.ts", "unpack-worker": "agent/root/unpack/unpack-worker.ts" },
+    entries: {
+      "pull-agent": "test/bench/pull-agent.ts",
+      "unpack-worker": "agent/root/unpack/unpack-worker.ts",
+    },
   });
   // The bundle is CommonJS, whatever the project around the folder is.
   await writeFile(join(folder, "package.json"), '{"type": "commonjs"}');

@@ -9,10 +9,10 @@ import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createPipe, setPipeSize } from "../../agent/kernel/pipes.ts";
-import { OUTPUT_PIPE_BYTES } from "../../agent/limits.ts";
 import { createConsole } from "../../agent/report/console/console.ts";
 import { openConsole } from "../../agent/report/console/device.ts";
 import { openLogFile } from "../../agent/report/log/log-file.ts";
+import { OUTPUT_PIPE_BYTES } from "../../agent/sys/limits.ts";
 
 /** What the parent reads. */
 export interface ConsoleRun {

@@ -81,8 +81,8 @@ export function summarize({ rounds, marks }: CaseResult): CaseSummary {
     peakMegabytes,
     wireMegabytes: spreadOf(({ wireBytes }) => wireBytes && wireBytes / 1e6),
     timeRatio,
-    ...(curlRatio && { curlRatio }),
-    ...(bytesRatio && { bytesRatio }),
+    curlRatio,
+    bytesRatio,
     missed,
   };
 }

@@ -41,6 +41,6 @@ export async function startPlainRegistry(
     readyPattern: /listening on 127\.0\.0\.1:(\d+)/,
     env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("REGISTRY_"))),
     onDeath: (message) => console.error(`bench: ${message}`),
-    ...(signal && { signal }),
+    signal,
   });
 }

@@ -14,9 +14,9 @@ import type { PhaseContext } from "../../agent/phases/phase-runner.ts";
 import { startProgress } from "../../agent/report/log/progress.ts";
 import { chooseRootDriver } from "../../agent/root/drivers/choose-driver.ts";
 import { createUnpackPool } from "../../agent/root/unpack/pool.ts";
-import { openObjectStore } from "../../agent/store/object-store.ts";
 import { readFreeBytes } from "../../agent/store/device/ram-store.ts";
-import { openStorePlace } from "../../agent/store/store-layout.ts";
+import { openObjectStore } from "../../agent/store/object-store.ts";
+import { openStoreLayout } from "../../agent/store/store-layout.ts";
 
 export interface PullOrder {
   /** `127.0.0.1:PORT/name:tag`, plain HTTP. */
@@ -52,7 +52,7 @@ async function runPull({ reference, storeDir, driver }: PullOrder): Promise<void
   const pool = createUnpackPool();
   pool.warmUp();
   mkdirSync(storeDir, { recursive: true });
-  const { place } = openStorePlace(storeDir);
+  const { place } = openStoreLayout(storeDir);
   const store = await openObjectStore(place);
   const scratchDir = store.createStaging();
   const rootDriver = chooseRootDriver(driver, { store, pool, scratchDir, log });

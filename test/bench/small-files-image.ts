@@ -40,7 +40,7 @@ export const smallFilesImage: BenchImage = {
 
 async function writeTar(path: string, changedPackage: number, signal?: AbortSignal): Promise<void> {
   const archive = pack();
-  const written = pipeline(archive, createWriteStream(path), { ...(signal && { signal }) });
+  const written = pipeline(archive, createWriteStream(path), { signal });
   const add = (name: string, content?: Buffer) =>
     new Promise<void>((resolve, reject) => {
       const fields = { name, mtime: MTIME, mode: content ? 0o644 : 0o755 };

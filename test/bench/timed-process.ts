@@ -19,7 +19,7 @@ export async function runTimed(
 ): Promise<TimedRun> {
   signal?.throwIfAborted();
   const startedMs = performance.now();
-  const owned = startOwnedProcess(words, env ? { env } : {});
+  const owned = startOwnedProcess(words, { env });
   const kill = () => owned.kill();
   signal?.addEventListener("abort", kill);
   const memory = watchMemory(owned.child.pid!);

@@ -42,7 +42,7 @@ export const vulkanImage: BenchImage = {
         SOURCE_DATE_EPOCH: String(SOURCE_DATE_EPOCH),
         DEBIAN_FRONTEND: "noninteractive",
       },
-      ...(signal && { signal }),
+      signal,
     });
     const first = join(folder, "first.tar");
     await writeTar(root, first, signal);
@@ -62,5 +62,5 @@ async function writeTar(root: string, target: string, signal?: AbortSignal): Pro
     ...["--anchored", "--wildcards", ...LEFT_OUT.map((pattern) => `--exclude=./${pattern}`)],
     ...["--directory", root, "."],
   ];
-  await runProcess(words, signal ? { signal } : {});
+  await runProcess(words, { signal });
 }

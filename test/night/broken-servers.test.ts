@@ -45,17 +45,23 @@ interface Fault {
 
 /** An artifact that is answered so. */
 const artifact = (code: ErrorCode, behaviour: Behaviour): Fault => ({
-  ...{ code, phase: "artifact", behaviour },
+  code,
+  phase: "artifact",
+  behaviour,
   line: `dut.artifact=http://{broken}/${code}`,
 });
 /** An image of whose manifest this is the answer. */
 const image = (code: ErrorCode, behaviour: Behaviour, rest = ":1"): Fault => ({
-  ...{ code, phase: "fetch", behaviour },
+  code,
+  phase: "fetch",
+  behaviour,
   line: `dut.image={broken}/${code.toLowerCase()}/image${rest}`,
 });
 /** An artifact of a bucket whose service answers so. */
 const object = (code: ErrorCode, behaviour: Behaviour): Fault => ({
-  ...{ code, phase: "artifact", behaviour },
+  code,
+  phase: "artifact",
+  behaviour,
   line: `dut.s3=http://{broken} dut.artifact=s3://${code.toLowerCase().replaceAll("_", "-")}/key`,
 });
 
@@ -66,13 +72,13 @@ const FAULTS: readonly Fault[] = [
   artifact("HTTP_SERVER_ERROR", answer(501)),
   artifact("HTTP_UNEXPECTED_PAGE", PAGE),
   artifact("FETCH_BAD_RESPONSE", speakGarbage),
-  artifact("FETCH_BROKEN_OFF", reset),
+  artifact("FETCH_INTERRUPTED", reset),
   artifact("FETCH_REDIRECT_REFUSED", redirect("http://10.0.2.2:1/elsewhere")),
   artifact("ARCHIVE_CORRUPT", serveFile(WRONG_CHECKSUM)),
   artifact("ARCHIVE_UNSAFE_MEMBER", serveFile(UNSAFE)),
   image("IMAGE_NO_PLATFORM", manifest("index", { schemaVersion: 2, manifests: [] })),
   image("IMAGE_BAD_MANIFEST", manifest("manifest", { schemaVersion: 2, layers: "none" })),
-  image("IMAGE_MEDIA_TYPE_CONFUSED", manifest("manifest", { schemaVersion: 2, layers: [], manifests: [] })),
+  image("IMAGE_MEDIA_TYPE_MISMATCH", manifest("manifest", { schemaVersion: 2, layers: [], manifests: [] })),
   image("IMAGE_DIGEST_MISMATCH", manifest("manifest", { schemaVersion: 2 }), `@sha256:${ZEROS}`),
   image("REGISTRY_DENIED", answer(403, {}, '{"errors":[{"code":"DENIED"}]}')),
   image("REGISTRY_BAD_CHALLENGE", answer(401, { "www-authenticate": "Negotiate" })),

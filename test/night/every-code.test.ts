@@ -32,8 +32,10 @@ interface Forced {
 }
 
 const machine = (code: ErrorCode, line: string, options?: GuestBootOptions): Forced => ({
-  ...{ code, phase: "machine", line },
-  ...(options && { options }),
+  code,
+  phase: "machine",
+  line,
+  options,
 });
 const ALONE: GuestBootOptions = { isAlone: true };
 
@@ -46,13 +48,13 @@ const FORCED: readonly Forced[] = [
   machine("CMDLINE_MIXED_DIALECTS", 'b2c.run="docker://h:1/i" dut.env=A=1', ALONE),
   machine("NETWORK_BAD_PARAMETER", "ip=1.2.3.4.5::::::off"),
   machine("NETWORK_NO_INTERFACE", "", { nics: [] }),
-  machine("JOB_FILE_BAD", "dut.job=file:/etc/passwd"),
+  machine("JOB_FILE_INVALID", "dut.job=file:/etc/passwd"),
   machine("JOB_FILE_DIGEST_MISMATCH", `dut.job=file:/etc/passwd,sha256=${ZEROS}`),
   machine("SOURCE_NOT_FOUND", "dut.job=file:/no/such.yaml"),
   machine("STORE_NO_DEVICE", "dut.cache=/dev/no-such-disk"),
   machine("MACHINE_NBD_FAILED", "dut.nbd=/dev/nbd0,host=10.0.2.2,port=1"),
   machine("MACHINE_SWAP_FAILED", "dut.swap=/dev/no-such-disk"),
-  machine("IMAGE_STORE_BAD", "dut.filesystem=empty,type=tmpfs,src=tmpfs dut.image_store=empty"),
+  machine("IMAGE_STORE_INVALID", "dut.filesystem=empty,type=tmpfs,src=tmpfs dut.image_store=empty"),
   machine("CREDENTIAL_BAD_FILE", "", {
     credentials: "none",
     fwCfg: { "org.dutboot/credentials/s3": "no profile at all" },
@@ -81,7 +83,7 @@ const FORCED: readonly Forced[] = [
     line: `dut.image={registry}/test/busybox:1,composefs=${ZEROS}`,
   },
   {
-    code: "ROOT_DIGEST_UNCHECKED",
+    code: "ROOT_DIGEST_NOT_VERIFIED",
     phase: "assemble",
     line: `dut.root=overlay dut.image={registry}/test/busybox:1,composefs=${ZEROS}`,
   },
@@ -103,7 +105,8 @@ const FORCED: readonly Forced[] = [
   { code: "TEST_TIMEOUT", phase: "run", line: 'dut.timeout.run=2s dut.run="sleep 1000"' },
   {
     // A key for S3 has 1,024 bytes at most.
-    ...{ code: "UPLOAD_INCOMPLETE", phase: "upload" },
+    code: "UPLOAD_INCOMPLETE",
+    phase: "upload",
     line: 'dut.run="cd /results; d=$(printf %0200d 0); for i in 1 2 3 4 5 6; do mkdir $d; cd $d; done; echo deep >deep"',
   },
   { code: "S3_NO_BUCKET", phase: "upload", line: "dut.s3={s3} dut.results=s3://nowhere/at-all" },

@@ -74,7 +74,7 @@ export function createMemoryRegistry(options: MemoryRegistryOptions = {}): Memor
       const token = `token-${registry.tokens.length + 1}`;
       registry.tokens.push(`${token} ${searchParams.get("scope")}`);
       usesLeft.set(token, tokenUses);
-      const body = { token, ...(expiresIn !== undefined && { expires_in: expiresIn }) };
+      const body = { token, expires_in: expiresIn };
       return answer(200, { "content-type": "application/json" }, JSON.stringify(body))(request, response);
     }
     if (!isAllowed(authorization)) {

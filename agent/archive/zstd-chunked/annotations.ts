@@ -4,7 +4,7 @@
  */
 
 import { AgentError } from "../../errors.ts";
-import { TAR_SPLIT_MAX_BYTES, TOC_MAX_BYTES } from "../../limits.ts";
+import { TAR_SPLIT_MAX_BYTES, TOC_MAX_BYTES } from "../limits.ts";
 
 /** A skippable frame's payload inside a blob. */
 export interface FramePosition {

@@ -3,7 +3,7 @@
  * Two forms, 64 bytes with a tar-split and 40 bytes of older writers (containers/storage, pkg/chunked/internal/minimal).
  */
 
-import { TAR_SPLIT_MAX_BYTES, TOC_MAX_BYTES } from "../../limits.ts";
+import { TAR_SPLIT_MAX_BYTES, TOC_MAX_BYTES } from "../limits.ts";
 import { type ChunkedPositions, checkPosition, SKIPPABLE_HEADER_BYTES, TOC_TYPE } from "./annotations.ts";
 
 const MAGIC = Buffer.from("GNUlInUx", "latin1");

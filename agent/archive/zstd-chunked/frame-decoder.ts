@@ -5,7 +5,7 @@
 
 import zstd from "zstd-napi/binding.js";
 import { AgentError } from "../../errors.ts";
-import { FRAME_IN_MEMORY_MAX_BYTES, ZSTD_OUTPUT_BYTES, ZSTD_WINDOW_LOG_MAX } from "../../limits.ts";
+import { FRAME_IN_MEMORY_MAX_BYTES, ZSTD_OUTPUT_BYTES, ZSTD_WINDOW_LOG_MAX } from "../limits.ts";
 
 export class FrameDecoder {
   readonly #context = new zstd.DCtx();

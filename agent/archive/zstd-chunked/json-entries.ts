@@ -5,7 +5,7 @@
 
 import { isUtf8 } from "node:buffer";
 import { AgentError } from "../../errors.ts";
-import { TOC_ENTRY_MAX_BYTES } from "../../limits.ts";
+import { TOC_ENTRY_MAX_BYTES } from "../limits.ts";
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;

@@ -9,7 +9,7 @@ import {
   RANGE_HEADER_MAX_BYTES,
   RANGE_PART_COST_BYTES,
   RANGE_REQUEST_COST_BYTES,
-} from "../../limits.ts";
+} from "../limits.ts";
 import type { Toc } from "./toc.ts";
 import type { TocChunk, TocFile } from "./toc-entry.ts";
 

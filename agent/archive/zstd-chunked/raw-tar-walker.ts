@@ -4,7 +4,7 @@
  */
 
 import { AgentError } from "../../errors.ts";
-import { TAR_HEADER_MAX_BYTES } from "../../limits.ts";
+import { TAR_HEADER_MAX_BYTES } from "../limits.ts";
 import { type PaxRecords, parsePaxRecords, parsePaxTime } from "../pax-records.ts";
 import { type PaxFields, readPaxFields } from "../tar-header.ts";
 import {

@@ -4,8 +4,8 @@
  */
 
 import { AgentError } from "../../errors.ts";
-import { TAR_SPLIT_LINE_MAX_BYTES, TAR_SPLIT_MAX_BYTES } from "../../limits.ts";
 import { enlarge } from "../growing-bytes.ts";
+import { TAR_SPLIT_LINE_MAX_BYTES, TAR_SPLIT_MAX_BYTES } from "../limits.ts";
 import { toLatin1 } from "./table-names.ts";
 
 export type TarSplitItem =

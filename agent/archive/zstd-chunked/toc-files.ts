@@ -107,8 +107,12 @@ export class TocFiles implements Iterable<TocFile> {
       chunks: this.isOneFrame(number)
         ? [
             {
-              ...{ offset: this.startOf(number), endOffset: this.endOf(number) },
-              ...{ fileOffset: 0, sizeBytes, digest, isZeros: false },
+              offset: this.startOf(number),
+              endOffset: this.endOf(number),
+              fileOffset: 0,
+              sizeBytes,
+              digest,
+              isZeros: false,
             },
           ]
         : this.#readChunks(number),

@@ -4,7 +4,7 @@
  */
 
 import { AgentError } from "../../errors.ts";
-import { TOC_MAX_BYTES, TOC_MAX_ENTRIES } from "../../limits.ts";
+import { TOC_MAX_BYTES, TOC_MAX_ENTRIES } from "../limits.ts";
 import { JsonEntriesReader } from "./json-entries.ts";
 import { parseTocEntry, type TocFile, type TocRecord } from "./toc-entry.ts";
 import { TocFiles } from "./toc-files.ts";

@@ -3,22 +3,28 @@
  * Unknown options are ignored as the original does, but told; a container that cannot be read fails when its turn comes.
  */
 import { AgentError } from "../../errors.ts";
-import { readB2cContainer, showPipelineVariable } from "../syntax/container-value.ts";
-import { B2C_OPTIONS, B2C_RUMOURS, type B2cDraft, type B2cOption, findB2cOption } from "./options.ts";
-import type { ReadingRules } from "../syntax/sub-parameters.ts";
-import { type B2cParameter, parseB2cLine, splitEchoedValue } from "./command-line.ts";
+import { showValue } from "../../redaction/patterns.ts";
 import { CONSOLE_OPTIONS } from "../dut/console-options.ts";
-import { DUT_PREFIX, END_MARKER, readDutOptions, refuseOpenQuote } from "../dut/read-options.ts";
-import type { Job } from "../job.ts";
 import { createDraft, finishMachine, listInsecureRegistries } from "../dut/job-draft.ts";
 import { LIMIT_OPTIONS } from "../dut/limit-options.ts";
+import { DUT_PREFIX, END_MARKER, readDutOptions, refuseOpenQuote } from "../dut/read-options.ts";
+import type { Job } from "../job.ts";
 import { findLineWarnings } from "../line-warnings.ts";
-import { findNearestName } from "../syntax/nearest-name.ts";
-import { explainValueError } from "../syntax/values.ts";
 import type { ReadAnyJob } from "../read-result.ts";
-import { showValue } from "../../redaction/patterns.ts";
+import { readB2cContainer, showPipelineVariable } from "../syntax/container-value.ts";
+import { findNearestName } from "../syntax/nearest-name.ts";
 import type { VariableLookup } from "../syntax/shell-words.ts";
+import type { ReadingRules } from "../syntax/sub-parameters.ts";
+import { explainValueError } from "../syntax/values.ts";
 import { findUnknownNames } from "../undefined-names.ts";
+import { type B2cParameter, parseB2cLine, splitEchoedValue } from "./command-line.ts";
+import {
+  B2C_OPTIONS,
+  type B2cDraft,
+  type B2cOption,
+  findB2cOption,
+  UNDOCUMENTED_OPTIONS,
+} from "./options.ts";
 
 export const B2C_PREFIX = "b2c.";
 
@@ -53,8 +59,16 @@ export function readB2cDialect(line: string, options: B2cOptions = {}): ReadAnyJ
   const warnings = findLineWarnings(line);
   const { cache, limits, onExit } = createDraft();
   const draft: B2cDraft = {
-    ...{ dialect: "b2c", root: undefined, artifacts: [], steps: [], insecureHosts: [], machine: {}, end: {} },
-    ...{ cache, limits, onExit },
+    dialect: "b2c",
+    root: undefined,
+    artifacts: [],
+    steps: [],
+    insecureHosts: [],
+    machine: {},
+    end: {},
+    cache,
+    limits,
+    onExit,
   };
 
   const ofLine = parseB2cLine(line);
@@ -146,7 +160,8 @@ function withoutUrl(parameters: readonly B2cParameter[], warnings: string[]): B2
 }
 
 function describeUnknown(name: string): string {
-  if (B2C_RUMOURS.test(name)) return `${name} is known by name only, and ignored as boot2container does`;
+  if (UNDOCUMENTED_OPTIONS.test(name))
+    return `${name} is known by name only, and ignored as boot2container does`;
   const names = B2C_OPTIONS.flatMap((option) => option.names);
   return `${showValue(name)} is unknown and ignored as boot2container does; the nearest known option is "${findNearestName(name, names)}"`;
 }

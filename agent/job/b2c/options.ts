@@ -2,11 +2,11 @@
  * The table of boot2container's options under their old and new names: one entry an option, as in options.ts for ours.
  * Those that repeat go through splitEchoedValue first; of the others the last one counts.
  */
-import type { ReadingRules } from "../syntax/sub-parameters.ts";
-import { parseB2cCache, parseB2cStorage, parseWholeNumber } from "../syntax/machine-values.ts";
+
 import type { Job } from "../job.ts";
 import type { EndSettings, MachineSettings } from "../machine-settings.ts";
-import { parseUrl } from "../syntax/values.ts";
+import type { StepKind } from "../step.ts";
+import { parseB2cCache, parseB2cStorage, parseWholeNumber } from "../syntax/machine-values.ts";
 import {
   readFileSystem,
   readHostname,
@@ -23,7 +23,8 @@ import {
   readSwap,
   readVolume,
 } from "../syntax/setting-readers.ts";
-import type { StepKind } from "../step.ts";
+import type { ReadingRules } from "../syntax/sub-parameters.ts";
+import { parseUrl } from "../syntax/values.ts";
 
 export interface B2cDraft extends Job {
   machine: MachineSettings;
@@ -134,7 +135,7 @@ export const B2C_OPTIONS: readonly B2cOption[] = [
 ];
 
 /** Named by users in places, found in no source: they did nothing, and do nothing. */
-export const B2C_RUMOURS = /^b2c\.(login|load|image_\w+|firmware\w*)$/;
+export const UNDOCUMENTED_OPTIONS = /^b2c\.(login|load|image_\w+|firmware\w*)$/;
 
 /** Farms of this dialect speak plain HTTP to their gateway, and their lines say so with the URL alone. */
 function allowPlainHttp(text: string, draft: B2cDraft): void {

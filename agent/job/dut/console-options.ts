@@ -2,8 +2,8 @@
  * Options of our own about the consoles: which there are beside the kernel's, and what they show.
  */
 import type { SerialPortSettings } from "../job.ts";
-import type { Option } from "./option.ts";
 import { parseChoice, ValueError } from "../syntax/values.ts";
+import type { Option } from "./option.ts";
 
 export const CONSOLE_OPTIONS: readonly Option[] = [
   {

@@ -3,11 +3,11 @@
  * Every complaint is collected, not only the first; parameters that are not ours are left alone.
  */
 import { AgentError } from "../../errors.ts";
-import { type Parameter, parseCommandLine } from "../syntax/command-line.ts";
-import { readDutOptions, refuseMissing, refuseOpenQuote, warnOfInitWords } from "./read-options.ts";
 import type { Job } from "../job.ts";
-import { chooseRoot, createDraft, finishDraft, type JobDraft } from "./job-draft.ts";
 import { findLineWarnings } from "../line-warnings.ts";
+import { type Parameter, parseCommandLine } from "../syntax/command-line.ts";
+import { chooseRoot, createDraft, finishDraft, type JobDraft } from "./job-draft.ts";
+import { readDutOptions, refuseMissing, refuseOpenQuote, warnOfInitWords } from "./read-options.ts";
 
 export interface ReadJob {
   /** Absent when there is any error. Its root is undefined where each step has an image, or a job file is still to come. */

@@ -2,10 +2,12 @@
  * A job while it is being read by the names of our own options: everything may still be missing.
  * From it the dialects finish their jobs; the root's own step is put where the words for it stand.
  */
-import type { ImageReference, Job, Root, RootDriverChoice } from "../job.ts";
+
+import type { ImageReference } from "../../oci/reference.ts";
+import type { Job, Root, RootDriverChoice } from "../job.ts";
 import type { EndSettings, MachineSettings } from "../machine-settings.ts";
-import type { RootSource } from "../syntax/locations.ts";
 import type { Step } from "../step.ts";
+import type { RootSource } from "../syntax/locations.ts";
 
 export interface JobDraft extends Omit<Job, "root"> {
   image?: ImageReference;
@@ -48,7 +50,7 @@ export function createDraft(): JobDraft {
 
 /** The root that our own options name; of words that contradict each other the first. */
 export function chooseRoot({ image, composefsDigest, driver, rootSources }: JobDraft): Root | undefined {
-  if (image) return { image, driver, ...(composefsDigest !== undefined && { composefsDigest }) };
+  if (image) return { image, driver, composefsDigest };
   const [first] = rootSources;
   if (!first) return undefined;
   if ("nfs" in first) return { nfs: first.nfs };

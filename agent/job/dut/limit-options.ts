@@ -1,9 +1,10 @@
 /**
  * Options of our own about how long things may take: the whole job, and each phase of it.
  */
-import type { Option } from "./option.ts";
-import { parseDuration } from "../syntax/values.ts";
+
 import { PHASE_NAMES, type PhaseName } from "../phase-names.ts";
+import { parseDuration } from "../syntax/values.ts";
+import type { Option } from "./option.ts";
 
 /** What an example of each phase's limit says. */
 const EXAMPLES: Readonly<Record<PhaseName, string>> = {

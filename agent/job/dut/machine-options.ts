@@ -1,8 +1,8 @@
 /**
  * Options of our own about the machine: network, clock, names, modules, its log, how it ends, and where the rest of the job is.
  */
-import type { Option } from "./option.ts";
-import { parseChoice, parseDuration, parseText } from "../syntax/values.ts";
+
+import { parseJobFilePlace, parseLogPlace, parseNetconsolePlace } from "../syntax/locations.ts";
 import {
   readHostname,
   readInterface,
@@ -14,7 +14,8 @@ import {
   readRebootCommand,
   type SettingReader,
 } from "../syntax/setting-readers.ts";
-import { parseJobFilePlace, parseLogPlace, parseNetconsolePlace } from "../syntax/locations.ts";
+import { parseChoice, parseDuration, parseText } from "../syntax/values.ts";
+import type { Option } from "./option.ts";
 
 const filled =
   (read: SettingReader): SettingReader =>

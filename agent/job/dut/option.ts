@@ -2,10 +2,10 @@
  * One option of our own: its name, its form for help and documentation, and the reader of its value.
  */
 import { AgentError } from "../../errors.ts";
-import type { ReadingRules } from "../syntax/sub-parameters.ts";
-import type { JobDraft } from "./job-draft.ts";
-import { explainValueError } from "../syntax/values.ts";
 import { showValue } from "../../redaction/patterns.ts";
+import type { ReadingRules } from "../syntax/sub-parameters.ts";
+import { explainValueError } from "../syntax/values.ts";
+import type { JobDraft } from "./job-draft.ts";
 
 export interface Option {
   /** With the prefix: `dut.image`. */

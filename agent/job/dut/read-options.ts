@@ -3,15 +3,15 @@
  * stand beside another dialect's.
  */
 import { AgentError } from "../../errors.ts";
-import type { Parameter } from "../syntax/command-line.ts";
+import { showValue } from "../../redaction/patterns.ts";
 import { findRefusedUrls } from "../insecure-hosts.ts";
+import type { Parameter } from "../syntax/command-line.ts";
 import { parseIpParameter } from "../syntax/ip-parameter.ts";
-import type { JobDraft } from "./job-draft.ts";
 import { findNearestName } from "../syntax/nearest-name.ts";
+import { findUnknownNames } from "../undefined-names.ts";
+import type { JobDraft } from "./job-draft.ts";
 import { type Option, readOption } from "./option.ts";
 import { findOption, OPTIONS } from "./options.ts";
-import { showValue } from "../../redaction/patterns.ts";
-import { findUnknownNames } from "../undefined-names.ts";
 
 export const DUT_PREFIX = "dut.";
 /** Only a line that has come through whole ends in it. */
@@ -158,7 +158,7 @@ function refuseInFile(name: string, option: Option | undefined): AgentError {
   const short = (full: string) => full.slice(DUT_PREFIX.length);
   if (option)
     return new AgentError(
-      "JOB_FILE_BAD",
+      "JOB_FILE_INVALID",
       `Cannot use "${short(name)}" in the job file: it has a meaning on the command line only`,
       { hint: `Take "${short(name)}" out of the job file` },
     );

@@ -2,10 +2,10 @@
  * Options of our own about the root: where it and what lies over it come from, and whom those places may be asked for.
  */
 import { parseImageReference } from "../../oci/reference.ts";
-import type { Option } from "./option.ts";
-import { parseChoice, parseComposefsDigest, parseHosts, splitSubOptions } from "../syntax/values.ts";
-import { readProxies } from "../syntax/setting-readers.ts";
 import { parseArtifact, parseRegistryMirror, parseRootSource } from "../syntax/locations.ts";
+import { readProxies } from "../syntax/setting-readers.ts";
+import { parseChoice, parseComposefsDigest, parseHosts, splitSubOptions } from "../syntax/values.ts";
+import type { Option } from "./option.ts";
 
 export const ROOT_OPTIONS: readonly Option[] = [
   {

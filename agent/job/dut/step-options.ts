@@ -3,15 +3,15 @@
  * Values with an image in them are boot2container's container values (b2c-container.ts).
  */
 import { AgentError } from "../../errors.ts";
+import { showValue } from "../../redaction/patterns.ts";
+import type { StepKind } from "../step.ts";
 import { readContainerWords, showPipelineVariable, trimDraft } from "../syntax/container-value.ts";
-import type { JobDraft } from "./job-draft.ts";
-import type { Option } from "./option.ts";
-import { parseChoice, parseEnvironment, parseText, ValueError } from "../syntax/values.ts";
 import { readPodmanFlags, type StepDraft } from "../syntax/podman-flags.ts";
 import { parseVolumeFlag } from "../syntax/podman-mounts.ts";
-import { showValue } from "../../redaction/patterns.ts";
 import { expandWords, splitShellText } from "../syntax/shell-words.ts";
-import type { StepKind } from "../step.ts";
+import { parseChoice, parseEnvironment, parseText, ValueError } from "../syntax/values.ts";
+import type { JobDraft } from "./job-draft.ts";
+import type { Option } from "./option.ts";
 
 const parseYesOrNo = (value: string): boolean => parseChoice(["yes", "no"] as const)(value) === "yes";
 

@@ -1,9 +1,9 @@
 /**
  * Options of our own about what is kept: results, the S3 service, volumes, the store and what it lies on.
  */
+
+import { parseResultsPlace } from "../syntax/locations.ts";
 import { parseB2cStorage } from "../syntax/machine-values.ts";
-import type { Option } from "./option.ts";
-import { parseCache, parseChoice, parseQuota, parseS3Endpoint, parseText } from "../syntax/values.ts";
 import {
   readFileSystem,
   readNetworkBlockDevice,
@@ -11,7 +11,8 @@ import {
   readSwap,
   readVolume,
 } from "../syntax/setting-readers.ts";
-import { parseResultsPlace } from "../syntax/locations.ts";
+import { parseCache, parseChoice, parseQuota, parseS3Endpoint, parseText } from "../syntax/values.ts";
+import type { Option } from "./option.ts";
 
 export const STORAGE_OPTIONS: readonly Option[] = [
   {

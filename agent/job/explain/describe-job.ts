@@ -3,14 +3,14 @@
  * always there (null where the job says nothing), and no secret in it. docs/explain.md is its description.
  */
 import type { AgentError } from "../../errors.ts";
-import { RESULTS_SYNC_MS } from "../../limits.ts";
 import { formatImageReference } from "../../oci/reference.ts";
-import type { CacheChoice, Dialect, Job, ResultsPlace, Root } from "../job.ts";
-import { formatLogPlace, formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
-import type { ReadLine } from "../read-job.ts";
 import { hideEnvironment, hideSecrets } from "../../redaction/patterns.ts";
+import type { CacheChoice, Dialect, Job, ResultsPlace, Root } from "../job.ts";
+import { RESULTS_SYNC_MS } from "../limits.ts";
+import type { ReadLine } from "../read-job.ts";
 import type { Mount, Step } from "../step.ts";
 import type { Mirror, Volume } from "../volume.ts";
+import { formatLogPlace, formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
 
 export interface JobDescription {
   dialect: Dialect;

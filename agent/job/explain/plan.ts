@@ -3,12 +3,12 @@
  * Nothing secret is in the words.
  */
 import { formatImageReference } from "../../oci/reference.ts";
+import { hideSecrets } from "../../redaction/patterns.ts";
 import type { HostAndPort, Job, LogPlace, ResultsPlace, Root, RootArchive } from "../job.ts";
 import type { MachineSettings } from "../machine-settings.ts";
 import { PHASE_NAMES, type PhaseName } from "../phase-names.ts";
-import { hideSecrets } from "../../redaction/patterns.ts";
-import { quoteShellWord } from "../syntax/shell-words.ts";
 import type { Step, StepImage } from "../step.ts";
+import { quoteShellWord } from "../syntax/shell-words.ts";
 import type { Mirror, Volume } from "../volume.ts";
 
 export interface PlannedPhase {
@@ -32,7 +32,7 @@ export function planPhases(job: Job): PlannedPhase[] {
   const limitsMs = job.limits.phasesMs ?? {};
   return PHASE_NAMES.map((name) => {
     const limitMs = limitsMs[name];
-    return { name, does: lines[name], ...(limitMs !== undefined && { limitMs }) };
+    return { name, does: lines[name], limitMs };
   });
 }
 

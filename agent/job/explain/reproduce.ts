@@ -3,12 +3,12 @@
  * Secrets are not in them; what the farm alone has (its disks, addresses, consoles) is left out, and what cannot be had is said.
  */
 import { formatImageReference } from "../../oci/reference.ts";
-import { parseCommandLine } from "../syntax/command-line.ts";
+import { hideEnvironment, hideSecrets } from "../../redaction/patterns.ts";
 import { isHostInsecure } from "../insecure-hosts.ts";
 import type { Job, NfsRoot } from "../job.ts";
-import { hideEnvironment, hideSecrets } from "../../redaction/patterns.ts";
-import { quoteShellWord } from "../syntax/shell-words.ts";
 import type { ContainerSettings, Mount, Step } from "../step.ts";
+import { parseCommandLine } from "../syntax/command-line.ts";
+import { quoteShellWord } from "../syntax/shell-words.ts";
 
 export interface Reproducer {
   /** What it reproduces: the number of a step among all, from 1, and its kind. */

@@ -3,15 +3,15 @@
  * Documentation/admin-guide/nfs/nfsroot.rst; with our initrd the agent mounts the root, so a name may stand for the server.
  */
 import { AgentError } from "../../errors.ts";
-import { type Parameter, parseCommandLine } from "../syntax/command-line.ts";
+import { showValue } from "../../redaction/patterns.ts";
+import { createDraft, finishDraft } from "../dut/job-draft.ts";
 import { readDutOptions, refuseOpenQuote, warnOfInitWords } from "../dut/read-options.ts";
 import type { NfsRoot } from "../job.ts";
-import { createDraft, finishDraft } from "../dut/job-draft.ts";
 import { findLineWarnings } from "../line-warnings.ts";
-import { explainValueError, ValueError } from "../syntax/values.ts";
 import type { ReadAnyJob } from "../read-result.ts";
-import { showValue } from "../../redaction/patterns.ts";
+import { type Parameter, parseCommandLine } from "../syntax/command-line.ts";
 import { parseNfsVersion } from "../syntax/locations.ts";
+import { explainValueError, ValueError } from "../syntax/values.ts";
 
 const NFS_ROOT_DEVICE = "/dev/nfs";
 /** Where the kernel looks when nobody says a path. */
@@ -82,7 +82,7 @@ function parseNfsRoot(text: string): Omit<NfsRoot["nfs"], "isWritable"> {
     else options.push(word);
   }
   if (version !== undefined) parseNfsVersion(version);
-  return { ...(server && { server }), ...(path && { path }), ...(version && { version }), options };
+  return { server: server || undefined, path: path || undefined, version: version || undefined, options };
 }
 
 function parsePlace(place: string): { server?: string; path?: string } {
@@ -93,5 +93,5 @@ function parsePlace(place: string): { server?: string; path?: string } {
     throw new ValueError(`has the path "${showValue(path)}", which is not absolute`);
   // Neither given: both are in the DHCP answer. A server alone: the kernel's own path.
   if (!server && path === "") return {};
-  return { ...(server && { server }), path: path === "" ? DEFAULT_PATH : path };
+  return { server: server || undefined, path: path === "" ? DEFAULT_PATH : path };
 }

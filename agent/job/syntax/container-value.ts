@@ -3,11 +3,11 @@
  * Here it is split as that shell would, and what only a shell could do is an error of this step alone.
  */
 import { AgentError } from "../../errors.ts";
+import type { ImageReference } from "../../oci/reference.ts";
 import { parseImageReference } from "../../oci/reference.ts";
-import type { ImageReference } from "../job.ts";
-import { explainValueError, ValueError } from "./values.ts";
-import { readPodmanFlags, type StepDraft } from "./podman-flags.ts";
 import { showValue } from "../../redaction/patterns.ts";
+import type { Step, StepImage, StepKind } from "../step.ts";
+import { readPodmanFlags, type StepDraft } from "./podman-flags.ts";
 import {
   expandWords,
   listVariables,
@@ -15,7 +15,7 @@ import {
   splitShellText,
   type VariableLookup,
 } from "./shell-words.ts";
-import type { Step, StepImage, StepKind } from "../step.ts";
+import { explainValueError, ValueError } from "./values.ts";
 
 /** What boot2container tells every container, and the words of its command may use. */
 const PIPELINE_VARIABLES = [

@@ -66,9 +66,9 @@ export function parseIpParameter(text: string): IpParameter {
   const [dns0 = "", dns1 = "", ntp0 = ""] = servers;
   const server = parseAddress(serverText);
   const named = {
-    ...(server && { server }),
-    ...(device && { device }),
-    ...(hostname && { hostname }),
+    server: server || undefined,
+    device: device || undefined,
+    hostname: hostname || undefined,
     nameservers: [optional(dns0, "name server"), optional(dns1, "name server")].filter(
       (dns) => dns !== undefined,
     ),
@@ -84,7 +84,7 @@ export function parseIpParameter(text: string): IpParameter {
     address: clientAddress,
     prefixLength:
       mask === "" ? classPrefix(clientAddress) : (parseMask(mask) ?? refuse(`mask "${mask}" is none`)),
-    ...(gatewayAddress && { gateway: gatewayAddress }),
+    gateway: gatewayAddress || undefined,
     ...named,
   };
 }

@@ -2,6 +2,8 @@
  * Readers of places that bytes come from and go to: URLs of five schemes, and the sub-options behind them.
  * `https://`, `http://`, `s3://BUCKET/KEY`, `nfs://SERVER/EXPORT/PATH`, and `file:` for what an initrd archive brought along.
  */
+
+import { showValue } from "../../redaction/patterns.ts";
 import type {
   Artifact,
   HostAndPort,
@@ -22,7 +24,6 @@ import {
   splitSubOptions,
   ValueError,
 } from "./values.ts";
-import { showValue } from "../../redaction/patterns.ts";
 
 /** What one `dut.rootfs` says. */
 export type RootSource = { archive: RootArchive } | { nfs: NfsRoot["nfs"] } | { directory: string };

@@ -2,13 +2,14 @@
  * Readers of boot2container's other values: file systems, interfaces, swap, network block devices, proxies, the cache.
  * Each throws ValueError; what the original only warns of, they only warn of.
  */
-import { type ReadingRules, readSubParameters, splitSubParameters } from "./sub-parameters.ts";
+
+import { showValue } from "../../redaction/patterns.ts";
 import type { CacheChoice } from "../job.ts";
 import type { InterfaceSettings, NetworkBlockDevice, Swap } from "../machine-settings.ts";
-import { parseUrl, ValueError } from "./values.ts";
-import { showValue } from "../../redaction/patterns.ts";
-import { parseSize } from "./size.ts";
 import type { FileSystem } from "../volume.ts";
+import { parseSize } from "./size.ts";
+import { type ReadingRules, readSubParameters, splitSubParameters } from "./sub-parameters.ts";
+import { parseUrl, ValueError } from "./values.ts";
 
 /** `NAME,src=…[,type=…][,opts=a|b|c]` */
 export function parseB2cFileSystem(text: string, rules: ReadingRules): FileSystem {
@@ -107,7 +108,7 @@ export function parseB2cSwap(text: string, rules: ReadingRules): Swap | undefine
   );
   if (head === "" || head === "0") return undefined;
   const place = head.startsWith("/dev/") ? { device: head } : { sizeBytes: parseSize(head) };
-  return { ...place, ...(swappiness !== undefined && { swappiness }) };
+  return { ...place, swappiness };
 }
 
 /** `/dev/nbdN,host=H,port=P,connections=N` */

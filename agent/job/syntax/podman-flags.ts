@@ -2,12 +2,13 @@
  * The flags of `podman create` that test jobs use, as a table: what each does to a step, or why it does nothing.
  * Read as podman's own parser does (pflag): up to the first word that is no flag, which is the image.
  */
-import { findNearestName } from "./nearest-name.ts";
-import { parseDuration, ValueError } from "./values.ts";
-import { isTrue, parseDeviceFlag, parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from "./podman-mounts.ts";
+
 import { showValue } from "../../redaction/patterns.ts";
-import { parseSize } from "./size.ts";
 import type { ContainerSettings, Step } from "../step.ts";
+import { findNearestName } from "./nearest-name.ts";
+import { isTrue, parseDeviceFlag, parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from "./podman-mounts.ts";
+import { parseSize } from "./size.ts";
+import { parseDuration, ValueError } from "./values.ts";
 
 /** The step under construction, with everything that flags write to. */
 export interface StepDraft extends Omit<Step, "kind"> {

@@ -2,9 +2,10 @@
  * What `podman create` takes for mounts: -v, --mount, --tmpfs, --device.
  * podman-create(1); every reader throws ValueError.
  */
-import { ValueError } from "./values.ts";
+
 import { showValue } from "../../redaction/patterns.ts";
 import type { ContainerSettings, Mount } from "../step.ts";
+import { ValueError } from "./values.ts";
 
 const VOLUME_NAME = /^[a-zA-Z0-9][\w.-]*$/;
 
@@ -108,7 +109,7 @@ export function parseMountFlag(text: string): Mount {
   }
   return {
     kind,
-    ...(source !== undefined && { source }),
+    source,
     target: parseTarget(fields.get("target") ?? ""),
     options,
   };

@@ -2,8 +2,11 @@
  * Settings that two dialects write under names of their own: each reader takes a value into the job that is being read.
  * The forms are boot2container's (b2c-values.ts, b2c-volume.ts); every reader throws ValueError.
  */
+
+import { showValue } from "../../redaction/patterns.ts";
+import type { EndSettings, MachineSettings } from "../machine-settings.ts";
+import type { FileSystem, S3Alias, Volume } from "../volume.ts";
 import { showPipelineVariable } from "./container-value.ts";
-import type { ReadingRules } from "./sub-parameters.ts";
 import {
   parseB2cFileSystem,
   parseB2cInterface,
@@ -11,12 +14,10 @@ import {
   parseB2cProxy,
   parseB2cSwap,
 } from "./machine-values.ts";
-import { parseB2cMinio, parseB2cVolume } from "./volume-value.ts";
 import { parseEndCommands } from "./shutdown-command.ts";
-import type { EndSettings, MachineSettings } from "../machine-settings.ts";
+import type { ReadingRules } from "./sub-parameters.ts";
 import { explainValueError, parseText, ValueError } from "./values.ts";
-import { showValue } from "../../redaction/patterns.ts";
-import type { FileSystem, S3Alias, Volume } from "../volume.ts";
+import { parseB2cMinio, parseB2cVolume } from "./volume-value.ts";
 
 /** What the readers write to. */
 interface SettingsDraft {

@@ -2,9 +2,10 @@
  * The commands of b2c.shutdown_cmd and b2c.reboot_cmd, which the original evals: split as a shell would, run without one.
  * Farms print the result with `echo` and end the machine; those few programs are what is known.
  */
-import { ValueError } from "./values.ts";
+
 import { showValue } from "../../redaction/patterns.ts";
 import { expandWords, type ShellToken, splitShellText, type VariableLookup } from "./shell-words.ts";
+import { ValueError } from "./values.ts";
 
 export interface EndCommand {
   program: "echo" | "sleep" | "sync" | "poweroff" | "reboot" | "halt";

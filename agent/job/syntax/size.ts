@@ -1,8 +1,9 @@
 /**
  * Sizes as podman, fallocate and people write them: a number and a unit in powers of 1,024.
  */
-import { ValueError } from "./values.ts";
+
 import { showValue } from "../../redaction/patterns.ts";
+import { ValueError } from "./values.ts";
 
 const UNITS = "bkmgt";
 

@@ -2,9 +2,10 @@
  * boot2container's values with sub-parameters: NAME first, then `key=value` or flags, separated by commas.
  * Unknown ones are only warned of, as the original does; under our own names they are errors.
  */
+
+import { showValue } from "../../redaction/patterns.ts";
 import { findNearestName } from "./nearest-name.ts";
 import { ValueError } from "./values.ts";
-import { showValue } from "../../redaction/patterns.ts";
 
 export type Warn = (warning: string) => void;
 
@@ -43,7 +44,7 @@ export function readSubParameters(
   for (const { key, value } of parameters) {
     const reader = Object.hasOwn(readers, key) ? readers[key]! : undefined;
     if (!reader) {
-      meetUnknown(`the parameter ${showValue(key)}`, Object.keys(readers), key, rules);
+      reportUnknownKey(`the parameter ${showValue(key)}`, Object.keys(readers), key, rules);
       continue;
     }
     if (reader.length > 0 && !value) throw new ValueError(`has "${key}" without a value`);
@@ -52,7 +53,7 @@ export function readSubParameters(
 }
 
 /** Throws ValueError where the rules are strict; `what` starts a sentence, and is no secret. */
-export function meetUnknown(
+export function reportUnknownKey(
   what: string,
   known: readonly string[],
   word: string,

@@ -3,9 +3,9 @@
  * They know nothing of options, so that every dialect and the host's commands read the same forms.
  */
 import { AgentError } from "../../errors.ts";
+import { showValue } from "../../redaction/patterns.ts";
 import type { CacheChoice, S3Endpoint, S3Location } from "../job.ts";
 import { findNearestName } from "./nearest-name.ts";
-import { showValue } from "../../redaction/patterns.ts";
 
 /** What is wrong with a value, as the end of "Cannot read …: it …". */
 export class ValueError extends Error {}

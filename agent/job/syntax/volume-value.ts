@@ -2,15 +2,16 @@
  * `b2c.volume` and the S3 services that volumes are mirrored with.
  * Under the original's name two halves of a mirror are needed before anything is mirrored: a habit that farms may count on.
  */
+
+import { showValue } from "../../redaction/patterns.ts";
+import { MIRROR_CONDITIONS, type MirrorCondition, type S3Alias, type Volume } from "../volume.ts";
 import {
-  meetUnknown,
   type ReadingRules,
   readSubParameters,
+  reportUnknownKey,
   splitSubParameters,
 } from "./sub-parameters.ts";
 import { parseUrl, ValueError } from "./values.ts";
-import { showValue } from "../../redaction/patterns.ts";
-import { MIRROR_CONDITIONS, type MirrorCondition, type S3Alias, type Volume } from "../volume.ts";
 
 /** `NAME[,mirror=ALIAS/BUCKET[/PATH]][,…]` */
 export function parseB2cVolume(text: string, rules: ReadingRules): Volume {
@@ -96,7 +97,7 @@ export function parseB2cVolume(text: string, rules: ReadingRules): Volume {
 function parseConditions(key: string, text: string, rules: ReadingRules): MirrorCondition[] {
   const conditions = text.split("|").flatMap((word) => {
     const known = MIRROR_CONDITIONS.find((condition) => condition === word);
-    if (known === undefined) meetUnknown(`"${key}=${showValue(word)}"`, MIRROR_CONDITIONS, word, rules);
+    if (known === undefined) reportUnknownKey(`"${key}=${showValue(word)}"`, MIRROR_CONDITIONS, word, rules);
     return known ?? [];
   });
   if (!conditions.includes("changes") || conditions.length === 1) return conditions;

@@ -1,19 +1,15 @@
 /**
  * Archives by URL, whole or in parts: over HTTP(S), from the job's S3 service, from an NFS server, or out of the initrd.
  */
+
 import { closeSync, openSync } from "node:fs";
 import { AgentError } from "../../errors.ts";
-import { createRangeReader, type RangeReader } from "../ranges/fetch-ranges.ts";
-import { createFileArchive, type OpenSource } from "./file-archive.ts";
-import type { HttpClient, HttpResponse } from "../http/http-message.ts";
+import type { HttpClient } from "../http/http-message.ts";
+import { createRangeReader } from "../ranges/fetch-ranges.ts";
 import type { S3Client } from "../s3/client.ts";
 import type { S3Object } from "../s3/request.ts";
-
-export interface RemoteArchive {
-  /** `hasDigest` as in HttpRequest. */
-  open(options?: { hasDigest?: boolean; signal?: AbortSignal }): Promise<HttpResponse>;
-  parts: RangeReader;
-}
+import { createFileArchive, type OpenSource } from "./file-archive.ts";
+import type { RemoteArchive } from "./remote-archive.ts";
 
 /**
  * `url` is `http(s)://…`, `s3://BUCKET/KEY`, `nfs://SERVER/EXPORT/FILE` or `file:///PATH`; nothing is asked for yet.

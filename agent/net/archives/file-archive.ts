@@ -6,8 +6,8 @@ import { fstatSync, read } from "node:fs";
 import { promisify } from "node:util";
 import { AgentError } from "../../errors.ts";
 import { FILE_READ_BYTES } from "../../limits.ts";
-import type { RemoteArchive } from "./archive-opener.ts";
 import type { ByteRange } from "../http/http-message.ts";
+import type { RemoteArchive } from "./remote-archive.ts";
 
 /** A file that is open for reading. */
 export interface OpenSource {
@@ -27,7 +27,7 @@ export function createFileArchive(
     signal: AbortSignal | undefined,
     use: (source: OpenSource, sizeBytes: number) => Promise<Result>,
   ): Promise<Result> {
-    const source = await openSource(signal ? { signal } : {});
+    const source = await openSource({ signal });
     try {
       return await use(source, measure(source, name));
     } finally {
@@ -37,7 +37,7 @@ export function createFileArchive(
 
   return {
     async open({ signal } = {}) {
-      const source = await openSource(signal ? { signal } : {});
+      const source = await openSource({ signal });
       try {
         const sizeBytes = measure(source, name);
         const body = readAndClose(source, name, { start: 0, end: sizeBytes }, signal);
@@ -56,7 +56,7 @@ export function createFileArchive(
           return { bytes: Buffer.concat(chunks), totalBytes };
         }),
       async *readRanges(ranges, { signal } = {}) {
-        const source = await openSource(signal ? { signal } : {});
+        const source = await openSource({ signal });
         try {
           for (const range of ranges) {
             let offset = range.start;

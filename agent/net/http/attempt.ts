@@ -6,12 +6,13 @@ import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { AgentError } from "../../errors.ts";
-import { ERROR_BODY_MAX_BYTES, MAX_REDIRECTS, RESPONSE_BUFFER_BYTES, UPLOAD_CHUNK_BYTES } from "../../limits.ts";
+import { UPLOAD_CHUNK_BYTES } from "../../limits.ts";
+import { ERROR_BODY_MAX_BYTES, MAX_REDIRECTS, RESPONSE_BUFFER_BYTES } from "../limits.ts";
 import { AttemptError } from "./failure.ts";
-import type { HostRules } from "./url-policy.ts";
-import { planRedirect } from "./url-policy.ts";
 import type { Authorize, Headers, RequestBody } from "./http-message.ts";
-import type { PaceWatch } from "./stall-detector.ts";
+import type { StallDetector } from "./stall-detector.ts";
+import type { UrlPolicy } from "./url-policy.ts";
+import { planRedirect } from "./url-policy.ts";
 
 export interface ExchangeRequest {
   method: string;
@@ -21,7 +22,7 @@ export interface ExchangeRequest {
   body?: RequestBody;
   allowsPlainHttp: boolean;
   signal: AbortSignal;
-  pace: PaceWatch;
+  pace: StallDetector;
 }
 
 export interface RawResponse {
@@ -38,7 +39,7 @@ const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
 export async function exchange(
   dispatcher: Dispatcher,
-  rules: HostRules,
+  rules: UrlPolicy,
   request: ExchangeRequest,
 ): Promise<RawResponse> {
   const visited = new Set<string>();
@@ -123,7 +124,7 @@ async function send(
 }
 
 /** In pieces, so that the pace watch sees a slow upload move. */
-function* cutToPieces(body: Buffer, pace: PaceWatch): Generator<Buffer> {
+function* cutToPieces(body: Buffer, pace: StallDetector): Generator<Buffer> {
   for (let at = 0; at < body.length; at += UPLOAD_CHUNK_BYTES) {
     const piece = body.subarray(at, at + UPLOAD_CHUNK_BYTES);
     yield piece;
@@ -134,7 +135,7 @@ function* cutToPieces(body: Buffer, pace: PaceWatch): Generator<Buffer> {
 /** Read anew for each attempt. */
 async function* sendFile(
   { path, sizeBytes }: { path: string; sizeBytes: number },
-  pace: PaceWatch,
+  pace: StallDetector,
 ): AsyncGenerator<Buffer> {
   const file = await open(path, "r");
   try {
@@ -157,14 +158,14 @@ async function* sendFile(
   }
 }
 
-async function* sendStream(stream: AsyncIterable<Buffer>, pace: PaceWatch): AsyncGenerator<Buffer> {
+async function* sendStream(stream: AsyncIterable<Buffer>, pace: StallDetector): AsyncGenerator<Buffer> {
   for await (const chunk of stream) {
     yield chunk;
     pace.noteBytes(chunk.length);
   }
 }
 
-function sendBody(body: RequestBody, pace: PaceWatch) {
+function sendBody(body: RequestBody, pace: StallDetector) {
   if (Buffer.isBuffer(body)) return cutToPieces(body, pace);
   return "stream" in body ? sendStream(body.stream, pace) : sendFile(body, pace);
 }

@@ -4,13 +4,13 @@
 import { createHash, type Hash } from "node:crypto";
 import { AttemptError, type Failure } from "./failure.ts";
 import type { Headers, HttpRequest } from "./http-message.ts";
-import type { PaceWatch } from "./stall-detector.ts";
 import { type Download, missingBytes, nextByte, type Slice } from "./resume.ts";
+import type { StallDetector } from "./stall-detector.ts";
 
 export interface BodyReader {
   /** Yields what is new in this attempt's body; throws AttemptError where it does not continue what was read. */
   read(
-    attempt: { headers: Headers; body: AsyncIterable<Buffer>; slice: Slice; pace: PaceWatch },
+    attempt: { headers: Headers; body: AsyncIterable<Buffer>; slice: Slice; pace: StallDetector },
     onBytes: (bytes: number) => void,
   ): AsyncGenerator<Buffer, void, undefined>;
 }
@@ -69,7 +69,7 @@ export function createBodyReader(download: Download, request: HttpRequest): Body
       const missing = download.isResumable ? missingBytes(download, position) : 0;
       if (missing > 0) {
         throw new AttemptError({
-          code: "FETCH_BROKEN_OFF",
+          code: "FETCH_INTERRUPTED",
           cameBack: `the body ended ${missing} bytes early`,
           isTransient: true,
         });

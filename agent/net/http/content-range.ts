@@ -18,7 +18,7 @@ export function parseContentRange(header: string | undefined): ContentRange | un
   const lastByte = Number(match[2]);
   const totalBytes = match[3] === "*" ? undefined : Number(match[3]);
   if (lastByte < firstByte || (totalBytes !== undefined && lastByte >= totalBytes)) return undefined;
-  return { firstByte, lastByte, ...(totalBytes !== undefined && { totalBytes }) };
+  return { firstByte, lastByte, totalBytes };
 }
 
 /** The ETag if it is strong: a weak one does not promise the same bytes. */

@@ -4,8 +4,8 @@
  */
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici";
-import { RESPONSE_HEADERS_MAX_BYTES } from "../../limits.ts";
-import type { HostRules } from "./url-policy.ts";
+import { RESPONSE_HEADERS_MAX_BYTES } from "../limits.ts";
+import type { UrlPolicy } from "./url-policy.ts";
 
 export interface DispatcherOptions {
   /** PEM of certificate authorities that are trusted beside the usual ones. */
@@ -16,7 +16,7 @@ export interface DispatcherOptions {
 }
 
 export function createDispatcher(
-  rules: HostRules,
+  rules: UrlPolicy,
   { extraCa, connectTimeoutMs, proxies = {} }: DispatcherOptions,
 ): Dispatcher {
   // Parsed once: 140 root certificates for every connection would cost more than the handshake.
@@ -39,7 +39,7 @@ export function createDispatcher(
       // Time is kept by our own pace watch, which knows a slow reader from a silent server.
       headersTimeout: 0,
       bodyTimeout: 0,
-      ...(connect && { connect }),
+      connect,
     });
   return new Agent({
     factory: (origin, options) => {

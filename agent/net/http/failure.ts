@@ -93,7 +93,7 @@ export function describeTransportError(thrown: unknown): Failure | undefined {
   if (UNTRUSTED.has(code))
     return failure("FETCH_TLS_UNTRUSTED", `its certificate is not trusted (${code})`, false);
   if (UNREACHABLE.has(code)) return failure("FETCH_UNREACHABLE", unreachableText(code), true);
-  if (BROKEN_OFF.has(code)) return failure("FETCH_BROKEN_OFF", `the connection broke off (${code})`, true);
+  if (BROKEN_OFF.has(code)) return failure("FETCH_INTERRUPTED", `the connection broke off (${code})`, true);
   if (/^(EPROTO$|ERR_SSL_|ERR_TLS_)/.test(code)) {
     return failure("FETCH_TLS_FAILED", `no TLS connection came about (${code})`, false);
   }
@@ -117,7 +117,7 @@ export function describeStatus(
     code: codeOfStatus(status),
     cameBack: `status ${status}`,
     isTransient,
-    ...(retryAfterMs !== undefined && { retryAfterMs }),
+    retryAfterMs,
   };
 }
 
@@ -128,8 +128,8 @@ export function toFetchError(
 ): AgentError {
   return new AgentError(failure.code, `Cannot ${subject}: ${failure.cameBack}`, {
     context,
-    ...(failure.hint !== undefined && { hint: failure.hint }),
-    ...(failure.cause !== undefined && { cause: failure.cause }),
+    hint: failure.hint,
+    cause: failure.cause,
   });
 }
 

@@ -5,12 +5,12 @@
  * resumes unchecked without an ETag, and knows neither a budget in time nor a trickle. Its redirect handler follows from
  * HTTPS down to HTTP. Below both, undici's Agent does the work.
  */
-import { RETRY_LIMITS, type RetryLimits } from "../../limits.ts";
+import { RETRY_LIMITS, type RetryLimits } from "../limits.ts";
 import { createDispatcher } from "./dispatcher.ts";
-import { createHostRules } from "./url-policy.ts";
 import type { HttpClient } from "./http-message.ts";
-import { createOriginFinder } from "./scheme-probe.ts";
 import { startTransfer, type TransferContext } from "./resumable-request.ts";
+import { createOriginFinder } from "./scheme-probe.ts";
+import { createUrlPolicy } from "./url-policy.ts";
 
 export type { HttpClient, HttpRequest } from "./http-message.ts";
 
@@ -29,12 +29,12 @@ export interface HttpClientOptions {
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const limits: RetryLimits = { ...RETRY_LIMITS, ...options.retry };
-  const rules = createHostRules(options.insecureHosts);
+  const rules = createUrlPolicy(options.insecureHosts);
   const context: TransferContext = {
     dispatcher: createDispatcher(rules, {
       connectTimeoutMs: limits.connectTimeoutMs,
-      ...(options.extraCa !== undefined && { extraCa: options.extraCa }),
-      ...(options.proxies && { proxies: options.proxies }),
+      extraCa: options.extraCa,
+      proxies: options.proxies,
     }),
     rules,
     limits,

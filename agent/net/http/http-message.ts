@@ -2,7 +2,7 @@
  * What the HTTP client is asked and what it answers: the types its users and its parts share.
  */
 import type { ErrorCode } from "../../errors.ts";
-import type { RetryLimits } from "../../limits.ts";
+import type { RetryLimits } from "../limits.ts";
 import type { Failure } from "./failure.ts";
 
 /**

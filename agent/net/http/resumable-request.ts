@@ -3,9 +3,9 @@
  */
 import type { Dispatcher } from "undici";
 import { AgentError } from "../../errors.ts";
-import { ERROR_BODY_MAX_BYTES, type RetryLimits } from "../../limits.ts";
-import { createBodyReader, describeTooLarge } from "./body-reader.ts";
+import { ERROR_BODY_MAX_BYTES, type RetryLimits } from "../limits.ts";
 import { exchange, type RawResponse } from "./attempt.ts";
+import { createBodyReader, describeTooLarge } from "./body-reader.ts";
 import {
   AttemptError,
   describeStatus,
@@ -13,9 +13,7 @@ import {
   type Failure,
   toFetchError,
 } from "./failure.ts";
-import type { HostRules } from "./url-policy.ts";
 import type { Headers, HttpRequest, HttpResponse } from "./http-message.ts";
-import { createPaceWatch, type PaceWatch } from "./stall-detector.ts";
 import { formatPublicUrl } from "./public-url.ts";
 import {
   createDownload,
@@ -27,11 +25,13 @@ import {
   wantedBytes,
 } from "./resume.ts";
 import { createRetryClock, waitMs } from "./retry-policy.ts";
+import { createStallDetector, type StallDetector } from "./stall-detector.ts";
+import type { UrlPolicy } from "./url-policy.ts";
 
 /** What all requests of a client share. */
 export interface TransferContext {
   dispatcher: Dispatcher;
-  rules: HostRules;
+  rules: UrlPolicy;
   limits: RetryLimits;
   log: { warn(message: string): void };
   userAgent: string;
@@ -51,7 +51,7 @@ const VERB: Readonly<Record<string, string>> = {
 interface OpenAttempt {
   response: RawResponse;
   slice: Slice;
-  pace: PaceWatch;
+  pace: StallDetector;
   /** What made us break it off ourselves. */
   ownFailure(): Failure | undefined;
   abandon(): void;
@@ -115,7 +115,7 @@ export async function startTransfer(
   async function attempt(): Promise<OpenAttempt> {
     const stop = new AbortController();
     let ownFailure: Failure | undefined;
-    const pace = createPaceWatch(limits, (failure) => {
+    const pace = createStallDetector(limits, (failure) => {
       ownFailure = failure;
       stop.abort();
     });
@@ -138,8 +138,8 @@ export async function startTransfer(
         pace,
         allowsPlainHttp: request.allowsPlainHttp ?? false,
         signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
-        ...(request.authorize && { authorize: request.authorize }),
-        ...(request.body && { body: request.body }),
+        authorize: request.authorize,
+        body: request.body,
       });
       answeredOrigins.add(url!.origin);
       const isSuccess = response.status >= 200 && response.status < 300;
@@ -218,14 +218,18 @@ export async function startTransfer(
   return {
     status: opened.response.status,
     headers: opened.response.headers,
-    ...(size !== undefined && { sizeBytes: size }),
-    ...(download.totalBytes !== undefined && { totalBytes: download.totalBytes }),
+    sizeBytes: size,
+    totalBytes: download.totalBytes,
     body,
     discard: opened.abandon,
   };
 }
 
-async function readFailure(response: RawResponse, request: HttpRequest, pace: PaceWatch): Promise<Failure> {
+async function readFailure(
+  response: RawResponse,
+  request: HttpRequest,
+  pace: StallDetector,
+): Promise<Failure> {
   const { status, headers } = response;
   const general = describeStatus(status, headers, Date.now());
   if (!request.explainError) return general;

@@ -3,8 +3,8 @@
  * Retry-After: RFC 9110, section 10.2.3. The planner is pure; the clock beside it only waits.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { RetryLimits } from "../../limits.ts";
-import { RETRY_LIMITS } from "../../limits.ts";
+import type { RetryLimits } from "../limits.ts";
+import { RETRY_LIMITS } from "../limits.ts";
 
 export interface RetryState {
   /** Attempts that failed since there was progress, at least 1. */
@@ -79,7 +79,7 @@ export function createRetryClock(overrides: Partial<RetryLimits> = {}): RetryClo
           failures,
           elapsedMs: this.elapsedMs,
           isKnownHost,
-          ...(retryAfterMs !== undefined && { retryAfterMs }),
+          retryAfterMs,
         },
         limits,
         Math.random(),
@@ -91,7 +91,7 @@ export function createRetryClock(overrides: Partial<RetryLimits> = {}): RetryClo
 /** Rejects with the signal's own reason. */
 export async function waitMs(ms: number, signal: AbortSignal | undefined): Promise<void> {
   try {
-    await sleep(ms, undefined, { ...(signal && { signal }) });
+    await sleep(ms, undefined, { signal });
   } catch (error) {
     signal?.throwIfAborted();
     throw error;

@@ -2,7 +2,7 @@
  * Whether a host speaks HTTPS or, where the job allows it, plain HTTP: TLS is tried first, as podman does.
  */
 import { AgentError } from "../../errors.ts";
-import type { RetryLimits } from "../../limits.ts";
+import type { RetryLimits } from "../limits.ts";
 import type { HttpClient } from "./http-message.ts";
 import { createRetryClock, waitMs } from "./retry-policy.ts";
 
@@ -22,7 +22,7 @@ export function createOriginFinder({ fetch, isInsecure, limits, log }: OriginFin
       const response = await fetch(`${origin}/`, {
         method: "HEAD",
         retry: { budgetMs: 0 },
-        ...(signal && { signal }),
+        signal,
       });
       response.discard();
     } catch (error) {

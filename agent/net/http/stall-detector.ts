@@ -2,10 +2,10 @@
  * Tells a silent or trickling server from a slow reader: only time spent waiting for the other side counts.
  * Both limits are needed: a few bytes a minute are never silent (containerd#11650).
  */
-import type { RetryLimits } from "../../limits.ts";
+import type { RetryLimits } from "../limits.ts";
 import type { Failure } from "./failure.ts";
 
-export interface PaceWatch {
+export interface StallDetector {
   /** From here on we wait for the other side. */
   startWaiting(): void;
   stopWaiting(): void;
@@ -13,7 +13,10 @@ export interface PaceWatch {
   end(): void;
 }
 
-export function createPaceWatch(limits: RetryLimits, onFailure: (failure: Failure) => void): PaceWatch {
+export function createStallDetector(
+  limits: RetryLimits,
+  onFailure: (failure: Failure) => void,
+): StallDetector {
   let waitingSinceMs: number | undefined;
   let waitedMs = 0;
   let windowBytes = 0;

@@ -6,13 +6,13 @@ import { isHostInsecure } from "../../job/insecure-hosts.ts";
 import type { Failure } from "./failure.ts";
 import { formatPublicUrl } from "./public-url.ts";
 
-export interface HostRules {
+export interface UrlPolicy {
   isInsecure(url: URL): boolean;
   /** What is wrong with this URL as a target, or undefined when it may be asked. */
   findFault(url: URL, options?: { allowsPlainHttp?: boolean }): Failure | undefined;
 }
 
-export function createHostRules(insecureHosts: readonly string[]): HostRules {
+export function createUrlPolicy(insecureHosts: readonly string[]): UrlPolicy {
   const hosts = insecureHosts.map((host) => host.trim().toLowerCase());
   const isInsecure = (url: URL) => isHostInsecure(url, hosts);
   return {
@@ -58,7 +58,7 @@ export function planRedirect(
     visited: ReadonlySet<string>;
     allowsPlainHttp?: boolean;
   },
-  rules: HostRules,
+  rules: UrlPolicy,
 ): URL | Failure {
   const refuse = (why: string): Failure => ({
     code: "FETCH_REDIRECT_REFUSED",

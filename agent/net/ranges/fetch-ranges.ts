@@ -2,12 +2,14 @@
  * Reads ranges of a file: several a request where the server can, several requests at a time, one by one where it must.
  * Whatever the server answers, the reader gets each byte it asked for once, or an error (RFC 9110, section 14).
  */
+
+import { RANGE_REQUEST_COST_BYTES } from "../../archive/limits.ts";
 import { type ByteRange, groupRanges, mergeRanges } from "../../archive/zstd-chunked/plan-ranges.ts";
 import { AgentError, type ErrorCode } from "../../errors.ts";
-import { MULTIPART_HEADER_MAX_BYTES, RANGE_REQUEST_COST_BYTES, RANGE_REQUESTS_AT_A_TIME } from "../../limits.ts";
 import { parseContentRange } from "../http/content-range.ts";
 import type { Failure } from "../http/failure.ts";
 import type { ErrorAnswer, HttpRequest, HttpResponse } from "../http/http-message.ts";
+import { MULTIPART_HEADER_MAX_BYTES, RANGE_REQUESTS_AT_A_TIME } from "../limits.ts";
 import { mergeStreams } from "./merge-streams.ts";
 import { boundAnswer, type RangePiece, readParts, WantedRanges } from "./range-response.ts";
 
@@ -118,13 +120,12 @@ export function createRangeReader(send: SendRangeRequest, options: RangeReaderOp
 
   return {
     async readTail(sizeBytes, { signal } = {}) {
-      const response = await send(
-        { ranges: [{ start: -sizeBytes }], ...(signal && { signal }) },
-        explainRefusal,
-      ).catch((error: unknown) => {
-        if (error instanceof AgentError && MENDABLE.has(error.code)) return undefined;
-        throw error;
-      });
+      const response = await send({ ranges: [{ start: -sizeBytes }], signal }, explainRefusal).catch(
+        (error: unknown) => {
+          if (error instanceof AgentError && MENDABLE.has(error.code)) return undefined;
+          throw error;
+        },
+      );
       const range = response?.status === 206 && parseContentRange(response.headers["content-range"]);
       if (!response || !range || range.lastByte - range.firstByte >= sizeBytes) {
         response?.discard();
@@ -146,7 +147,7 @@ export function createRangeReader(send: SendRangeRequest, options: RangeReaderOp
           const group = waiting.shift();
           return group && readGroup(group, waiting, stop);
         },
-        { atATime: requestsAtATime, ...(signal && { signal }) },
+        { atATime: requestsAtATime, signal },
       );
     },
   };
@@ -158,15 +159,15 @@ const MENDABLE: ReadonlySet<ErrorCode> = new Set([
   "FETCH_TOO_MANY_RANGES",
   "FETCH_WRONG_RANGE",
   "FETCH_TOO_LARGE",
-  "FETCH_BROKEN_OFF",
+  "FETCH_INTERRUPTED",
   "FETCH_STALLED",
   "FETCH_TOO_SLOW",
-  "MULTIPART_BROKEN",
+  "MULTIPART_INVALID",
 ]);
 const FOR_SINGLES: ReadonlySet<ErrorCode> = new Set([
   "FETCH_NO_RANGES",
   "FETCH_WRONG_RANGE",
-  "MULTIPART_BROKEN",
+  "MULTIPART_INVALID",
 ]);
 
 /** 400 and its kind are about a header's length; 416 and 501 are what some servers say to more than one range. */

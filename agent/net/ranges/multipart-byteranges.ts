@@ -4,7 +4,7 @@
  */
 
 import { AgentError } from "../../errors.ts";
-import { MULTIPART_HEADER_MAX_BYTES } from "../../limits.ts";
+import { MULTIPART_HEADER_MAX_BYTES } from "../limits.ts";
 
 export interface RangePart {
   start: number;
@@ -31,7 +31,7 @@ export function parseMultipartBoundary(contentType: string): string | undefined 
   return match?.[1] ?? match?.[2];
 }
 
-/** The content of a body's parts, in the order they come. Throws MULTIPART_BROKEN. */
+/** The content of a body's parts, in the order they come. Throws MULTIPART_INVALID. */
 export async function* readMultipartRanges(
   body: AsyncIterable<Buffer> | Iterable<Buffer>,
   boundary: string,
@@ -76,7 +76,7 @@ export class MultipartParser {
     }
   }
 
-  /** Throws MULTIPART_BROKEN when the body ended before its last boundary. */
+  /** Throws MULTIPART_INVALID when the body ended before its last boundary. */
   finish(): void {
     const isEnd = this.#state === "epilogue" || this.#text.startsWith(`${this.#delimiter}--`);
     if (!isEnd) throw broken("it ends before its last boundary");
@@ -114,5 +114,8 @@ export class MultipartParser {
 }
 
 function broken(fault: string): AgentError {
-  return new AgentError("MULTIPART_BROKEN", `Cannot take the answer to a request for ranges apart: ${fault}`);
+  return new AgentError(
+    "MULTIPART_INVALID",
+    `Cannot take the answer to a request for ranges apart: ${fault}`,
+  );
 }

@@ -3,10 +3,10 @@
  * RFC 9110, sections 14.4 and 15.3.7: parts are known by their Content-Range alone.
  */
 
-import { parseMultipartBoundary, readMultipartRanges } from "./multipart-byteranges.ts";
 import { type ByteRange, mergeRanges } from "../../archive/zstd-chunked/plan-ranges.ts";
 import { parseContentRange } from "../http/content-range.ts";
 import type { HttpResponse } from "../http/http-message.ts";
+import { parseMultipartBoundary, readMultipartRanges } from "./multipart-byteranges.ts";
 
 /** Bytes of the file from `offset` on. */
 export interface RangePiece {

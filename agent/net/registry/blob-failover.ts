@@ -11,7 +11,7 @@ interface OpenedBlob {
 }
 
 /** `index` counts places, of which `last` is the last; `openFrom` opens at the first one from there on that has it. */
-export async function* goOnElsewhere(
+export async function* failover(
   opened: OpenedBlob,
   {
     last,
@@ -39,10 +39,7 @@ export async function* goOnElsewhere(
       if (index === last || !(error instanceof AgentError)) throw error;
       if (end !== undefined && offset > end) return;
       const isWhole = offset === 0 && range === undefined;
-      ({ body, index } = await openFrom(
-        index + 1,
-        isWhole ? undefined : { start: offset, ...(end !== undefined && { end }) },
-      ));
+      ({ body, index } = await openFrom(index + 1, isWhole ? undefined : { start: offset, end }));
     }
   }
 }

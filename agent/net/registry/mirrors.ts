@@ -3,11 +3,12 @@
  * A mirror is a convenience: whatever is wrong with it is told and the next one asked; digests decide what is believed.
  */
 import { AgentError } from "../../errors.ts";
-import type { ImageReference, RegistryMirror } from "../../job/job.ts";
-import { MIRROR_BUDGET_MS, type RetryLimits } from "../../limits.ts";
+import type { RegistryMirror } from "../../job/job.ts";
 import type { RegistryCredential } from "../../oci/auth-file.ts";
+import type { ImageReference } from "../../oci/reference.ts";
 import { registryApiHost } from "../../oci/reference.ts";
 import type { Authorize, HttpClient } from "../http/http-message.ts";
+import { MIRROR_BUDGET_MS, type RetryLimits } from "../limits.ts";
 import { createRegistryAuth, type RegistryAuth } from "./registry-auth.ts";
 
 /** One place that may have the image. */
@@ -69,7 +70,7 @@ export function createRegistryHosts(http: HttpClient, options: RegistryHostsOpti
     const auth = auths.get(name) ?? createRegistryAuth(http, (wanted) => options.auth(name, wanted));
     auths.set(name, auth);
     const path = prefix + repository;
-    const found = origin ?? (await http.findOrigin(registryApiHost(name), { ...(signal && { signal }) }));
+    const found = origin ?? (await http.findOrigin(registryApiHost(name), { signal }));
     return {
       base: `${found}/v2/${path}`,
       authorize: auth.authorize(path, signal),

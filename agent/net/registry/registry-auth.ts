@@ -3,13 +3,13 @@
  * distribution-spec and distribution's token authentication (docs/spec/auth/token.md, oauth.md).
  */
 import { AgentError } from "../../errors.ts";
-import { TOKEN_LEEWAY_MS, TOKEN_LIFETIME_MS, TOKEN_MAX_BYTES } from "../../limits.ts";
 import { type AuthChallenge, parseAuthChallenges } from "../../oci/auth-challenge.ts";
 import type { RegistryCredential } from "../../oci/auth-file.ts";
 import { readJsonObject } from "../../oci/json-shape.ts";
+import { fetchWhole } from "../http/fetch-whole.ts";
 import type { Authorize, HttpClient } from "../http/http-message.ts";
 import { formatPublicUrl } from "../http/public-url.ts";
-import { fetchWhole } from "../http/fetch-whole.ts";
+import { TOKEN_LEEWAY_MS, TOKEN_LIFETIME_MS, TOKEN_MAX_BYTES } from "../limits.ts";
 
 export interface RegistryAuth {
   /** For requests to one repository; `signal` ends a token request as well. */
@@ -123,7 +123,7 @@ async function fetchToken(
             cameBack: `status ${status}: ${describeUser(credential)}`,
           }
         : undefined,
-    ...(signal && { signal }),
+    signal,
   };
   const { identityToken } = credential ?? {};
   const { bytes } = identityToken

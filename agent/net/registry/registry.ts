@@ -3,8 +3,6 @@
  * OCI distribution-spec, "Pull". Manifests and configs are checked here; a layer's digest by whoever reads it.
  */
 import { AgentError } from "../../errors.ts";
-import type { ImageReference } from "../../job/job.ts";
-import { IMAGE_CONFIG_MAX_BYTES, MANIFEST_MAX_BYTES } from "../../limits.ts";
 import { computeDigest, parseDigest } from "../../oci/digest.ts";
 import {
   type Descriptor,
@@ -18,12 +16,19 @@ import {
 } from "../../oci/image.ts";
 import { MANIFEST_ACCEPT, parseMediaType } from "../../oci/media-types.ts";
 import { fitsPlatform, formatPlatform, type Platform, selectPlatform } from "../../oci/platform.ts";
+import type { ImageReference } from "../../oci/reference.ts";
 import { formatImageReference } from "../../oci/reference.ts";
-import { goOnElsewhere } from "./blob-failover.ts";
 import type { Failure } from "../http/failure.ts";
-import { createRangeHabits, createRangeReader, type RangeHabits, type RangeReader } from "../ranges/fetch-ranges.ts";
-import type { ByteRange, ErrorAnswer, Headers, HttpClient } from "../http/http-message.ts";
 import { fetchWhole } from "../http/fetch-whole.ts";
+import type { ByteRange, ErrorAnswer, Headers, HttpClient } from "../http/http-message.ts";
+import { IMAGE_CONFIG_MAX_BYTES, MANIFEST_MAX_BYTES } from "../limits.ts";
+import {
+  createRangeHabits,
+  createRangeReader,
+  type RangeHabits,
+  type RangeReader,
+} from "../ranges/fetch-ranges.ts";
+import { failover } from "./blob-failover.ts";
 import { createRegistryHosts, type RegistryHostsOptions, type RegistryPlace } from "./mirrors.ts";
 
 export type { ResolvedImage } from "../../oci/image.ts";
@@ -63,7 +68,7 @@ export function createRegistryClient(http: HttpClient, options: RegistryHostsOpt
         maxBytes: MANIFEST_MAX_BYTES,
         subject: `fetch the manifest of image "${name}"`,
         explainError: (answer) => explainRegistryError(answer, "IMAGE_NOT_FOUND"),
-        ...(signal && { signal }),
+        signal,
       });
       const sentDigest = response.headers["docker-content-digest"];
       const digest = requireDigest(bytes, target.digest ?? sentDigest, `manifest of image "${name}"`);
@@ -93,7 +98,7 @@ export function createRegistryClient(http: HttpClient, options: RegistryHostsOpt
         maxBytes: IMAGE_CONFIG_MAX_BYTES,
         subject: `fetch the ${what}`,
         explainError: (answer) => explainRegistryError(answer, "REGISTRY_BLOB_MISSING"),
-        ...(signal && { signal }),
+        signal,
       });
       requireDigest(bytes, digest, what);
       requireSize(bytes.length, sizeBytes, what);
@@ -136,8 +141,8 @@ export function createRegistryClient(http: HttpClient, options: RegistryHostsOpt
           subject: `fetch ${what}`,
           explainError: (answer) => explainRegistryError(answer, "REGISTRY_BLOB_MISSING"),
           ...(sizeBytes !== undefined && { maxBytes: sizeBytes, overrunCode: "IMAGE_SIZE_MISMATCH" }),
-          ...(wanted && { range: wanted }),
-          ...(signal && { signal }),
+          range: wanted,
+          signal,
         });
         if (!wanted && response.sizeBytes !== undefined) {
           try {
@@ -156,7 +161,7 @@ export function createRegistryClient(http: HttpClient, options: RegistryHostsOpt
         }));
       const first = await openFrom(0, range);
       const last = hosts.count(reference) - 1;
-      return first.index === last ? first.body : goOnElsewhere(first, { last, range, signal, openFrom });
+      return first.index === last ? first.body : failover(first, { last, range, signal, openFrom });
     },
 
     openRanges(reference, { digest }) {

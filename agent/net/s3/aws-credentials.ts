@@ -30,5 +30,5 @@ export function parseAwsCredentials(text: string): AwsCredentials {
     );
   }
   const sessionToken = values.get("aws_session_token");
-  return { accessKey, secretKey, ...(sessionToken && { sessionToken }) };
+  return { accessKey, secretKey, sessionToken: sessionToken || undefined };
 }

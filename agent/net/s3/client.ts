@@ -6,9 +6,9 @@ import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { AgentError } from "../../errors.ts";
 import type { S3Endpoint } from "../../job/job.ts";
-import { S3_PART_BYTES, S3_XML_MAX_BYTES } from "../../limits.ts";
-import type { ErrorAnswer, Headers, HttpClient, HttpRequest, HttpResponse } from "../http/http-message.ts";
 import { fetchWhole } from "../http/fetch-whole.ts";
+import type { ErrorAnswer, Headers, HttpClient, HttpRequest, HttpResponse } from "../http/http-message.ts";
+import { S3_PART_BYTES, S3_XML_MAX_BYTES } from "../limits.ts";
 import { putMultipart } from "./multipart-upload.ts";
 import {
   createS3Authorize,
@@ -101,7 +101,7 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
         .update(request.body ?? "")
         .digest("hex"),
       clockOffsetMs: () => clockOffsetMs,
-      ...(request.headers && { headers: request.headers }),
+      headers: request.headers,
     }),
     explainError: (answer) => {
       const failure = explainS3Error(answer);
@@ -165,7 +165,7 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
       } = options;
       const named = Object.entries(metadata).map(([name, value]) => [`x-amz-meta-${name}`, value]);
       const headers = { "content-type": contentType, ...Object.fromEntries(named) };
-      const common = { headers, contentHeaders, ...(retry && { retry }), ...(signal && { signal }) };
+      const common = { headers, contentHeaders, retry, signal };
       if (Buffer.isBuffer(body)) return putBuffer(object, body, common);
       const file = await open(body.path, "r");
       try {
@@ -179,7 +179,7 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
       const { headers } = await send(formatObjectUrl(base, object), {
         method: "HEAD",
         subject: `look for ${formatS3Name(object)}`,
-        ...(signal && { signal }),
+        signal,
       });
       const { "content-length": length, etag } = headers;
       return {
@@ -215,7 +215,7 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
         const { bytes } = await send(formatBucketUrl(base, bucket, query), {
           method: "GET",
           subject: `list "s3://${bucket}/${prefix}"`,
-          ...(signal && { signal }),
+          signal,
         });
         const page = parseListPage(bytes);
         yield* page.objects;
@@ -234,7 +234,7 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
         await send(formatObjectUrl(base, object), {
           method: "DELETE",
           subject: `delete ${formatS3Name(object)}`,
-          ...(signal && { signal }),
+          signal,
         });
       } catch (error) {
         if (!(error instanceof AgentError && error.code === "S3_NO_KEY")) throw error;

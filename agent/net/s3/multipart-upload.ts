@@ -4,8 +4,8 @@
  */
 import { createHash } from "node:crypto";
 import { AgentError } from "../../errors.ts";
-import { S3_COMPLETE_SILENCE_MS, S3_MAX_PARTS, S3_PARTS_AT_A_TIME } from "../../limits.ts";
 import type { Headers, HttpRequest } from "../http/http-message.ts";
+import { S3_COMPLETE_SILENCE_MS, S3_MAX_PARTS, S3_PARTS_AT_A_TIME } from "../limits.ts";
 import { formatObjectUrl, formatS3Name, type S3Object, type SendS3 } from "./request.ts";
 import { formatPartList, parseUploadId, readCompletedEtag, readS3ErrorCode } from "./xml.ts";
 
@@ -43,7 +43,7 @@ export async function putMultipart(send: SendS3, upload: MultipartUpload): Promi
     method: "POST",
     subject: `start the upload of ${name}`,
     headers: { ...upload.contentHeaders, ...upload.headers },
-    ...(retry && { retry }),
+    retry,
     signal,
   });
   const uploadId = parseUploadId(started.bytes);
@@ -61,7 +61,7 @@ export async function putMultipart(send: SendS3, upload: MultipartUpload): Promi
         subject: `upload part ${index + 1} of ${partCount} of ${name}`,
         headers: upload.contentHeaders,
         body,
-        ...(retry && { retry }),
+        retry,
         signal,
       });
       const etag = headers.etag;
@@ -85,7 +85,7 @@ export async function putMultipart(send: SendS3, upload: MultipartUpload): Promi
     });
     const etag = await complete(send, upload, { uploadId, etags, name, signal });
     const md5 = createHash("md5").update(Buffer.concat(digests)).digest("hex");
-    return { ...(etag && { etag }), contentEtag: `${md5}-${partCount}`, headers: started.headers };
+    return { etag: etag || undefined, contentEtag: `${md5}-${partCount}`, headers: started.headers };
   } catch (error) {
     // Parts that nobody completes are kept and paid for; if this fails too, the first error still counts.
     await send(formatObjectUrl(base, object, { uploadId }), {
@@ -123,7 +123,7 @@ async function complete(
     }
     return readCompletedEtag(bytes);
   } catch (error) {
-    if (!(error instanceof AgentError && error.code === "S3_UPLOAD_LOST")) throw error;
+    if (!(error instanceof AgentError && error.code === "S3_NO_SUCH_UPLOAD")) throw error;
     // A second try finds no upload where only the answer to the first was lost: then the object is there.
     if (!(await isComplete(send, { base, object, sizeBytes, signal }))) throw error;
     return undefined;

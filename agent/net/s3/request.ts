@@ -5,8 +5,8 @@
 import { AwsV4Signer } from "aws4fetch";
 import { AgentError } from "../../errors.ts";
 import type { S3Endpoint } from "../../job/job.ts";
-import { S3_MAX_KEY_BYTES } from "../../limits.ts";
 import type { Authorize, Headers, HttpRequest } from "../http/http-message.ts";
+import { S3_MAX_KEY_BYTES } from "../limits.ts";
 
 export interface S3Credentials {
   accessKey: string;
@@ -94,7 +94,7 @@ export function createS3Authorize({
       service: "s3",
       region,
       datetime: new Date(Date.now() + clockOffsetMs()).toISOString().replace(/[:-]|\.\d{3}/g, ""),
-      ...(credentials.sessionToken !== undefined && { sessionToken: credentials.sessionToken }),
+      sessionToken: credentials.sessionToken,
     });
     const signed = await signer.sign();
     return Object.fromEntries(signed.headers.entries());

@@ -39,7 +39,7 @@ const CODES: Readonly<Record<string, { code: ErrorCode; isTransient?: boolean }>
   InvalidToken: { code: "S3_BAD_CREDENTIALS" },
   NoSuchBucket: { code: "S3_NO_BUCKET" },
   NoSuchKey: { code: "S3_NO_KEY" },
-  NoSuchUpload: { code: "S3_UPLOAD_LOST" },
+  NoSuchUpload: { code: "S3_NO_SUCH_UPLOAD" },
   OperationAborted: { code: "S3_SERVER_ERROR", isTransient: true },
   RequestTimeTooSkewed: { code: "S3_CLOCK_SKEW" },
   RequestTimeout: { code: "S3_SERVER_ERROR", isTransient: true },

@@ -2,8 +2,9 @@
  * The log by HTTP, as docs/network-log.md has it: one streaming request a part, POSTed to the URL, or PUT below one that ends in a
  * slash, as a file of its own. Nothing is repeated here: whoever gives the parts knows what was not taken.
  */
-import type { HttpClient } from "../http/http-message.ts";
+
 import { fetchWhole } from "../http/fetch-whole.ts";
+import type { HttpClient } from "../http/http-message.ts";
 
 /** What a server answers with is of no interest beyond its status. */
 const ANSWER_MAX_BYTES = 1024 * 1024;

@@ -3,9 +3,9 @@
  * What such a server keeps is told by an ETag that is an MD5, else by what it says to HEAD, as far as it knows that at all.
  */
 import { AgentError } from "../../errors.ts";
+import { fetchWhole } from "../http/fetch-whole.ts";
 import type { HttpClient, HttpRequest } from "../http/http-message.ts";
 import { formatPublicUrl } from "../http/public-url.ts";
-import { fetchWhole } from "../http/fetch-whole.ts";
 import {
   createMismatch,
   hashBody,
@@ -48,7 +48,7 @@ export function createPutResults(
       if (status !== 200) return {};
       const etag = readEtag(headers.etag);
       const length = headers["content-length"];
-      return { ...(etag && { etag }), ...(length !== undefined && { sizeBytes: Number(length) }) };
+      return { etag: etag || undefined, ...(length !== undefined && { sizeBytes: Number(length) }) };
     } catch (error) {
       if (!isRefusal(error)) throw error;
       answersHead = false;

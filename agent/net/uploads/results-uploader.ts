@@ -3,7 +3,7 @@
  */
 import { createHash } from "node:crypto";
 import { AgentError } from "../../errors.ts";
-import type { RetryLimits } from "../../limits.ts";
+import type { RetryLimits } from "../limits.ts";
 
 /** One file as it is at one moment. */
 export interface ResultUpload {

@@ -3,6 +3,8 @@
  * the object's ETag where that is an MD5 (Amazon S3 API, "Object"), else by its size, and in doubt by reading it back.
  */
 import { AgentError, type ErrorCode } from "../../errors.ts";
+import type { S3Client } from "../s3/client.ts";
+import type { S3Object } from "../s3/request.ts";
 import {
   createMismatch,
   hashBody,
@@ -11,8 +13,6 @@ import {
   type ResultsUploader,
   type ResultUpload,
 } from "./results-uploader.ts";
-import type { S3Client } from "../s3/client.ts";
-import type { S3Object } from "../s3/request.ts";
 
 /** Each file as an object `PREFIX/NAME`; the prefix may be empty. */
 export function createS3Results(

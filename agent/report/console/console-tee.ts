@@ -1,10 +1,11 @@
 /**
  * What people look at: the console and the log's copy over the network, as one. It knows how long nobody has seen anything new.
  */
-import type { Console } from "./console.ts";
-import type { NetworkLog } from "../network-log/network-log.ts";
 
-export interface Screen extends Console {
+import type { NetworkLog } from "../network-log/network-log.ts";
+import type { Console } from "./console.ts";
+
+export interface ConsoleTee extends Console {
   /** Since the last line or output. */
   readSilenceMs(): number;
   /** Nothing can be shown after it. */
@@ -12,11 +13,11 @@ export interface Screen extends Console {
 }
 
 /** `clean`: takes secrets out of our lines; the test's output comes without them (agent/wiring/job-adapters.ts). */
-export function createScreen(
+export function createConsoleTee(
   console_: Console,
   networkLog: NetworkLog,
   { clean }: { clean: (line: string) => string },
-): Screen {
+): ConsoleTee {
   let seenAt = performance.now();
   return {
     line(written) {

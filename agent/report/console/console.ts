@@ -7,12 +7,12 @@ import {
   CONSOLE_LINE_MAX_BYTES,
   CONSOLE_OPEN_LINE_MS,
   CONSOLE_STATE_MS,
-} from "../../limits.ts";
-import type { ConsoleDevice } from "./device.ts";
-import { type ConsoleQueue, createConsoleQueue } from "./queue.ts";
+} from "../limits.ts";
 import { formatOwnLine } from "./agent-line.ts";
-import { isOverwritten } from "./sanitize-line.ts";
+import type { ConsoleDevice } from "./device.ts";
 import { createTestLines } from "./line-splitter.ts";
+import { type ConsoleQueue, createConsoleQueue } from "./queue.ts";
+import { isOverwritten } from "./sanitize-line.ts";
 
 export interface Console {
   /** One line of the agent's, never left out; a line end is added. */
@@ -62,8 +62,8 @@ export function createConsole(devices: readonly ConsoleDevice[], options: Consol
   const add = (device: ConsoleDevice, { isBack = false } = {}) => {
     const queue = createConsoleQueue(device, {
       hasColor,
-      ...(options.queueMs !== undefined && { queueMs: options.queueMs }),
-      ...(options.stuckMs !== undefined && { stuckMs: options.stuckMs }),
+      queueMs: options.queueMs,
+      stuckMs: options.stuckMs,
       formatNote: (text) => formatOwnLine(text, readUptimeMs()),
       onGone(error) {
         queues = queues.filter((each) => each !== queue);

@@ -5,7 +5,7 @@ import { closeSync, constants, openSync, readFileSync, write } from "node:fs";
 import { basename } from "node:path";
 import { drainTerminal } from "../../kernel/machine.ts";
 import { readLineRate } from "../../kernel/terminal.ts";
-import { CONSOLE_RETRY_MS } from "../../limits.ts";
+import { CONSOLE_RETRY_MS } from "../limits.ts";
 
 export interface ConsoleDevice {
   /** As in `console=`. */
@@ -39,7 +39,7 @@ export function useDescriptor(name: string, fd: number): ConsoleDevice {
   const bytesPerSecond = hasLine(name) ? findRate(fd) : undefined;
   return {
     name,
-    ...(bytesPerSecond !== undefined && { bytesPerSecond }),
+    bytesPerSecond,
     write: (bytes, done) => writeAll(fd, bytes, done),
     drain: () => drainTerminal(fd),
     close: () => {},

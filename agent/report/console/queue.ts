@@ -12,7 +12,7 @@ import {
   CONSOLE_TAIL_SHARE,
   CONSOLE_UNBOUND_BYTES_PER_SECOND,
   CONSOLE_WRITE_BYTES,
-} from "../../limits.ts";
+} from "../limits.ts";
 import type { ConsoleDevice } from "./device.ts";
 import { countLines, createLeftOut } from "./elided-lines.ts";
 import { formatCount, isOverwritten, type ShowOptions, showTestLine } from "./sanitize-line.ts";

@@ -4,7 +4,7 @@
  * section marks stay whole. The log file has the bytes as they came.
  */
 import { isUtf8 } from "node:buffer";
-import { CONSOLE_LINE_MAX_BYTES } from "../../limits.ts";
+import { CONSOLE_LINE_MAX_BYTES } from "../limits.ts";
 import { quoteIfLikeOurs } from "./agent-line.ts";
 
 const CARRIAGE_RETURN = 0x0d;

@@ -4,7 +4,7 @@
  */
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SERIAL_LOOK_MS, SERIAL_MODULES_MS, SERIAL_WAIT_MS } from "../../limits.ts";
+import { SERIAL_LOOK_MS, SERIAL_MODULES_MS, SERIAL_WAIT_MS } from "../limits.ts";
 import type { ConsoleDevice } from "./device.ts";
 
 export interface SerialConsoleOptions {

@@ -3,8 +3,8 @@
  * where a host listens. Events before the port appears are kept and sent when it does.
  */
 import { closeSync, constants, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
-import { EVENT_PORT_PATIENCE_MS } from "../../limits.ts";
 import { EVENT_PORT_NAME, type EventBody, formatEventLine } from "../../wire/event.ts";
+import { EVENT_PORT_PATIENCE_MS } from "../limits.ts";
 
 export interface EventStream {
   emit(body: EventBody): void;

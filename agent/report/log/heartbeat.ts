@@ -3,9 +3,9 @@
  * A file system that is full must not make the agent look dead, so the file is written in place.
  */
 import { openSync, writeSync } from "node:fs";
-import { LIFE_NUMBER_MS } from "../../limits.ts";
+import { LIFE_NUMBER_MS } from "../limits.ts";
 
-export function startLifeSign(path: string): void {
+export function startHeartbeat(path: string): void {
   const fd = openSync(path, "w");
   let turns = 0;
   const show = () => writeSync(fd, `${String(turns++).padStart(12, "0")}\n`, 0);

@@ -3,7 +3,7 @@
  * Tests write to it too: LAVA's signals come this way because the kernel keeps each of them in one piece.
  */
 import { closeSync, constants, openSync, readFileSync, readSync } from "node:fs";
-import { KERNEL_LOG_POLL_MS, KERNEL_LOG_RECORD_BYTES } from "../../limits.ts";
+import { KERNEL_LOG_POLL_MS, KERNEL_LOG_RECORD_BYTES } from "../limits.ts";
 
 export interface KernelLogOptions {
   /** Whole lines without their line end. */

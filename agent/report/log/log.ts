@@ -4,8 +4,8 @@
  */
 import { Writable } from "node:stream";
 import pino from "pino";
-import { formatOwnLine } from "../console/agent-line.ts";
 import type { Redaction } from "../../redaction/redaction.ts";
+import { formatOwnLine } from "../console/agent-line.ts";
 
 export type Log = pino.Logger;
 

@@ -2,8 +2,9 @@
  * Progress for people: at most one line every few seconds while bytes arrive, so that a long pull never looks hung.
  * A job on a slow UART reads the same lines; they are short and rare on purpose.
  */
-import { PROGRESS_INTERVAL_MS } from "../../limits.ts";
+
 import { formatMegabytes } from "../../wire/megabytes.ts";
+import { PROGRESS_INTERVAL_MS } from "../limits.ts";
 
 export interface ProgressOptions {
   /** What is being done, such as `fetch`. */

@@ -3,10 +3,10 @@
  * and its lines are taken when the server has said so; a part that failed is sent anew, as one of its own, from its first line on.
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import { NETWORK_LOG_CHUNK_BYTES, NETWORK_LOG_PART_BYTES, NETWORK_LOG_PART_MS } from "../../limits.ts";
 import { formatNumberedLine } from "../../wire/numbered-line.ts";
-import type { LogTransport } from "./line-sender.ts";
+import { NETWORK_LOG_CHUNK_BYTES, NETWORK_LOG_PART_BYTES, NETWORK_LOG_PART_MS } from "../limits.ts";
 import type { LineSource, LogLine } from "./line-queue.ts";
+import type { LogTransport } from "./line-sender.ts";
 
 export interface LogPart {
   /** `log-1a2b3c4d-00001.txt`: no two parts have the same, and they sort as the lines do. */

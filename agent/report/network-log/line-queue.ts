@@ -2,9 +2,10 @@
  * The log as numbered lines for a reader over the network, from the boot's first one on: kept until the reader has them, in a
  * bounded queue that loses its oldest ones first. What is lost is counted, and the numbers show the gap.
  */
-import { CONSOLE_HOLD_MS, NETWORK_LOG_LINE_BYTES, NETWORK_LOG_QUEUE_BYTES } from "../../limits.ts";
+
 import type { LinePart, NumberedLine } from "../../wire/numbered-line.ts";
 import type { LineOrigin } from "../../wire/syslog.ts";
+import { CONSOLE_HOLD_MS, NETWORK_LOG_LINE_BYTES, NETWORK_LOG_QUEUE_BYTES } from "../limits.ts";
 
 export interface LogLine extends NumberedLine {
   origin: LineOrigin;

@@ -2,7 +2,7 @@
  * Sends the numbered lines of the log by one transport, for as long as there are lines: over outages, which are told once each,
  * from the first line that was not acknowledged. Nobody waits for it but the machine's end, for a bounded time.
  */
-import { NETWORK_LOG_RETRY_MAX_MS, NETWORK_LOG_RETRY_MS, NETWORK_LOG_TELL_LOST_MS } from "../../limits.ts";
+import { NETWORK_LOG_RETRY_MAX_MS, NETWORK_LOG_RETRY_MS, NETWORK_LOG_TELL_LOST_MS } from "../limits.ts";
 import type { LineQueue, LineSource } from "./line-queue.ts";
 
 export interface LogTransport {

@@ -2,11 +2,12 @@
  * The log's copy over the network (`dut.log`): all that the console gets and nothing left out, with the kernel's messages, from the
  * boot's first line on. Who takes it is known only once the job is: until then both forms of it are kept, raw and as numbered lines.
  */
-import { NETWORK_LOG_FLUSH_MS } from "../../limits.ts";
+
 import type { Console } from "../console/console.ts";
+import { NETWORK_LOG_FLUSH_MS } from "../limits.ts";
 import { followKernelLog, type KernelLogFollower, type KernelLogOptions } from "../log/kernel-log.ts";
-import { type LineSender, type LineSenderOptions, type LogTransport, sendLines } from "./line-sender.ts";
 import { createLineQueue, type LineQueueOptions } from "./line-queue.ts";
+import { type LineSender, type LineSenderOptions, type LogTransport, sendLines } from "./line-sender.ts";
 import { createRawLog, type RawLogOptions } from "./tcp-log.ts";
 
 /** Takes what the consoles take, from the first line on. Nothing of it waits for the network or throws. */

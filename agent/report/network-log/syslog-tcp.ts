@@ -4,15 +4,15 @@
  */
 import { readFileSync } from "node:fs";
 import { connect, type Socket } from "node:net";
+import { frameSyslogMessage } from "../../wire/syslog.ts";
 import {
   NETWORK_LOG_CHUNK_BYTES,
   NETWORK_LOG_STALL_MS,
   SYSLOG_TCP_LOOK_MS,
   SYSLOG_TCP_TRUST_MS,
-} from "../../limits.ts";
-import { frameSyslogMessage } from "../../wire/syslog.ts";
-import type { LogTransport } from "./line-sender.ts";
+} from "../limits.ts";
 import type { LineSource } from "./line-queue.ts";
+import type { LogTransport } from "./line-sender.ts";
 import type { SyslogReader } from "./syslog-udp.ts";
 
 export interface SyslogTcpOptions {

@@ -5,9 +5,9 @@
 import { createSocket, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SYSLOG_UDP_PAUSE_MS, SYSLOG_UDP_PORTION_BYTES } from "../../limits.ts";
-import type { LogTransport } from "./line-sender.ts";
+import { SYSLOG_UDP_PAUSE_MS, SYSLOG_UDP_PORTION_BYTES } from "../limits.ts";
 import type { LogLine } from "./line-queue.ts";
+import type { LogTransport } from "./line-sender.ts";
 
 export interface SyslogReader {
   host: string;

@@ -3,6 +3,7 @@
  * that take a console (LAVA, a person with netcat). While nobody takes it a bounded queue does, then the oldest bytes go.
  */
 import { connect, type Socket } from "node:net";
+import type { Console } from "../console/console.ts";
 import {
   CONSOLE_HOLD_MS,
   NETWORK_LOG_CHUNK_BYTES,
@@ -10,8 +11,7 @@ import {
   NETWORK_LOG_QUEUE_BYTES,
   NETWORK_LOG_RETRY_MS,
   NETWORK_LOG_STALL_MS,
-} from "../../limits.ts";
-import type { Console } from "../console/console.ts";
+} from "../limits.ts";
 
 /** Takes what the console takes, from the first line on. */
 export interface RawLog extends Pick<Console, "line" | "output"> {

@@ -7,7 +7,8 @@ import { type BigIntStats, closeSync, constants, createReadStream, fstatSync, op
 import { AgentError } from "../../errors.ts";
 import { isKernelError } from "../../kernel/errno.ts";
 import { O_DIRECTORY, O_NOFOLLOW, O_PATH, openInRoot } from "../../kernel/files.ts";
-import { FILE_STAMP_TRUST_MS, RESULT_HELD_BYTES, UPLOAD_CHUNK_BYTES } from "../../limits.ts";
+import { UPLOAD_CHUNK_BYTES } from "../../limits.ts";
+import { FILE_STAMP_TRUST_MS, RESULT_HELD_BYTES } from "../limits.ts";
 import { formatStamp, type ResultFile } from "./list-results.ts";
 
 export interface ResultSnapshot {

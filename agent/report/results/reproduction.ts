@@ -2,8 +2,9 @@
  * The last lines of a job for whoever has to find out why it failed: a shell in the same environment, and the same job in QEMU.
  * Each can be pasted as it is; secrets are not in them (agent/job/explain/reproduce.ts).
  */
-import type { Job } from "../../job/job.ts";
+
 import { formatBootLine, planReproducers } from "../../job/explain/reproduce.ts";
+import type { Job } from "../../job/job.ts";
 
 export interface ReproductionOptions {
   /** The kernel command line, as the job was read from. */

@@ -13,21 +13,21 @@ import {
   type ResultFormat,
   SNIFF_BYTES,
 } from "../../junit/detect-format.ts";
+import { JUNIT_XML_MAX_BYTES } from "../../junit/limits.ts";
 import { createLineReader, type LineSink } from "../../junit/line-reader.ts";
 import { createErrorCase, createStepCase, type StepRecord } from "../../junit/step-cases.ts";
 import { summarizeTests, type TestSummary } from "../../junit/summary.ts";
 import { createTapReader } from "../../junit/tap-reader.ts";
 import { createTestReport, type TestReport } from "../../junit/test-case.ts";
 import { readJunitXml } from "../../junit/xml-reader.ts";
+import { READ_CHUNK_BYTES } from "../../limits.ts";
+import type { Verdict } from "../../wire/verdict.ts";
 import {
-  JUNIT_XML_MAX_BYTES,
-  READ_CHUNK_BYTES,
   RESULT_FILE_MAX_BYTES,
   RESULT_FILES_MAX,
   RESULT_READ_LIMIT_MS,
   STEP_LOG_TAIL_BYTES,
-} from "../../limits.ts";
-import type { Verdict } from "../../wire/verdict.ts";
+} from "../limits.ts";
 import { listResults } from "./list-results.ts";
 
 /** The file that CI systems are told of; a test may write it itself. */

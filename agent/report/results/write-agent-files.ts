@@ -3,8 +3,8 @@
  * Each writer fails alone: a report that cannot be made costs nobody the results.
  */
 import type { Job } from "../../job/job.ts";
-import { OWN_RESULT_LIMIT_MS } from "../../limits.ts";
 import type { Verdict } from "../../wire/verdict.ts";
+import { OWN_RESULT_LIMIT_MS } from "../limits.ts";
 import type { OwnFiles } from "./agent-files.ts";
 
 /** What is known then. */

@@ -3,11 +3,11 @@
  * finds the chunks that it shares with this one.
  */
 import { type FramePosition, parseChunkedAnnotations } from "../../archive/zstd-chunked/annotations.ts";
-import type { ObjectKeeper } from "../../composefs/object-repository.ts";
+import type { ObjectRepository } from "../../composefs/object-repository.ts";
 import { AgentError } from "../../errors.ts";
-import { CHUNKED_TABLES_MAX_BYTES } from "../../limits.ts";
-import { copyOverlap, nameToc, sha256Of } from "./tables.ts";
+import { CHUNKED_TABLES_MAX_BYTES } from "../limits.ts";
 import type { PartSource } from "../root-driver.ts";
+import { copyOverlap, nameToc, sha256Of } from "./tables.ts";
 
 export interface TablePlace {
   position: FramePosition;
@@ -31,7 +31,7 @@ export function locateTable({ annotations = {} }: PartSource): TablePlace | unde
 export async function* copyTable(
   chunks: AsyncIterable<Buffer>,
   { position, digest }: TablePlace,
-  store: ObjectKeeper,
+  store: ObjectRepository,
 ): AsyncGenerator<Buffer> {
   const copy = Buffer.alloc(position.sizeBytes);
   let offset = 0;

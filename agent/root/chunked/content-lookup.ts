@@ -1,11 +1,12 @@
 /**
  * Where the contents of an archive's files are, by the files' numbers in its table: here from the start, or fetched.
  */
-import type { TocFiles } from "../../archive/zstd-chunked/toc-files.ts";
+
 import { isNoDigest, readDigest } from "../../archive/digest-table.ts";
-import { Arrivals } from "./deferred-map.ts";
-import type { FileContent } from "./file-content.ts";
+import type { TocFiles } from "../../archive/zstd-chunked/toc-files.ts";
 import type { RebuildAnswers, RebuildQuestion } from "../unpack/messages.ts";
+import { DeferredMap } from "./deferred-map.ts";
+import type { FileContent } from "./file-content.ts";
 
 /** Asks the main thread, which has the store. */
 export interface FileAsker {
@@ -40,11 +41,11 @@ export async function askForFiles(digests: Uint8Array<ArrayBuffer>, peer: FileAs
   return new KnownContents(await peer.ask({ kind: "have", digests }));
 }
 
-export class ContentShelf {
+export class ContentLookup {
   readonly #files: TocFiles;
   readonly #known: KnownContents;
   /** By their sha256 in hex. */
-  readonly #fetched = new Arrivals<string, FileContent>();
+  readonly #fetched = new DeferredMap<string, FileContent>();
 
   constructor(files: TocFiles, known: KnownContents) {
     this.#files = files;

@@ -1,7 +1,7 @@
 /**
  * Things that become available in any order, and those who wait for one of them.
  */
-export class Arrivals<Key, Value> {
+export class DeferredMap<Key, Value> {
   readonly #here = new Map<Key, Value>();
   readonly #waiting = new Map<Key, PromiseWithResolvers<Value>>();
   #failure: { error: unknown } | undefined;

@@ -62,7 +62,7 @@ export class ContentReader {
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
       throw new AgentError(
-        "STORE_OBJECT_LOST",
+        "STORE_OBJECT_CORRUPT",
         `Cannot read object "${content.verity}": it is not there any more`,
         {
           cause,

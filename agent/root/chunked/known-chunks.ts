@@ -3,11 +3,11 @@
  * A piece counts only once its bytes were read and had the digest that the table of contents promises.
  */
 import { hash } from "node:crypto";
+import { tabulateDigests } from "../../archive/digest-table.ts";
 import { type FoundChunk, searchChunks } from "../../archive/zstd-chunked/chunk-search.ts";
 import type { FrameDecoder } from "../../archive/zstd-chunked/frame-decoder.ts";
 import type { TocFiles } from "../../archive/zstd-chunked/toc-files.ts";
-import { tabulateDigests } from "../../archive/digest-table.ts";
-import { askForFiles, type ContentShelf, type FileAsker } from "./content-lookup.ts";
+import { askForFiles, type ContentLookup, type FileAsker } from "./content-lookup.ts";
 import type { ContentReader, FileContent } from "./file-content.ts";
 
 /** Where a piece is. */
@@ -43,7 +43,7 @@ export class KnownChunks {
 }
 
 export interface ChunkSearchTools {
-  shelf: ContentShelf;
+  shelf: ContentLookup;
   reader: ContentReader;
   decoder: FrameDecoder;
   peer: FileAsker;

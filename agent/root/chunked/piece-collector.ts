@@ -5,8 +5,8 @@
 import type { FrameDecoder } from "../../archive/zstd-chunked/frame-decoder.ts";
 import type { MissingPiece } from "../../archive/zstd-chunked/plan-ranges.ts";
 import { AgentError } from "../../errors.ts";
-import type { ChunkedFiles } from "./staged-files.ts";
 import type { RangePiece } from "../root-driver.ts";
+import type { ChunkedFiles } from "./staged-files.ts";
 
 export interface PieceTakers {
   files: ChunkedFiles;

@@ -5,7 +5,7 @@ import { FrameDecoder } from "../../archive/zstd-chunked/frame-decoder.ts";
 import { type MissingPiece, type PlanOptions, planPull } from "../../archive/zstd-chunked/plan-ranges.ts";
 import type { Toc } from "../../archive/zstd-chunked/toc.ts";
 import { AgentError } from "../../errors.ts";
-import { CHUNK_FRAME_MAX_BYTES, HEADER_FRAMES_MAX_BYTES } from "../../limits.ts";
+import { CHUNK_FRAME_MAX_BYTES, HEADER_FRAMES_MAX_BYTES } from "../limits.ts";
 import type { RebuildJob, RebuildPlan } from "../unpack/messages.ts";
 
 export interface PlannedPieces {

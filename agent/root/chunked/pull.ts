@@ -13,19 +13,19 @@ import {
   readDigest,
   uniteDigests,
 } from "../../archive/digest-table.ts";
-import type { ObjectKeeper } from "../../composefs/object-repository.ts";
+import type { ObjectRepository } from "../../composefs/object-repository.ts";
 import { AgentError, type ErrorCode } from "../../errors.ts";
 import { formatCount } from "../../wire/count.ts";
 import { formatMegabytes } from "../../wire/megabytes.ts";
-import { type ChunkedTables, fetchTables, isChunked, keepTables, listOtherTables } from "./tables.ts";
-import { collectAfter } from "../unpack/force-gc.ts";
-import { frameParts } from "./range-framing.ts";
 import type { LayerSource, PartSource, RangePiece, UnpackOptions } from "../root-driver.ts";
+import { collectAfter } from "../unpack/force-gc.ts";
 import type { KnownFiles, RebuildPlan, RebuildQuestion, UnpackResult } from "../unpack/messages.ts";
 import type { TakeOptions, UnpackPool } from "../unpack/pool.ts";
+import { frameParts } from "./range-framing.ts";
+import { type ChunkedTables, fetchTables, isChunked, keepTables, listOtherTables } from "./tables.ts";
 
 export interface ChunkedPullTools {
-  store: ObjectKeeper;
+  store: ObjectRepository;
   pool: UnpackPool;
   log: { info(line: string): void; warn(line: string): void };
 }
@@ -68,13 +68,13 @@ export async function pullInParts(
 }
 
 const MAY_BE_OURS: ReadonlySet<ErrorCode> = new Set([
-  "STORE_OBJECT_LOST",
+  "STORE_OBJECT_CORRUPT",
   "LAYER_DIFFID_MISMATCH",
   "CHUNKED_BAD_TOC",
 ]);
 /** Errors of what only a pull in parts relies on; the whole is checked by digests of its own. */
 const MAY_GO_WHOLE =
-  /^(CHUNKED_|ARCHIVE_|MULTIPART_|STORE_OBJECT_LOST|LAYER_DIFFID_MISMATCH|FETCH_(NO|TOO_MANY)_RANGES|FETCH_WRONG_RANGE)/;
+  /^(CHUNKED_|ARCHIVE_|MULTIPART_|STORE_OBJECT_CORRUPT|LAYER_DIFFID_MISMATCH|FETCH_(NO|TOO_MANY)_RANGES|FETCH_WRONG_RANGE)/;
 
 function hasParts(source: LayerSource): source is ChunkedSource {
   return source.parts !== undefined;
@@ -86,7 +86,7 @@ function isTableBound({ digest, diffId, parts }: ChunkedSource): boolean {
 }
 
 /** Why parts are of no use here; the empty text where nobody would expect them to be. */
-function findFault(source: ChunkedSource, store: ObjectKeeper): string | undefined {
+function findFault(source: ChunkedSource, store: ObjectRepository): string | undefined {
   const { digest, diffId, parts } = source;
   const isLayer = parts.annotations !== undefined;
   if (isLayer && !isChunked(parts)) return "";
@@ -143,9 +143,9 @@ async function pullOnce(
     spentBytes: tables.spentBytes,
     isTableBound: isTableBound(source),
     toc: tables.toc,
-    ...(tables.tarSplit && { tarSplit: tables.tarSplit }),
-    ...(diffId !== undefined && { diffId }),
-    ...(digest !== undefined && { digest }),
+    tarSplit: tables.tarSplit,
+    diffId,
+    digest,
   } as const;
   const { signal, onTree } = options;
   const open = async () => readLater(stream.promise);
@@ -154,8 +154,8 @@ async function pullOnce(
     { open },
     {
       onAsk,
-      ...(signal && { signal }),
-      ...(onTree && { onTree }),
+      signal,
+      onTree,
     },
   );
   if (!result.collected) return undefined;
@@ -170,7 +170,7 @@ async function indexStore({ store, log }: PullTools): Promise<void> {
   log.info(`store: indexed ${formatCount(files)} files (${formatMegabytes(bytes)} MB) of what came whole`);
 }
 
-function lookUp(digests: Uint8Array<ArrayBuffer>, store: ObjectKeeper, used: Buffer[]): KnownFiles {
+function lookUp(digests: Uint8Array<ArrayBuffer>, store: ObjectRepository, used: Buffer[]): KnownFiles {
   const asked = Buffer.from(digests.buffer, digests.byteOffset, digests.length);
   // For the worker, and for us should something be damaged: once in memory.
   const verities = Buffer.from(new SharedArrayBuffer(asked.length));
@@ -211,9 +211,7 @@ function openParts(
   async function* nothing(): AsyncGenerator<Buffer> {}
   if (choice === "whole") return nothing();
   onReuse?.(Math.max(0, blobBytes - spentBytes - rangeBytes), blobBytes);
-  return ranges.length === 0
-    ? nothing()
-    : frameParts(count(parts.readRanges(ranges, { ...(signal && { signal }) })));
+  return ranges.length === 0 ? nothing() : frameParts(count(parts.readRanges(ranges, { signal })));
 }
 
 function describePlan(plan: RebuildPlan, { blobBytes, spentBytes }: ChunkedTables): string {
@@ -231,7 +229,7 @@ function nameSource({ digest, parts }: ChunkedSource): string {
 
 function refuseWhole(reason: string): AgentError {
   return new AgentError(
-    "ARTIFACT_NOT_IN_PARTS",
+    "ARTIFACT_PARTIAL_PULL_FAILED",
     `Cannot take the archive, of which only the table of contents is vouched for: ${reason}`,
   );
 }

@@ -16,21 +16,21 @@ import {
 import { readTarSplit } from "../../archive/zstd-chunked/tar-split.ts";
 import { type Toc, TocReader } from "../../archive/zstd-chunked/toc.ts";
 import { AgentError } from "../../errors.ts";
-import { REBUILD_SLICE_MS, UNPACK_WORKER_KEEP_FILES } from "../../limits.ts";
-import { Arrivals } from "./deferred-map.ts";
-import { refuseDiffId } from "../unpack/verified-source.ts";
-import { ChunkedFiles } from "./staged-files.ts";
-import { PieceCollector } from "./piece-collector.ts";
-import { planPieces } from "./plan.ts";
+import { REBUILD_SLICE_MS, UNPACK_WORKER_KEEP_FILES } from "../limits.ts";
 import { collectAfter } from "../unpack/force-gc.ts";
-import { askForFiles, ContentShelf, type FileAsker } from "./content-lookup.ts";
-import { ContentReader, type FileContent } from "./file-content.ts";
-import { findKnownChunks } from "./known-chunks.ts";
-import { PartReader } from "./range-framing.ts";
-import { RebuiltTree } from "./rebuilt-tree.ts";
+import type { RebuildJob, UnpackResult } from "../unpack/messages.ts";
 import { createStreamDigest, type StreamDigest } from "../unpack/tar-digest.ts";
 import type { UnpackCounts } from "../unpack/unpack-archive.ts";
-import type { RebuildJob, UnpackResult } from "../unpack/messages.ts";
+import { refuseDiffId } from "../unpack/verified-source.ts";
+import { askForFiles, ContentLookup, type FileAsker } from "./content-lookup.ts";
+import { DeferredMap } from "./deferred-map.ts";
+import { ContentReader, type FileContent } from "./file-content.ts";
+import { findKnownChunks } from "./known-chunks.ts";
+import { PieceCollector } from "./piece-collector.ts";
+import { planPieces } from "./plan.ts";
+import { PartReader } from "./range-framing.ts";
+import { RebuiltTree } from "./rebuilt-tree.ts";
+import { ChunkedFiles } from "./staged-files.ts";
 
 /** The main thread as a job sees it: what it sends are parts of the blob. */
 export interface RebuildPeer extends AsyncIterable<Buffer>, FileAsker {
@@ -40,7 +40,7 @@ export interface RebuildPeer extends AsyncIterable<Buffer>, FileAsker {
 }
 
 /** Compressed frames of tar headers by where they start. */
-type HeaderFrames = Arrivals<number, Buffer>;
+type HeaderFrames = DeferredMap<number, Buffer>;
 
 /** Without `collected` the main thread is to take the whole archive. Throws CHUNKED_… and LAYER_DIFFID_MISMATCH. */
 export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promise<UnpackResult> {
@@ -48,8 +48,8 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   const toc = readToc(job, decoder);
   collectAfter(toc.files.length);
   const tarSplit = checkTarSplit(job, toc);
-  const shelf = new ContentShelf(toc.files, await askForFiles(toc.files.copyDigests(), peer));
-  const headers: HeaderFrames = new Arrivals();
+  const shelf = new ContentLookup(toc.files, await askForFiles(toc.files.copyDigests(), peer));
+  const headers: HeaderFrames = new DeferredMap();
   const tree = new RebuiltTree();
   const reader = new ContentReader(job.objectsDir);
   const digest = createStreamDigest();
@@ -60,8 +60,14 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
   const stop = new AbortController();
   const startBuilding = () => {
     const built = build(steps, {
-      ...{ reader, shelf, headers, tree, digest, checksFiles },
-      ...{ counts: peer.counts, foretell: (bytes: Uint8Array) => peer.foretell(bytes) },
+      reader,
+      shelf,
+      headers,
+      tree,
+      digest,
+      checksFiles,
+      counts: peer.counts,
+      foretell: (bytes: Uint8Array) => peer.foretell(bytes),
       signal: stop.signal,
     });
     // Its failure is taken below, perhaps much later.
@@ -112,7 +118,7 @@ export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promis
 }
 
 /** Where hardly anything is, the whole may be taken, and what was read would have been read for nothing. */
-function isMostlyHere({ files }: Toc, shelf: ContentShelf): boolean {
+function isMostlyHere({ files }: Toc, shelf: ContentLookup): boolean {
   let hereBytes = 0;
   let totalBytes = 0;
   for (let number = 0; number < files.length; number++) {
@@ -155,7 +161,7 @@ async function receive(chunks: AsyncIterable<Buffer>, collector: PieceCollector)
 
 interface BuildTools {
   reader: ContentReader;
-  shelf: ContentShelf;
+  shelf: ContentLookup;
   headers: HeaderFrames;
   tree: RebuiltTree;
   digest: StreamDigest;
@@ -215,5 +221,5 @@ async function build(
 }
 
 function objectDamaged(name: string): AgentError {
-  return new AgentError("STORE_OBJECT_LOST", `Cannot use the object that holds "${name}": it is damaged`);
+  return new AgentError("STORE_OBJECT_CORRUPT", `Cannot use the object that holds "${name}": it is damaged`);
 }

@@ -1,13 +1,14 @@
 /**
  * What a rebuilt archive leaves: the same tree that reading it as a tar would have made (object-collector.ts).
  */
+
+import { ARCHIVE_MAX_ENTRIES } from "../../archive/limits.ts";
 import type { RebuiltEntry } from "../../archive/zstd-chunked/layer-rebuilder.ts";
 import { LayerTreeWriter } from "../../composefs/layer-tree.ts";
 import type { StagedObjects } from "../../composefs/object-repository.ts";
 import { AgentError } from "../../errors.ts";
-import { ARCHIVE_MAX_ENTRIES } from "../../limits.ts";
-import type { FileContent } from "./file-content.ts";
 import type { UnpackResult } from "../unpack/messages.ts";
+import type { FileContent } from "./file-content.ts";
 
 export class RebuiltTree {
   readonly #tree = new LayerTreeWriter();

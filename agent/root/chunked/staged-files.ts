@@ -4,8 +4,8 @@
  */
 import { createHash, hash } from "node:crypto";
 import { closeSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from "node:fs";
-import type { TocChunk, TocFile } from "../../archive/zstd-chunked/toc-entry.ts";
 import { DigestList } from "../../archive/digest-table.ts";
+import type { TocChunk, TocFile } from "../../archive/zstd-chunked/toc-entry.ts";
 import { INLINE_FILE_MAX_BYTES } from "../../composefs/layer-entry.ts";
 import type { StagedObjects } from "../../composefs/object-repository.ts";
 import { AgentError } from "../../errors.ts";

@@ -3,6 +3,7 @@
  * The table is checked against whoever vouches for it, the manifest or the job, and then kept by its digest.
  */
 import { createHash } from "node:crypto";
+import { RANGE_GAP_BYTES } from "../../archive/limits.ts";
 import {
   type ChunkedPositions,
   type FramePosition,
@@ -11,9 +12,9 @@ import {
 } from "../../archive/zstd-chunked/annotations.ts";
 import { FOOTER_TAIL_BYTES, parseFooter } from "../../archive/zstd-chunked/footer.ts";
 import { mergeRanges } from "../../archive/zstd-chunked/plan-ranges.ts";
-import type { ObjectKeeper } from "../../composefs/object-repository.ts";
+import type { ObjectRepository } from "../../composefs/object-repository.ts";
 import { AgentError } from "../../errors.ts";
-import { CHUNK_TABLES_SEARCHED, CHUNKED_TABLES_MAX_BYTES, RANGE_GAP_BYTES } from "../../limits.ts";
+import { CHUNK_TABLES_SEARCHED, CHUNKED_TABLES_MAX_BYTES } from "../limits.ts";
 import type { LayerSource, PartSource, RangePiece } from "../root-driver.ts";
 
 export interface ChunkedTables {
@@ -46,7 +47,7 @@ export function isChunked({ annotations }: PartSource): boolean {
 /** Throws CHUNKED_BAD_ANNOTATION, CHUNKED_BAD_TOC, CHUNKED_TOO_LARGE, FETCH_NO_RANGES and what the network does. */
 export async function fetchTables(
   { sizeBytes, parts }: Pick<LayerSource, "sizeBytes"> & { parts: PartSource },
-  store: ObjectKeeper,
+  store: ObjectRepository,
   options: { signal?: AbortSignal },
 ): Promise<ChunkedTables | NoTables> {
   const located = await locateTables(parts, sizeBytes, options);
@@ -83,14 +84,14 @@ export async function fetchTables(
 }
 
 /** For the next time; to be called when all was proven right. */
-export function keepTables(store: ObjectKeeper, { toc, tarSplit, tocSha256 }: ChunkedTables): void {
+export function keepTables(store: ObjectRepository, { toc, tarSplit, tocSha256 }: ChunkedTables): void {
   if (store.readTableIfExists(nameToc(tocSha256))) return;
   store.putTable(nameToc(tocSha256), toc);
   if (tarSplit) store.putTable(nameTarSplit(tocSha256), tarSplit);
 }
 
 /** Tables of contents of other archives, those first that are likest by their size: another version has a like one. */
-export function listOtherTables(store: ObjectKeeper, { toc, tocSha256 }: ChunkedTables): Buffer[] {
+export function listOtherTables(store: ObjectRepository, { toc, tocSha256 }: ChunkedTables): Buffer[] {
   const distance = ({ sizeBytes }: { sizeBytes: number }) => Math.abs(sizeBytes - toc.length);
   return store
     .listTables(nameToc(""))
@@ -137,7 +138,7 @@ function checkPositions({ toc, tarSplit }: ChunkedPositions, blobBytes: number):
   });
 }
 
-function readKept(store: ObjectKeeper, id: string, sha256: string): Buffer | undefined {
+function readKept(store: ObjectRepository, id: string, sha256: string): Buffer | undefined {
   const bytes = store.readTableIfExists(id);
   return bytes && sha256Of(bytes) === sha256 ? bytes : undefined;
 }

@@ -10,9 +10,9 @@ import { AgentError } from "../../errors.ts";
 import type { RootDriverChoice } from "../../job/job.ts";
 import { umount } from "../../kernel/syscalls.ts";
 import { mountComposefs } from "../mount/composefs.ts";
+import type { RootDriver } from "../root-driver.ts";
 import { type ComposefsDriverOptions, createComposefsDriver } from "./composefs.ts";
 import { createOverlayDriver } from "./overlay.ts";
-import type { RootDriver } from "../root-driver.ts";
 
 export interface ChooseDriverOptions extends ComposefsDriverOptions {
   /** On the same file system as the root's writable layer will be. */
@@ -36,7 +36,7 @@ export function chooseRootDriver(choice: RootDriverChoice, options: ChooseDriver
     }
     log.warn(`root: by overlay: composefs does not work here: ${probe.refusal}`);
   } else log.info("root: by overlay, as the job says");
-  return createOverlayDriver({ storeDir: scratchDir, ...(options.pool && { pool: options.pool }) });
+  return createOverlayDriver({ storeDir: scratchDir, pool: options.pool });
 }
 
 function probeComposefs({ store, scratchDir }: ChooseDriverOptions): { form: string } | { refusal: string } {

@@ -8,20 +8,20 @@ import type { TreeNode } from "../../composefs/file-tree.ts";
 import { computeFsVerityDigest } from "../../composefs/fsverity.ts";
 import type { LayerTree } from "../../composefs/layer-tree.ts";
 import { type MergeRules, mergeLayers } from "../../composefs/merge-layers.ts";
-import type { ObjectKeeper } from "../../composefs/object-repository.ts";
+import type { ObjectRepository } from "../../composefs/object-repository.ts";
 import { transformForOci } from "../../composefs/oci-transform.ts";
 import { placeArchive } from "../../composefs/place-archive.ts";
 import { AgentError } from "../../errors.ts";
-import { collectAfter } from "../unpack/force-gc.ts";
 import { mountComposefs } from "../mount/composefs.ts";
-import { createImageForecast, type ImageForecast } from "./speculative-image.ts";
-import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "../root-driver.ts";
-import { createTreeTaker, nameTrees, type StoredTree, type TakeTree } from "../unpack/pull-tree.ts";
 import { unmountRoot } from "../mount/unmount.ts";
+import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "../root-driver.ts";
+import { collectAfter } from "../unpack/force-gc.ts";
 import { createUnpackPool, type UnpackPool } from "../unpack/pool.ts";
+import { createTreePuller, nameTrees, type StoredTree, type TakeTree } from "../unpack/pull-tree.ts";
+import { createImageForecast, type ImageForecast } from "./speculative-image.ts";
 
 export interface ComposefsDriverOptions {
-  store: ObjectKeeper;
+  store: ObjectRepository;
   log: { info(line: string): void; warn(line: string): void };
   pool?: UnpackPool;
   /** Told what the mounted root is made of, so that the store keeps it: ids of trees, digest of the image. */
@@ -33,7 +33,7 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
   const known = new WeakMap<RootLayer, StoredTree>();
   let forecast: ImageForecast | undefined;
 
-  const takeTree = createTreeTaker({ store, pool, log });
+  const takeTree = createTreePuller({ store, pool, log });
   const take: TakeTree = async (source, unpackOptions) => {
     const { diffId } = source;
     const onTree = (tree: Uint8Array) => diffId !== undefined && forecast?.note(diffId, tree);

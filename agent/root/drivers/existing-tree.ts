@@ -6,12 +6,12 @@ import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../../errors.ts";
 import { isKernelError, umount } from "../../kernel/syscalls.ts";
+import { mountOverlay } from "../mount/overlay.ts";
+import { unmountRoot } from "../mount/unmount.ts";
+import type { MountedRoot, RootOptions } from "../root-driver.ts";
+import { createUnpackPool, type UnpackPool } from "../unpack/pool.ts";
 import { unpackIntoRoot } from "../unpack/unpack-into-root.ts";
 import { copyMetadataOfPath } from "../write/directory-metadata.ts";
-import { mountOverlay } from "../mount/overlay.ts";
-import type { MountedRoot, RootOptions } from "../root-driver.ts";
-import { unmountRoot } from "../mount/unmount.ts";
-import { createUnpackPool, type UnpackPool } from "../unpack/pool.ts";
 
 export interface ExportRoot {
   /** Read-write as it is; else it is seen through an overlay, and nothing of the test gets into it. */
@@ -69,7 +69,7 @@ export function mountDirectoryRoot(
 function refuseDigest({ composefsDigest }: RootOptions): void {
   if (composefsDigest === undefined) return;
   throw new AgentError(
-    "ROOT_DIGEST_UNCHECKED",
+    "ROOT_DIGEST_NOT_VERIFIED",
     `Cannot check the composefs digest "${composefsDigest}": the root is no image`,
   );
 }

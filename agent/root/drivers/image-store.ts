@@ -27,11 +27,11 @@ export interface StoredImage {
 }
 
 export interface ImageStore {
-  /** By the first digits of its id, by its manifest's digest, else by its name. Throws IMAGE_STORE_BAD. */
+  /** By the first digits of its id, by its manifest's digest, else by its name. Throws IMAGE_STORE_INVALID. */
   find(image: StepImage): StoredImage | undefined;
 }
 
-/** Throws IMAGE_STORE_BAD. */
+/** Throws IMAGE_STORE_INVALID. */
 export function openImageStore(path: string): ImageStore {
   const images = parseStoredImages(read(path, "overlay-images/images.json"));
   const parents = parseStoredLayers(read(path, "overlay-layers/layers.json"));
@@ -97,5 +97,5 @@ function read(path: string, name: string): string {
 }
 
 function bad(why: string): AgentError {
-  return new AgentError("IMAGE_STORE_BAD", `Cannot use the image store: ${why}`);
+  return new AgentError("IMAGE_STORE_INVALID", `Cannot use the image store: ${why}`);
 }

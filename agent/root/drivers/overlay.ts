@@ -6,14 +6,14 @@ import { closeSync, mkdirSync, openSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../../errors.ts";
 import { O_DIRECTORY } from "../../kernel/syscalls.ts";
+import { mountOverlay } from "../mount/overlay.ts";
+import { unmountRoot } from "../mount/unmount.ts";
+import type { LayerSource, MountedRoot, RootDriver, RootLayer, RootOptions } from "../root-driver.ts";
+import type { UnpackJob, UnpackResult } from "../unpack/messages.ts";
+import { createUnpackPool, type UnpackPool } from "../unpack/pool.ts";
 import { unpackIntoRoot } from "../unpack/unpack-into-root.ts";
 import { copyMetadataOfPath, describeImpliedDirectories } from "../write/directory-metadata.ts";
 import { removeAt } from "../write/fs-at.ts";
-import { mountOverlay } from "../mount/overlay.ts";
-import type { LayerSource, MountedRoot, RootDriver, RootLayer, RootOptions } from "../root-driver.ts";
-import { unmountRoot } from "../mount/unmount.ts";
-import type { UnpackJob, UnpackResult } from "../unpack/messages.ts";
-import { createUnpackPool, type UnpackPool } from "../unpack/pool.ts";
 
 export interface OverlayDriverOptions {
   /** On a file system with xattrs; layers go into `layers/` below it. */
@@ -59,8 +59,8 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
       }
       renameSync(partialPath, path);
       const layer: RootLayer = {
-        ...(source.digest !== undefined && { digest: source.digest }),
-        ...(source.diffId !== undefined && { diffId: source.diffId }),
+        digest: source.digest,
+        diffId: source.diffId,
         files: unpacked.files,
         bytes: unpacked.contentBytes,
         warnings: unpacked.warnings,
@@ -72,7 +72,7 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
     async mount(layers, options) {
       if (options.composefsDigest !== undefined) {
         throw new AgentError(
-          "ROOT_DIGEST_UNCHECKED",
+          "ROOT_DIGEST_NOT_VERIFIED",
           `Cannot check the composefs digest "${options.composefsDigest}": the root is made by overlay`,
         );
       }
@@ -104,9 +104,9 @@ function createLayerJob(rootPath: string, { digest, diffId, sizeBytes }: LayerSo
     kind: "layer",
     rootPath,
     to: "/",
-    ...(digest !== undefined && { digest }),
-    ...(diffId !== undefined && { diffId }),
-    ...(sizeBytes !== undefined && { sizeBytes }),
+    digest,
+    diffId,
+    sizeBytes,
   };
 }
 

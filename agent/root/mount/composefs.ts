@@ -5,8 +5,8 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { AgentError } from "../../errors.ts";
 import { attachLoop, isKernelError, MS_RDONLY, mount, umount } from "../../kernel/syscalls.ts";
-import { copyMetadataOfPath } from "../write/directory-metadata.ts";
 import type { RootOptions } from "../root-driver.ts";
+import { copyMetadataOfPath } from "../write/directory-metadata.ts";
 
 export interface ComposefsMount extends RootOptions {
   /** The EROFS image. */

@@ -2,8 +2,9 @@
  * The buffers that decompressed bytes are put into in turn, while lanes still read those filled before.
  * The lanes' own bound makes it safe: what is given out was pushed so long ago that they are done with it.
  */
+
+import { DECOMPRESS_CHUNK_BYTES } from "../../archive/limits.ts";
 import { LANE_QUEUE_BUFFERS } from "../../kernel/syscalls.ts";
-import { DECOMPRESS_CHUNK_BYTES } from "../../limits.ts";
 
 export class ChunkRing {
   readonly #buffers: Buffer[];

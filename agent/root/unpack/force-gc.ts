@@ -2,8 +2,10 @@
  * Frees the memory of buffers that were read and handed on: V8 sees a few bytes of each, waits until some 60 MB have gathered
  * and then looks through everything. Young ones go with a minor collection, which takes a fraction of a millisecond.
  */
+
+import { DECOMPRESS_CHUNK_BYTES } from "../../archive/limits.ts";
 import { LANE_QUEUE_BUFFERS, trimMemory } from "../../kernel/syscalls.ts";
-import { COLLECT_BUFFERS_BYTES, COLLECT_FILES, DECOMPRESS_CHUNK_BYTES } from "../../limits.ts";
+import { COLLECT_BUFFERS_BYTES, COLLECT_FILES } from "../limits.ts";
 
 /** There with `--expose-gc`, which the agent is started with (initrd/files/run-agent). */
 type Collect = (options: { type: "minor" | "major" }) => void;

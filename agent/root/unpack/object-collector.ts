@@ -75,7 +75,7 @@ export class ObjectCollector implements TarVisitor {
       collected: {
         diffId,
         tree: tree.bytes,
-        staged: { folder: this.#stagingDir, verities: tree.digests, ...(sha256s && { sha256s }) },
+        staged: { folder: this.#stagingDir, verities: tree.digests, sha256s },
       },
     };
   }

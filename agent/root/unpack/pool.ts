@@ -11,9 +11,9 @@ import {
   UNPACK_WORKER_IDLE_MS,
   UNPACK_WORKER_KEEP_FILES,
   UNPACK_WORKERS_MAX,
-} from "../../limits.ts";
-import { createBufferCollector } from "./force-gc.ts";
+} from "../limits.ts";
 import type { LayerSource, UnpackOptions } from "../root-driver.ts";
+import { createBufferCollector } from "./force-gc.ts";
 import {
   type FromWorker,
   fromErrorRecord,

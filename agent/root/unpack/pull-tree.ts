@@ -6,11 +6,11 @@ import { rmSync } from "node:fs";
 import { setImmediate as takeTurn } from "node:timers/promises";
 import { DIGEST_BYTES, listDigests, uniteDigests } from "../../archive/digest-table.ts";
 import { type LayerTree, readLayerTree } from "../../composefs/layer-tree.ts";
-import type { ObjectKeeper } from "../../composefs/object-repository.ts";
-import { pullInParts } from "../chunked/pull.ts";
-import { collectAfter } from "./force-gc.ts";
-import type { LayerSource, RootLayer } from "../root-driver.ts";
+import type { ObjectRepository } from "../../composefs/object-repository.ts";
 import { copyTable, locateTable } from "../chunked/capture-toc.ts";
+import { pullInParts } from "../chunked/pull.ts";
+import type { LayerSource, RootLayer } from "../root-driver.ts";
+import { collectAfter } from "./force-gc.ts";
 import type { UnpackResult } from "./messages.ts";
 import type { TakeOptions, UnpackPool } from "./pool.ts";
 
@@ -21,15 +21,15 @@ export interface StoredTree {
   layer: RootLayer;
 }
 
-export interface TreeTakerTools {
-  store: ObjectKeeper;
+export interface TreePullerTools {
+  store: ObjectRepository;
   pool: UnpackPool;
   log: { info(line: string): void; warn(line: string): void };
 }
 
 export type TakeTree = (source: LayerSource, options: TakeOptions) => Promise<StoredTree>;
 
-export function createTreeTaker(tools: TreeTakerTools): TakeTree {
+export function createTreePuller(tools: TreePullerTools): TakeTree {
   const { store, pool, log } = tools;
 
   /** What is here already, checked: the objects of a damaged tree are fetched again with it. */
@@ -98,9 +98,9 @@ export function createTreeTaker(tools: TreeTakerTools): TakeTree {
       kind: "objects",
       rootPath,
       to: "/",
-      ...(digest !== undefined && { digest }),
-      ...(diffId !== undefined && { diffId }),
-      ...(sizeBytes !== undefined && { sizeBytes }),
+      digest,
+      diffId,
+      sizeBytes,
       // The next version of a chunked layer asks for its files by sha256; for others it is taken when somebody asks.
       indexesFiles: table !== undefined,
     } as const;
@@ -132,8 +132,8 @@ export function nameTrees({ diffId, digest, parts }: Partial<LayerSource>): stri
 
 function describe(source: LayerSource, tree: LayerTree, warnings: readonly string[]): RootLayer {
   return {
-    ...(source.digest !== undefined && { digest: source.digest }),
-    ...(source.diffId !== undefined && { diffId: source.diffId }),
+    digest: source.digest,
+    diffId: source.diffId,
     files: tree.length,
     bytes: tree.contentBytes,
     warnings,

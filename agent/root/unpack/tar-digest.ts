@@ -32,7 +32,7 @@ export function createTarDigest(algorithm: string): TarDigest {
   };
 }
 
-/** Of a tar that is put together of bytes and of files. Throws STORE_OBJECT_LOST, perhaps some files later. */
+/** Of a tar that is put together of bytes and of files. Throws STORE_OBJECT_CORRUPT, perhaps some files later. */
 export interface StreamDigest extends Omit<TarDigest, "update"> {
   /** The memory may be used again at once. */
   update(piece: Uint8Array): void;
@@ -97,6 +97,8 @@ function blameObject<T>(act: () => T): T {
   } catch (cause) {
     if (!isKernelError(cause, "ENOENT", "EBADMSG", "EIO")) throw cause;
     const fault = cause.code === "ENOENT" ? "one is not there any more" : "one is damaged";
-    throw new AgentError("STORE_OBJECT_LOST", `Cannot read the objects of the archive: ${fault}`, { cause });
+    throw new AgentError("STORE_OBJECT_CORRUPT", `Cannot read the objects of the archive: ${fault}`, {
+      cause,
+    });
   }
 }

@@ -9,14 +9,14 @@ import { COMPRESSION_MAGIC_BYTES, detectCompression } from "../../archive/detect
 import { createTarReader, type TarVisitor } from "../../archive/tar-reader.ts";
 import { AgentError } from "../../errors.ts";
 import { O_DIRECTORY } from "../../kernel/syscalls.ts";
-import { type CheckedSource, createCheckedSource, readDigest, refuseDiffId } from "./verified-source.ts";
+import { splitMemberPath } from "../write/member-path.ts";
+import { TreeWriter } from "../write/tree-writer.ts";
 import { ChunkRing } from "./buffer-ring.ts";
 import { createBufferCollector, freeRead } from "./force-gc.ts";
-import { splitMemberPath } from "../write/member-path.ts";
+import type { UnpackJob, UnpackResult } from "./messages.ts";
 import { ObjectCollector } from "./object-collector.ts";
 import { createTarDigest } from "./tar-digest.ts";
-import { TreeWriter } from "../write/tree-writer.ts";
-import type { UnpackJob, UnpackResult } from "./messages.ts";
+import { createCheckedSource, readDigest, refuseDiffId, type VerifiedSource } from "./verified-source.ts";
 import { decompressXz } from "./xz-process.ts";
 
 /** Totals so far, of the uncompressed tar. */
@@ -75,7 +75,7 @@ async function readArchive(
 /** Gives the digest of the uncompressed tar where one is expected, and of objects, whose tree is named by it. */
 async function unpackStream(
   job: UnpackJob,
-  source: CheckedSource,
+  source: VerifiedSource,
   taker: Taker,
   counts: UnpackCounts,
 ): Promise<string | undefined> {
@@ -104,7 +104,7 @@ async function unpackStream(
 }
 
 /** Chunks stay as they are for as long as lanes may read them. */
-async function openTar(source: CheckedSource): Promise<AsyncIterable<Buffer>> {
+async function openTar(source: VerifiedSource): Promise<AsyncIterable<Buffer>> {
   const iterator = source[Symbol.asyncIterator]();
   let first: Buffer = Buffer.alloc(0);
   while (first.length < COMPRESSION_MAGIC_BYTES) {
@@ -131,7 +131,7 @@ async function* startWith(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGene
 const MAY_BE_DAMAGE: readonly string[] = ["ARCHIVE_CORRUPT", "ARCHIVE_TRUNCATED", "ARCHIVE_UNKNOWN_FORMAT"];
 
 /** An archive that cannot be read may be a download that went wrong, which is for others to repair: the digest tells. */
-async function blameDownloadFirst(error: unknown, source: CheckedSource): Promise<never> {
+async function blameDownloadFirst(error: unknown, source: VerifiedSource): Promise<never> {
   if (error instanceof AgentError && MAY_BE_DAMAGE.includes(error.code)) {
     await source.drain();
     source.verify();

@@ -18,9 +18,9 @@ export async function unpackIntoRoot(
       kind: "artifact",
       rootPath,
       to,
-      ...(digest !== undefined && { digest }),
-      ...(diffId !== undefined && { diffId }),
-      ...(sizeBytes !== undefined && { sizeBytes }),
+      digest,
+      diffId,
+      sizeBytes,
     },
     source,
     options,
@@ -32,7 +32,7 @@ export async function unpackIntoRoot(
 function requireDigestOfWhole({ digest, parts }: LayerSource): void {
   if (digest !== undefined || parts?.tableDigest === undefined) return;
   throw new AgentError(
-    "ARTIFACT_NOT_IN_PARTS",
+    "ARTIFACT_PARTIAL_PULL_FAILED",
     "Cannot take the archive, of which only the table of contents is vouched for: an overlay root takes archives whole",
   );
 }

@@ -4,7 +4,6 @@
  */
 import { parentPort } from "node:worker_threads";
 import { rebuildArchive } from "../chunked/rebuild.ts";
-import { type UnpackCounts, unpackArchive } from "./unpack-archive.ts";
 import {
   type FromWorker,
   type RebuildAnswers,
@@ -13,6 +12,7 @@ import {
   toErrorRecord,
   type WorkerJob,
 } from "./messages.ts";
+import { type UnpackCounts, unpackArchive } from "./unpack-archive.ts";
 
 const port = parentPort;
 if (!port) throw new Error("unpack-worker runs as a worker thread only");

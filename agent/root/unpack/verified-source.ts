@@ -18,7 +18,7 @@ function isLayer({ kind, diffId }: { kind: WorkerJob["kind"]; diffId?: string | 
   return kind === "layer" || (kind !== "artifact" && diffId !== undefined);
 }
 
-export interface CheckedSource extends AsyncIterable<Buffer> {
+export interface VerifiedSource extends AsyncIterable<Buffer> {
   readonly bytesIn: number;
   /** Reads what is left. */
   drain(): Promise<void>;
@@ -26,7 +26,7 @@ export interface CheckedSource extends AsyncIterable<Buffer> {
   verify(): void;
 }
 
-export function createCheckedSource(job: UnpackJob, chunks: AsyncIterable<Buffer>): CheckedSource {
+export function createCheckedSource(job: UnpackJob, chunks: AsyncIterable<Buffer>): VerifiedSource {
   const expected = job.digest === undefined ? undefined : readDigest(job.digest);
   const hash = expected && createDigestHash(expected);
   const codes = isLayer(job)

@@ -5,7 +5,7 @@
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
 import { AgentError } from "../../errors.ts";
-import { XZ_MAX_MEMORY_BYTES } from "../../limits.ts";
+import { XZ_MAX_MEMORY_BYTES } from "../limits.ts";
 
 export interface XzOptions {
   maxMemoryBytes?: number;

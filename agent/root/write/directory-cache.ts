@@ -6,7 +6,7 @@ import { closeSync } from "node:fs";
 import { pathBytes, showPath } from "../../archive/tar-entry.ts";
 import { AgentError } from "../../errors.ts";
 import { fchmod, isKernelError, mkdirat, O_DIRECTORY, openInRoot } from "../../kernel/syscalls.ts";
-import { OPEN_DIRECTORIES_MAX } from "../../limits.ts";
+import { OPEN_DIRECTORIES_MAX } from "../limits.ts";
 import { joinParts } from "./member-path.ts";
 
 export interface OpenDirectories {

@@ -4,7 +4,8 @@
  */
 import { pathBytes, showPath } from "../../archive/tar-entry.ts";
 import { AgentError } from "../../errors.ts";
-import { ARCHIVE_PATH_MAX_BYTES, FILE_NAME_MAX_BYTES } from "../../limits.ts";
+import { FILE_NAME_MAX_BYTES } from "../../limits.ts";
+import { ARCHIVE_PATH_MAX_BYTES } from "../limits.ts";
 
 /**
  * latin1 parts; empty for the root itself. A leading slash means the root, as for every tar.

@@ -19,11 +19,11 @@ import {
   utimensat,
 } from "../../kernel/syscalls.ts";
 import { readLayerName } from "../../oci/whiteout.ts";
-import { isWhiteout, removeAt, statAt } from "./fs-at.ts";
-import { setMetadata, setMetadataAt } from "./file-metadata.ts";
-import { splitMemberPath } from "./member-path.ts";
-import { createOpenDirectories, type OpenDirectories } from "./directory-cache.ts";
 import type { UnpackResult } from "../unpack/messages.ts";
+import { createOpenDirectories, type OpenDirectories } from "./directory-cache.ts";
+import { setMetadata, setMetadataAt } from "./file-metadata.ts";
+import { isWhiteout, removeAt, statAt } from "./fs-at.ts";
+import { splitMemberPath } from "./member-path.ts";
 import { describeWriteFailure } from "./write-failure.ts";
 
 const { O_CREAT, O_EXCL, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;

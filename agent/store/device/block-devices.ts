@@ -50,10 +50,10 @@ function describe(name: string, signatures: Map<string, Record<string, string>>)
     model: readModel(name),
     isPartitioned: listFolder(folder).some((entry) => entry.startsWith(name)),
     isReadOnly: readText(`${folder}/ro`) === "1",
-    ...(label !== undefined && { label }),
-    ...(partitionLabel !== undefined && { partitionLabel }),
-    ...(uuid !== undefined && { uuid }),
-    ...(fileSystem !== undefined && { fileSystem }),
+    label,
+    partitionLabel,
+    uuid,
+    fileSystem,
   };
 }
 

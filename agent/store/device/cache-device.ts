@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../../errors.ts";
 import { isKernelError, mountAsync } from "../../kernel/syscalls.ts";
-import { CACHE_DEVICE_WAIT_MS } from "../../limits.ts";
+import { CACHE_DEVICE_WAIT_MS } from "../limits.ts";
 import { type BlockDevice, listBlockDevices } from "./block-devices.ts";
 import {
   CACHE_LABELS,

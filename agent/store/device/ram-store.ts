@@ -4,7 +4,8 @@
  */
 import { mkdirSync, readFileSync, statfsSync } from "node:fs";
 import { mount } from "../../kernel/mount.ts";
-import { MEMORY_RESERVE_BYTES, RAM_STORE_SHARE } from "../../limits.ts";
+import { MEMORY_RESERVE_BYTES } from "../../limits.ts";
+import { RAM_STORE_SHARE } from "../limits.ts";
 
 export interface RamStore {
   path: string;

@@ -5,9 +5,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MachineSettings } from "../../job/machine-settings.ts";
 import { setClock } from "../../kernel/machine.ts";
-import { NTP_PEER_TRIES, NTP_WAIT_MS } from "../../limits.ts";
-import { type NtpQueryOptions, queryTime } from "./ntp-query.ts";
+import { NTP_PEER_TRIES, NTP_WAIT_MS } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
+import { type NtpQueryOptions, queryTime } from "./ntp-query.ts";
 
 export interface ClockDoors {
   log: SysLog;
@@ -101,7 +101,7 @@ async function askRepeatedly(servers: readonly string[], options: ClockOptions) 
     const answer = await queryTime(servers, options);
     if (!("refusals" in answer) || left <= 1) return answer;
     await sleep(Math.max(0, waitMs - (performance.now() - startedAt)), undefined, {
-      ...(signal && { signal }),
+      signal,
     });
   }
 }

@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { createSocket } from "node:dgram";
-import { NTP_RETRY_MS, NTP_SERVERS_MAX, NTP_WAIT_MS } from "../../limits.ts";
+import { NTP_RETRY_MS, NTP_SERVERS_MAX, NTP_WAIT_MS } from "../limits.ts";
 import { decodeNtpAnswer, encodeNtpRequest, type NtpAnswer } from "./ntp-packet.ts";
 
 const NTP_PORT = 123;

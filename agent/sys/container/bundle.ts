@@ -6,15 +6,15 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { hostname as readHostname } from "node:os";
 import { join, resolve } from "node:path";
 import { AgentError } from "../../errors.ts";
-import { ENV_FILE_MAX_BYTES } from "../../limits.ts";
-import { planHosts, planResolvConf } from "../../runtime-spec/name-files.ts";
-import { parseEnvFile } from "../../runtime-spec/env-file.ts";
 import type { RuntimeSpec } from "../../runtime-spec/config.ts";
+import { parseEnvFile } from "../../runtime-spec/env-file.ts";
 import { type BindRequest, isOnMount } from "../../runtime-spec/mounts.ts";
+import { planHosts, planResolvConf } from "../../runtime-spec/name-files.ts";
 import { isInitContainer, planRuntimeSpec } from "../../runtime-spec/spec.ts";
-import type { ContainerOptions, StepContainer } from "./container.ts";
+import { ENV_FILE_MAX_BYTES } from "../limits.ts";
 import { readDevices } from "./devices.ts";
 import { hasDirectory, readInRoot, readProcessFacts, readUserFiles } from "./rootfs.ts";
+import type { ContainerOptions, StepContainer } from "./step-container.ts";
 
 /** What the kernel says until somebody names the machine. */
 const NO_HOSTNAME = "(none)";
@@ -52,7 +52,7 @@ export function planContainer(container: StepContainer, options: PlanOptions): R
     ...(existsSync(initPath) && { initPath }),
     userFiles: readUserFiles(rootPath),
     cgroupPath: options.cgroupPath,
-    ...(devPath && { devPath }),
+    devPath,
     ...readProcessFacts(),
   });
   // The image's own directory is made where it lacks; one that the job names must be there, or be in a mount.

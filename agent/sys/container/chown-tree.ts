@@ -5,11 +5,11 @@ import { lchownSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 
 /** The tree at `path`, symlinks themselves included. */
-export function giveTree(path: string, owner: { uid: number; gid: number }): void {
+export function chownTree(path: string, owner: { uid: number; gid: number }): void {
   lchownSync(path, owner.uid, owner.gid);
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     const child = join(path, entry.name);
-    if (entry.isDirectory()) giveTree(child, owner);
+    if (entry.isDirectory()) chownTree(child, owner);
     else lchownSync(child, owner.uid, owner.gid);
   }
 }

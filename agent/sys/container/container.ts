@@ -2,43 +2,19 @@
  * Runs one step of a job in a container by crun, and always comes back: with the step's exit code, or once everything
  * of it is killed. Several run side by side, each by its id.
  */
+
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Step } from "../../job/step.ts";
-import { CONTAINER_DRAIN_MS, CONTAINER_GRACE_MS, INIT_GRACE_MS } from "../../limits.ts";
-import type { ImageConfig } from "../../oci/image.ts";
 import { formatRuntimeSpec, type RuntimeSpec } from "../../runtime-spec/config.ts";
 import { parseSignal, SIGRTMIN_3, SIGTERM } from "../../runtime-spec/stop-signal.ts";
+import { CONTAINER_DRAIN_MS, CONTAINER_GRACE_MS, INIT_GRACE_MS } from "../limits.ts";
 import { planContainer } from "./bundle.ts";
+import { createTestCgroup } from "./cgroup.ts";
+import { chownTree } from "./chown-tree.ts";
 import { runToItsEnd } from "./process.ts";
 import { ensureStandardLinks, resolvesTo } from "./rootfs.ts";
-import { giveTree } from "./chown-tree.ts";
 import { createOpening, describeRuntimeFailure, readRuntimeError } from "./runtime-failure.ts";
-import type { SysLog } from "../sys-log.ts";
-import { createTestCgroup } from "./cgroup.ts";
-
-export interface StepContainer {
-  /** Unique among the containers that run: names the container, its cgroup and its bundle. */
-  id: string;
-  config: Pick<ImageConfig, "env" | "entrypoint" | "cmd" | "workingDir" | "user">;
-  /** The mounted root. */
-  rootPath: string;
-  /** Bound to /results. */
-  resultsPath?: string;
-  step: Pick<Step, "entrypoint" | "argv" | "env" | "envFiles" | "workdir" | "container" | "isInit">;
-  /** `NAME=VALUE` on top of the image's, below the job's. */
-  extraEnv: readonly string[];
-  /** With `U` among the options a directory becomes the container user's. */
-  mounts: readonly { from: string; to: string; options: string[] }[];
-  tmpfs: readonly { to: string; options: string[] }[];
-  onOutput: (chunk: Buffer) => void;
-  /** Gets `NAME=VALUE` of all that its first process will know, before it starts. */
-  onEnvironment?: (entries: readonly string[]) => void;
-  /** Ends the container: its stop signal, then after the grace everything in it is killed. */
-  signal?: AbortSignal;
-  /** Where its standard input comes from; without it there is nothing to read. */
-  input?: "console" | "none";
-}
+import type { ContainerOptions, StepContainer } from "./step-container.ts";
 
 export interface ContainerExit {
   /** The container's own; 128 + n when signal n ended it; 255 when its own time limit did; 0 for an init that powered off. */
@@ -52,21 +28,6 @@ export interface ContainerExit {
   oomKilled: boolean;
   /** Its own time limit ended it. */
   timedOut: boolean;
-}
-
-export interface ContainerOptions {
-  log: SysLog;
-  /** Where bundles go, one directory a container. */
-  bundleDir: string;
-  runtime?: string;
-  /** A static init for steps that ask for one. */
-  initPath?: string;
-  resolvConfPath?: string;
-  devPath?: string;
-  consolePath?: string;
-  cgroupMountPath?: string;
-  graceMs?: number;
-  drainMs?: number;
 }
 
 /** conmon's -1 for a container that it killed at its time limit. */
@@ -86,7 +47,7 @@ export async function runContainer(step: StepContainer, options: ContainerOption
   ensureStandardLinks(options.devPath ?? "/dev");
   const cgroup = createTestCgroup(id, {
     log,
-    ...(options.cgroupMountPath && { mountPath: options.cgroupMountPath }),
+    mountPath: options.cgroupMountPath,
   });
   const messagesPath = join(bundleDir, "runtime.log");
   const pidPath = join(bundleDir, "pid");
@@ -94,7 +55,7 @@ export async function runContainer(step: StepContainer, options: ContainerOption
     const spec = planContainer(step, { ...options, bundleDir, cgroupPath: cgroup.containerPath });
     step.onEnvironment?.(spec.process.env);
     for (const { from, options: words } of step.mounts)
-      if (words.includes("U")) giveTree(from, spec.process.user);
+      if (words.includes("U")) chownTree(from, spec.process.user);
     writeFileSync(join(bundleDir, "config.json"), formatRuntimeSpec(spec));
     const opening = createOpening();
     const { exitCode, timedOut } = await runToItsEnd(
@@ -114,7 +75,7 @@ export async function runContainer(step: StepContainer, options: ContainerOption
           step.onOutput(chunk);
         },
       },
-      { log, cgroup, drainMs, stop: planStop(step, spec, options, pidPath), ...(signal && { signal }) },
+      { log, cgroup, drainMs, stop: planStop(step, spec, options, pidPath), signal },
     );
     const oomKilled = cgroup.readOomKills() > 0;
     signal?.throwIfAborted();
@@ -151,6 +112,6 @@ function planStop(
     // A shell that waits for its child heeds nothing, so every process is told, unless the first one is known to know what to do.
     ...((isInit || stopSignal !== undefined) && { pidPath }),
     graceMs: stopTimeoutMs ?? options.graceMs ?? (isInit ? INIT_GRACE_MS : CONTAINER_GRACE_MS),
-    ...(timeoutMs && { timeoutMs }),
+    timeoutMs,
   };
 }

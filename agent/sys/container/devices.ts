@@ -5,7 +5,7 @@ import { constants, lstatSync, readdirSync, type Stats, statSync } from "node:fs
 import { join } from "node:path";
 import { AgentError } from "../../errors.ts";
 import type { ContainerSettings } from "../../job/step.ts";
-import type { DeviceNode } from "../../runtime-spec/config.ts";
+import type { DeviceNode } from "../../runtime-spec/resources.ts";
 
 type DeviceWish = NonNullable<ContainerSettings["devices"]>[number];
 

@@ -13,11 +13,11 @@ import { isKernelError } from "../../kernel/errno.ts";
 import { listenForDescriptor } from "../../kernel/passed-descriptor.ts";
 import { createPipe, setPipeSize } from "../../kernel/pipes.ts";
 import { openTerminalOf } from "../../kernel/terminal.ts";
-import { OUTPUT_PIPE_BYTES } from "../../limits.ts";
-import { connectConsole } from "./console-input.ts";
-import { type StopPlan, stopInSteps } from "./stop.ts";
+import { OUTPUT_PIPE_BYTES } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
 import type { TestCgroup } from "./cgroup.ts";
+import { connectConsole } from "./console-input.ts";
+import { type StopPlan, stopInSteps } from "./stop.ts";
 
 export interface RuntimeProcess {
   /** Of the runtime up to its `run` and that one's options; the id comes last. */

@@ -15,14 +15,14 @@ import {
 import { basename } from "node:path";
 import { isKernelError } from "../../kernel/errno.ts";
 import { O_DIRECTORY, O_PATH, openInRoot } from "../../kernel/files.ts";
-import { CONTAINER_OPEN_FILES, USER_FILE_MAX_BYTES } from "../../limits.ts";
 import type { UserFiles } from "../../runtime-spec/passwd.ts";
+import { CONTAINER_OPEN_FILES, USER_FILE_MAX_BYTES } from "../limits.ts";
 
 /** The image's passwd and group files, where it has them. */
 export function readUserFiles(rootPath: string): UserFiles {
   const passwd = readInRoot(rootPath, "etc/passwd")?.toString();
   const group = readInRoot(rootPath, "etc/group")?.toString();
-  return { ...(passwd !== undefined && { passwd }), ...(group !== undefined && { group }) };
+  return { passwd, group };
 }
 
 /** A small file of the root; nothing where it has none. */

@@ -4,7 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { AgentError } from "../../errors.ts";
-import { RUNTIME_RECORD_MAX_BYTES } from "../../limits.ts";
+import { RUNTIME_RECORD_MAX_BYTES } from "../limits.ts";
 
 /** For a program that is missing, not executable, or of another architecture. */
 const NOT_RUNNABLE =

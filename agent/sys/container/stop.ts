@@ -4,7 +4,7 @@
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../../errors.ts";
-import { CONTAINER_KILL_WAIT_MS } from "../../limits.ts";
+import { CONTAINER_KILL_WAIT_MS } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
 import { sendSignal, type TestCgroup } from "./cgroup.ts";
 

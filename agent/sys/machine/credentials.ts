@@ -5,9 +5,9 @@
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../../errors.ts";
-import { CREDENTIAL_MAX_BYTES } from "../../limits.ts";
-import { parseOemStrings } from "./smbios-strings.ts";
+import { CREDENTIAL_MAX_BYTES } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
+import { parseOemStrings } from "./smbios-strings.ts";
 
 export interface Credentials {
   /** undefined where nobody gave it. Throws CREDENTIAL_BAD_FILE, without a word of the content. */

@@ -5,7 +5,7 @@
 import { closeSync, constants, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { drainTerminal, reboot, syncAll } from "../../kernel/machine.ts";
-import { SYNC_WAIT_MS, UART_DRAIN_MS } from "../../limits.ts";
+import { SYNC_WAIT_MS, UART_DRAIN_MS } from "../limits.ts";
 
 const REBOOT_COMMAND = { poweroff: "poweroff", reboot: "restart", halt: "halt" } as const;
 

@@ -5,7 +5,7 @@
 import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { isKernelError, mount } from "../../kernel/syscalls.ts";
-import { PSTORE_MAX_BYTES } from "../../limits.ts";
+import { PSTORE_MAX_BYTES } from "../limits.ts";
 
 const PLACE = "/sys/fs/pstore";
 
@@ -54,7 +54,7 @@ export function readCrashRecords(warn: (message: string) => void, path = PLACE):
   const uncleared = [...records];
   return {
     records,
-    ...(panic !== undefined && { panic }),
+    panic,
     clear() {
       for (const { name } of uncleared.splice(0)) {
         try {

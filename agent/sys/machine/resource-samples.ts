@@ -3,7 +3,7 @@
  * Every two seconds at first; half as often each time a few hundred samples have gone out, so that a long night stays short.
  */
 import { readFileSync } from "node:fs";
-import { SAMPLE_INTERVAL_MS, SAMPLES_PER_PACE } from "../../limits.ts";
+import { SAMPLE_INTERVAL_MS, SAMPLES_PER_PACE } from "../limits.ts";
 
 export interface ResourceSample {
   /** Not to be had any more: all but what the kernel calls available. */

@@ -8,10 +8,10 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isKernelError } from "../../kernel/errno.ts";
 import { finitModule } from "../../kernel/machine.ts";
-import { MODULE_PASSES_MAX, MODULE_SETTLE_MS } from "../../limits.ts";
+import { MODULE_PASSES_MAX, MODULE_SETTLE_MS } from "../limits.ts";
+import type { SysLog } from "../sys-log.ts";
 import { type ModuleEntry, type ModuleIndex, parseModuleIndex } from "./index.ts";
 import { findModuleParameters } from "./parameters.ts";
-import type { SysLog } from "../sys-log.ts";
 
 export interface ModuleLoader {
   /** Looks at the devices until no new module is found; gives the names loaded by this call. */

@@ -21,7 +21,7 @@ export function listInterfaces(): NetworkInterface[] {
     .filter((name) => name !== "lo" && existsSync(join(CLASS_NET, name, "type")))
     .map((name) => {
       const skippedBecause = tellWhySkipped(name);
-      return { name, ...(skippedBecause && { skippedBecause }) };
+      return { name, skippedBecause };
     });
 }
 

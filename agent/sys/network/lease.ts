@@ -52,11 +52,11 @@ export function parseLease(text: string): Lease | undefined {
     nameservers: addresses("dns"),
     ntpServers: addresses("ntpsrv"),
     searchDomains: [...words("search"), ...words("domain")].filter(isDomain),
-    ...(serverId && { serverId }),
+    serverId,
     ...(leaseSeconds > 0 && { leaseSeconds }),
     boot: {
       ...(/^[\x21-\x7e]{1,1024}$/.test(rootPath) && { rootPath }),
-      ...(nextServer && { nextServer }),
+      nextServer,
       ...(isDomain(tftpServer) && { tftpServer }),
     },
   };

@@ -8,7 +8,7 @@ import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { mount } from "../../kernel/mount.ts";
-import { NETCONSOLE_ANSWER_MS, NETWORK_POLL_MS } from "../../limits.ts";
+import { NETCONSOLE_ANSWER_MS, NETWORK_POLL_MS } from "../limits.ts";
 import { runTool } from "../run-tool.ts";
 import type { SysLog } from "../sys-log.ts";
 
@@ -77,7 +77,7 @@ export function parseRoute(text: string): RouteToHost | undefined {
   const word = (name: string) => new RegExp(`\\s${name}\\s+(\\S+)`).exec(text)?.[1];
   const [device, source, gateway] = [word("dev"), word("src"), word("via")];
   if (device === undefined || source === undefined || device === "lo") return undefined;
-  return { device, source, ...(gateway !== undefined && { gateway }) };
+  return { device, source, gateway };
 }
 
 /** Of a neighbour: anything sent to it has the kernel ask. */

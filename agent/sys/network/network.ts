@@ -12,13 +12,13 @@ import {
   NETWORK_PROGRESS_MS,
   NETWORK_RESCAN_MS,
   NETWORK_WAIT_MS,
-} from "../../limits.ts";
+} from "../limits.ts";
+import { runTool } from "../run-tool.ts";
+import type { SysLog } from "../sys-log.ts";
 import { type DhcpClient, startDhcpClient } from "./dhcp.ts";
 import { nameMachine } from "./hostname.ts";
 import { hasCarrier, listInterfaces, readIndex } from "./interfaces.ts";
 import { type BootOffer, formatResolvConf, type Lease } from "./lease.ts";
-import { runTool } from "../run-tool.ts";
-import type { SysLog } from "../sys-log.ts";
 
 export interface InterfaceState {
   name: string;
@@ -65,7 +65,7 @@ export async function bringUpNetwork(options: NetworkOptions): Promise<NetworkSt
     return { interfaces: [], nameservers: [], ntpServers: [], searchDomains: [], stop: () => {} };
   }
   if (wish.hostname) nameMachine(wish.hostname, log);
-  const effort = createEffort(wish, options);
+  const effort = createNetworkAttempt(wish, options);
   try {
     await effort.waitForFirst();
     await effort.waitForOthers();
@@ -85,7 +85,7 @@ interface Candidate {
   lease?: Lease;
 }
 
-function createEffort(wish: Exclude<IpParameter, { method: "off" }>, options: NetworkOptions) {
+function createNetworkAttempt(wish: Exclude<IpParameter, { method: "off" }>, options: NetworkOptions) {
   const { log, signal, busybox = "busybox", stateDir = "/run/dutboot/network" } = options;
   const { waitMs = NETWORK_WAIT_MS, othersWaitMs = NETWORK_OTHERS_WAIT_MS } = options;
   const startedAt = performance.now();
@@ -133,7 +133,7 @@ function createEffort(wish: Exclude<IpParameter, { method: "off" }>, options: Ne
         stateDir,
         metric: 100 + readIndex(name),
         busybox,
-        ...(wish.hostname && { hostname: wish.hostname }),
+        hostname: wish.hostname,
       });
       const lease = candidate.client.readLease();
       if (!lease) return;
@@ -251,7 +251,7 @@ function runIp(busybox: string, ...words: string[]): Promise<string> {
 }
 
 function describeLease(name: string, { address, prefixLength, serverId }: Lease): InterfaceState {
-  return { name, address, prefixLength, method: "dhcp", ...(serverId && { serverId }) };
+  return { name, address, prefixLength, method: "dhcp", serverId };
 }
 
 function formatState(
@@ -301,7 +301,7 @@ function describeFailure(candidates: Candidate[], waitMs: number): AgentError {
 function findBootOffer(configured: readonly Candidate[], server: string | undefined): { boot?: BootOffer } {
   const offers = configured.flatMap(({ lease }) => lease?.boot ?? []);
   const boot = offers.find(({ rootPath }) => rootPath !== undefined) ?? offers[0];
-  return boot || server ? { boot: { ...boot, ...(server && { nextServer: server }) } } : {};
+  return boot || server ? { boot: { ...boot, nextServer: server || undefined } } : {};
 }
 
 function unique(words: readonly string[]): string[] {

@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../../errors.ts";
 import type { InterfaceSettings } from "../../job/machine-settings.ts";
-import { NETWORK_POLL_MS, NETWORK_RESCAN_MS, NETWORK_WAIT_MS } from "../../limits.ts";
+import { NETWORK_POLL_MS, NETWORK_RESCAN_MS, NETWORK_WAIT_MS } from "../limits.ts";
+import { runTool } from "../run-tool.ts";
 import { hasCarrier, isInterface } from "./interfaces.ts";
 import { formatResolvConf } from "./lease.ts";
 import { bringUpNetwork, type InterfaceState, type NetworkOptions, type NetworkState } from "./network.ts";
-import { runTool } from "../run-tool.ts";
 
 export interface StaticNetworkOptions extends Omit<NetworkOptions, "ip"> {
   /** Of the kernel: set to 1 by an interface that forwards. */

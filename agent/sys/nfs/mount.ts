@@ -10,9 +10,9 @@ import { AgentError } from "../../errors.ts";
 import type { NfsExport } from "../../job/job.ts";
 import { isKernelError, type KernelError } from "../../kernel/errno.ts";
 import { MS_RDONLY, mountAsync } from "../../kernel/mount.ts";
-import { NFS_ANSWER_MS, NFS_MOUNT_MS, NFS_RETRY_MS } from "../../limits.ts";
-import { avoidsTcp, type NfsMountPlan, planNfsMounts, readNfsPort } from "./options.ts";
+import { NFS_ANSWER_MS, NFS_MOUNT_MS, NFS_RETRY_MS } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
+import { avoidsTcp, type NfsMountPlan, planNfsMounts, readNfsPort } from "./options.ts";
 
 export interface NfsMountOptions {
   /** False: read-only. */
@@ -32,13 +32,13 @@ export async function mountNfs(place: NfsExport, target: string, options: NfsMou
   const serverAddress = await findAddress(place.server, name, signal);
   if (!avoidsTcp(place.options))
     await waitForServer(serverAddress, readNfsPort(place.options), name, options);
-  const plans = planNfsMounts({ ...place, serverAddress, ...(ownAddress !== undefined && { ownAddress }) });
+  const plans = planNfsMounts({ ...place, serverAddress, ownAddress });
   mkdirSync(target, { recursive: true, mode: 0o755 });
   const refusals: { version: string; error: KernelError }[] = [];
   for (const plan of plans) {
     for (const module of plan.modules) await options.loadModule(module);
     const startedMs = performance.now();
-    const error = await tryMount(plan, target, { isWritable, name, ...(signal && { signal }) });
+    const error = await tryMount(plan, target, { isWritable, name, signal });
     if (!error) {
       const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
       log.info(
@@ -109,7 +109,7 @@ async function waitForServer(
 /** Undefined when somebody listens. */
 function knock(host: string, port: number, signal: AbortSignal | undefined): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, ...(signal && { signal }) });
+    const socket = connect({ host, port, signal });
     socket.setTimeout(NFS_RETRY_MS * 5, () => socket.destroy(new Error("no answer")));
     socket.once("connect", () => {
       socket.destroy();

@@ -6,7 +6,7 @@ import { AgentError } from "../../errors.ts";
 import type { NfsExport, NfsRoot } from "../../job/job.ts";
 import type { NetworkState } from "../network/network.ts";
 
-/** The export with nothing left open. Throws NFS_NO_PLACE. */
+/** The export with nothing left open. Throws NFS_EXPORT_UNKNOWN. */
 export function completeNfsPlace(
   { server, path, version, options }: Omit<NfsRoot["nfs"], "isWritable">,
   { interfaces, boot = {} }: Pick<NetworkState, "interfaces" | "boot">,
@@ -20,7 +20,7 @@ export function completeNfsPlace(
   if (chosenServer === undefined || chosenPath === undefined) {
     const missing = chosenServer === undefined ? "server" : "path";
     throw new AgentError(
-      "NFS_NO_PLACE",
+      "NFS_EXPORT_UNKNOWN",
       `Cannot mount the NFS root: neither the job nor DHCP names a ${missing}`,
     );
   }
@@ -28,7 +28,7 @@ export function completeNfsPlace(
   return {
     server: chosenServer,
     path: chosenPath.replaceAll("%s", ownAddress),
-    ...(version !== undefined && { version }),
+    version,
     options: [...(isOffered ? offered.options : []), ...options],
   };
 }
@@ -38,5 +38,5 @@ function parseRootPath(text: string): { server?: string; path?: string; options:
   const [place = "", ...options] = text.split(",");
   const [, server, path] = /^(?:nfs:)?(?:(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):)?(\/.*)$/.exec(place) ?? [];
   if (path === undefined) return { options: [] };
-  return { ...(server !== undefined && { server }), path, options: options.filter((word) => word !== "") };
+  return { server, path, options: options.filter((word) => word !== "") };
 }

@@ -5,7 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { AgentError } from "../../errors.ts";
 import type { FileSystem } from "../../job/volume.ts";
-import { FILE_SYSTEM_MOUNT_MS } from "../../limits.ts";
+import { FILE_SYSTEM_MOUNT_MS } from "../limits.ts";
 import type { ModuleLoader } from "../modules/loader.ts";
 import { mountNfs, type NfsMountOptions } from "../nfs/mount.ts";
 import { runTool } from "../run-tool.ts";
@@ -15,7 +15,7 @@ export interface FileSystemOptions extends Omit<NfsMountOptions, "isWritable"> {
   busybox?: string;
 }
 
-/** `target` is made when it is not there. Throws FILE_SYSTEM_UNMOUNTABLE and NFS_… */
+/** `target` is made when it is not there. Throws FILE_SYSTEM_MOUNT_FAILED and NFS_… */
 export async function mountFileSystem(
   { name, source, type, options: words }: FileSystem,
   target: string,
@@ -44,7 +44,7 @@ export async function mountFileSystem(
     // The tool's message repeats its words, and a password may be among the options.
     const answer = (cause as Error).message.split(": ").at(-1);
     throw new AgentError(
-      "FILE_SYSTEM_UNMOUNTABLE",
+      "FILE_SYSTEM_MOUNT_FAILED",
       `Cannot mount "${source}" as the file system "${name}": ${answer}`,
     );
   }

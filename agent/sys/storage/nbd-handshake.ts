@@ -29,7 +29,7 @@ const PADDING_BYTES = 124;
 export const NBD_FLAG_CAN_MULTI_CONN = 1 << 8;
 
 /** Throws an Error that says what the server is or does instead. */
-export async function shakeHands(stream: HandshakeStream): Promise<NbdExport> {
+export async function negotiate(stream: HandshakeStream): Promise<NbdExport> {
   const greeting = await stream.read(16);
   if (!greeting.subarray(0, 8).equals(INIT_MAGIC)) throw new Error("it is no NBD server");
   const style = greeting.subarray(8);

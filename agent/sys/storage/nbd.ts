@@ -8,14 +8,9 @@ import { promisify } from "node:util";
 import { AgentError } from "../../errors.ts";
 import type { NetworkBlockDevice } from "../../job/machine-settings.ts";
 import { connectNbd, connectTcp, disconnectNbd, setSocketTimeout } from "../../kernel/syscalls.ts";
-import { NBD_CONNECT_MS, NBD_REQUEST_MS } from "../../limits.ts";
-import {
-  type HandshakeStream,
-  NBD_FLAG_CAN_MULTI_CONN,
-  type NbdExport,
-  shakeHands,
-} from "./nbd-handshake.ts";
+import { NBD_CONNECT_MS, NBD_REQUEST_MS } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
+import { type HandshakeStream, NBD_FLAG_CAN_MULTI_CONN, type NbdExport, negotiate } from "./nbd-handshake.ts";
 import { waitForDevice } from "./wait-for-device.ts";
 
 export interface NbdOptions {
@@ -51,7 +46,7 @@ export async function attachNetworkBlockDevice(
     const open = async (): Promise<NbdExport> => {
       const fd = await connectTcp(address, port, { timeoutMs: connectMs });
       sockets.push(fd);
-      const found = await shakeHands(createStream(fd));
+      const found = await negotiate(createStream(fd));
       // The kernel waits for answers as long as there are none to wait for.
       setSocketTimeout(fd, 0);
       return found;
@@ -61,7 +56,7 @@ export async function attachNetworkBlockDevice(
     if (connections > 1 && !isShared)
       log.warn(`machine: ${host}:${port} takes one connection to ${device}, not ${connections}`);
     for (let more = isShared ? connections - 1 : 0; more > 0; more--) await open();
-    await waitForDevice(device, { waitMs: connectMs, ...(signal && { signal }) });
+    await waitForDevice(device, { waitMs: connectMs, signal });
     connectNbd({
       index,
       sizeBytes: sizeBytes - (sizeBytes % BLOCK_BYTES),

@@ -5,7 +5,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../../errors.ts";
 import type { Swap } from "../../job/machine-settings.ts";
-import { SWAP_COMMAND_MS, SWAP_DEVICE_WAIT_MS } from "../../limits.ts";
+import { SWAP_COMMAND_MS, SWAP_DEVICE_WAIT_MS } from "../limits.ts";
 import { runTool } from "../run-tool.ts";
 import type { SysLog } from "../sys-log.ts";
 import { waitForDevice } from "./wait-for-device.ts";

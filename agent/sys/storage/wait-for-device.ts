@@ -3,7 +3,7 @@
  */
 import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { DEVICE_POLL_MS } from "../../limits.ts";
+import { DEVICE_POLL_MS } from "../limits.ts";
 
 /** Throws an Error that says so when there is none after `waitMs`; the signal's reason when it was aborted. */
 export async function waitForDevice(

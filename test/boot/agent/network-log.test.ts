@@ -5,7 +5,11 @@ import { createServer as createHttpServer } from "node:http";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NumberedLine } from "../../../agent/wire/numbered-line.ts";
-import { assembleBoots, type BootLog, readNetworkLines } from "../../../scripts/repair-log/read-network-log.ts";
+import {
+  assembleBoots,
+  type BootLog,
+  readNetworkLines,
+} from "../../../scripts/repair-log/read-network-log.ts";
 import { repairLog } from "../../../scripts/repair-log/repair-log.ts";
 import { createFarmGuest, describeRun, type FarmGuest } from "./farm-guest.ts";
 

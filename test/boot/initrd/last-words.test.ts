@@ -2,9 +2,9 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { formatCpio } from "../../../initrd/cpio-writer.ts";
 import { ERRORS, type ErrorCode } from "../../../agent/errors.ts";
 import { parseVerdictLine } from "../../../agent/wire/verdict.ts";
+import { formatCpio } from "../../../initrd/cpio-writer.ts";
 import { bootDut } from "../../../qemu/boot-dut.ts";
 import { claimRunDirectory } from "../../../qemu/run-directory.ts";
 import type { ToolsRoot } from "../../../qemu/tools-root.ts";

@@ -59,7 +59,10 @@ it(
     process.env.SOURCE_DATE_EPOCH ??= String(Math.floor(Date.UTC(2026, 5, 1) / 1000));
     const entries = { main: relative(PROJECT_ROOT, fileURLToPath(import.meta.resolve("./nbd-agent.ts"))) };
     const { image } = await buildInitrd({
-      ...{ arch: "x86_64", outDir: join(folder, "image"), entries, level: QUICK_LEVEL },
+      arch: "x86_64",
+      outDir: join(folder, "image"),
+      entries,
+      level: QUICK_LEVEL,
     });
     const disk = join(folder, "disk");
     writeFileSync(disk, "");
@@ -71,7 +74,10 @@ it(
 
     const runDirectory = await claimRunDirectory(join(folder, "runs"));
     const result = await bootDut({
-      ...{ toolsRoot, runDirectory, kernel: kernel.kernel, initrds: [image, kernel.modules] },
+      toolsRoot,
+      runDirectory,
+      kernel: kernel.kernel,
+      initrds: [image, kernel.modules],
       commandLine: `quiet stub=${port}`,
       memoryMiB: 768,
       timeoutMs: 300_000,

@@ -68,7 +68,8 @@ it("a panic is told, uploaded and cleared by the next boot", { timeout: 600_000 
   const words = "Kernel panic - not syncing: sysrq triggered crash";
   expect(results.get("pstore/dmesg-ramoops-0")).toContain(words);
   expect(JSON.parse(results.get("verdict.json")!)).toMatchObject({
-    ...{ bootId: readBootId(first), verdict: "error" },
+    bootId: readBootId(first),
+    verdict: "error",
     error: { code: "KERNEL_PANIC", phase: "run" },
   });
   expectTrueManifest({ results });

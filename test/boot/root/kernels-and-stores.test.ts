@@ -143,7 +143,7 @@ const CHAINS: readonly Chain[] = [
         says: [/FILE CORRUPTED/, DROPPED_OBJECT, REQUIRED],
         neverSays: [/files are right/],
         layersFetched: 0,
-        error: "STORE_OBJECT_LOST",
+        error: "STORE_OBJECT_CORRUPT",
       },
       {
         kernel: "6.1",

@@ -1,10 +1,10 @@
-/** Job files out of random pieces: parameters or JOB_FILE_BAD, and never a throw from what is made of them. */
+/** Job files out of random pieces: parameters or JOB_FILE_INVALID, and never a throw from what is made of them. */
 import { randomInt } from "node:crypto";
 import { expect, it } from "vitest";
 import { AgentError } from "../../../agent/errors.ts";
+import { OPTIONS } from "../../../agent/job/dut/options.ts";
 import { describeLine } from "../../../agent/job/explain/describe-job.ts";
 import { parseJobFileText } from "../../../agent/job/job-file.ts";
-import { OPTIONS } from "../../../agent/job/dut/options.ts";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
 
 const PIECES = [
@@ -31,7 +31,7 @@ it("never throws anything else", () => {
       describeLine(readCommandLine("", { jobFile }));
     } catch (error) {
       expect(error, JSON.stringify(text)).toBeInstanceOf(AgentError);
-      expect((error as AgentError).code).toBe("JOB_FILE_BAD");
+      expect((error as AgentError).code).toBe("JOB_FILE_INVALID");
     }
   }
 });

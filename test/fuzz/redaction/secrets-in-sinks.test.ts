@@ -1,10 +1,10 @@
 /** Random secrets in random encodings, in output cut at random places and in random values of our own: none ever comes out. */
 import { randomBytes, randomInt } from "node:crypto";
 import { expect, it } from "vitest";
+import { createRedaction } from "../../../agent/redaction/redaction.ts";
+import { createConsoleTee } from "../../../agent/report/console/console-tee.ts";
 import { createEventStream } from "../../../agent/report/log/event-stream.ts";
 import { createLog } from "../../../agent/report/log/log.ts";
-import { createRedaction } from "../../../agent/redaction/redaction.ts";
-import { createScreen } from "../../../agent/report/console/console-tee.ts";
 
 const pick = <Item>(items: readonly Item[]) => items[randomInt(items.length)]!;
 
@@ -123,7 +123,7 @@ it("lets no secret through in our own lines, records and events", async () => {
       discard: nothing,
       close: async () => {},
     };
-    const screen = createScreen(console_, networkLog as never, redaction);
+    const screen = createConsoleTee(console_, networkLog as never, redaction);
     const log = createLog({ redaction, readUptimeMs: () => 1, onLine: screen.line, onRecord: sink });
     const events = createEventStream({ readUptimeMs: () => 1, onLine: sink, clean: redaction.cleanValue });
     const text = mix(secrets);

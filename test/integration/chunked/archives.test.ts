@@ -144,7 +144,7 @@ describe("an archive of which only the table is promised", () => {
     [
       "is not chunked",
       async () => ({ blob: buildTar(files(["a"])), tableDigest: zeros }),
-      "ARTIFACT_NOT_IN_PARTS",
+      "ARTIFACT_PARTIAL_PULL_FAILED",
     ],
     [
       "lies with a server that knows no ranges",
@@ -152,7 +152,7 @@ describe("an archive of which only the table is promised", () => {
         const { blob, tocDigest } = await packTar(buildTar(files(["a"])));
         return { blob, tableDigest: tocDigest, manners: { ignoresRanges: true } };
       },
-      "ARTIFACT_NOT_IN_PARTS",
+      "ARTIFACT_PARTIAL_PULL_FAILED",
     ],
     [
       "has no tar-split, so that nothing vouches for its headers",

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { createRangeReader } from "../../../agent/net/ranges/fetch-ranges.ts";
 import type { HttpClient } from "../../../agent/net/http/http-message.ts";
+import { createRangeReader } from "../../../agent/net/ranges/fetch-ranges.ts";
 import { type MisbehavingServer, reset, startServer } from "../../servers/misbehaving-server.ts";
 import { type RangeManners, serveRanges } from "../../servers/range-server.ts";
 import { createTestClient } from "./store.ts";

@@ -2,14 +2,14 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createRangeReader } from "../../../agent/net/ranges/fetch-ranges.ts";
 import { createHttpClient } from "../../../agent/net/http/http-client.ts";
 import type { HttpClient } from "../../../agent/net/http/http-message.ts";
+import { createRangeReader } from "../../../agent/net/ranges/fetch-ranges.ts";
 import type { LayerSource, UnpackOptions } from "../../../agent/root/root-driver.ts";
-import { createTreeTaker, type StoredTree } from "../../../agent/root/unpack/pull-tree.ts";
 import { createUnpackPool } from "../../../agent/root/unpack/pool.ts";
+import { createTreePuller, type StoredTree } from "../../../agent/root/unpack/pull-tree.ts";
 import { type ObjectStore, openObjectStore } from "../../../agent/store/object-store.ts";
-import { openStorePlace } from "../../../agent/store/store-layout.ts";
+import { openStoreLayout } from "../../../agent/store/store-layout.ts";
 import type { Chunked } from "./pack.ts";
 
 const pool = createUnpackPool();
@@ -25,10 +25,10 @@ export interface TestStore {
 export async function createTestStore(): Promise<TestStore> {
   const path = mkdtempSync(join(tmpdir(), "dutboot-chunked-"));
   mkdirSync(join(path, "store"));
-  const store = await openObjectStore(openStorePlace(join(path, "store")).place);
+  const store = await openObjectStore(openStoreLayout(join(path, "store")).place);
   const lines: string[] = [];
   const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
-  const take = createTreeTaker({ store, pool, log });
+  const take = createTreePuller({ store, pool, log });
   return {
     store,
     lines,
@@ -68,8 +68,8 @@ export function archiveAt(
   const { digest, tableDigest } = promised;
   return {
     ...sourceAt(url, http),
-    ...(digest !== undefined && { digest }),
-    parts: { ...rangesAt(url, http), ...(tableDigest !== undefined && { tableDigest }) },
+    digest,
+    parts: { ...rangesAt(url, http), tableDigest },
   };
 }
 

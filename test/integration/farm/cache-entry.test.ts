@@ -63,7 +63,7 @@ test("is absent after a failure, and can be made then", async () => {
 
 test("is not waited for after an abort", async () => {
   const make = (fill: () => Promise<void>, signal?: AbortSignal) =>
-    ensureCacheEntry({ name: "thing", recipe: 1, fill }, signal ? { signal } : {});
+    ensureCacheEntry({ name: "thing", recipe: 1, fill }, { signal });
   let finish = () => {};
   const first = make(() => new Promise((resolve) => (finish = resolve)));
   await expect.poll(folders).toHaveLength(1);

@@ -88,7 +88,7 @@ it("reads what the DUT would fetch", () => {
     ],
   });
   const broken = explain(["--job", writeTemporary("job.json", "{"), GOOD]);
-  expect(broken).toMatchObject({ status: 2, stdout: expect.stringContaining("JOB_FILE_BAD") });
+  expect(broken).toMatchObject({ status: 2, stdout: expect.stringContaining("JOB_FILE_INVALID") });
 });
 
 it.each([

@@ -166,7 +166,7 @@ describe("Swift's S3", () => {
     createS3Client(http, {
       endpoint: { url: farm.s3.hostUrl, region: farm.s3.region },
       credentials: { accessKey: farm.s3.accessKey, secretKey: farm.s3.secretKey, ...credentials },
-      ...(partBytes !== undefined && { partBytes }),
+      partBytes,
     });
   const ODD_KEYS = [
     "plain/log.txt",

@@ -2,8 +2,8 @@
 import { createHash, randomBytes } from "node:crypto";
 import { afterEach } from "vitest";
 import { AgentError, type ErrorCode } from "../../../agent/errors.ts";
-import type { RetryLimits } from "../../../agent/limits.ts";
 import { createHttpClient, type HttpRequest } from "../../../agent/net/http/http-client.ts";
+import type { RetryLimits } from "../../../agent/net/limits.ts";
 import { type Behaviour, type MisbehavingServer, startServer } from "../../servers/misbehaving-server.ts";
 
 const QUICK: Partial<RetryLimits> = {
@@ -50,7 +50,7 @@ export function createClient({
     insecureHosts,
     log: { warn: (line) => lines.push(line) },
     retry: { ...QUICK, ...retry },
-    ...(extraCa && { extraCa }),
+    extraCa,
   });
   toClose.push(http);
   return { http, lines };

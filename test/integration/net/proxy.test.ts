@@ -1,7 +1,7 @@
 /** Downloads by a proxy: which go there, what it is asked, and what is said when it is in the way. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createHttpClient } from "../../../agent/net/http/http-client.ts";
 import { fetchWhole } from "../../../agent/net/http/fetch-whole.ts";
+import { createHttpClient } from "../../../agent/net/http/http-client.ts";
 import { type ForwardProxy, startForwardProxy } from "../../servers/forward-proxy.ts";
 import {
   answer,

@@ -76,7 +76,7 @@ export async function startBrowser(folder: string): Promise<Browser> {
     new Promise<Params>((resolve, reject) => {
       const id = nextId++;
       waiting.set(id, { resolve, reject });
-      input.write(`${JSON.stringify({ id, method, params, ...(sessionId && { sessionId }) })}\0`);
+      input.write(`${JSON.stringify({ id, method, params, sessionId })}\0`);
     });
 
   return {

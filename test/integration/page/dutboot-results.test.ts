@@ -53,7 +53,9 @@ const GOOD: Readonly<Record<string, string>> = (() => {
     facts: "a file of the test's",
   };
   const entries = Object.entries(files).map(([name, text]) => ({
-    ...{ name, sizeBytes: Buffer.byteLength(text), sha256: sha256(text) },
+    name,
+    sizeBytes: Buffer.byteLength(text),
+    sha256: sha256(text),
   }));
   const facts = { bootId: "1a2b3c4d", missing: [], leftOut: [], vanished: [], removed: [] };
   const records = {
@@ -147,7 +149,9 @@ describe("a folder", () => {
     expect(status).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({
       verdict: { verdict: "pass" },
-      ...{ bootId: "1a2b3c4d", fetchedBytes: 117_200_000, tests: { total: 12_204 } },
+      bootId: "1a2b3c4d",
+      fetchedBytes: 117_200_000,
+      tests: { total: 12_204 },
       files: { listed: 5, good: 5 },
       page: `file://${page}`,
     });

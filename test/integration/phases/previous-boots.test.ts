@@ -15,6 +15,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { AgentError } from "../../../agent/errors.ts";
+import { createNfsResults } from "../../../agent/net/uploads/nfs-results.ts";
 import type { ResultsUploader } from "../../../agent/net/uploads/results-uploader.ts";
 import {
   type PreviousBootsAdapters,
@@ -23,12 +24,11 @@ import {
 } from "../../../agent/phases/previous-boots.ts";
 import { createResultsSender } from "../../../agent/phases/results-sender.ts";
 import { startProgress } from "../../../agent/report/log/progress.ts";
-import { listResults } from "../../../agent/report/results/list-results.ts";
 import { takeSnapshot } from "../../../agent/report/results/file-snapshot.ts";
+import { listResults } from "../../../agent/report/results/list-results.ts";
 import { type Journals, openJournals } from "../../../agent/store/journals.ts";
 import { putRecord } from "../../../agent/store/records.ts";
-import { openStorePlace, type StorePlace } from "../../../agent/store/store-layout.ts";
-import { createNfsResults } from "../../../agent/net/uploads/nfs-results.ts";
+import { openStoreLayout, type StoreLayout } from "../../../agent/store/store-layout.ts";
 import type { BootJournal } from "../../../agent/wire/boot-journal.ts";
 import type { EventBody } from "../../../agent/wire/event.ts";
 
@@ -36,13 +36,13 @@ const LINE = "dut.image=busybox dut.cache=auto";
 const OWN = { bootId: "ffffffff", line: LINE };
 
 let folder: string;
-let place: StorePlace;
+let place: StoreLayout;
 let journals: Journals;
 let said: string[];
 let events: EventBody[];
 
 const open = () => {
-  ({ place } = openStorePlace(folder, { onDamage: (what) => said.push(`dropped ${what}`) }));
+  ({ place } = openStoreLayout(folder, { onDamage: (what) => said.push(`dropped ${what}`) }));
   journals = openJournals(place);
 };
 beforeEach(() => {
@@ -135,12 +135,18 @@ it("a boot that was cut off is told, uploaded with a verdict of its own, and for
   expect(events).toEqual([
     {
       event: "previous_boot",
-      ...{ bootId: "0000000a", state: "running", phase: "run", step: 'main step "true"', uptimeMs: 31_250 },
+      bootId: "0000000a",
+      state: "running",
+      phase: "run",
+      step: 'main step "true"',
+      uptimeMs: 31_250,
     },
   ]);
   expect(uploaded("0000000a", "partial.txt")).toBe("half");
   expect(JSON.parse(uploaded("0000000a", "verdict.json"))).toMatchObject({
-    ...{ verdict: "error", exitCode: null, phases: [{ name: "machine" }] },
+    verdict: "error",
+    exitCode: null,
+    phases: [{ name: "machine" }],
     error: { code: "MACHINE_DIED", blame: "infra", phase: "run" },
   });
   expect(JSON.parse(uploaded("0000000a", "manifest.json"))).toMatchObject({ bootId: "0000000a", count: 2 });

@@ -8,8 +8,8 @@ import { createHttpClient, type HttpClient } from "../../../agent/net/http/http-
 import { createPutResults } from "../../../agent/net/uploads/put-results.ts";
 import { createResultsSender } from "../../../agent/phases/results-sender.ts";
 import { type ResultsSync, type SyncHook, startResultsSync } from "../../../agent/phases/sync-results.ts";
-import { listResults } from "../../../agent/report/results/list-results.ts";
 import { takeSnapshot } from "../../../agent/report/results/file-snapshot.ts";
+import { listResults } from "../../../agent/report/results/list-results.ts";
 import { describePartial } from "../../../agent/wiring/results-sync.ts";
 import { type Fault, type KeepingServer, startKeepingServer } from "../../servers/keeping-server.ts";
 
@@ -74,7 +74,10 @@ it("what changed goes out, once, with the word that it is not all", async () => 
   await until(() => expect(countPuts("partial.json")).toBe(2));
   expect(countPuts("still")).toBe(1);
   expect(JSON.parse(String(server.kept.get("partial.json")))).toMatchObject({
-    ...{ version: 1, bootId: "1a2b3c4d", phase: "run", complete: false },
+    version: 1,
+    bootId: "1a2b3c4d",
+    phase: "run",
+    complete: false,
   });
   expect(lines).toEqual([]);
 });

@@ -11,8 +11,8 @@ import { createPutResults } from "../../../agent/net/uploads/put-results.ts";
 import { createResultsSender } from "../../../agent/phases/results-sender.ts";
 import { type UploadAdapters, uploadResults } from "../../../agent/phases/upload.ts";
 import { startProgress } from "../../../agent/report/log/progress.ts";
-import { listResults } from "../../../agent/report/results/list-results.ts";
 import { takeSnapshot } from "../../../agent/report/results/file-snapshot.ts";
+import { listResults } from "../../../agent/report/results/list-results.ts";
 import type { ResultsManifest } from "../../../agent/wire/results-manifest.ts";
 import { type Fault, type KeepingServer, startKeepingServer } from "../../servers/keeping-server.ts";
 
@@ -206,7 +206,7 @@ it("a place that is gone is not waited for with every file", async () => {
     response.socket?.resetAndDestroy();
     return true;
   });
-  expect(error).toMatchObject({ code: "FETCH_BROKEN_OFF" });
+  expect(error).toMatchObject({ code: "FETCH_INTERRUPTED" });
   expect(new Set(server.puts).size).toBeLessThan(30);
 });
 

@@ -14,18 +14,18 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isNoDigest, listDigests, NO_DIGEST, readDigest } from "../../../agent/archive/digest-table.ts";
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
 import type { StagedObjects } from "../../../agent/composefs/object-repository.ts";
-import { collect, putReference, readReferences } from "../../../agent/store/garbage-collect.ts";
 import { openDigestIndex } from "../../../agent/store/digest-index.ts";
+import { collect, putReference, readReferences } from "../../../agent/store/garbage-collect.ts";
 import { type ObjectStore, openObjectStore } from "../../../agent/store/object-store.ts";
-import { openStorePlace, pathOfObject, type StorePlace } from "../../../agent/store/store-layout.ts";
+import { openStoreLayout, pathOfObject, type StoreLayout } from "../../../agent/store/store-layout.ts";
 
 let folder: string;
-let place: StorePlace;
+let place: StoreLayout;
 let store: ObjectStore;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "store-"));
-  ({ place } = openStorePlace(folder));
+  ({ place } = openStoreLayout(folder));
   store = await openObjectStore(place);
 });
 
@@ -78,7 +78,7 @@ const NOTHING = { folder: "", verities: Buffer.alloc(0) };
 
 async function reopen(): Promise<string[]> {
   place.close();
-  const opened = openStorePlace(folder);
+  const opened = openStoreLayout(folder);
   place = opened.place;
   store = await openObjectStore(place);
   return opened.dropped;
@@ -186,7 +186,7 @@ describe("object store", () => {
     writeFileSync(path, bytes);
     writeFileSync(join(place.references, "cut"), "");
     place.close();
-    ({ place } = openStorePlace(folder, { onDamage: (what) => told.push(what) }));
+    ({ place } = openStoreLayout(folder, { onDamage: (what) => told.push(what) }));
     store = await openObjectStore(place);
     expect(store.readTreeIfExists("abc")).toBeUndefined();
     expect(readReferences(place)).toEqual([]);
@@ -203,7 +203,7 @@ describe("object store", () => {
 
 describe("store place", () => {
   it("lets one writer in at a time", () => {
-    expect(() => openStorePlace(folder)).toThrow(expect.objectContaining({ code: "STORE_LOCKED" }));
+    expect(() => openStoreLayout(folder)).toThrow(expect.objectContaining({ code: "STORE_LOCKED" }));
   });
 
   it("leaves another version's place alone", async () => {

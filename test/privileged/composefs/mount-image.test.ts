@@ -19,7 +19,6 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
 import { writeErofsImage } from "../../../agent/composefs/erofs-image.ts";
 import {
   createNode,
@@ -33,6 +32,7 @@ import {
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
 import { formatObjectPath } from "../../../agent/composefs/layer-entry.ts";
 import { ensureToolsRoot, type ToolsRoot } from "../../../qemu/tools-root.ts";
+import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
 import { createRandomTree } from "../../unit/composefs/random-tree.ts";
 
 const golden = new URL("../../golden/composefs/", import.meta.url);

@@ -9,10 +9,10 @@ import { createHttpClient } from "../../../agent/net/http/http-client.ts";
 import { createPutResults } from "../../../agent/net/uploads/put-results.ts";
 import { createResultsSender } from "../../../agent/phases/results-sender.ts";
 import { uploadResults } from "../../../agent/phases/upload.ts";
-import { createOwnFiles, type OwnFiles } from "../../../agent/report/results/agent-files.ts";
-import { writeOwnResults } from "../../../agent/report/results/write-agent-files.ts";
 import { startProgress } from "../../../agent/report/log/progress.ts";
+import { createOwnFiles, type OwnFiles } from "../../../agent/report/results/agent-files.ts";
 import { takeSnapshot } from "../../../agent/report/results/file-snapshot.ts";
+import { writeOwnResults } from "../../../agent/report/results/write-agent-files.ts";
 import { createVerdict } from "../../../agent/wire/verdict.ts";
 import { startKeepingServer } from "../../servers/keeping-server.ts";
 

@@ -3,7 +3,8 @@
  * argument (JSON) and writes output, log and end as JSON lines.
  */
 import { AgentError } from "../../../agent/errors.ts";
-import { type ContainerOptions, runContainer, type StepContainer } from "../../../agent/sys/container/container.ts";
+import { runContainer } from "../../../agent/sys/container/container.ts";
+import type { ContainerOptions, StepContainer } from "../../../agent/sys/container/step-container.ts";
 
 export interface ContainerRequest {
   step: Omit<StepContainer, "onOutput" | "signal">;
@@ -18,7 +19,7 @@ const onOutput = (chunk: Buffer) => say({ output: chunk.toString("base64") });
 try {
   const signal = abortAfterMs === undefined ? undefined : AbortSignal.timeout(abortAfterMs);
   const exit = await runContainer(
-    { ...step, onOutput, ...(signal && { signal }) },
+    { ...step, onOutput, signal },
     { ...options, log: { debug: text, info: text, warn: text } },
   );
   say({ exit });

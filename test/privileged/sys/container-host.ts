@@ -84,7 +84,7 @@ export async function prepareContainerHost(): Promise<ContainerHost> {
         step: {
           env: ["WHO=job"],
           ...(argv && { entrypoint: [], argv }),
-          ...(settings && { container: settings }),
+          container: settings,
           ...step,
         },
         extraEnv: [],
@@ -93,7 +93,7 @@ export async function prepareContainerHost(): Promise<ContainerHost> {
         ...others,
       },
       options: { bundleDir: join(directory, "bundles"), runtime, graceMs: 300, drainMs: 500, ...options },
-      ...(abortAfterMs !== undefined && { abortAfterMs }),
+      abortAfterMs,
     });
   };
   const remove = () => rmSync(directory, { recursive: true, force: true });

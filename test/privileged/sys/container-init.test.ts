@@ -27,7 +27,7 @@ describe("busybox", () => {
     return host.run(["/bin/init"], {
       step: { isInit: true },
       settings,
-      ...(abortAfterMs !== undefined && { abortAfterMs }),
+      abortAfterMs,
     });
   };
 

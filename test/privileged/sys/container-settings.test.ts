@@ -175,7 +175,7 @@ describe("settings", () => {
     const result = await run(`{ ${command}; } 2>&1`, {
       mounts,
       ...wishes,
-      step: { ...step, ...(wishes.settings && { container: wishes.settings }) },
+      step: { ...step, container: wishes.settings },
     });
     expect(result.error ?? result.output).toBe(output);
   });

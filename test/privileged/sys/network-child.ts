@@ -5,8 +5,12 @@
 import { once } from "node:events";
 import { AgentError } from "../../../agent/errors.ts";
 import type { InterfaceSettings } from "../../../agent/job/machine-settings.ts";
-import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../../../agent/sys/network/network.ts";
 import { queryTime } from "../../../agent/sys/clock/ntp-query.ts";
+import {
+  bringUpNetwork,
+  type NetworkOptions,
+  type NetworkState,
+} from "../../../agent/sys/network/network.ts";
 import { type StaticNetworkOptions, setUpInterfaces } from "../../../agent/sys/network/static-interfaces.ts";
 
 const say = (record: object) => process.stdout.write(`${JSON.stringify(record)}\n`);

@@ -170,12 +170,12 @@ describe("fscrypt", () => {
 
 test("a disk that cannot encrypt is told", async () => {
   formatDisk("verity,^encrypt");
-  await expect(start({ fscryptKey: KEY })).rejects.toMatchObject({ code: "VOLUME_NOT_ENCRYPTABLE" });
+  await expect(start({ fscryptKey: KEY })).rejects.toMatchObject({ code: "VOLUME_ENCRYPTION_UNSUPPORTED" });
 });
 
 test("nor can memory", async () => {
   mount({ target: disk, type: "tmpfs" });
-  await expect(start({ fscryptKey: KEY })).rejects.toMatchObject({ code: "VOLUME_NOT_ENCRYPTABLE" });
+  await expect(start({ fscryptKey: KEY })).rejects.toMatchObject({ code: "VOLUME_ENCRYPTION_UNSUPPORTED" });
 });
 
 test("a file system is mounted as the volume, and outlives a volume that expires", async () => {

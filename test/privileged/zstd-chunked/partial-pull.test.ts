@@ -16,7 +16,7 @@ import { createComposefsDriver } from "../../../agent/root/drivers/composefs.ts"
 import type { RootDriver } from "../../../agent/root/root-driver.ts";
 import { createUnpackPool } from "../../../agent/root/unpack/pool.ts";
 import { openObjectStore } from "../../../agent/store/object-store.ts";
-import { openStorePlace } from "../../../agent/store/store-layout.ts";
+import { openStoreLayout } from "../../../agent/store/store-layout.ts";
 import type { ServerProcess } from "../../../qemu/farm/server-process.ts";
 import { ensureToolsRoot, type ToolsRoot } from "../../../qemu/tools-root.ts";
 import { packOld, packTar, sha256 } from "../../integration/chunked/pack.ts";
@@ -52,7 +52,7 @@ const log = { info: (line: string) => lines.push(line), warn: (line: string) => 
 async function createDriver(): Promise<RootDriver> {
   const path = join(scratch.path, `objects${stores++}`);
   mkdirSync(path);
-  const store = await openObjectStore(openStorePlace(path).place);
+  const store = await openObjectStore(openStoreLayout(path).place);
   return createComposefsDriver({ store, pool, log });
 }
 

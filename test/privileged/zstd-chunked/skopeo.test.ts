@@ -13,7 +13,6 @@ import {
   type ChunkedPositions,
   parseChunkedAnnotations,
 } from "../../../agent/archive/zstd-chunked/annotations.ts";
-import { type PackedArchive, packArchive } from "../../../scripts/pack/archive-packer.ts";
 import { FrameDecoder } from "../../../agent/archive/zstd-chunked/frame-decoder.ts";
 import {
   LayerRebuilder,
@@ -24,6 +23,7 @@ import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
 import { parseToc, type Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
 import type { ServerProcess } from "../../../qemu/farm/server-process.ts";
 import { ensureToolsRoot, type ToolsRoot } from "../../../qemu/tools-root.ts";
+import { type PackedArchive, packArchive } from "../../../scripts/pack/archive-packer.ts";
 import { makeTar, startRegistry, writeLayout } from "./registry-images.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "skopeo-"));

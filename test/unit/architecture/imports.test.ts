@@ -34,16 +34,13 @@ function readImports(file: string): Import[] {
 }
 
 /** The most exact room that holds a file. */
-function roomOf(file: string): string | undefined {
-  const holds = (room: string) => file === room || file.startsWith(`${room}/`);
-  return Object.keys(ROOMS)
-    .filter(holds)
-    .sort((a, b) => b.length - a.length)[0];
+function roomOf(file: string): Room | undefined {
+  const holds = ({ name }: Room) => file === name || file.startsWith(`${name}/`);
+  return ROOMS.filter(holds).sort((a, b) => b.name.length - a.name.length)[0];
 }
 
 function isAllowed({ file, target, typeOnly }: Import): boolean {
-  const own = roomOf(file)!;
-  const room: Room = ROOMS[own]!;
+  const room = roomOf(file)!;
   const isOurs = /^(agent|initrd|qemu|scripts|test)\//.test(target) || target === "package.json";
   if (!isOurs) {
     const name = target.startsWith("node:")
@@ -55,7 +52,33 @@ function isAllowed({ file, target, typeOnly }: Import): boolean {
     return room.packages === undefined || room.packages.includes(name) || typeOnly;
   }
   const within = (folder: string) => target === folder || target.startsWith(`${folder}/`);
-  return within(own) || room.imports.some(within) || (typeOnly && (room.types ?? []).some(within));
+  return within(room.name) || room.imports.some(within) || (typeOnly && (room.types ?? []).some(within));
+}
+
+/** The first circle of an import graph, as the nodes along it; undefined when there is none. */
+function findCircle(edges: ReadonlyMap<string, ReadonlySet<string>>): string[] | undefined {
+  const finished = new Set<string>();
+  const visit = (node: string, path: string[]): string[] | undefined => {
+    if (path.includes(node)) return [...path.slice(path.indexOf(node)), node];
+    if (finished.has(node)) return undefined;
+    for (const next of edges.get(node) ?? []) {
+      const circle = visit(next, [...path, node]);
+      if (circle) return circle;
+    }
+    finished.add(node);
+    return undefined;
+  };
+  for (const node of edges.keys()) {
+    const circle = visit(node, []);
+    if (circle) return circle;
+  }
+  return undefined;
+}
+
+function toGraph(pairs: readonly (readonly [string, string])[]): Map<string, Set<string>> {
+  const edges = new Map<string, Set<string>>();
+  for (const [from, to] of pairs) edges.set(from, (edges.get(from) ?? new Set()).add(to));
+  return edges;
 }
 
 describe("import table", () => {
@@ -68,6 +91,16 @@ describe("import table", () => {
     expect(files.filter((file) => roomOf(file) === undefined)).toEqual([]);
   });
 
+  it("names only rooms further down", () => {
+    const upwards = ROOMS.flatMap(({ name, imports: below, types = [] }, index) => {
+      const earlier = ROOMS.slice(0, index).map((room) => room.name);
+      return [...below, ...types]
+        .filter((each) => !earlier.includes(each))
+        .map((each) => `${name} -> ${each}`);
+    });
+    expect(upwards).toEqual([]);
+  });
+
   it("holds for every import", () => {
     const broken = imports
       .filter((entry) => !isAllowed(entry))
@@ -75,10 +108,28 @@ describe("import table", () => {
     expect(broken).toEqual([]);
   });
 
-  it("sees a breach", () => {
+  it("rejects an import that is not in the table", () => {
     expect(isAllowed({ file: "agent/oci/x.ts", target: "node:fs", typeOnly: false })).toBe(false);
     expect(isAllowed({ file: "agent/net/x.ts", target: "agent/sys/y.ts", typeOnly: false })).toBe(false);
     expect(isAllowed({ file: "agent/phases/x.ts", target: "agent/sys/y.ts", typeOnly: false })).toBe(false);
+    expect(isAllowed({ file: "agent/oci/x.ts", target: "agent/job/job.ts", typeOnly: true })).toBe(false);
+  });
+});
+
+describe("circles", () => {
+  it("do not exist among files, not even by types", () => {
+    expect(findCircle(toGraph(imports.map(({ file, target }) => [file, target])))).toBeUndefined();
+  });
+
+  it("are found", () => {
+    const circle = findCircle(
+      toGraph([
+        ["a", "b"],
+        ["b", "c"],
+        ["c", "b"],
+      ]),
+    );
+    expect(circle).toEqual(["b", "c", "b"]);
   });
 });
 

@@ -4,10 +4,10 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
-import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
 import { writeErofsImage } from "../../../agent/composefs/erofs-image.ts";
 import { AgentError } from "../../../agent/errors.ts";
+import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
+import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
 
 const ROOT = "/ 4096 40755 2 0 0 0 0.0 - - -";
 const parse = (...lines: string[]) => parseDump(Buffer.from(`${lines.join("\n")}\n`, "latin1"));

@@ -6,10 +6,10 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
-import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
 import { type FormatVersion, writeErofsImage } from "../../../agent/composefs/erofs-image.ts";
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
+import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
+import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
 
 const folder = new URL("../../golden/composefs/", import.meta.url);
 const rows = readFileSync(new URL("digests.tsv", folder), "utf8")

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import type { TarEntry } from "../../../agent/archive/tar-entry.ts";
 import { listDigests } from "../../../agent/archive/digest-table.ts";
+import type { TarEntry } from "../../../agent/archive/tar-entry.ts";
 import { writeErofsImage } from "../../../agent/composefs/erofs-image.ts";
 import { createLayerEntry } from "../../../agent/composefs/layer-entry.ts";
 import { type LayerTreeMember, LayerTreeWriter, readLayerTree } from "../../../agent/composefs/layer-tree.ts";

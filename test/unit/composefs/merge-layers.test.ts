@@ -5,11 +5,11 @@
 
 import { describe, expect, test } from "vitest";
 import type { TarEntry } from "../../../agent/archive/tar-entry.ts";
-import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
 import type { TreeNode } from "../../../agent/composefs/file-tree.ts";
 import { createLayerEntry } from "../../../agent/composefs/layer-entry.ts";
 import { type LayerEntry, type MergeRules, mergeLayers } from "../../../agent/composefs/merge-layers.ts";
 import { transformForOci } from "../../../agent/composefs/oci-transform.ts";
+import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
 
 /** `dir/`, `file=content`, `link->target`, `name<=hard link's target`. */
 function member(text: string): LayerEntry {
@@ -191,7 +191,7 @@ describe("a layer with", () => {
   test.each(Object.entries(BROKEN))("%s is refused", (_, { layers, rules }) => {
     for (const rule of rules) {
       expect(() => merge(rule, ...layers), rule).toThrow(
-        expect.objectContaining({ code: "LAYER_TREE_BROKEN" }),
+        expect.objectContaining({ code: "LAYER_TREE_INVALID" }),
       );
     }
   });
@@ -225,7 +225,7 @@ describe("composefs-rs's transformation", () => {
   test("wants a directory /usr", () => {
     for (const layer of [["x=1"], ["usr=1"]]) {
       const root = merge("composefs-rs", layer);
-      expect(() => transformForOci(root)).toThrow(expect.objectContaining({ code: "LAYER_TREE_BROKEN" }));
+      expect(() => transformForOci(root)).toThrow(expect.objectContaining({ code: "LAYER_TREE_INVALID" }));
     }
   });
 });

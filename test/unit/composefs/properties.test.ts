@@ -4,10 +4,10 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
-import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
 import { writeErofsImage } from "../../../agent/composefs/erofs-image.ts";
 import { isWhiteout, S_IFMT, S_IFREG, type TreeNode } from "../../../agent/composefs/file-tree.ts";
+import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
+import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
 import { ErofsReader, type ReadInode } from "./erofs-reader.ts";
 import { createRandom, createRandomTree } from "./random-tree.ts";
 

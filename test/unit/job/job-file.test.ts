@@ -1,8 +1,8 @@
 /** Job files: both notations, what each value becomes, and what is refused without showing it. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { parseJobFileText } from "../../../agent/job/job-file.ts";
 import { OPTIONS } from "../../../agent/job/dut/options.ts";
+import { parseJobFileText } from "../../../agent/job/job-file.ts";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
 
 const read = (text: string, line = "") => readCommandLine(line, { jobFile: parseJobFileText(text) });
@@ -110,8 +110,8 @@ describe("a job file", () => {
 
   it.each([
     ["step: h:1/i\niamge: h:1/i", "CMDLINE_UNKNOWN_OPTION", /"iamge" of the job file.*"image"/],
-    ["image: h:1/i\njob: https://a/b", "JOB_FILE_BAD", /"job" in the job file/],
-    ["image: h:1/i\nend: x", "JOB_FILE_BAD", /"end" in the job file/],
+    ["image: h:1/i\njob: https://a/b", "JOB_FILE_INVALID", /"job" in the job file/],
+    ["image: h:1/i\nend: x", "JOB_FILE_INVALID", /"end" in the job file/],
     ["image: h:1/i\ntimeout: 15", "CMDLINE_BAD_VALUE", /dut.timeout=15/],
     ["image: h:1/i\ns3_alias: gw,https://s,hunter2", "CMDLINE_BAD_VALUE", /dut.s3_alias=gw/],
     ["image: h:1/i\nvolume: v,fscrypt_key=hunter2,x=y", "CMDLINE_BAD_VALUE", /dut.volume/],
@@ -159,7 +159,7 @@ describe("the schema", () => {
       const text = JSON.stringify({ [name]: examples[0]!.replace("sha256:…", `sha256:${"a".repeat(64)}`) });
       const codes = read(text, "dut.s3=https://s").errors.map(({ code }) => code);
       expect(codes, name).not.toContain("CMDLINE_UNKNOWN_OPTION");
-      expect(codes, name).not.toContain("JOB_FILE_BAD");
+      expect(codes, name).not.toContain("JOB_FILE_INVALID");
     }
   });
 });

@@ -59,7 +59,7 @@ describe("a job file", () => {
 
   it.each([null, [], "x", { image: {} }, { env: [[]] }])("is refused: %j", (content) => {
     expect(() => parseJobFileText(JSON.stringify(content))).toThrow(
-      expect.objectContaining({ code: "JOB_FILE_BAD" }),
+      expect.objectContaining({ code: "JOB_FILE_INVALID" }),
     );
   });
 

@@ -1,10 +1,14 @@
 /** Ranges, validators, Retry-After, delays, URLs for logs: the small pure parts of the network. */
 import { describe, expect, test } from "vitest";
-import { RETRY_LIMITS } from "../../../agent/limits.ts";
-import { parseContentLength, parseContentRange, parseStrongEtag } from "../../../agent/net/http/content-range.ts";
-import { createHostRules } from "../../../agent/net/http/url-policy.ts";
+import {
+  parseContentLength,
+  parseContentRange,
+  parseStrongEtag,
+} from "../../../agent/net/http/content-range.ts";
 import { formatPublicUrl } from "../../../agent/net/http/public-url.ts";
 import { parseRetryAfter, planRetryDelay } from "../../../agent/net/http/retry-policy.ts";
+import { createUrlPolicy } from "../../../agent/net/http/url-policy.ts";
+import { RETRY_LIMITS } from "../../../agent/net/limits.ts";
 
 test.each([
   ["bytes 0-9/10", { firstByte: 0, lastByte: 9, totalBytes: 10 }],
@@ -99,7 +103,7 @@ test.each([
 });
 
 describe("insecure hosts", () => {
-  const rules = createHostRules(["Farm", "registry:5000", "web:443", "[::1]", "10.0.2.2"]);
+  const rules = createUrlPolicy(["Farm", "registry:5000", "web:443", "[::1]", "10.0.2.2"]);
   test.each([
     ["http://farm/", true],
     ["https://farm:8443/", true],

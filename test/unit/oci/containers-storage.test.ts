@@ -38,12 +38,14 @@ describe("containers/storage's records", () => {
     ],
   ])("refuses %s", (_name, layers, top) => {
     expect(() => listStoredLayers(top, parseStoredLayers(JSON.stringify(layers)))).toThrowError(
-      expect.objectContaining({ code: "IMAGE_STORE_BAD" }),
+      expect.objectContaining({ code: "IMAGE_STORE_INVALID" }),
     );
   });
 
   it.each(["{", "{}", "7"])("refuses %s as a list", (text) => {
-    expect(() => parseStoredImages(text)).toThrowError(expect.objectContaining({ code: "IMAGE_STORE_BAD" }));
+    expect(() => parseStoredImages(text)).toThrowError(
+      expect.objectContaining({ code: "IMAGE_STORE_INVALID" }),
+    );
   });
 
   it("names big data as containers/storage does", () => {

@@ -58,7 +58,7 @@ describe("manifests", () => {
     expect(parseManifest(json(document), type, "x").kind).toBe(kind);
   });
 
-  const confused: ErrorCode = "IMAGE_MEDIA_TYPE_CONFUSED";
+  const confused: ErrorCode = "IMAGE_MEDIA_TYPE_MISMATCH";
   const bad: ErrorCode = "IMAGE_BAD_MANIFEST";
   const unsupported: ErrorCode = "IMAGE_UNSUPPORTED_MEDIA_TYPE";
   test.each<[string, unknown, string | undefined, ErrorCode]>([
@@ -200,7 +200,7 @@ describe("platforms", () => {
   const offer = (...names: string[]) =>
     names.map((name) => {
       const [os = "", architecture = "", variant] = name.split("/");
-      return { descriptor: name, platform: { os, architecture, ...(variant && { variant }) } };
+      return { descriptor: name, platform: { os, architecture, variant } };
     });
   const machine = (name: string) => offer(name)[0]!.platform;
 

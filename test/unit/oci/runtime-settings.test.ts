@@ -5,9 +5,9 @@ import { describe, expect, test } from "vitest";
 import type { AgentError } from "../../../agent/errors.ts";
 import type { ContainerSettings } from "../../../agent/job/step.ts";
 import { planCapabilities } from "../../../agent/runtime-spec/capabilities.ts";
-import { type DeviceNode, formatRuntimeSpec } from "../../../agent/runtime-spec/config.ts";
+import { formatRuntimeSpec } from "../../../agent/runtime-spec/config.ts";
 import { planResourceLimits } from "../../../agent/runtime-spec/process.ts";
-import { planResources } from "../../../agent/runtime-spec/resources.ts";
+import { type DeviceNode, planResources } from "../../../agent/runtime-spec/resources.ts";
 import { planSecurity } from "../../../agent/runtime-spec/security.ts";
 import { planRuntimeSpec } from "../../../agent/runtime-spec/spec.ts";
 

@@ -58,7 +58,9 @@ describe("report.html", () => {
 
   it("is made of a boot that left nothing", () => {
     const page = formatReportPage({
-      ...{ facts: readFacts(""), log: readLogTail("", { isCut: false }), isBeforeUpload: false },
+      facts: readFacts(""),
+      log: readLogTail("", { isCut: false }),
+      isBeforeUpload: false,
     });
     expect(lacks(page, ["<h1>No verdict</h1>"])).toEqual([]);
   });
@@ -104,7 +106,8 @@ it("escapes whatever is put into a template", () => {
 
 it("shows the last lines of a log, each in its last state", () => {
   expect(readLogTail("a half line\n10 %\r100 %\r\n\nlast\n", { isCut: true })).toEqual({
-    ...{ lines: ["100 %", "", "last"], isCut: true },
+    lines: ["100 %", "", "last"],
+    isCut: true,
   });
   expect(readLogTail("1\n".repeat(300), { isCut: false }).lines).toHaveLength(200);
 });
@@ -139,7 +142,8 @@ it("writes numbers and names as people do", () => {
 
 it("finds what a job runs in", () => {
   expect(describeJobWords({ job: { root: { image: "r/i:1" }, results: { s3: "s3://b/p" } } })).toEqual({
-    ...{ root: "r/i:1", results: "s3://b/p" },
+    root: "r/i:1",
+    results: "s3://b/p",
   });
   expect(describeJobWords({ job: { root: { nfs: { server: "s", path: "/p" } } } })).toEqual({
     root: "nfs://s/p",

@@ -38,8 +38,11 @@ const phase = (name: string, startMs: number, endMs: number, outcome = "done") =
 const transfer = (endMs: number, durationMs: number, name: string, fetchedBytes: number, reusedBytes = 0) =>
   [endMs, { event: "transfer", kind: "layer", name, fetchedBytes, reusedBytes, durationMs }] as const;
 const machine = {
-  ...{ event: "machine", kernel: "6.12.43+deb13-cloud-amd64", architecture: "x86_64" },
-  ...{ cpu: "AMD Ryzen 7 5800X 8-Core Processor", ramBytes: 16_600_000_000 },
+  event: "machine",
+  kernel: "6.12.43+deb13-cloud-amd64",
+  architecture: "x86_64",
+  cpu: "AMD Ryzen 7 5800X 8-Core Processor",
+  ramBytes: 16_600_000_000,
 };
 const samples = (
   fromMs: number,
@@ -78,8 +81,12 @@ export const PASS_EVENTS = writeEvents(
     [
       22_650,
       {
-        ...{ event: "transfer", kind: "archive", name: "install.tar.zst" },
-        ...{ fetchedBytes: 6_100_000, reusedBytes: 44_000_000, durationMs: 3900 },
+        event: "transfer",
+        kind: "archive",
+        name: "install.tar.zst",
+        fetchedBytes: 6_100_000,
+        reusedBytes: 44_000_000,
+        durationMs: 3900,
       },
     ],
     ...phase("run", 22_720, 61_300),
@@ -97,14 +104,20 @@ export const PASS_EVENTS = writeEvents(
     [
       61_350,
       {
-        ...{ event: "report", topic: "tests", total: 12_204, passed: 12_150, failed: 0, skipped: 54 },
+        event: "report",
+        topic: "tests",
+        total: 12_204,
+        passed: 12_150,
+        failed: 0,
+        skipped: 54,
         sources: ["deqp-runner"],
       },
     ],
     [
       61_360,
       {
-        ...{ event: "report", topic: "reproduce" },
+        event: "report",
+        topic: "reproduce",
         lines: [
           "reproduce with podman: podman run --rm -it --privileged --network=host --entrypoint /bin/sh registry.farm/mesa/vulkan:2026-11-20",
           `reproduce in QEMU: npx dutboot boot -- 'dut.image=registry.farm/mesa/vulkan:2026-11-20 dut.run="deqp-runner suite --jobs 8"'`,
@@ -176,14 +189,12 @@ const BIG_EVENTS = writeEvents(
     [
       32_000_100,
       {
-        ...{
-          event: "report",
-          topic: "tests",
-          total: 1_204_311,
-          passed: 1_180_000,
-          failed: 4311,
-          skipped: 20_000,
-        },
+        event: "report",
+        topic: "tests",
+        total: 1_204_311,
+        passed: 1_180_000,
+        failed: 4311,
+        skipped: 20_000,
         sources: ["deqp-runner", "TAP"],
       },
     ],
@@ -221,9 +232,15 @@ export const SAMPLE_INPUTS: Readonly<Record<"pass" | "error" | "big", ReportInpu
   error: {
     facts: readFacts(ERROR_EVENTS),
     verdict: {
-      ...{ version: 1, verdict: "error", exitCode: null, bootId: "deadbeef", phases: PHASES },
+      version: 1,
+      verdict: "error",
+      exitCode: null,
+      bootId: "deadbeef",
+      phases: PHASES,
       error: {
-        ...{ code: "FETCH_TIMEOUT" as never, blame: "infra", phase: "fetch" },
+        code: "FETCH_TIMEOUT" as never,
+        blame: "infra",
+        phase: "fetch",
         message: `Cannot fetch "https://cache.farm/${"a-very-long-path/".repeat(30)}": ${HOSTILE}`,
         hint: `Look whether the server answers ${HOSTILE}`,
       },

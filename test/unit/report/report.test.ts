@@ -1,9 +1,9 @@
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { createRedaction } from "../../../agent/redaction/redaction.ts";
 import { createLog } from "../../../agent/report/log/log.ts";
 import { formatProgress } from "../../../agent/report/log/progress.ts";
-import { createRedaction } from "../../../agent/redaction/redaction.ts";
 import { listResults } from "../../../agent/report/results/list-results.ts";
 import { createTemporaryFolder } from "../../temporary-folder.ts";
 

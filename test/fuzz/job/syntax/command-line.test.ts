@@ -1,8 +1,8 @@
 import { randomInt } from "node:crypto";
 import { expect, it } from "vitest";
-import { formatParameter, parseCommandLine } from "../../../../agent/job/syntax/command-line.ts";
 import { readDutDialect } from "../../../../agent/job/dut/dialect.ts";
 import { OPTIONS } from "../../../../agent/job/dut/options.ts";
+import { formatParameter, parseCommandLine } from "../../../../agent/job/syntax/command-line.ts";
 import { hideSecrets } from "../../../../agent/redaction/patterns.ts";
 
 const PIECES = [

@@ -5,10 +5,10 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { parseDump } from "../../../../scripts/composefs-dump/dump-parser.ts";
-import { writeDump } from "../../../../scripts/composefs-dump/dump-writer.ts";
 import { writeErofsImage } from "../../../../agent/composefs/erofs-image.ts";
 import { AgentError } from "../../../../agent/errors.ts";
+import { parseDump } from "../../../../scripts/composefs-dump/dump-parser.ts";
+import { writeDump } from "../../../../scripts/composefs-dump/dump-writer.ts";
 import { createRandom, type Random } from "../../../unit/composefs/random-tree.ts";
 
 const ROUNDS = Number(process.env.FUZZ_ROUNDS ?? 1500);

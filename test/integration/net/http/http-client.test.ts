@@ -230,7 +230,7 @@ describe("downloads that end in a code", () => {
       code: "FETCH_STALLED",
     },
     { name: "a trickle for ever", behaviours: [trickle(CONTENT, 100, 20)], code: "FETCH_TOO_SLOW" },
-    { name: "resets for ever", behaviours: [reset], code: "FETCH_BROKEN_OFF" },
+    { name: "resets for ever", behaviours: [reset], code: "FETCH_INTERRUPTED" },
     { name: "garbage for ever", behaviours: [speakGarbage], code: "FETCH_BAD_RESPONSE" },
     {
       name: "a changed file, told by its ETag",
@@ -257,7 +257,7 @@ describe("downloads that end in a code", () => {
         serveFile(CONTENT.subarray(0, 500), { isChunked: true }),
       ],
       request: { hasDigest: true },
-      code: "FETCH_BROKEN_OFF",
+      code: "FETCH_INTERRUPTED",
     },
     {
       name: "a range beyond the end",
@@ -330,7 +330,7 @@ describe("downloads that end in a code", () => {
       name: "a POST that breaks",
       behaviours: [reset],
       request: { method: "POST", body: Buffer.from("x") },
-      code: "FETCH_BROKEN_OFF",
+      code: "FETCH_INTERRUPTED",
       requests: 1,
     },
   ];
@@ -433,7 +433,7 @@ describe("time", () => {
     expect(outcome.bytes?.toString()).toBe("--x\r\n");
     expect(server.requests.map(({ headers }) => headers.range)).toEqual(["bytes=0-9,90-", "bytes=0-9,90-"]);
     const breaking = await serve(serveFile(CONTENT, { ignoresRange: true, after: 1000, fault: "reset" }));
-    expect((await download(`${breaking.origin}/file`, { ranges })).code).toBe("FETCH_BROKEN_OFF");
+    expect((await download(`${breaking.origin}/file`, { ranges })).code).toBe("FETCH_INTERRUPTED");
     expect(breaking.requests).toHaveLength(1);
   });
 

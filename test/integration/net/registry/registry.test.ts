@@ -216,7 +216,7 @@ describe("what is refused", () => {
         memory.putManifest("latest", { ...putImage(memory).document, manifests: [] });
         return "";
       },
-      code: "IMAGE_MEDIA_TYPE_CONFUSED",
+      code: "IMAGE_MEDIA_TYPE_MISMATCH",
       blame: "job",
     },
     {

@@ -147,7 +147,7 @@ test.each([
   {
     name: "an upload that the service forgot",
     after: [xmlError(404, "NoSuchUpload"), answer(404)],
-    code: "S3_UPLOAD_LOST",
+    code: "S3_NO_SUCH_UPLOAD",
   },
 ])("$name", async ({ after, code }) => {
   const { server, s3 } = await start([started, part, part, ...after, answer(204)]);

@@ -7,10 +7,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { createHttpClient } from "../../../../agent/net/http/http-client.ts";
 import { createLogUpload } from "../../../../agent/net/uploads/log-upload.ts";
-import type { LogTransport } from "../../../../agent/report/network-log/line-sender.ts";
-import { createNetworkLog, type NetworkLogOptions } from "../../../../agent/report/network-log/network-log.ts";
-import type { LogLine } from "../../../../agent/report/network-log/line-queue.ts";
 import { createPartLog } from "../../../../agent/report/network-log/batched-log.ts";
+import type { LogLine } from "../../../../agent/report/network-log/line-queue.ts";
+import type { LogTransport } from "../../../../agent/report/network-log/line-sender.ts";
+import {
+  createNetworkLog,
+  type NetworkLogOptions,
+} from "../../../../agent/report/network-log/network-log.ts";
 import { createSyslogTcp } from "../../../../agent/report/network-log/syslog-tcp.ts";
 import { createSyslogUdp } from "../../../../agent/report/network-log/syslog-udp.ts";
 import { type NumberedLine, parseNumberedLine } from "../../../../agent/wire/numbered-line.ts";
@@ -305,7 +308,7 @@ describe("HTTP", () => {
     });
     cleanUps.push(() => http.close());
     const { token, ...limits } = options;
-    const putPart = createLogUpload(http, { url, ...(token && { token }) });
+    const putPart = createLogUpload(http, { url, token });
     return createPartLog({ place: url, putPart, partMs: 200, ...limits });
   }
 

@@ -12,8 +12,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createOwnFiles, type OwnFiles } from "../../../../agent/report/results/agent-files.ts";
-import { writeOwnResults } from "../../../../agent/report/results/write-agent-files.ts";
 import { takeSnapshot } from "../../../../agent/report/results/file-snapshot.ts";
+import { writeOwnResults } from "../../../../agent/report/results/write-agent-files.ts";
 import { createVerdict } from "../../../../agent/wire/verdict.ts";
 
 let folder: string;

@@ -16,7 +16,9 @@ const GOOD = '<testsuites><testsuite name="own"><testcase name="a"/></testsuite>
 const TAP = "TAP version 13\n1..2\nok 1 - a\nnot ok 2 - b\n";
 
 const step = (exitCode: number): StepRecord => ({
-  ...{ number: 1, kind: "main", name: "registry/test:1" },
+  number: 1,
+  kind: "main",
+  name: "registry/test:1",
   end: { exitCode, durationMs: 1500 },
 });
 

@@ -4,7 +4,12 @@
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { type ClockState, chooseTimeServers, setClockFloor, syncClock } from "../../../../agent/sys/clock/clock.ts";
+import {
+  type ClockState,
+  chooseTimeServers,
+  setClockFloor,
+  syncClock,
+} from "../../../../agent/sys/clock/clock.ts";
 
 const BUILD = Date.parse("2026-06-01T00:00:00Z");
 const EPOCH_OFFSET_SECONDS = 2_208_988_800;

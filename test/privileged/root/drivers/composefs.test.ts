@@ -6,7 +6,7 @@ import { createComposefsDriver } from "../../../../agent/root/drivers/composefs.
 import type { RootDriver } from "../../../../agent/root/root-driver.ts";
 import { createUnpackPool } from "../../../../agent/root/unpack/pool.ts";
 import { type ObjectStore, openObjectStore } from "../../../../agent/store/object-store.ts";
-import { openStorePlace, pathOfObject } from "../../../../agent/store/store-layout.ts";
+import { openStoreLayout, pathOfObject } from "../../../../agent/store/store-layout.ts";
 import { buildTar, type Member } from "../../../unit/archive/tar-builder.ts";
 import { createScratch, type Scratch, sourceOf } from "../scratch.ts";
 import { listTree } from "../tree-listing.ts";
@@ -32,7 +32,7 @@ const big = (letter: string) => letter.repeat(5_000);
 async function openStore(): Promise<{ store: ObjectStore; driver: RootDriver; lines: string[] }> {
   const path = join(scratch.path, `objects${stores++}`);
   mkdirSync(path);
-  const store = await openObjectStore(openStorePlace(path).place);
+  const store = await openObjectStore(openStoreLayout(path).place);
   const lines: string[] = [];
   const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
   return { store, driver: createComposefsDriver({ store, pool, log }), lines };

@@ -69,6 +69,6 @@ it("refuses a directory that is not there, and a digest that nothing can have", 
     expect.objectContaining({ code: "ROOT_NO_DIRECTORY" }),
   );
   expect(() => mountDirectoryRoot(tree, { ...place, composefsDigest: "00" })).toThrow(
-    expect.objectContaining({ code: "ROOT_DIGEST_UNCHECKED" }),
+    expect.objectContaining({ code: "ROOT_DIGEST_NOT_VERIFIED" }),
   );
 });

@@ -70,6 +70,8 @@ describe("an image store", () => {
   });
 
   it("is refused where podman has put none", () => {
-    expect(() => openImageStore(folder)).toThrowError(expect.objectContaining({ code: "IMAGE_STORE_BAD" }));
+    expect(() => openImageStore(folder)).toThrowError(
+      expect.objectContaining({ code: "IMAGE_STORE_INVALID" }),
+    );
   });
 });

@@ -10,8 +10,8 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { InterfaceSettings } from "../../../../agent/job/machine-settings.ts";
-import type { NetworkState } from "../../../../agent/sys/network/network.ts";
 import type { NtpResult } from "../../../../agent/sys/clock/ntp-query.ts";
+import type { NetworkState } from "../../../../agent/sys/network/network.ts";
 import type { StaticNetworkOptions } from "../../../../agent/sys/network/static-interfaces.ts";
 import { createNamespacePair, type NamespacePair } from "../../../servers/network-namespace.ts";
 

@@ -1,7 +1,7 @@
 /** boot2container's options one by one: what each means, what is only warned of, what is refused. */
 import { describe, expect, it } from "vitest";
-import { readB2cDialect } from "../../../../agent/job/b2c/dialect.ts";
 import { parseB2cLine } from "../../../../agent/job/b2c/command-line.ts";
+import { readB2cDialect } from "../../../../agent/job/b2c/dialect.ts";
 
 const RUN = "b2c.run=docker://h:1/i";
 const read = (line: string) => readB2cDialect(`${line} ${RUN}`);

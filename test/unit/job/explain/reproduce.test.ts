@@ -1,7 +1,11 @@
 /** The one-liners: what is in them, what is left out, and that a shell reads them. */
 import { describe, expect, it } from "vitest";
+import {
+  formatBootLine,
+  formatReproduction,
+  planReproducers,
+} from "../../../../agent/job/explain/reproduce.ts";
 import { readCommandLine } from "../../../../agent/job/read-job.ts";
-import { formatBootLine, formatReproduction, planReproducers } from "../../../../agent/job/explain/reproduce.ts";
 import { expandWords, splitShellText } from "../../../../agent/job/syntax/shell-words.ts";
 
 const plan = (line: string) => planReproducers(readCommandLine(line).job!);

@@ -103,6 +103,6 @@ describe("a multipart body", () => {
     const reading = async () => {
       for await (const _data of readMultipartRanges([Buffer.from(body)], "B"));
     };
-    await expect(reading()).rejects.toMatchObject({ code: "MULTIPART_BROKEN" });
+    await expect(reading()).rejects.toMatchObject({ code: "MULTIPART_INVALID" });
   });
 });

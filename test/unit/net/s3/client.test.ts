@@ -2,7 +2,12 @@
 import { describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../../agent/errors.ts";
 import { formatBucketUrl, formatObjectUrl, parseS3Endpoint } from "../../../../agent/net/s3/request.ts";
-import { explainS3Error, formatPartList, parseListPage, parseUploadId } from "../../../../agent/net/s3/xml.ts";
+import {
+  explainS3Error,
+  formatPartList,
+  parseListPage,
+  parseUploadId,
+} from "../../../../agent/net/s3/xml.ts";
 
 describe("URLs", () => {
   test.each([

@@ -1,5 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { type ConsoleOptions, type ConsoleSet, createConsole } from "../../../../agent/report/console/console.ts";
+import {
+  type ConsoleOptions,
+  type ConsoleSet,
+  createConsole,
+} from "../../../../agent/report/console/console.ts";
 import type { ConsoleDevice } from "../../../../agent/report/console/device.ts";
 
 interface Recorder extends ConsoleDevice {

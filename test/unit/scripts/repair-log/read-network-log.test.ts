@@ -1,8 +1,12 @@
 /** A numbered log as readers keep it: every form, with what breaks and repetitions leave behind. */
 import { describe, expect, it } from "vitest";
-import { formatNumberedLine, type LinePart, type NumberedLine } from "../../../../agent/wire/numbered-line.ts";
-import { assembleBoots, readNetworkLines } from "../../../../scripts/repair-log/read-network-log.ts";
+import {
+  formatNumberedLine,
+  type LinePart,
+  type NumberedLine,
+} from "../../../../agent/wire/numbered-line.ts";
 import { createSyslogFormat, frameSyslogMessage } from "../../../../agent/wire/syslog.ts";
+import { assembleBoots, readNetworkLines } from "../../../../scripts/repair-log/read-network-log.ts";
 
 const makeLine = (
   number: number,
@@ -10,7 +14,10 @@ const makeLine = (
   part: LinePart = "whole",
   boot = "1a2b3c4d",
 ): NumberedLine => ({
-  ...{ boot, number, uptimeMs: number * 10, part },
+  boot,
+  number,
+  uptimeMs: number * 10,
+  part,
   text: Buffer.from(text),
 });
 const LINES = [

@@ -1,10 +1,18 @@
 import { describe, expect, it } from "vitest";
 import type { Dialect } from "../../../../agent/job/job.ts";
 import type { BlockDevice } from "../../../../agent/store/device/block-devices.ts";
-import { type DeviceChoice, type DevicePlan, planDevice } from "../../../../agent/store/device/choose-device.ts";
+import {
+  type DeviceChoice,
+  type DevicePlan,
+  planDevice,
+} from "../../../../agent/store/device/choose-device.ts";
 
 const make = (path: string, facts: Partial<BlockDevice> = {}): BlockDevice => ({
-  ...{ path, sizeBytes: 1e9, model: "disk", isPartitioned: false, isReadOnly: false },
+  path,
+  sizeBytes: 1e9,
+  model: "disk",
+  isPartitioned: false,
+  isReadOnly: false,
   ...facts,
 });
 const windowsDisk = make("/dev/sda", { isPartitioned: true });

@@ -4,7 +4,7 @@ import { completeNfsPlace } from "../../../../agent/sys/nfs/resolve-export.ts";
 
 const network = (boot?: BootOffer) => ({
   interfaces: [{ name: "eth0", address: "10.0.2.15", prefixLength: 24, method: "dhcp" as const }],
-  ...(boot && { boot }),
+  boot,
 });
 
 describe("what the job leaves open is in the DHCP answer", () => {
@@ -43,7 +43,7 @@ describe("what the job leaves open is in the DHCP answer", () => {
     ["a root path that is no path", {}, { rootPath: "iscsi:10.0.0.1::::iqn" }],
   ])("refuses %s", (_name, nfs, boot) => {
     expect(() => completeNfsPlace({ options: [], ...nfs }, network(boot))).toThrow(
-      expect.objectContaining({ code: "NFS_NO_PLACE" }),
+      expect.objectContaining({ code: "NFS_EXPORT_UNKNOWN" }),
     );
   });
 });

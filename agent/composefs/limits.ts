@@ -1,0 +1,8 @@
+/**
+ * Limits of this room, each with its unit in the name and its reason beside it.
+ * Code takes a limit as an overridable option, so that a test of it takes milliseconds.
+ */
+
+export const SYMLINK_MAX_BYTES = 4095;
+export const INLINE_CONTENT_MAX_BYTES = 5000;
+export const XATTR_NAME_MAX_BYTES = 255;
