@@ -25,7 +25,7 @@ export interface ReadLineOptions {
 const OUR_OWN = new Set(["dut.image", "dut.rootfs", "dut.step", "dut.service", "dut.post"]);
 
 /** Our own root decides; then boot2container's prefix, then an NFS root. What is left is ours, and has to say why not. */
-function chooseDialect(parameters: readonly Pick<Parameter, "name" | "value">[]): Dialect {
+export function chooseDialect(parameters: readonly Pick<Parameter, "name" | "value">[]): Dialect {
   const has = (test: (name: string) => boolean) => parameters.some(({ name }) => test(name));
   if (has((name) => OUR_OWN.has(name))) return "dut";
   if (has((name) => name.startsWith(B2C_PREFIX))) return "b2c";
