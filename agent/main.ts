@@ -8,7 +8,7 @@ import { toAgentError } from "./errors.ts";
 import { createFactsReader } from "./page/report-facts.ts";
 import { PATHS } from "./paths.ts";
 import { type BootResult, boot } from "./phases/boot.ts";
-import { createPhaseRunner, formatSeconds } from "./phases/phase-runner.ts";
+import { createPhaseRunner } from "./phases/phase-runner.ts";
 import { createRedaction } from "./redaction/redaction.ts";
 import { createAnnouncer } from "./report/console/b2c-announcer.ts";
 import { createConsoleTee } from "./report/console/console-tee.ts";
@@ -18,17 +18,18 @@ import { startHeartbeat } from "./report/log/heartbeat.ts";
 import { keepKernelLog } from "./report/log/kernel-log-file.ts";
 import { createLog } from "./report/log/log.ts";
 import { createNetworkLog } from "./report/network-log/network-log.ts";
-import { createOwnFiles } from "./report/results/agent-files.ts";
+import { createAgentFiles } from "./report/results/agent-files.ts";
 import { mountResults } from "./report/results/list-results.ts";
 import { printReproduction } from "./report/results/reproduction.ts";
 import { startSampling } from "./sys/machine/resource-samples.ts";
 import { readRuntimeInfo } from "./sys/machine/runtime-info.ts";
 import { readUptimeMs } from "./sys/machine/uptime.ts";
+import { formatSeconds } from "./text.ts";
 import { createVerdict, formatVerdictLine, formatVerdictLines, type Verdict } from "./wire/verdict.ts";
 import { createBootAdapters } from "./wiring/boot-adapters.ts";
 import { createKernelConsoles } from "./wiring/consoles.ts";
 import { createJobSource } from "./wiring/job-source.ts";
-import { OWN_RESULT_NAMES } from "./wiring/result-writers.ts";
+import { AGENT_FILE_NAMES } from "./wiring/result-writers.ts";
 import { endJob } from "./wiring/shutdown.ts";
 
 interface BuildInfo {
@@ -45,10 +46,10 @@ async function main(): Promise<void> {
   const redaction = createRedaction();
   const console_ = createKernelConsoles({ readUptimeMs, warn: (message) => log.warn(message) });
   const lost = (error: Error) => console_.line(`dutboot: the log file is cut short: ${error.message}`);
-  const files = createOwnFiles(PATHS.results, {
+  const files = createAgentFiles(PATHS.results, {
     warn: (message) => log.warn(message),
     redact: redaction.redactFile,
-    reserved: OWN_RESULT_NAMES,
+    reserved: AGENT_FILE_NAMES,
   });
   const logFile = files.openLog("dutboot.log", lost);
   const recordsFile = files.openLog("events.jsonl", lost);

@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
-import { describeJobWords, type JobWords } from "../agent/page/job-words.ts";
+import { type JobSummary, summarizeJob } from "../agent/page/job-summary.ts";
 import { LOG_TAIL_BYTES, type LogTail, readLogTail } from "../agent/page/log-tail.ts";
 import { createFactsReader, type ReportFacts } from "../agent/page/report-facts.ts";
 import { parseVerdict } from "../agent/wire/exit-code.ts";
@@ -16,7 +16,7 @@ import type { ResultsPlace } from "./results-place.ts";
 export interface ReadResults {
   facts: ReportFacts;
   verdict?: Verdict;
-  job: JobWords;
+  job: JobSummary;
   log: LogTail;
   files: CheckedFiles;
   /** What is odd about the files of ours. */
@@ -88,7 +88,7 @@ export async function readResults(place: ResultsPlace): Promise<ReadResults> {
   return {
     facts,
     verdict,
-    job: describeJobWords(await readJson("job.json")),
+    job: summarizeJob(await readJson("job.json")),
     log: names.has("dutboot.log") ? await readTail(place) : readLogTail("", { isCut: false }),
     files: await checkFiles(place, names, await readJson("manifest.json")),
     problems,

@@ -3,10 +3,10 @@
  */
 import { stripVTControlCharacters } from "node:util";
 import { describeVerdict } from "../agent/page/describe-verdict.ts";
-import { formatBytes, formatDuration, formatPercent, shorten, shortenName } from "../agent/page/format.ts";
+import { formatBytes, formatDuration, formatPercent, shortenName } from "../agent/page/format.ts";
 import { showText } from "../agent/page/html.ts";
 import { describeStepEnd, isStepGood, type ReportFacts, sumTransfers } from "../agent/page/report-facts.ts";
-import { formatCount } from "../agent/wire/count.ts";
+import { formatCount, truncateMiddle } from "../agent/text.ts";
 import type { ReadResults } from "./read-results.ts";
 
 export interface TextOptions {
@@ -56,7 +56,7 @@ export function formatResultsText(results: ReadResults, options: TextOptions): s
   }
   const barWidth = Math.max(10, Math.min(BAR_WIDTH_MAX, options.columns - LABEL_WIDTH - NOTE_WIDTH - 6));
   const timeline = formatTimeline(facts, barWidth).map(({ label, bar, note, isBad }) => {
-    const name = clean(shorten(label, LABEL_WIDTH)).padEnd(LABEL_WIDTH);
+    const name = clean(truncateMiddle(label, LABEL_WIDTH)).padEnd(LABEL_WIDTH);
     return `  ${name} ${isBad ? paint(BAD, bar) : bar} ${clean(note).padStart(NOTE_WIDTH)}`;
   });
   if (timeline.length > 0) lines.push("", ...timeline);
@@ -68,14 +68,14 @@ export function formatResultsText(results: ReadResults, options: TextOptions): s
     ["not uploaded", files.notUploaded.map(({ name, code }) => `${name} (${code})`)],
   ] as const) {
     for (const name of names.slice(0, PARTS_MAX))
-      lines.push(`  ${paint(BAD, what)}: ${clean(shorten(name, 200))}`);
+      lines.push(`  ${paint(BAD, what)}: ${clean(truncateMiddle(name, 200))}`);
     if (names.length > PARTS_MAX) lines.push(`  and ${names.length - PARTS_MAX} more`);
   }
   if (facts.warningCount > 0) {
     lines.push("", `  ${formatCount(facts.warningCount)} warning${facts.warningCount === 1 ? "" : "s"}`);
     for (const { atMs, isError, text } of facts.warnings.slice(0, WARNINGS_MAX))
       lines.push(
-        `  ${formatDuration(atMs).padStart(9)}  ${isError ? paint(BAD, "error") : "warning"}: ${clean(shorten(text, 300))}`,
+        `  ${formatDuration(atMs).padStart(9)}  ${isError ? paint(BAD, "error") : "warning"}: ${clean(truncateMiddle(text, 300))}`,
       );
   }
   const tail = options.logLines > 0 ? log.lines.slice(-options.logLines) : [];
@@ -130,7 +130,7 @@ function formatTimeline(facts: ReportFacts, width: number): Row[] {
       }));
     const steps = facts.steps.filter(isWithin).map((step): Row & { startMs: number } => ({
       startMs: step.startMs,
-      label: `  ${shorten(step.name, LABEL_WIDTH - 2)}`,
+      label: `  ${truncateMiddle(step.name, LABEL_WIDTH - 2)}`,
       bar: draw(step.startMs, step.endMs ?? endMs, "▬"),
       note: describeStepEnd(step),
       isBad: step.kind !== "service" && !isStepGood(step),

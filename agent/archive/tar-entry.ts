@@ -2,6 +2,7 @@
  * One member of a tar archive, with all that pax and GNU headers say of it.
  * Paths and xattr names are latin1 text, one character a byte, so that no byte is lost; nothing is normalised here.
  */
+import { truncate } from "../text.ts";
 
 export type TarEntryType = "file" | "directory" | "symlink" | "hardlink" | "char" | "block" | "fifo";
 
@@ -41,7 +42,5 @@ const SHOWN_MAX_CHARACTERS = 200;
 export function showPath(path: string): string {
   const text = pathBytes(path).toString("utf8");
   const shown = text.includes("\ufffd") ? path : text;
-  return JSON.stringify(
-    shown.length > SHOWN_MAX_CHARACTERS ? `${shown.slice(0, SHOWN_MAX_CHARACTERS)}…` : shown,
-  );
+  return JSON.stringify(truncate(shown, SHOWN_MAX_CHARACTERS));
 }

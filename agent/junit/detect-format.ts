@@ -31,7 +31,7 @@ export function detectFormat(
 }
 
 /** deqp-runner writes its failures a second time: beside the results they are no results of their own. */
-export function leaveOutCopies(names: readonly string[]): string[] {
+export function dropDuplicateReports(names: readonly string[]): string[] {
   const all = new Set(names);
   return names.filter((name) => {
     const whole = name.replace(/(^|\/)failures\.csv$/, "$1results.csv");

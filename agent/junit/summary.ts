@@ -1,7 +1,7 @@
 /**
  * How many tests did what, in the log's one line and in the event for the page.
  */
-import { formatCount } from "../wire/count.ts";
+import { formatCount } from "../text.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { Counts } from "./test-case.ts";
 

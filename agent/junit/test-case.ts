@@ -2,6 +2,7 @@
  * One test as every format has it, and the report that gathers them: bounded, so that a million passes cost no memory.
  * Failures are worth the most room, then what was skipped; passes are the first to be left out, and all are counted.
  */
+import { truncate } from "../text.ts";
 import {
   JUNIT_DETAILS_MAX_CHARS,
   JUNIT_MAX_BYTES,
@@ -169,6 +170,5 @@ function countBytes({ name, classname = "", message = "", details = "", output =
 
 /** The copy is no window on the text it was cut from, which would stay in memory with it. */
 function cutText(text: string, maxChars: number): string {
-  const cut = text.length > maxChars ? `${text.slice(0, maxChars)}…` : text;
-  return Buffer.from(cut).toString();
+  return Buffer.from(truncate(text, maxChars)).toString();
 }

@@ -6,7 +6,7 @@ import type { Verdict } from "../wire/verdict.ts";
 import { formatDuration } from "./format.ts";
 import type { ReportFacts } from "./report-facts.ts";
 
-export interface VerdictWords {
+export interface VerdictText {
   state: "pass" | "fail" | "error" | "none";
   word: string;
   says: string;
@@ -31,7 +31,7 @@ const WHO_ACTS: Readonly<Record<string, string>> = {
 };
 
 /** `verdict` is absent where the boot left none. */
-export function describeVerdict(verdict: Verdict | undefined, facts: ReportFacts): VerdictWords {
+export function describeVerdict(verdict: Verdict | undefined, facts: ReportFacts): VerdictText {
   if (!verdict) return { state: "none", word: "No verdict", says: describeMissingVerdict(facts) };
   const { exitCode, error } = verdict;
   if (verdict.verdict === "pass")

@@ -1,6 +1,7 @@
 /**
  * Numbers and names as people read them in a report.
  */
+import { truncateMiddle } from "../text.ts";
 
 /** `0.4 s`, `31.2 s`, `12 min 5 s`, `2 h 3 min`. */
 export function formatDuration(ms: number): string {
@@ -25,14 +26,7 @@ export function formatPercent(part: number, whole: number): string {
   return whole > 0 ? `${Math.round((part * 100) / whole)} %` : "0 %";
 }
 
-/** Cut in the middle: names differ at both ends. */
-export function shorten(text: string, length: number): string {
-  if (text.length <= length) return text;
-  const half = Math.floor((length - 1) / 2);
-  return `${text.slice(0, half)}…${text.slice(text.length - half)}`;
-}
-
 /** Digests by their first digits, as everybody does, wherever they stand in a name. */
 export function shortenName(name: string, length: number): string {
-  return shorten(name.replace(/\b(sha256|sha512):([0-9a-f]{12})[0-9a-f]{52,}/g, "$1:$2"), length);
+  return truncateMiddle(name.replace(/\b(sha256|sha512):([0-9a-f]{12})[0-9a-f]{52,}/g, "$1:$2"), length);
 }

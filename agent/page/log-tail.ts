@@ -2,6 +2,7 @@
  * The last lines of a log for people who look at the end first: bounded in lines and in bytes, a line that was overwritten by CR in
  * its last state.
  */
+import { truncate } from "../text.ts";
 import { escapeHtml, Html } from "./html.ts";
 
 const LINES_MAX = 200;
@@ -29,7 +30,7 @@ export function readLogTail(text: string, { isCut }: { isCut: boolean }): LogTai
 function showLine(line: string): string {
   const states = line.split("\r");
   const last = states.findLast((state) => state.trim() !== "") ?? "";
-  return last.length > LINE_MAX_LENGTH ? `${last.slice(0, LINE_MAX_LENGTH)}…` : last;
+  return truncate(last, LINE_MAX_LENGTH);
 }
 
 /** The last of the lines that fit. */

@@ -3,13 +3,13 @@
  * and CPU, the log's tail. It needs no network and no script, its size is bounded, and nothing in it is trusted.
  */
 import { createHash } from "node:crypto";
-import { formatCount } from "../wire/count.ts";
+import { formatCount, truncateMiddle } from "../text.ts";
 import type { Verdict } from "../wire/verdict.ts";
 import { formatBytesFetched } from "./bytes-fetched.ts";
-import { describeVerdict, type VerdictWords } from "./describe-verdict.ts";
-import { formatBytes, formatDuration, formatPercent, shorten, shortenName } from "./format.ts";
+import { describeVerdict, type VerdictText } from "./describe-verdict.ts";
+import { formatBytes, formatDuration, formatPercent, shortenName } from "./format.ts";
 import { type Html, html, takeWithin } from "./html.ts";
-import type { JobWords } from "./job-words.ts";
+import type { JobSummary } from "./job-summary.ts";
 import { formatLogLines, type LogTail } from "./log-tail.ts";
 import { type ReportFacts, sumTransfers } from "./report-facts.ts";
 import { formatResources } from "./resource-chart.ts";
@@ -23,7 +23,7 @@ export interface ReportInput {
   /** Absent where the boot left none. */
   verdict?: Verdict;
   /** What the job runs in and as, in a few words. */
-  job?: JobWords;
+  job?: JobSummary;
   log: LogTail;
   /** Of the page itself, where it was made before the end. */
   isBeforeUpload: boolean;
@@ -96,25 +96,25 @@ function formatPolicy(): string {
   return `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'`;
 }
 
-function formatIcon(state: VerdictWords["state"]): string {
+function formatIcon(state: VerdictText["state"]): string {
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="7" fill="${STATE_COLORS[state]}"/></svg>`;
   return `data:image/svg+xml,${encodeURIComponent(svg)}`;
 }
 
 /** Drawn in a field of 24 by 24. */
-const SIGNS: Readonly<Record<VerdictWords["state"], string>> = {
+const SIGNS: Readonly<Record<VerdictText["state"], string>> = {
   pass: "M5 12.5l4.5 4.5L19 7.5",
   fail: "M6.5 6.5l11 11M17.5 6.5l-11 11",
   error: "M12 5.5v8.5M12 17.6v.9",
   none: "M8.5 9a3.5 3.5 0 1 1 5.2 3.1c-1.1.7-1.7 1.2-1.7 2.4M12 18.2v.5",
 };
 
-function formatBanner({ state, word, says, error }: VerdictWords, { job, facts }: ReportInput): Html {
+function formatBanner({ state, word, says, error }: VerdictText, { job, facts }: ReportInput): Html {
   return html`<header class="banner"><div class="inner">
 <svg class="sign" viewBox="0 0 24 24" width="72" height="72" aria-hidden="true"><circle cx="12" cy="12" r="11"/><path d="${SIGNS[state]}"/></svg>
 <div class="answer"><h1>${word}</h1>
 <p class="says">${error && html`<code>${error.code}</code> `}${says}</p>
-<p class="of">${job?.root !== undefined && html`<span>${shortenName(job.root, 200)}</span>`}<span class="short">${formatDuration(facts.endMs)}</span>${facts.bootId !== undefined && html`<span class="short">boot ${shorten(facts.bootId, 20)}</span>`}</p></div>
+<p class="of">${job?.root !== undefined && html`<span>${shortenName(job.root, 200)}</span>`}<span class="short">${formatDuration(facts.endMs)}</span>${facts.bootId !== undefined && html`<span class="short">boot ${truncateMiddle(facts.bootId, 20)}</span>`}</p></div>
 </div></header>`;
 }
 
@@ -126,11 +126,11 @@ function formatError({
   message,
   means,
   hint,
-}: NonNullable<VerdictWords["error"]>): Html {
+}: NonNullable<VerdictText["error"]>): Html {
   return html`<section class="error" aria-labelledby="error"><h2 id="error">What went wrong</h2>
-<p class="message">${shorten(message, TEXT_MAX_LENGTH)}</p>
+<p class="message">${truncateMiddle(message, TEXT_MAX_LENGTH)}</p>
 <dl class="facts">
-<div><dt>What to do</dt><dd>${shorten(hint, TEXT_MAX_LENGTH)}</dd></div>
+<div><dt>What to do</dt><dd>${truncateMiddle(hint, TEXT_MAX_LENGTH)}</dd></div>
 <div><dt>Who must act</dt><dd><strong>${blame}</strong>${whoActs && `: ${whoActs}`}</dd></div>
 <div><dt>Code</dt><dd><code>${code}</code>, in phase ${phase}${means && html`<br><span class="quiet">${means}</span>`}</dd></div>
 </dl></section>`;
@@ -182,7 +182,7 @@ function formatWarnings({ warnings, warningCount }: ReportFacts): Html | undefin
 }
 
 function formatWarning({ atMs, isError, text }: ReportFacts["warnings"][number]): Html {
-  return html`<li class="${isError ? "bad" : "warn"}"><span class="at">${formatDuration(atMs)}</span> <span class="level">${isError ? "error" : "warning"}</span> ${shorten(text, WARNING_MAX_LENGTH)}</li>
+  return html`<li class="${isError ? "bad" : "warn"}"><span class="at">${formatDuration(atMs)}</span> <span class="level">${isError ? "error" : "warning"}</span> ${truncateMiddle(text, WARNING_MAX_LENGTH)}</li>
 `;
 }
 
@@ -204,7 +204,7 @@ ${takeWithin(REPRODUCERS_MAX_BYTES, reproducers.map(formatReproducer))}</section
 
 function formatReproducer(line: string): Html {
   const [, what = "", command = line] = /^([^:]{1,60}): (.*)$/s.exec(line) ?? [];
-  return html`<p class="quiet">${what}</p><pre class="command">${shorten(command, TEXT_MAX_LENGTH)}</pre>
+  return html`<p class="quiet">${what}</p><pre class="command">${truncateMiddle(command, TEXT_MAX_LENGTH)}</pre>
 `;
 }
 
@@ -221,5 +221,5 @@ function formatMachine({ facts, job }: ReportInput): Html {
   ];
   const known = rows.filter(([, value]) => value !== undefined && value !== "");
   return html`<section aria-labelledby="machine"><h2 id="machine">Machine and job</h2>
-<dl class="facts">${known.map(([name, value]) => html`<div><dt>${name}</dt><dd>${shorten(value ?? "", 300)}</dd></div>`)}</dl></section>`;
+<dl class="facts">${known.map(([name, value]) => html`<div><dt>${name}</dt><dd>${truncateMiddle(value ?? "", 300)}</dd></div>`)}</dl></section>`;
 }

@@ -1,7 +1,7 @@
 /**
  * How the tests went, as one bar and in numbers.
  */
-import { formatCount } from "../wire/count.ts";
+import { formatCount } from "../text.ts";
 import { type Html, html } from "./html.ts";
 import type { ReportFacts } from "./report-facts.ts";
 import { formatPosition } from "./time-axis.ts";

@@ -1,7 +1,9 @@
 /**
  * The timeline of a boot: the kernel and the phases as bars on one axis of time, and under each what it was made of.
  */
-import { formatBytes, formatDuration, formatPercent, shorten, shortenName } from "./format.ts";
+
+import { truncateMiddle } from "../text.ts";
+import { formatBytes, formatDuration, formatPercent, shortenName } from "./format.ts";
 import { type Html, html, takeWithin } from "./html.ts";
 import {
   describeStepEnd,
@@ -97,7 +99,7 @@ function listParts(
     ...steps.filter(isWithin).map((step): Bar => {
       const ended = step.endMs ?? endMs;
       return {
-        label: shorten(step.kind === "main" ? step.name : `${step.kind}: ${step.name}`, LABEL_LENGTH),
+        label: truncateMiddle(step.kind === "main" ? step.name : `${step.kind}: ${step.name}`, LABEL_LENGTH),
         level: 1,
         startMs: step.startMs,
         endMs: ended,

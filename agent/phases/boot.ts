@@ -4,7 +4,7 @@
 import type { AgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
-import type { OwnResultsFacts } from "../report/results/write-agent-files.ts";
+import type { AgentFileFacts } from "../report/results/write-agent-files.ts";
 import type { MountedRoot, RootLayer } from "../root/root-driver.ts";
 import { createVerdict, type Verdict } from "../wire/verdict.ts";
 import { type ArtifactAdapters, unpackArtifacts } from "./artifact.ts";
@@ -44,7 +44,7 @@ export interface BootAdapters extends MachineAdapters {
   /** From the start of the test on, what must not wait for its end is saved at intervals. */
   startSync(job: Job, results: UploadAdapters | undefined): ResultsSync;
   /** Into the results folder, before it is uploaded. Does not throw. */
-  writeOwnResults(facts: Omit<OwnResultsFacts, "folder">): Promise<void>;
+  writeAgentFiles(facts: Omit<AgentFileFacts, "folder">): Promise<void>;
   /** Unmounts, syncs and releases; must not throw away what a reader of the disks may want. */
   release(root: MountedRoot | undefined): Promise<void>;
 }
@@ -99,8 +99,8 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
 
   await settle(runner, runJob());
   const exitCode = result && !result.error ? result.exitCode : null;
-  const writeOwnResults = () =>
-    machine.writeOwnResults({
+  const writeAgentFiles = () =>
+    machine.writeAgentFiles({
       verdict: createVerdict(runner, exitCode),
       job,
     });
@@ -108,13 +108,13 @@ export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<
   const volumes = (job?.volumes ?? []).length > 0 ? adapters?.volumes : undefined;
   if (!results && !volumes) {
     await stopSync();
-    await writeOwnResults();
+    await writeAgentFiles();
     runner.skip("upload");
   } else {
     const saver: Saver = {
       volumes,
       results,
-      writeOwnResults,
+      writeAgentFiles,
       stopSync,
     };
     const upload = (context: PhaseContext) => save(saver, exitCode, context, announcer);
@@ -172,14 +172,14 @@ async function assemble(
 
 interface Saver {
   stopSync(): Promise<void>;
-  writeOwnResults(): Promise<void>;
+  writeAgentFiles(): Promise<void>;
   volumes?: JobVolumes;
   results?: UploadAdapters;
 }
 
 /** Both are tried; the first failure counts. */
 async function save(
-  { volumes, results, writeOwnResults, stopSync }: Saver,
+  { volumes, results, writeAgentFiles, stopSync }: Saver,
   exitCode: number | null,
   context: PhaseContext,
   announcer: Announcer,
@@ -193,7 +193,7 @@ async function save(
     announcer.hooksEnded();
   };
   const [ofVolumes] = await Promise.allSettled([saveVolumes()]);
-  await context.during("the reports", writeOwnResults);
+  await context.during("the reports", writeAgentFiles);
   if (results) await uploadResults(exitCode, context, results);
   if (ofVolumes?.status === "rejected") throw ofVolumes.reason;
 }

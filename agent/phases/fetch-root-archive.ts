@@ -4,7 +4,7 @@
  */
 import type { Artifact, Root, RootArchive } from "../job/job.ts";
 import type { RootDriver, RootLayer } from "../root/root-driver.ts";
-import { formatMegabytes } from "../wire/megabytes.ts";
+import { formatMegabytes } from "../text.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 import { type ArchiveAdapters, takeArchive } from "./pull-archive.ts";
 

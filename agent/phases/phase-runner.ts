@@ -6,6 +6,7 @@ import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
 import type { JobLimits } from "../job/job.ts";
 import type { PhaseName } from "../job/phase-names.ts";
 import type { Log } from "../report/log/log.ts";
+import { formatSeconds } from "../text.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { PhaseRecord } from "../wire/verdict.ts";
 import { ABORT_GRACE_MS, LIFE_SIGN_CHECK_MS, LIFE_SIGN_MS, OWN_LIMITS_MS } from "./limits.ts";
@@ -215,10 +216,6 @@ function formatFailure(name: PhaseName, error: AgentError): string {
   const stack =
     error.code === "BUG_UNEXPECTED" && error.cause instanceof Error ? `\n${error.cause.stack}` : "";
   return `${name}: failed with ${error.code} (blame: ${error.blame}): ${error.message}. ${error.hint}${stack}`;
-}
-
-export function formatSeconds(durationMs: number): string {
-  return `${(durationMs / 1000).toFixed(1)} s`;
 }
 
 /** For people who wait: `31 s`, `12 min`. */

@@ -6,9 +6,9 @@ import { AgentError, toAgentError } from "../errors.ts";
 import type { startProgress } from "../report/log/progress.ts";
 import type { ResultList } from "../report/results/list-results.ts";
 import type { Journals } from "../store/journals.ts";
+import { formatMegabytes, formatSeconds } from "../text.ts";
 import type { BootJournal } from "../wire/boot-journal.ts";
 import type { EventBody } from "../wire/event.ts";
-import { formatMegabytes } from "../wire/megabytes.ts";
 import { createVerdict } from "../wire/verdict.ts";
 import { BOOT_LOOP_DEATHS, PREVIOUS_BOOT_LIMITS, type PreviousBootLimits } from "./limits.ts";
 import type { PhaseContext } from "./phase-runner.ts";
@@ -205,8 +205,4 @@ async function dropExcess(kept: readonly BootJournal[], work: Work): Promise<voi
     await journals.drop(bootId);
     totalBytes -= sizeBytes;
   }
-}
-
-function formatSeconds(durationMs: number): string {
-  return `${Math.round(durationMs / 1000)} s`;
 }

@@ -14,6 +14,7 @@ import type { LogFile } from "../report/log/log-file.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
 import type { ContainerExit } from "../sys/container/container.ts";
 import type { StepContainer } from "../sys/container/step-container.ts";
+import { truncate } from "../text.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { PhaseContext } from "./phase-runner.ts";
 import { describeLackOfMemory } from "./run-failure.ts";
@@ -153,7 +154,8 @@ class Pipeline {
       this.exitCode = exitCode;
       this.#failedBy = this.#previous;
       this.#error = error;
-      if (oomKilled) this.#failure = describeLackOfMemory(shorten(this.#previous), exitCode);
+      if (oomKilled)
+        this.#failure = describeLackOfMemory(truncate(this.#previous, SHOWN_NAME_LENGTH), exitCode);
     }
   }
 
@@ -216,8 +218,9 @@ function createStepRunner(
         },
         signal,
       };
-      const exit = await context.during(`${step.kind} step "${shorten(nameStep(step))}"`, () =>
-        adapters.runContainer(container),
+      const exit = await context.during(
+        `${step.kind} step "${truncate(nameStep(step), SHOWN_NAME_LENGTH)}"`,
+        () => adapters.runContainer(container),
       );
       if (exit.oomKilled)
         context.log.warn(
@@ -291,10 +294,6 @@ async function settleStep(
 function nameStep({ source, image, argv = [] }: Step): string {
   const words = source ?? (image ? formatStepImage(image) : argv.join(" "));
   return hideSecrets(words === "" ? "the root's command" : words);
-}
-
-function shorten(name: string): string {
-  return name.length > SHOWN_NAME_LENGTH ? `${name.slice(0, SHOWN_NAME_LENGTH)}…` : name;
 }
 
 function formatError(step: Step, { code, blame, message, hint }: AgentError): string {

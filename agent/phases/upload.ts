@@ -8,7 +8,7 @@ import type { PutOptions } from "../net/uploads/results-uploader.ts";
 import { hideSecrets, showValue } from "../redaction/patterns.ts";
 import type { startProgress } from "../report/log/progress.ts";
 import type { ResultFile, ResultList } from "../report/results/list-results.ts";
-import { formatMegabytes } from "../wire/megabytes.ts";
+import { formatMegabytes, truncateMiddle } from "../text.ts";
 import { formatManifest, type ManifestEntry } from "../wire/results-manifest.ts";
 import {
   HURRIED_RETRY,
@@ -199,6 +199,5 @@ function describeMissing(
 
 /** Both ends of what would make the verdict's line too long to read; the manifest has the whole. */
 function shorten(text: string, length: number): string {
-  const half = length / 2;
-  return showValue(text.length <= length ? text : `${text.slice(0, half)}…${text.slice(1 - half)}`);
+  return showValue(truncateMiddle(text, length));
 }

@@ -2,6 +2,7 @@
  * Secrets that stand where they must not: in a command line, which the kernel has printed already, and in what we print of it.
  * They are told by where they stand (user-info, signing parameters, credentials in headers) or by the name in front of them.
  */
+import { truncate } from "../text.ts";
 
 interface SecretKind {
   /** Global; the group `keep` stays in front of what is replaced. */
@@ -124,7 +125,7 @@ export function showValue(text: string): string {
     /[\x00-\x1f\x7f]/g,
     (character) => `\\x${character.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
-  return clean.length > SHOWN_MAX_LENGTH ? `${clean.slice(0, SHOWN_MAX_LENGTH)}…` : clean;
+  return truncate(clean, SHOWN_MAX_LENGTH);
 }
 
 /** Whether a variable's name says that its value is a secret. */

@@ -70,14 +70,14 @@ export const PROGRESS_INTERVAL_MS = 2_000;
 /** A host that has not read its events by then is not listening. */
 export const EVENT_PORT_PATIENCE_MS = 2_000;
 /** How often the agent shows its keeper that it lives, which waits for two minutes (initrd/files/run-agent). */
-export const LIFE_NUMBER_MS = 3_000;
+export const HEARTBEAT_MS = 3_000;
 /** Smaller files are uploaded from memory; four at a time are 32 MiB. */
 export const RESULT_HELD_BYTES = 8 * MiB;
 /** A file written to this shortly before may be written to again within one tick of the file system's clock. */
 export const FILE_STAMP_TRUST_MS = 1_000;
 /** One report of ours about the job; what takes longer is not waited for. */
-export const OWN_RESULT_LIMIT_MS = 60_000;
-/** Of all reading of results: what is there by then is told, within OWN_RESULT_LIMIT_MS. */
+export const AGENT_FILE_LIMIT_MS = 60_000;
+/** Of all reading of results: what is there by then is told, within AGENT_FILE_LIMIT_MS. */
 export const RESULT_READ_LIMIT_MS = 40_000;
 /** Of a file in lines: ten million results of deqp-runner are not shown to anybody. */
 export const RESULT_FILE_MAX_BYTES = 512 * MiB;

@@ -5,7 +5,7 @@
  */
 
 import { parseVerdict } from "./exit-code.ts";
-import { type JournaledPlace, parseJournaledPlace } from "./journal-destination.ts";
+import { type JournaledDestination, parseDestination } from "./journal-destination.ts";
 import { BOOT_TEXT_MAX_LENGTH, PHASES_MAX } from "./limits.ts";
 import type { PhaseRecord, Verdict } from "./verdict.ts";
 
@@ -30,7 +30,7 @@ export interface BootJournal {
   /** The job's line without secrets. */
   line: string;
   /** Null where the results go nowhere. */
-  results: JournaledPlace | null;
+  results: JournaledDestination | null;
   /** So many boots of the same line, one after the other, did not end before this one. */
   deathsBefore: number;
   /** A later boot has seen it. */
@@ -59,7 +59,7 @@ export function parseJournal(text: string): BootJournal | "newer" {
   const raw = value as Record<string, unknown>;
   if (Number.isSafeInteger(raw.version) && Number(raw.version) > JOURNAL_VERSION) return "newer";
   if (raw.version !== JOURNAL_VERSION) throw new Error(`its version is ${JSON.stringify(raw.version)}`);
-  const results = raw.results === null ? null : parseJournaledPlace(raw.results);
+  const results = raw.results === null ? null : parseDestination(raw.results);
   const verdict = raw.verdict === null ? null : parseVerdict(raw.verdict);
   if (results === undefined) throw new Error('"results" is no place');
   if (verdict === undefined) throw new Error('"verdict" is no verdict');

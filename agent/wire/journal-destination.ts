@@ -5,13 +5,16 @@
 import type { Job, ResultsPlace } from "../job/job.ts";
 import { hideSecrets } from "../redaction/patterns.ts";
 
-export type JournaledPlace =
+export type JournaledDestination =
   | { kind: "s3"; url: string; bucket: string; prefix: string }
   | { kind: "put"; url: string }
   | { kind: "nfs"; server: string; path: string };
 
 /** Null where there is none, or none that can be written down without a secret. */
-export function describeJournaledPlace({ results, s3 }: Pick<Job, "results" | "s3">): JournaledPlace | null {
+export function describeDestination({
+  results,
+  s3,
+}: Pick<Job, "results" | "s3">): JournaledDestination | null {
   if (!results) return null;
   const place = findPlace(results.to, s3?.url);
   if (!place) return null;
@@ -19,15 +22,15 @@ export function describeJournaledPlace({ results, s3 }: Pick<Job, "results" | "s
   return hideSecrets(text) === text ? place : null;
 }
 
-function findPlace(to: ResultsPlace, s3Url: string | undefined): JournaledPlace | undefined {
+function findPlace(to: ResultsPlace, s3Url: string | undefined): JournaledDestination | undefined {
   if ("put" in to) return { kind: "put", url: to.put };
   if ("nfs" in to) return { kind: "nfs", server: to.nfs.server, path: to.nfs.path };
   return s3Url === undefined ? undefined : { kind: "s3", url: s3Url, ...to.s3 };
 }
 
 /** The same place by the services that `job` uses; undefined where it uses others. */
-export function reachJournaledPlace(
-  place: JournaledPlace,
+export function resolveDestination(
+  place: JournaledDestination,
   { results, s3 }: Pick<Job, "results" | "s3">,
 ): ResultsPlace | undefined {
   if (place.kind === "s3")
@@ -44,8 +47,8 @@ export function reachJournaledPlace(
 const CONTROL = /[\x00-\x1f\x7f]/;
 const TEXT_MAX_LENGTH = 2048;
 
-/** Undefined for anything that is not what `describeJournaledPlace` makes. */
-export function parseJournaledPlace(value: unknown): JournaledPlace | undefined {
+/** Undefined for anything that is not what `describeDestination` makes. */
+export function parseDestination(value: unknown): JournaledDestination | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { kind, url, bucket, prefix, server, path } = value as Record<string, unknown>;
   if (kind === "s3" && isHttpUrl(url) && isBucket(bucket) && isText(prefix))

@@ -25,8 +25,8 @@ import type { KernelLogFollower } from "../report/log/kernel-log.ts";
 import type { Log } from "../report/log/log.ts";
 import type { LogFile } from "../report/log/log-file.ts";
 import type { NetworkLog } from "../report/network-log/network-log.ts";
-import type { OwnFiles } from "../report/results/agent-files.ts";
-import { writeOwnResults } from "../report/results/write-agent-files.ts";
+import type { AgentFiles } from "../report/results/agent-files.ts";
+import { writeAgentFiles } from "../report/results/write-agent-files.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
 import { createUnpackPool } from "../root/unpack/pool.ts";
 import { type OpenStore, openStore } from "../store/open-store.ts";
@@ -62,7 +62,7 @@ export interface BootTools {
   runner: PhaseRunner;
   log: Log;
   logFile: LogFile;
-  files: OwnFiles;
+  files: AgentFiles;
   bootId: string;
   kernelLog: KernelLogFollower;
   screen: ConsoleTee;
@@ -245,9 +245,9 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
     },
     settlePreviousBoots: async (context) => journal?.settlePrevious(context),
     startSync: (job, results) => startJobSync(job, results, { ...tools, syncHooks }),
-    writeOwnResults(facts) {
+    writeAgentFiles(facts) {
       exitCode = facts.verdict.exitCode;
-      return writeOwnResults(listResultWriters({ ...tools, steps }), facts, {
+      return writeAgentFiles(listResultWriters({ ...tools, steps }), facts, {
         files: tools.files,
         warn: (message) => log.warn(message),
       });

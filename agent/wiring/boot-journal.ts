@@ -20,11 +20,11 @@ import { type Journals, openJournals } from "../store/journals.ts";
 import type { OpenStore } from "../store/open-store.ts";
 import { type CrashRecords, readCrashRecords } from "../sys/machine/pstore.ts";
 import { readUptimeMs } from "../sys/machine/uptime.ts";
+import { formatMegabytes, truncate } from "../text.ts";
 import type { BootJournal } from "../wire/boot-journal.ts";
 import type { EventBody } from "../wire/event.ts";
-import { describeJournaledPlace, reachJournaledPlace } from "../wire/journal-destination.ts";
+import { describeDestination, resolveDestination } from "../wire/journal-destination.ts";
 import { BOOT_TEXT_MAX_LENGTH } from "../wire/limits.ts";
-import { formatMegabytes } from "../wire/megabytes.ts";
 import type { Verdict } from "../wire/verdict.ts";
 import { connectS3 } from "./connect-s3.ts";
 import { LOG_BACK_MAX_BYTES } from "./limits.ts";
@@ -141,7 +141,7 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
     state: "running",
     step: [...running.values()].at(-1) ?? null,
     phases: [...runner.records],
-    results: describeJournaledPlace(job),
+    results: describeDestination(job),
     isTold: false,
     attempts: 0,
     verdict: null,
@@ -169,7 +169,8 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
       return;
     }
     if (body.event === "phase_start") phase = body.phase;
-    else if (body.event === "step_start") running.set(body.id, `${body.kind} step "${shorten(body.name)}"`);
+    else if (body.event === "step_start")
+      running.set(body.id, `${body.kind} step "${formatStepName(body.name)}"`);
     else if (body.event === "step_end") running.delete(body.id);
     else return;
     sync().catch(tell);
@@ -191,9 +192,8 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
 }
 
 /** A step's name is its whole command. */
-function shorten(name: string): string {
-  const line = name.replace(/[\x00-\x1f\x7f]+/g, " ");
-  return line.length > STEP_NAME_LENGTH ? `${line.slice(0, STEP_NAME_LENGTH)}…` : line;
+function formatStepName(name: string): string {
+  return truncate(name.replace(/[\x00-\x1f\x7f]+/g, " "), STEP_NAME_LENGTH);
 }
 
 /** Onto the cache device, where they outlive the machine; not where that would leave too little room for all else. */
@@ -258,13 +258,13 @@ function listLeft({ bootId, phase, uptimeMs }: BootJournal, journals: Journals):
 }
 
 async function openPlace({ bootId, results }: BootJournal, job: Job, tools: JournalTools) {
-  const to = results && reachJournaledPlace(results, job);
+  const to = results && resolveDestination(results, job);
   if (!to) return undefined;
   const directory = `${PATHS.resultsExport}-${bootId}`;
   const s3 = job.s3 && (await connectS3(job.s3, tools));
   const uploader = await createUploader(to, s3, { ...tools, directory });
   // The same job once more: what came of this boot must not be mistaken for what came of that one.
-  const isOwn = JSON.stringify(results) === JSON.stringify(describeJournaledPlace(job));
+  const isOwn = JSON.stringify(results) === JSON.stringify(describeDestination(job));
   return {
     sender: createResultsSender({
       uploader: isOwn ? placeBelow(uploader, `previous-boot-${bootId}`) : uploader,

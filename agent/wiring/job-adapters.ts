@@ -23,7 +23,7 @@ import type { EventStream } from "../report/log/event-stream.ts";
 import type { Log } from "../report/log/log.ts";
 import type { LogFile } from "../report/log/log-file.ts";
 import { startProgress } from "../report/log/progress.ts";
-import type { OwnFiles } from "../report/results/agent-files.ts";
+import type { AgentFiles } from "../report/results/agent-files.ts";
 import { chooseRootDriver } from "../root/drivers/choose-driver.ts";
 import { mountDirectoryRoot } from "../root/drivers/existing-tree.ts";
 import { type ImageStore, openImageStore } from "../root/drivers/image-store.ts";
@@ -44,7 +44,7 @@ export interface JobTools {
   runner: PhaseRunner;
   log: Log;
   logFile: LogFile;
-  files: OwnFiles;
+  files: AgentFiles;
   bootId: string;
   screen: ConsoleTee;
   events: EventStream;

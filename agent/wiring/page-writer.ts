@@ -4,7 +4,7 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { describeLine } from "../job/explain/describe-job.ts";
 import type { Job } from "../job/job.ts";
-import { describeJobWords } from "../page/job-words.ts";
+import { summarizeJob } from "../page/job-summary.ts";
 import { LOG_TAIL_BYTES, readLogTail } from "../page/log-tail.ts";
 import { type FactsReader, REPRODUCE_TOPIC } from "../page/report-facts.ts";
 import { formatReportPage } from "../page/report-page.ts";
@@ -43,7 +43,7 @@ export function createPageWriter({
       const page = formatReportPage({
         facts: reportFacts.facts,
         verdict: cleanValue(verdict),
-        ...(job && { job: cleanValue(describeJobWords(describeJobOnly(job))) }),
+        ...(job && { job: cleanValue(summarizeJob(describeJobOnly(job))) }),
         log: readTail(logFile, redaction),
         isBeforeUpload: true,
       });

@@ -8,7 +8,7 @@ import { createJunitWriter, type JunitWriterOptions } from "./junit-writer.ts";
 import { createPageWriter, type PageWriterOptions } from "./page-writer.ts";
 
 /** Ours whether or not this job has them: a test that uses one keeps its file under another name (`junit.xml` may be the test's). */
-export const OWN_RESULT_NAMES = ["job.json", "manifest.json", "partial.json", "report.html", "verdict.json"];
+export const AGENT_FILE_NAMES = ["job.json", "manifest.json", "partial.json", "report.html", "verdict.json"];
 
 export interface ResultWriterTools extends JunitWriterOptions, PageWriterOptions {
   kernelLog: KernelLogFollower;

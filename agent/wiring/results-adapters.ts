@@ -17,7 +17,7 @@ import type { Redaction } from "../redaction/redaction.ts";
 import type { Log } from "../report/log/log.ts";
 import type { LogFile } from "../report/log/log-file.ts";
 import { startProgress } from "../report/log/progress.ts";
-import type { OwnFiles } from "../report/results/agent-files.ts";
+import type { AgentFiles } from "../report/results/agent-files.ts";
 import { takeSnapshot } from "../report/results/file-snapshot.ts";
 import type { Credentials } from "../sys/machine/credentials.ts";
 import { readUptimeMs } from "../sys/machine/uptime.ts";
@@ -28,7 +28,7 @@ import { describePartial, PARTIAL_NAME } from "./results-sync.ts";
 export interface ResultsTools {
   runner: PhaseRunner;
   log: Log;
-  files: OwnFiles;
+  files: AgentFiles;
   bootId: string;
   redaction: Redaction;
   credentials: Credentials;

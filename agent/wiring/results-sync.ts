@@ -6,7 +6,7 @@ import { RESULTS_SYNC_MS } from "../job/limits.ts";
 import { type ResultsSync, type SyncHook, startResultsSync } from "../phases/sync-results.ts";
 import type { UploadAdapters } from "../phases/upload.ts";
 import type { Log } from "../report/log/log.ts";
-import type { OwnFiles } from "../report/results/agent-files.ts";
+import type { AgentFiles } from "../report/results/agent-files.ts";
 import type { ResultFile } from "../report/results/list-results.ts";
 import { readUptimeMs } from "../sys/machine/uptime.ts";
 
@@ -14,7 +14,7 @@ export const PARTIAL_NAME = "partial.json";
 
 export interface SyncTools {
   log: Log;
-  files: OwnFiles;
+  files: AgentFiles;
   bootId: string;
   /** Run at each turn before the results go out, also where they go nowhere. */
   syncHooks: readonly SyncHook[];

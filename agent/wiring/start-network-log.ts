@@ -5,7 +5,7 @@ import type { Job, LogPlace } from "../job/job.ts";
 import { formatPublicUrl } from "../net/http/public-url.ts";
 import { createLogUpload } from "../net/uploads/log-upload.ts";
 import type { Redaction } from "../redaction/redaction.ts";
-import { createPartLog } from "../report/network-log/batched-log.ts";
+import { createBatchedLog } from "../report/network-log/batched-log.ts";
 import type { LogLine } from "../report/network-log/line-queue.ts";
 import type { LogTransport } from "../report/network-log/line-sender.ts";
 import type { NetworkLog } from "../report/network-log/network-log.ts";
@@ -61,12 +61,12 @@ async function createTransport(
   if ("http" in place) {
     const token = (await credentials.read("log-token"))?.toString().trim();
     const putPart = createLogUpload(http, { url: place.http, token });
-    return createPartLog({ place: formatPublicUrl(place.http), putPart });
+    return createBatchedLog({ place: formatPublicUrl(place.http), putPart });
   }
   const { bucket, prefix } = place.s3;
   if (!job.s3) throw new Error("the job names no S3 service");
   const s3 = await connectS3(job.s3, { http, credentials, redaction });
-  return createPartLog({
+  return createBatchedLog({
     place: `s3://${bucket}/${prefix}`,
     async putPart({ name, body }, { signal }) {
       const chunks: Buffer[] = [];

@@ -1,8 +1,10 @@
 /**
  * One request from its first attempt to the last byte of its body: attempts, recoveries, and what to say when all is tried.
  */
+
 import type { Dispatcher } from "undici";
 import { AgentError } from "../../errors.ts";
+import { formatSeconds } from "../../text.ts";
 import { ERROR_BODY_MAX_BYTES, type RetryLimits } from "../limits.ts";
 import { exchange, type RawResponse } from "./attempt.ts";
 import { createBodyReader, describeTooLarge } from "./body-reader.ts";
@@ -246,8 +248,4 @@ async function readFailure(
     // The status counts; an explanation that breaks off is read as far as it came.
   }
   return { ...general, ...request.explainError({ status, headers, body: Buffer.concat(chunks) }) };
-}
-
-function formatSeconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`;
 }

@@ -2,6 +2,7 @@
  * Tells a silent or trickling server from a slow reader: only time spent waiting for the other side counts.
  * Both limits are needed: a few bytes a minute are never silent (containerd#11650).
  */
+import { formatSeconds } from "../../text.ts";
 import type { RetryLimits } from "../limits.ts";
 import type { Failure } from "./failure.ts";
 
@@ -68,8 +69,4 @@ export function createStallDetector(
     },
     end,
   };
-}
-
-function formatSeconds(ms: number): string {
-  return `${(ms / 1000).toFixed(1)} s`;
 }

@@ -10,13 +10,13 @@ const LIKE_OURS = /^\s*(?:\[\s*[\d.]*\]:?\s*)?dutboot\s*:/i;
 const MAY_BECOME_OURS = /^\s*(?:\[\s*[\d.]*(?:\]:?\s*)?)?(?:d(?:u(?:t(?:b(?:o(?:o(?:t\s*)?)?)?)?)?)?)?$/i;
 const QUOTE_MARK = "| ";
 
-export function formatOwnLine(text: string, uptimeMs: number): string {
+export function formatAgentLine(text: string, uptimeMs: number): string {
   const seconds = (uptimeMs / 1000).toFixed(3).padStart(9);
-  return `[${seconds}] dutboot: ${escapeControls(text).replace(/\n(?!$)(.*)/g, (_, line: string) => `\n${quoteIfLikeOurs(line)}`)}`;
+  return `[${seconds}] dutboot: ${escapeControls(text).replace(/\n(?!$)(.*)/g, (_, line: string) => `\n${quoteLookalike(line)}`)}`;
 }
 
 /** `isOpen`: the line's end is not known yet, so one that may still become like ours counts as like ours. */
-export function quoteIfLikeOurs(line: string, { isOpen = false } = {}): string {
+export function quoteLookalike(line: string, { isOpen = false } = {}): string {
   const text = line.replace(SGR, "");
   return LIKE_OURS.test(text) || (isOpen && MAY_BECOME_OURS.test(text)) ? `${QUOTE_MARK}${line}` : line;
 }

@@ -8,9 +8,9 @@ import {
   CONSOLE_OPEN_LINE_MS,
   CONSOLE_STATE_MS,
 } from "../limits.ts";
-import { formatOwnLine } from "./agent-line.ts";
+import { formatAgentLine } from "./agent-line.ts";
 import type { ConsoleDevice } from "./device.ts";
-import { createTestLines } from "./line-splitter.ts";
+import { createLineSplitter } from "./line-splitter.ts";
 import { type ConsoleQueue, createConsoleQueue } from "./queue.ts";
 import { isOverwritten } from "./sanitize-line.ts";
 
@@ -64,7 +64,7 @@ export function createConsole(devices: readonly ConsoleDevice[], options: Consol
       hasColor,
       queueMs: options.queueMs,
       stuckMs: options.stuckMs,
-      formatNote: (text) => formatOwnLine(text, readUptimeMs()),
+      formatNote: (text) => formatAgentLine(text, readUptimeMs()),
       onGone(error) {
         queues = queues.filter((each) => each !== queue);
         device.close();
@@ -74,7 +74,7 @@ export function createConsole(devices: readonly ConsoleDevice[], options: Consol
     if (!isBack) for (const text of history) queue.line(text);
     queues.push(queue);
   };
-  const lines = createTestLines({
+  const lines = createLineSplitter({
     lineMaxBytes: CONSOLE_LINE_MAX_BYTES,
     onLines: (block, droppedBytes) => {
       for (const queue of queues) queue.lines(block, droppedBytes);

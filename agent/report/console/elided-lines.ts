@@ -5,16 +5,16 @@
 import { surveyLines } from "./result-markers.ts";
 
 /** In order: a line that is shown after all, with its line end, or how many are not. */
-export type LeftOutItem = { line: Buffer; droppedBytes: number } | { missingLines: number };
+export type ElidedItem = { line: Buffer; droppedBytes: number } | { missingLines: number };
 
-export interface LeftOut {
+export interface ElidedLines {
   /** Whole lines; `droppedBytes` were not held of the one line that the block is then. */
   add(block: Buffer, droppedBytes: number): void;
   /** Everything so far, which begins anew: results, and of the last lines what fits into `tailBytes`, at least one line. */
-  take(options: { tailBytes: number }): LeftOutItem[];
+  take(options: { tailBytes: number }): ElidedItem[];
 }
 
-export interface LeftOutOptions {
+export interface ElidedLinesOptions {
   /** Of results that wait; later ones are counted like other lines. */
   resultsMaxBytes: number;
 }
@@ -32,7 +32,7 @@ const GAPS_MAX = 20;
 /** What is held of the last lines, however short the console's own wish is by then. */
 const TAIL_MAX_BYTES = 64 * 1024;
 
-export function createLeftOut({ resultsMaxBytes }: LeftOutOptions): LeftOut {
+export function createElidedLines({ resultsMaxBytes }: ElidedLinesOptions): ElidedLines {
   let lineCount = 0;
   let results: Result[] = [];
   let resultBytes = 0;
@@ -59,7 +59,7 @@ export function createLeftOut({ resultsMaxBytes }: LeftOutOptions): LeftOut {
       const lastIndex = lineCount - last.length;
       const early = results.filter(({ index }) => index < lastIndex);
       const hasGaps = early.length <= GAPS_MAX;
-      const items: LeftOutItem[] = hasGaps ? [] : [{ missingLines: lastIndex - early.length }];
+      const items: ElidedItem[] = hasGaps ? [] : [{ missingLines: lastIndex - early.length }];
       let next = 0;
       for (const { line, droppedBytes, index } of early) {
         if (hasGaps) items.push({ missingLines: index - next });

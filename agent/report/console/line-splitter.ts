@@ -3,7 +3,7 @@
  * copy, and the one line that is still open, of which only a beginning is held however long it gets.
  */
 
-export interface TestLines {
+export interface LineSplitter {
   write(chunk: Buffer): void;
   /** The beginning of the line that has no end yet; empty where the last line is whole. */
   readonly open: Buffer;
@@ -11,7 +11,7 @@ export interface TestLines {
   end(): void;
 }
 
-export interface TestLinesOptions {
+export interface LineSplitterOptions {
   /** Of an open line, what is held. */
   lineMaxBytes: number;
   /** Whole lines, each with its line end. `droppedBytes` were not held; the block is one line then. */
@@ -21,7 +21,7 @@ export interface TestLinesOptions {
 const LINE_END = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
 
-export function createTestLines({ lineMaxBytes, onLines }: TestLinesOptions): TestLines {
+export function createLineSplitter({ lineMaxBytes, onLines }: LineSplitterOptions): LineSplitter {
   let pieces: Buffer[] = [];
   let heldBytes = 0;
   let droppedBytes = 0;

@@ -2,6 +2,8 @@
  * What waits for one console: the agent's lines, never left out, and the test's, of which whole lines are left out in the middle
  * when they outrun the console's rate. The first and last lines of a burst are shown, and all that look like results.
  */
+
+import { formatCount } from "../../text.ts";
 import {
   CONSOLE_AHEAD_MS,
   CONSOLE_HOLD_MS,
@@ -14,14 +16,14 @@ import {
   CONSOLE_WRITE_BYTES,
 } from "../limits.ts";
 import type { ConsoleDevice } from "./device.ts";
-import { countLines, createLeftOut } from "./elided-lines.ts";
-import { formatCount, isOverwritten, type ShowOptions, showTestLine } from "./sanitize-line.ts";
+import { countLines, createElidedLines } from "./elided-lines.ts";
+import { isOverwritten, type SanitizeOptions, sanitizeLine } from "./sanitize-line.ts";
 
 export interface ConsoleQueue {
   readonly name: string;
   /** Of the agent; a line end is added. While the test's line is on the console it waits for its end, a second at most. */
   line(text: string): void;
-  /** Whole lines of the test's, with their line ends; `droppedBytes` as in TestLines. */
+  /** Whole lines of the test's, with their line ends; `droppedBytes` as in LineSplitter. */
   lines(block: Buffer, droppedBytes: number): void;
   /** The line whose end is not there yet, from its start: what of it was not shown before is shown now. */
   openLine(line: Buffer): void;
@@ -70,7 +72,7 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
   let whenIdle: (() => void)[] = [];
 
   let isEliding = false;
-  const leftOut = createLeftOut({ resultsMaxBytes: CONSOLE_QUEUE_MAX_BYTES });
+  const leftOut = createElidedLines({ resultsMaxBytes: CONSOLE_QUEUE_MAX_BYTES });
   let rawRest: Buffer = Buffer.alloc(0);
   const held: string[] = [];
   let holdTimer: NodeJS.Timeout | undefined;
@@ -94,9 +96,9 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
   const breakLine = () => {
     if (isMidLine) push(Buffer.of(LINE_END));
   };
-  const pushLine = (line: Buffer, show: Partial<ShowOptions> = {}) => {
+  const pushLine = (line: Buffer, show: Partial<SanitizeOptions> = {}) => {
     const end = line[line.length - 1] === LINE_END ? line.length - 1 : line.length;
-    const shown = showTestLine(line.subarray(0, end), { hasColor, ...show });
+    const shown = sanitizeLine(line.subarray(0, end), { hasColor, ...show });
     push(Buffer.concat([shown, Buffer.of(LINE_END)]));
   };
 
@@ -236,7 +238,7 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
         return pushLine(line);
       }
       const rest = line.subarray(shownOpenBytes);
-      push(showTestLine(rest, { hasColor, isOpen: true, isContinued: isMidLine }));
+      push(sanitizeLine(rest, { hasColor, isOpen: true, isContinued: isMidLine }));
       shownOpenBytes = line.length;
     },
     raw(chunk) {

@@ -3,13 +3,15 @@
  * Control bytes and broken UTF-8 become `\xNN`, of a line that was overwritten by CR the last state is shown, GitLab's
  * section marks stay whole. The log file has the bytes as they came.
  */
+
 import { isUtf8 } from "node:buffer";
+import { formatCount } from "../../text.ts";
 import { CONSOLE_LINE_MAX_BYTES } from "../limits.ts";
-import { quoteIfLikeOurs } from "./agent-line.ts";
+import { quoteLookalike } from "./agent-line.ts";
 
 const CARRIAGE_RETURN = 0x0d;
 
-export interface ShowOptions {
+export interface SanitizeOptions {
   /** SGR sequences are passed on; else they are left out. */
   hasColor: boolean;
   /** Bytes that were left out at the end of the line already. */
@@ -21,7 +23,7 @@ export interface ShowOptions {
 }
 
 /** `line` without its line end; the result has none either. */
-export function showTestLine(line: Buffer, options: ShowOptions): Buffer {
+export function sanitizeLine(line: Buffer, options: SanitizeOptions): Buffer {
   const { isOpen = false, isContinued = false } = options;
   if (line[line.length - 1] === CARRIAGE_RETURN) line = line.subarray(0, -1);
   const head = line.length > CONSOLE_LINE_MAX_BYTES ? line.subarray(0, CONSOLE_LINE_MAX_BYTES) : line;
@@ -34,14 +36,9 @@ export function showTestLine(line: Buffer, options: ShowOptions): Buffer {
     if (index % 2 === 1) return piece;
     const state = showControls(takeLastState(piece), options);
     // A mark ends with the cursor at the line's start.
-    return isContinued && index === 0 ? state : quoteIfLikeOurs(state, { isOpen });
+    return isContinued && index === 0 ? state : quoteLookalike(state, { isOpen });
   });
   return Buffer.from(`${shown.join("")}${note}`);
-}
-
-/** `12,345` */
-export function formatCount(count: number): string {
-  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
 }
 
 /** The bytes that show a section's start or end to GitLab, as its documentation has them. */
@@ -73,7 +70,7 @@ const OBEYED =
   /\x1b\[([\d;:]*)m|\x1b\[0?K|[\x00-\x08\x0a-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const RESET = "\x1b[0m";
 
-function showControls(text: string, { hasColor }: ShowOptions): string {
+function showControls(text: string, { hasColor }: SanitizeOptions): string {
   let isColored = false;
   const shown = text.replace(OBEYED, (sequence, sgr: string | undefined) => {
     if (sgr !== undefined) {

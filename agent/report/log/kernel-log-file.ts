@@ -3,11 +3,11 @@
  * It is written as they come, so that it is there up to the last second before a hang.
  */
 import { KERNEL_LOG_FILE_POLL_MS } from "../limits.ts";
-import type { OwnFiles } from "../results/agent-files.ts";
+import type { AgentFiles } from "../results/agent-files.ts";
 import { followKernelLog, type KernelLogFollower, type KernelLogOptions } from "./kernel-log.ts";
 
 export interface KernelLogFileOptions extends Pick<KernelLogOptions, "path" | "clean"> {
-  files: OwnFiles;
+  files: AgentFiles;
   warn(message: string): void;
 }
 

@@ -5,7 +5,7 @@
 import { Writable } from "node:stream";
 import pino from "pino";
 import type { Redaction } from "../../redaction/redaction.ts";
-import { formatOwnLine } from "../console/agent-line.ts";
+import { formatAgentLine } from "../console/agent-line.ts";
 
 export type Log = pino.Logger;
 
@@ -48,5 +48,5 @@ export function createLog(options: LogOptions): Log {
 
 function formatLine({ level, uptimeMs, msg }: LogRecord): string {
   const mark = level === "info" ? "" : `${level}: `;
-  return formatOwnLine(`${mark}${msg ?? ""}`, uptimeMs);
+  return formatAgentLine(`${mark}${msg ?? ""}`, uptimeMs);
 }

@@ -3,7 +3,7 @@
  * A job on a slow UART reads the same lines; they are short and rare on purpose.
  */
 
-import { formatMegabytes } from "../../wire/megabytes.ts";
+import { formatMegabytes } from "../../text.ts";
 import { PROGRESS_INTERVAL_MS } from "../limits.ts";
 
 export interface ProgressOptions {

@@ -17,7 +17,7 @@ export interface LogPart {
   body: AsyncIterable<Buffer>;
 }
 
-export interface PartLogOptions {
+export interface BatchedLogOptions {
   place: string;
   /** Resolves when the server has the part for good. Ends soon after `signal`. */
   putPart(part: LogPart, options: { signal: AbortSignal }): Promise<void>;
@@ -25,7 +25,7 @@ export interface PartLogOptions {
   partBytes?: number;
 }
 
-export function createPartLog({ place, putPart, ...options }: PartLogOptions): LogTransport {
+export function createBatchedLog({ place, putPart, ...options }: BatchedLogOptions): LogTransport {
   const { partMs = NETWORK_LOG_PART_MS, partBytes = NETWORK_LOG_PART_BYTES } = options;
   let parts = 0;
   return {

@@ -15,7 +15,7 @@ import { basename, dirname, join } from "node:path";
 import { type LogFile, openLogFile } from "../log/log-file.ts";
 import { formatStamp, listResults, type ResultFile, type ResultList } from "./list-results.ts";
 
-export interface OwnFiles {
+export interface AgentFiles {
   readonly folder: string;
   /** A log that grows from now on. Throws what opening it does. */
   openLog(name: string, onError: (error: Error) => void): LogFile;
@@ -29,14 +29,14 @@ export interface OwnFiles {
   listQuietly(): ResultList;
 }
 
-export interface OwnFilesOptions {
+export interface AgentFilesOptions {
   warn(message: string): void;
   redact(text: string, name: string): string;
   /** Names that are ours though nothing lies there before the upload. */
   reserved?: readonly string[];
 }
 
-interface OwnFile {
+interface AgentFile {
   /** Of the file as we made it. */
   id: string;
   log?: LogFile;
@@ -44,8 +44,11 @@ interface OwnFile {
   content?: Buffer;
 }
 
-export function createOwnFiles(folder: string, { warn, redact, reserved = [] }: OwnFilesOptions): OwnFiles {
-  const own = new Map<string, OwnFile>(reserved.map((name) => [name, { id: "none" }]));
+export function createAgentFiles(
+  folder: string,
+  { warn, redact, reserved = [] }: AgentFilesOptions,
+): AgentFiles {
+  const own = new Map<string, AgentFile>(reserved.map((name) => [name, { id: "none" }]));
 
   const look = (name: string): "ours" | "free" | "foreign" => {
     const found = lstatSync(join(folder, name), { bigint: true, throwIfNoEntry: false });
@@ -127,7 +130,7 @@ export function createOwnFiles(folder: string, { warn, redact, reserved = [] }: 
 }
 
 /** What of our files is not in the folder. */
-function addAbsent(list: ResultList, absent: readonly (readonly [string, OwnFile])[]): ResultList {
+function addAbsent(list: ResultList, absent: readonly (readonly [string, AgentFile])[]): ResultList {
   for (const [name, { log, content }] of absent) {
     if (content) list.files.push({ name, content, sizeBytes: content.length, stamp: "held" });
     if (log?.fd === undefined) continue;
@@ -139,7 +142,7 @@ function addAbsent(list: ResultList, absent: readonly (readonly [string, OwnFile
 }
 
 /** Of a log that is open, what it is now: it may have moved to another file system. */
-function readOwnId(file: OwnFile | undefined): string | undefined {
+function readOwnId(file: AgentFile | undefined): string | undefined {
   return file?.log?.fd === undefined ? file?.id : formatId(fstatSync(file.log.fd, { bigint: true }));
 }
 

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createDeqpReader } from "../../junit/deqp-csv.ts";
 import {
   detectFormat,
-  leaveOutCopies,
+  dropDuplicateReports,
   mayHoldResults,
   type ResultFormat,
   SNIFF_BYTES,
@@ -82,7 +82,7 @@ export async function gatherTestResults(folder: string, options: TestResultsOpti
   const candidates = names.filter((name) => name !== JUNIT_FILE_NAME && mayHoldResults(name));
   if (candidates.length > RESULT_FILES_MAX)
     warn(`results: only the first ${RESULT_FILES_MAX} of ${candidates.length} files are searched for tests`);
-  for (const name of leaveOutCopies(candidates.slice(0, RESULT_FILES_MAX))) {
+  for (const name of dropDuplicateReports(candidates.slice(0, RESULT_FILES_MAX))) {
     const format = await readResultFile(name, reading);
     if (format) sources.add(SOURCES[format]);
   }

@@ -4,11 +4,11 @@
  */
 import type { Job } from "../../job/job.ts";
 import type { Verdict } from "../../wire/verdict.ts";
-import { OWN_RESULT_LIMIT_MS } from "../limits.ts";
-import type { OwnFiles } from "./agent-files.ts";
+import { AGENT_FILE_LIMIT_MS } from "../limits.ts";
+import type { AgentFiles } from "./agent-files.ts";
 
 /** What is known then. */
-export interface OwnResultsFacts {
+export interface AgentFileFacts {
   /** As it stands before the upload. */
   verdict: Verdict;
   /** Absent where the line is no job. */
@@ -25,15 +25,15 @@ export interface OwnResultsFacts {
 export interface ResultWriter {
   /** At the top of the results folder. */
   name: string;
-  write(facts: OwnResultsFacts): ResultContent | Promise<ResultContent>;
+  write(facts: AgentFileFacts): ResultContent | Promise<ResultContent>;
 }
 
 type ResultContent = Buffer | string | undefined;
 
-export async function writeOwnResults(
+export async function writeAgentFiles(
   writers: readonly ResultWriter[],
-  facts: Omit<OwnResultsFacts, "folder">,
-  { files, warn }: { files: OwnFiles; warn(message: string): void },
+  facts: Omit<AgentFileFacts, "folder">,
+  { files, warn }: { files: AgentFiles; warn(message: string): void },
 ): Promise<void> {
   for (const { name, write } of writers) {
     try {
@@ -48,7 +48,7 @@ export async function writeOwnResults(
 async function settleInTime(content: ReturnType<ResultWriter["write"]>): Promise<ResultContent> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error("it takes too long")), OWN_RESULT_LIMIT_MS);
+    timer = setTimeout(() => reject(new Error("it takes too long")), AGENT_FILE_LIMIT_MS);
   });
   try {
     return await Promise.race([content, late]);

@@ -15,8 +15,7 @@ import {
 } from "../../archive/digest-table.ts";
 import type { ObjectRepository } from "../../composefs/object-repository.ts";
 import { AgentError, type ErrorCode } from "../../errors.ts";
-import { formatCount } from "../../wire/count.ts";
-import { formatMegabytes } from "../../wire/megabytes.ts";
+import { formatCount, formatMegabytes } from "../../text.ts";
 import type { LayerSource, PartSource, RangePiece, UnpackOptions } from "../root-driver.ts";
 import { collectAfter } from "../unpack/force-gc.ts";
 import type { KnownFiles, RebuildPlan, RebuildQuestion, UnpackResult } from "../unpack/messages.ts";

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
 import { createConsole } from "../../../agent/report/console/console.ts";
 import type { ConsoleDevice } from "../../../agent/report/console/device.ts";
-import { showTestLine } from "../../../agent/report/console/sanitize-line.ts";
+import { sanitizeLine } from "../../../agent/report/console/sanitize-line.ts";
 
 const PIECES = [
   ..."d\r\t[]: .1m8;\x1b\0\x07\x7f",
@@ -59,7 +59,7 @@ it("is so for every line", () => {
     const line = randomOutput();
     const bytes = line.filter((byte) => byte !== 0x0a);
     const hasColor = round % 2 === 0;
-    const shown = showTestLine(Buffer.from(bytes), { hasColor }).toString();
+    const shown = sanitizeLine(Buffer.from(bytes), { hasColor }).toString();
     check(shown, line);
     if (!hasColor) expect(shown).not.toMatch(/\x1b\[[\d;:]*m/);
   }

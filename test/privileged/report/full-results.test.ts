@@ -10,14 +10,14 @@ import { createPutResults } from "../../../agent/net/uploads/put-results.ts";
 import { createResultsSender } from "../../../agent/phases/results-sender.ts";
 import { uploadResults } from "../../../agent/phases/upload.ts";
 import { startProgress } from "../../../agent/report/log/progress.ts";
-import { createOwnFiles, type OwnFiles } from "../../../agent/report/results/agent-files.ts";
+import { type AgentFiles, createAgentFiles } from "../../../agent/report/results/agent-files.ts";
 import { takeSnapshot } from "../../../agent/report/results/file-snapshot.ts";
-import { writeOwnResults } from "../../../agent/report/results/write-agent-files.ts";
+import { writeAgentFiles } from "../../../agent/report/results/write-agent-files.ts";
 import { createVerdict } from "../../../agent/wire/verdict.ts";
 import { startKeepingServer } from "../../servers/keeping-server.ts";
 
 let folder: string;
-let files: OwnFiles;
+let files: AgentFiles;
 let warnings: string[];
 
 beforeEach(() => {
@@ -25,7 +25,7 @@ beforeEach(() => {
   mount({ source: "full", target: folder, type: "tmpfs", data: "size=128k" });
   warnings = [];
   const warn = (message: string) => warnings.push(message);
-  files = createOwnFiles(folder, { warn, redact: (text) => text, reserved: ["verdict.json"] });
+  files = createAgentFiles(folder, { warn, redact: (text) => text, reserved: ["verdict.json"] });
 });
 afterEach(() => {
   umount(folder, { lazy: true });
@@ -42,7 +42,7 @@ it("everything that is there goes out, and our reports from memory", async () =>
   fill();
   const facts = { verdict: createVerdict({ bootId: "1a2b3c4d", records: [] }, 0) };
   const report = { name: "report.html", write: () => "x".repeat(10_000) };
-  await writeOwnResults([report], facts, { files, warn: (message) => warnings.push(message) });
+  await writeAgentFiles([report], facts, { files, warn: (message) => warnings.push(message) });
   expect(warnings).toEqual([
     expect.stringMatching(/"report.html" does not fit into the results folder.*ENOSPC/),
   ]);

@@ -11,7 +11,13 @@ export interface Room {
   packages?: readonly string[];
 }
 
-const FACTS = ["agent/units.ts", "agent/limits.ts", "agent/error-codes", "agent/errors.ts"] as const;
+const FACTS = [
+  "agent/units.ts",
+  "agent/text.ts",
+  "agent/limits.ts",
+  "agent/error-codes",
+  "agent/errors.ts",
+] as const;
 const PURE = [
   "agent/oci",
   "agent/archive",
@@ -49,6 +55,7 @@ const PURE_PACKAGES = [
 /** From the bottom up. */
 export const ROOMS: readonly Room[] = [
   { name: "agent/units.ts", imports: [], packages: [] },
+  { name: "agent/text.ts", imports: [], packages: [] },
   { name: "agent/limits.ts", imports: ["agent/units.ts"], packages: [] },
   { name: "agent/paths.ts", imports: [], packages: [] },
   { name: "agent/error-codes", imports: [], packages: [] },

@@ -2,7 +2,7 @@
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { describe, expect, it } from "vitest";
 import { createDeqpReader, parseDeqpLine } from "../../../agent/junit/deqp-csv.ts";
-import { detectFormat, leaveOutCopies, mayHoldResults } from "../../../agent/junit/detect-format.ts";
+import { detectFormat, dropDuplicateReports, mayHoldResults } from "../../../agent/junit/detect-format.ts";
 import { createLineReader } from "../../../agent/junit/line-reader.ts";
 import { formatSummary, summarizeTests } from "../../../agent/junit/summary.ts";
 import { createTapReader } from "../../../agent/junit/tap-reader.ts";
@@ -178,11 +178,9 @@ describe("formats", () => {
   });
 
   it("takes failures beside results for a copy", () => {
-    expect(leaveOutCopies(["a/failures.csv", "a/results.csv", "b/failures.csv", "failures.csv"])).toEqual([
-      "a/results.csv",
-      "b/failures.csv",
-      "failures.csv",
-    ]);
+    expect(
+      dropDuplicateReports(["a/failures.csv", "a/results.csv", "b/failures.csv", "failures.csv"]),
+    ).toEqual(["a/results.csv", "b/failures.csv", "failures.csv"]);
   });
 
   it.each([

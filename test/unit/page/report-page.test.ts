@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { describeVerdict } from "../../../agent/page/describe-verdict.ts";
 import { formatBytes, formatDuration, shortenName } from "../../../agent/page/format.ts";
 import { html } from "../../../agent/page/html.ts";
-import { describeJobWords } from "../../../agent/page/job-words.ts";
+import { summarizeJob } from "../../../agent/page/job-summary.ts";
 import { readLogTail } from "../../../agent/page/log-tail.ts";
 import { formatReportPage } from "../../../agent/page/report-page.ts";
 import { createTimeAxis } from "../../../agent/page/time-axis.ts";
@@ -141,14 +141,14 @@ it("writes numbers and names as people do", () => {
 });
 
 it("finds what a job runs in", () => {
-  expect(describeJobWords({ job: { root: { image: "r/i:1" }, results: { s3: "s3://b/p" } } })).toEqual({
+  expect(summarizeJob({ job: { root: { image: "r/i:1" }, results: { s3: "s3://b/p" } } })).toEqual({
     root: "r/i:1",
     results: "s3://b/p",
   });
-  expect(describeJobWords({ job: { root: { nfs: { server: "s", path: "/p" } } } })).toEqual({
+  expect(summarizeJob({ job: { root: { nfs: { server: "s", path: "/p" } } } })).toEqual({
     root: "nfs://s/p",
   });
-  expect(describeJobWords({ job: { steps: [{ image: "i" }] } })).toEqual({ root: "i" });
+  expect(summarizeJob({ job: { steps: [{ image: "i" }] } })).toEqual({ root: "i" });
   for (const odd of [undefined, null, 1, [], { job: null }, { job: { root: 1, steps: 2, results: "x" } }])
-    expect(describeJobWords(odd)).toEqual({});
+    expect(summarizeJob(odd)).toEqual({});
 });

@@ -2,9 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { type BootJournal, formatJournal, parseJournal } from "../../../agent/wire/boot-journal.ts";
 import {
-  describeJournaledPlace,
-  type JournaledPlace,
-  reachJournaledPlace,
+  describeDestination,
+  type JournaledDestination,
+  resolveDestination,
 } from "../../../agent/wire/journal-destination.ts";
 
 const JOURNAL: BootJournal = {
@@ -24,7 +24,7 @@ const JOURNAL: BootJournal = {
   attempts: 0,
   verdict: null,
 };
-const NFS: JournaledPlace = { kind: "nfs", server: "nfs.farm", path: "/results/1" };
+const NFS: JournaledDestination = { kind: "nfs", server: "nfs.farm", path: "/results/1" };
 
 describe("a journal", () => {
   it.for<Partial<BootJournal>>([
@@ -114,14 +114,18 @@ describe("the place of results", () => {
     { job: { results: S3.results }, place: null },
     { job: { results: { to: { put: "https://files.farm/2?X-Amz-Signature=abcdef" } } }, place: null },
   ])("is written down without credentials: $place", ({ job, place }) => {
-    expect(describeJournaledPlace(job)).toEqual(place);
+    expect(describeDestination(job)).toEqual(place);
   });
 
   it.for([
     { place: JOURNAL.results!, job: S3, to: { s3: { bucket: "results", prefix: "job/1" } } },
     { place: JOURNAL.results!, job: { s3: S3.s3 }, to: { s3: { bucket: "results", prefix: "job/1" } } },
     { place: JOURNAL.results!, job: PUT, to: undefined },
-    { place: { ...JOURNAL.results!, url: "https://evil.example" } as JournaledPlace, job: S3, to: undefined },
+    {
+      place: { ...JOURNAL.results!, url: "https://evil.example" } as JournaledDestination,
+      job: S3,
+      to: undefined,
+    },
     {
       place: { kind: "put", url: "https://files.farm/1" } as const,
       job: PUT,
@@ -133,6 +137,6 @@ describe("the place of results", () => {
     { place: { ...NFS, server: "evil.example" }, job: OVER_NFS, to: undefined },
     { place: NFS, job: {}, to: undefined },
   ])("is reached by this job's own services, or not at all: $place", ({ place, job, to }) => {
-    expect(reachJournaledPlace(place, job)).toEqual(to);
+    expect(resolveDestination(place, job)).toEqual(to);
   });
 });

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
 import { createHttpClient } from "../../../../agent/net/http/http-client.ts";
 import { createLogUpload } from "../../../../agent/net/uploads/log-upload.ts";
-import { createPartLog } from "../../../../agent/report/network-log/batched-log.ts";
+import { createBatchedLog } from "../../../../agent/report/network-log/batched-log.ts";
 import type { LogLine } from "../../../../agent/report/network-log/line-queue.ts";
 import type { LogTransport } from "../../../../agent/report/network-log/line-sender.ts";
 import {
@@ -309,7 +309,7 @@ describe("HTTP", () => {
     cleanUps.push(() => http.close());
     const { token, ...limits } = options;
     const putPart = createLogUpload(http, { url, token });
-    return createPartLog({ place: url, putPart, partMs: 200, ...limits });
+    return createBatchedLog({ place: url, putPart, partMs: 200, ...limits });
   }
 
   it("streams: lines are there before the request ends", async () => {
@@ -412,7 +412,7 @@ describe("HTTP", () => {
     cleanUps.push(() => http.close());
     const { log, say, told } = createLog({ flushMs: 200 });
     const url = "http://127.0.0.1:1/log";
-    log.start(createPartLog({ place: url, putPart: createLogUpload(http, { url }) }));
+    log.start(createBatchedLog({ place: url, putPart: createLogUpload(http, { url }) }));
     say(1, 2);
     await log.close();
     expect(told).toEqual([expect.stringMatching(/is not among the hosts that plain HTTP is allowed to/)]);

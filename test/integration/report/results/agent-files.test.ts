@@ -11,19 +11,19 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { createOwnFiles, type OwnFiles } from "../../../../agent/report/results/agent-files.ts";
+import { type AgentFiles, createAgentFiles } from "../../../../agent/report/results/agent-files.ts";
 import { takeSnapshot } from "../../../../agent/report/results/file-snapshot.ts";
-import { writeOwnResults } from "../../../../agent/report/results/write-agent-files.ts";
+import { writeAgentFiles } from "../../../../agent/report/results/write-agent-files.ts";
 import { createVerdict } from "../../../../agent/wire/verdict.ts";
 
 let folder: string;
 let warnings: string[];
-let files: OwnFiles;
+let files: AgentFiles;
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "dutboot-own-files-"));
   warnings = [];
-  files = createOwnFiles(folder, {
+  files = createAgentFiles(folder, {
     warn: (message) => warnings.push(message),
     redact: (text) => text.replaceAll("geheim", "[hidden]"),
     reserved: ["verdict.json", "job.json"],
@@ -104,7 +104,7 @@ it("a writer that fails is told and keeps nobody from the others", async () => {
   const fail = () => {
     throw new Error("no data");
   };
-  await writeOwnResults(
+  await writeAgentFiles(
     [
       { name: "junit.xml", write: fail },
       { name: "report.html", write: async () => undefined },

@@ -1,16 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { hasLine } from "../../../../agent/report/console/device.ts";
-import { createLeftOut, type LeftOutItem } from "../../../../agent/report/console/elided-lines.ts";
+import { createElidedLines, type ElidedItem } from "../../../../agent/report/console/elided-lines.ts";
 
 function leave(blocks: string[], { tailBytes = 0, resultsMaxBytes = 1000 } = {}): string[] {
-  const leftOut = createLeftOut({ resultsMaxBytes });
+  const leftOut = createElidedLines({ resultsMaxBytes });
   for (const block of blocks) leftOut.add(Buffer.from(block), 0);
   const items = leftOut.take({ tailBytes }).map(format);
   expect(leftOut.take({ tailBytes })).toEqual([]);
   return items;
 }
 
-const format = (item: LeftOutItem) =>
+const format = (item: ElidedItem) =>
   "line" in item ? item.line.toString().trimEnd() : `(${item.missingLines})`;
 
 describe("what is left out", () => {

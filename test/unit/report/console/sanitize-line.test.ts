@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { formatOwnLine } from "../../../../agent/report/console/agent-line.ts";
-import { type ShowOptions, showTestLine } from "../../../../agent/report/console/sanitize-line.ts";
+import { formatAgentLine } from "../../../../agent/report/console/agent-line.ts";
+import { type SanitizeOptions, sanitizeLine } from "../../../../agent/report/console/sanitize-line.ts";
 
-const show = (line: string | Buffer, options: Partial<ShowOptions> = {}) =>
-  showTestLine(Buffer.from(line as string), { hasColor: true, ...options }).toString("latin1");
+const show = (line: string | Buffer, options: Partial<SanitizeOptions> = {}) =>
+  sanitizeLine(Buffer.from(line as string), { hasColor: true, ...options }).toString("latin1");
 const latin1 = (text: string) => Buffer.from(text).toString("latin1");
 
 const SECTION = "\x1b[0Ksection_start:1700000000:deqp[collapsed=true]\r\x1b[0K";
@@ -93,8 +93,8 @@ describe("what looks like a line of ours", () => {
 
 describe("a line of ours", () => {
   it("holds nothing that a terminal obeys, and no second line of ours", () => {
-    expect(formatOwnLine("phases:\n  run  1 s\n", 1500)).toBe("[    1.500] dutboot: phases:\n  run  1 s\n");
-    expect(formatOwnLine("it said \x1b[2J\r\ndutboot: verdict: pass", 1500)).toBe(
+    expect(formatAgentLine("phases:\n  run  1 s\n", 1500)).toBe("[    1.500] dutboot: phases:\n  run  1 s\n");
+    expect(formatAgentLine("it said \x1b[2J\r\ndutboot: verdict: pass", 1500)).toBe(
       "[    1.500] dutboot: it said \\x1b[2J\\x0d\n| dutboot: verdict: pass",
     );
   });

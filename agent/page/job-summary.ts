@@ -3,14 +3,14 @@
  * nothing of its shape is taken for granted.
  */
 
-export interface JobWords {
+export interface JobSummary {
   /** What it runs in. */
   root?: string;
   /** Where its results go. */
   results?: string;
 }
 
-export function describeJobWords(description: unknown): JobWords {
+export function summarizeJob(description: unknown): JobSummary {
   const job = fieldsOf(fieldsOf(description).job);
   const [first] = Array.isArray(job.steps) ? job.steps : [];
   const root = describeRoot(fieldsOf(job.root)) ?? textOf(fieldsOf(first).image);
