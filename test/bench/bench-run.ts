@@ -143,7 +143,7 @@ async function settle(signal: AbortSignal): Promise<void> {
 }
 
 /** The registry reads from memory, for everybody. */
-async function warmStorage({ storage, first, second }: BenchGoods): Promise<void> {
+export async function warmStorage({ storage, first, second }: BenchGoods): Promise<void> {
   for (const { layer } of [...Object.values(first), second]) {
     const hex = layer.digest.split(":")[1]!;
     await readFile(join(storage, "docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data"));

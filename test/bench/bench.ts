@@ -21,6 +21,7 @@ import { ensureBenchGoods } from "./bench-goods.ts";
 import type { BenchImage } from "./bench-image.ts";
 import { benchImage, CASES, type CaseName } from "./bench-run.ts";
 import { bundleBenchAgent } from "./case-agent.ts";
+import { bundleCheckouts, type Comparison, compareImage, formatComparison } from "./compare-checkouts.ts";
 import { benchConsole } from "./console-bench.ts";
 import { type CaseResult, formatTable, summarize } from "./measurement.ts";
 import { smallFilesImage } from "./small-files-image.ts";
@@ -40,6 +41,12 @@ const benchCommand: Command = {
     case: { type: "string", multiple: true, value: "CASE", help: CASES.join(", ") },
     runs: { type: "string", value: "N", help: `Runs of each case; default ${DEFAULT_RUNS}` },
     folder: { type: "string", value: "DIR", help: "Pull to the disk of this folder; default out/bench" },
+    against: {
+      type: "string",
+      multiple: true,
+      value: "DIRECTORY",
+      help: "Compare with the agent of another checkout, in place of podman and curl",
+    },
     console: {
       type: "boolean",
       help: "Measure what a slow console costs a test that prints 50 MB, and nothing else",
@@ -53,6 +60,7 @@ const benchCommand: Command = {
   examples: [
     "npm run bench",
     "npm run bench -- --console",
+    "npm run bench -- --against ../base",
     "npm run bench -- --image small-files --case zstd --runs 1",
   ],
   run: bench,
@@ -72,8 +80,37 @@ async function bench(input: CommandInput): Promise<number> {
   const profileFolder = input.flag("profile") ? join(OUT, "profiles") : undefined;
   const tools = await ensureToolsRoot({ log, signal });
   const work = join(input.text("folder") ?? OUT, `work-${process.pid}`);
-  const results: CaseResult[] = [];
   const startedAt = new Date().toISOString();
+  const directories = input.texts("against");
+  if (directories.length > 0) {
+    const comparisons: Comparison[] = [];
+    try {
+      const agents = await bundleCheckouts(join(work, "code"), directories);
+      for (const image of images) {
+        const goods = await ensureBenchGoods(tools, image, { log, signal });
+        const workFolder = join(work, image.name);
+        comparisons.push(
+          ...(await compareImage({
+            image: image.name,
+            goods,
+            tools,
+            agents,
+            cases,
+            runs,
+            workFolder,
+            log,
+            signal,
+          })),
+        );
+      }
+      const { table, missed } = formatComparison(comparisons, agents);
+      const path = await writeReport(startedAt, { runs, comparisons }, table);
+      return finish(table, path, missed);
+    } finally {
+      await removeTree(work);
+    }
+  }
+  const results: CaseResult[] = [];
   try {
     const agent = await bundleBenchAgent(join(work, "code"));
     for (const image of images) {
@@ -99,11 +136,16 @@ async function bench(input: CommandInput): Promise<number> {
     await removeTree(work);
   }
   const table = formatTable(results);
-  const path = await writeReport(startedAt, runs, results, table);
-  console.log(`\n${table}\n\nEvery number: ${path}`);
-  const missed = results.flatMap((result) =>
-    summarize(result).missed.map((text) => `${result.image}, ${result.name}: ${text}`),
+  const summarized = results.map((result) => ({ ...result, summary: summarize(result) }));
+  const path = await writeReport(startedAt, { runs, cases: summarized }, table);
+  const missed = summarized.flatMap(({ image, name, summary }) =>
+    summary.missed.map((text) => `${image}, ${name}: ${text}`),
   );
+  return finish(table, path, missed);
+}
+
+function finish(table: string, path: string, missed: readonly string[]): number {
+  console.log(`\n${table}\n\nEvery number: ${path}`);
   for (const line of missed) console.log(`missed: ${line}`);
   return missed.length > 0 ? 1 : 0;
 }
@@ -140,19 +182,13 @@ function describeGoods(image: BenchImage, goods: Awaited<ReturnType<typeof ensur
   return `${image.name}: ${image.summary}, ${size}; update: ${goods.change}`;
 }
 
-async function writeReport(
-  startedAt: string,
-  runs: number,
-  results: readonly CaseResult[],
-  table: string,
-): Promise<string> {
+async function writeReport(startedAt: string, results: object, table: string): Promise<string> {
   const folder = join(OUT, startedAt.replaceAll(/[-:]|\.\d+/g, ""));
   await mkdir(folder, { recursive: true });
   const report = {
     startedAt,
-    runs,
     machine: { cpus: cpus().length, model: cpus()[0]?.model, node: process.version },
-    cases: results.map((result) => ({ ...result, summary: summarize(result) })),
+    ...results,
   };
   const path = join(folder, "bench.json");
   await writeFile(path, `${JSON.stringify(report, null, 2)}\n`);
