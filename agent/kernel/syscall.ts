@@ -21,7 +21,6 @@ interface Door {
   pushLane(lane: object, bytes: Uint8Array, pieces: Int32Array | null): number;
   endLane(lane: object): Buffer | number;
   updateVerity(state: Uint8Array, bytes: Uint8Array): void;
-  surveyLines(block: Uint8Array, words: Uint8Array, places: Int32Array): number;
   finishVerity(state: Uint8Array, digest: Uint8Array): void;
 }
 

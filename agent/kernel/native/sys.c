@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
 #include "hash-threads.h"
-#include "scan-lines.h"
 #include <errno.h>
 #include <malloc.h>
 #include <node_api.h>
@@ -137,6 +136,5 @@ NAPI_MODULE_INIT() {
   };
   napi_define_properties(env, exports, sizeof doors / sizeof *doors, doors);
   define_lanes(env, exports);
-  define_lines(env, exports);
   return exports;
 }

@@ -2,7 +2,7 @@
  * The part of the test's output that a console cannot carry: its lines are counted, those that look like results are kept,
  * and so are the last ones, as one sees them when the burst is over.
  */
-import { surveyLines } from "./result-markers.ts";
+import { scanLines } from "./result-markers.ts";
 
 /** In order: a line that is shown after all, with its line end, or how many are not. */
 export type ElidedItem = { line: Buffer; droppedBytes: number } | { missingLines: number };
@@ -41,15 +41,15 @@ export function createElidedLines({ resultsMaxBytes }: ElidedLinesOptions): Elid
 
   return {
     add(block, droppedBytes) {
-      const survey = surveyLines(block);
-      for (const { start, end, index } of survey.results) {
+      const scan = scanLines(block);
+      for (const { start, end, index } of scan.results) {
         if (resultBytes + end - start > resultsMaxBytes) break;
         // A copy: the chunk it came in is some hundred times as large.
         const line = Buffer.from(block.subarray(start, end));
         results.push({ line, droppedBytes, index: lineCount + index });
         resultBytes += line.length;
       }
-      lineCount += survey.lineCount;
+      lineCount += scan.lineCount;
       tail.push(block);
       tailBytes += block.length;
       while (tailBytes - tail[0]!.length >= TAIL_MAX_BYTES) tailBytes -= tail.shift()!.length;
@@ -74,12 +74,6 @@ export function createElidedLines({ resultsMaxBytes }: ElidedLinesOptions): Elid
       return items.filter((item) => "line" in item || item.missingLines > 0);
     },
   };
-}
-
-export function countLines(bytes: Buffer): number {
-  let count = 0;
-  for (let at = bytes.indexOf(LINE_END); at !== -1; at = bytes.indexOf(LINE_END, at + 1)) count++;
-  return count;
 }
 
 /** The last whole lines of `limitBytes`, at least one. */

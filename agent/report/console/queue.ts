@@ -16,7 +16,8 @@ import {
   CONSOLE_WRITE_BYTES,
 } from "../limits.ts";
 import type { ConsoleDevice } from "./device.ts";
-import { countLines, createElidedLines } from "./elided-lines.ts";
+import { createElidedLines } from "./elided-lines.ts";
+import { countLines } from "./result-markers.ts";
 import { isOverwritten, type SanitizeOptions, sanitizeLine } from "./sanitize-line.ts";
 
 export interface ConsoleQueue {

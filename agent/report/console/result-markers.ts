@@ -1,8 +1,7 @@
 /**
- * Lines of a test's output that somebody waits for: they reach the console even when what is around them is left out.
+ * Finds the lines of a test's output that farms match: they reach the console even when the lines around them are left out.
  * Mesa's result (`hwci: mesa: …`), LAVA's signals and runner marks, GitLab's sections, CI-Tron's registration, TAP's failures.
  */
-import { createWordSurvey } from "../../kernel/scan-lines.ts";
 
 /** A line that is a result, in its block and with its line end. */
 export interface ResultLine {
@@ -12,37 +11,42 @@ export interface ResultLine {
   index: number;
 }
 
-export interface LineSurvey {
+export interface LineScan {
   lineCount: number;
   /** In order, most often none. */
   results: ResultLine[];
 }
 
-/** GitLab's sections are told by the end of their mark, which is the same for both kinds. */
-const MARKS = ["hwci: ", "<LAVA_", "\r\x1b[0K", "MaRS: "];
-/** At a line's start alone. */
-const TAP_FAILURE = "not ok ";
+/** GitLab's section start and section end share this end of their marker. */
+const MARKERS = ["hwci: ", "<LAVA_", "\r\x1b[0K", "MaRS: "].map((text) => Buffer.from(text));
+/** At a line's start only. */
+const TAP_FAILURE = Buffer.from("not ok ");
 const LINE_END = 0x0a;
 
-const survey = createWordSurvey([...MARKS, `\n${TAP_FAILURE}`].map((text) => Buffer.from(text)));
-
-/** Counts the lines of `block`, which are whole, and finds the results among them. */
-export function surveyLines(block: Buffer): LineSurvey {
-  const { lines, places } = survey(block);
-  if (block.toString("latin1", 0, TAP_FAILURE.length) === TAP_FAILURE) places.unshift({ at: 0, lines: 0 });
+/** Counts the lines of `block`, which holds whole lines, and finds the results among them. */
+export function scanLines(block: Buffer): LineScan {
+  const lineStartOf = (at: number) => (at === 0 ? 0 : block.lastIndexOf(LINE_END, at - 1) + 1);
+  const starts = MARKERS.flatMap((marker) => findAll(block, marker).map(lineStartOf));
+  starts.push(...findAll(block, TAP_FAILURE).filter((at) => lineStartOf(at) === at));
   const results: ResultLine[] = [];
-  let seenUntil = 0;
-  for (const { at, lines } of places) {
-    const isBefore = block[at] === LINE_END;
-    const from = isBefore ? at + 1 : at;
-    if (from < seenUntil) continue;
-    const end = block.indexOf(LINE_END, from) + 1 || block.length;
-    results.push({
-      start: block.lastIndexOf(LINE_END, from) + 1,
-      end,
-      index: isBefore ? lines + 1 : lines,
-    });
-    seenUntil = end;
+  let lineCount = 0;
+  let counted = 0;
+  for (const start of [...new Set(starts)].sort((left, right) => left - right)) {
+    lineCount += countLines(block.subarray(counted, start));
+    counted = start;
+    results.push({ start, end: block.indexOf(LINE_END, start) + 1 || block.length, index: lineCount });
   }
-  return { lineCount: lines, results };
+  return { lineCount: lineCount + countLines(block.subarray(counted)), results };
+}
+
+export function countLines(bytes: Buffer): number {
+  let count = 0;
+  for (let at = bytes.indexOf(LINE_END); at !== -1; at = bytes.indexOf(LINE_END, at + 1)) count++;
+  return count;
+}
+
+function findAll(block: Buffer, text: Buffer): number[] {
+  const found: number[] = [];
+  for (let at = block.indexOf(text); at !== -1; at = block.indexOf(text, at + 1)) found.push(at);
+  return found;
 }
