@@ -140,8 +140,8 @@ export async function bootDut(options: BootOptions): Promise<BootResult> {
     return {
       ...finding,
       events: follower.events,
-      ...(firstOutputMs === undefined ? {} : { firstOutputMs }),
-      ...(upMs === undefined ? {} : { upMs }),
+      firstOutputMs,
+      upMs,
       wallMs,
       consolePath,
       eventsPath,

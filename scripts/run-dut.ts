@@ -44,6 +44,7 @@ export const MACHINE_OPTIONS = {
   timeout: { type: "string", value: "DURATION", help: "Deadline of the whole boot (default: 15m)" },
   silence: { type: "string", value: "DURATION", help: "Longest silence of the console (default: 3m)" },
   times: { type: "string", value: "N", help: "Boot N times in a row and count how they end" },
+  interactive: { type: "boolean", help: "Connect the terminal to the DUT's console; Ctrl-A X ends the boot" },
 } as const satisfies Record<string, CommandOption>;
 
 const DEFAULT_MEMORY_MIB = 2048;
@@ -74,7 +75,8 @@ export async function runDut(
   onEnd?: (result: BootResult) => Promise<void>,
 ): Promise<BootResult> {
   const { path } = run.runDirectory;
-  const { extraFiles, ...machine } = run.machine;
+  const { extraFiles, isInteractive, ...machine } = run.machine;
+  const keyboard = isInteractive ? connectKeyboard() : undefined;
   const files = [...(run.extraFiles ?? []), ...extraFiles];
   const extraArchive = join(path, "extra-files.cpio");
   if (files.length > 0) await writeExtraArchive(extraArchive, files);
@@ -88,13 +90,33 @@ export async function runDut(
     ...machine,
     onCommand: (command) => console.log(`QEMU command, to paste:\n${command}\n`),
     onConsole: (chunk) => process.stdout.write(chunk),
-  });
+    onScreen: keyboard && ((_chunk, type) => keyboard.typeWith(type)),
+  }).finally(() => keyboard?.disconnect());
   try {
     if (!run.signal.aborted) await onEnd?.(result);
   } finally {
     console.log(formatBootReport(result, showPath(path)).join("\n"));
   }
   return result;
+}
+
+/** Passes what is typed to the DUT. Ctrl-C goes to the DUT too; QEMU itself handles Ctrl-A. */
+function connectKeyboard() {
+  const { stdin } = process;
+  let typeText: ((text: string) => void) | undefined;
+  const onData = (chunk: Buffer) => typeText?.(chunk.toString());
+  if (stdin.isTTY) stdin.setRawMode(true);
+  stdin.on("data", onData);
+  return {
+    typeWith: (type: (text: string) => void) => {
+      typeText = type;
+    },
+    disconnect() {
+      stdin.off("data", onData);
+      stdin.pause();
+      if (stdin.isTTY) stdin.setRawMode(false);
+    },
+  };
 }
 
 export type Machine = Awaited<ReturnType<typeof readMachine>>;
@@ -113,15 +135,16 @@ export async function readMachine(input: CommandInput) {
   const fwCfg = await readFiles("fw-cfg");
   return {
     memoryMiB: read("memory", parseCount) ?? DEFAULT_MEMORY_MIB,
-    ...(cpus === undefined ? {} : { cpus }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(silenceMs === undefined ? {} : { silenceMs }),
-    ...(nics.length === 0 ? {} : { nics: nics.filter((nic) => nic !== "none") }),
+    cpus,
+    timeoutMs,
+    silenceMs,
+    nics: nics.length === 0 ? undefined : nics.filter((nic) => nic !== "none"),
     disks: input.texts("disk").map(parseDisk),
     fwCfg: Object.fromEntries(fwCfg.map(({ path, content }) => [path, content])),
     smbiosStrings: input.texts("smbios"),
     extraArguments: input.texts("qemu-argument"),
     extraFiles: await readFiles("extra-file"),
+    isInteractive: input.flag("interactive"),
   };
 }
 
