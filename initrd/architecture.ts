@@ -1,6 +1,6 @@
 /**
- * What differs between the architectures we build for: one row each, nothing else in this folder asks for a name.
- * Debian's, Node's and the kernel's words for the same machine are all different.
+ * The differences between the target architectures, one row each. No other file of this folder checks a name.
+ * Debian, Node and the kernel use different names for the same architecture.
  */
 
 export const ARCHITECTURE_NAMES = ["x86_64", "arm64"] as const;
@@ -8,19 +8,19 @@ export type ArchitectureName = (typeof ARCHITECTURE_NAMES)[number];
 
 export interface Architecture {
   name: ArchitectureName;
-  /** Debian's architecture. */
+  /** Debian's name. */
   debian: string;
-  /** GNU triplet: prefix of the cross tools, and Debian's library folder. */
+  /** GNU triplet: the prefix of the cross tools and the name of Debian's library folder. */
   triplet: string;
-  /** `process.arch` of a Node on it. */
+  /** Node's name: `process.arch`. */
   node: string;
-  /** The npm package that carries the Node binary and its headers. */
+  /** The npm package with the Node binary and its headers. */
   nodePackage: string;
   /** `e_machine` of its ELF files. */
   elfMachine: number;
-  /** The prebuilt serialport binding, below @serialport/bindings-cpp/prebuilds. */
+  /** The prebuilt serialport binding in @serialport/bindings-cpp/prebuilds. */
   serialPrebuild: string;
-  /** qemu-user's program for it. */
+  /** The qemu-user program. */
   qemuUser: string;
 }
 
@@ -47,7 +47,7 @@ export const ARCHITECTURES: Readonly<Record<ArchitectureName, Architecture>> = {
   },
 };
 
-/** The machine this process runs on. */
+/** The architecture of this machine. */
 export function hostArchitecture(): Architecture {
   const found = Object.values(ARCHITECTURES).find(({ node }) => node === process.arch);
   if (!found)
@@ -55,7 +55,7 @@ export function hostArchitecture(): Architecture {
   return found;
 }
 
-/** A compiler or binutils program that makes files for `target`. */
+/** The name of a compiler or binutils program for `target`. */
 export function toolFor(target: Architecture, program: string): string {
   return target.name === hostArchitecture().name ? program : `${target.triplet}-${program}`;
 }

@@ -1,6 +1,6 @@
 /**
- * Folders that are filled once and named by the hash of everything that went into them.
- * Filled under a lock in a folder of its own and renamed into place, so side-by-side builds share the work and nobody sees half of it.
+ * A cache of folders, each named after the hash of its inputs.
+ * A folder is filled under a lock and then renamed into place, so that parallel builds share it and never see a part of it.
  */
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
@@ -20,9 +20,9 @@ export function cacheFolder(): string {
 }
 
 export interface CacheEntry {
-  /** What it is, for people who look into the cache. */
+  /** First part of the folder's name. */
   kind: string;
-  /** Everything the content depends on; contents go in as their hashes. */
+  /** Everything that the content depends on; files by their hashes. */
   key: unknown;
 }
 
@@ -31,7 +31,7 @@ export interface CachedFolder {
   reused: boolean;
 }
 
-/** The folder of `entry`, filled by `fill` if no one has done so before. */
+/** Returns the folder of `entry`; calls `fill` if it does not exist. */
 export async function fillCached(
   { kind, key }: CacheEntry,
   fill: (folder: string) => Promise<void>,
@@ -45,7 +45,7 @@ export async function fillCached(
   }
   return withLock(`${path}.lock`, async () => {
     if (existsSync(path)) return { path, reused: true };
-    // Under the lock, a draft that is there was left by a build that was killed.
+    // We hold the lock, so an existing draft was left by a killed build.
     const draft = `${path}.draft`;
     await rm(draft, { recursive: true, force: true });
     await mkdir(draft, { recursive: true });
@@ -59,7 +59,7 @@ export async function fillCached(
   });
 }
 
-/** Removes what no build has used for a month: every edit of the agent leaves one entry behind. */
+/** Deletes entries that no build has used for a month: each edit of the agent adds one. */
 export async function pruneCache(kinds: readonly string[], maxAgeMs = UNUSED_MAX_AGE_MS): Promise<void> {
   for (const name of await readdir(cacheFolder())) {
     const path = join(cacheFolder(), name);
@@ -73,7 +73,7 @@ export function hashOf(content: string | Buffer): string {
   return createHash("sha256").update(content).digest("hex");
 }
 
-/** Runs `work` while no other living process of this machine holds the lock file. */
+/** Runs `work` while no other process of this machine holds the lock file. */
 export async function withLock<T>(lock: string, work: () => Promise<T>): Promise<T> {
   await mkdir(join(lock, ".."), { recursive: true });
   for (;;) {
@@ -95,7 +95,7 @@ export async function withLock<T>(lock: string, work: () => Promise<T>): Promise
 
 async function isAbandoned(lock: string): Promise<boolean> {
   const pid = Number(await readFile(lock, "utf8").catch(() => ""));
-  if (!pid) return false; // being written, or just gone
+  if (!pid) return false; // being written, or just deleted
   try {
     process.kill(pid, 0);
     return false;

@@ -1,6 +1,6 @@
 /**
- * The one error of the builder: what was tried, what came back, what to do.
- * Host side only; the agent's own table of codes does not apply here.
+ * The builder's error class: what was tried, what came back, what to do.
+ * Used on the host only, so it has no code of agent/error-codes.
  */
 
 export class BuildError extends Error {

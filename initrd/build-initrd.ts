@@ -1,6 +1,6 @@
 /**
- * Builds the agent's image for an architecture: Debian's programs, the pinned Node, the agent, a manifest of all of it.
- * The same inputs give the same bytes; only the parts that changed are compressed again.
+ * Builds the agent's image for an architecture: Debian's programs, the pinned Node, the agent, and a manifest.
+ * The same inputs give the same bytes. Only changed parts are compressed again.
  */
 import { readFileSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
@@ -29,33 +29,33 @@ import { PROJECT_ROOT, readPin } from "./project.ts";
 import { slimNode } from "./slim-node.ts";
 import { readUserland } from "./userland.ts";
 
-/** Some TFTP loaders carry no more (docs/design.md, decision 5). */
+/** The limit of some TFTP loaders. */
 export const IMAGE_MAX_BYTES = 32 * 1024 * 1024;
 
-/** Folders the kernel, init and the agent expect; those above a file are made anyway. */
+/** Folders that the kernel, init and the agent need. Parents of files are added automatically. */
 const FOLDERS = [
   ...["dev", "proc", "sys", "run", "tmp", "mnt", "root", "store", "var", "var/lib", "var/tmp"],
   ...["etc/dutboot/credentials", "usr/lib/modules", "usr/lib/firmware"],
 ];
-/** Debian's packages are merged under /usr; the kernel and scripts use the short names too. */
+/** Debian installs under /usr; the kernel and scripts also use the short paths. */
 const SHORT_NAMES = { bin: "usr/bin", sbin: "usr/sbin", lib: "usr/lib", lib64: "usr/lib64" };
 
 export interface BuildInitrdOptions {
   arch: ArchitectureName;
   outDir: string;
-  /** Other entry points of the agent, for tests. */
+  /** Replaces the agent's entry points, for tests. */
   entries?: BundleOptions["entries"];
-  /** zstd level, default the smallest image; the limit on its size holds for that one. */
+  /** zstd level; default: the smallest image. The size limit applies only to the default. */
   level?: number;
   onProgress?: (line: string) => void;
 }
 
 export interface BuiltInitrd {
-  /** initrd.img: give it to the kernel. */
+  /** Path of initrd.img. */
   image: string;
   sizeBytes: number;
   parts: { name: string; rawBytes: number; sizeBytes: number; reused: boolean }[];
-  /** True when no part had to be made. */
+  /** True if every part was reused. */
   reused: boolean;
 }
 
@@ -95,7 +95,7 @@ export async function buildInitrd(options: BuildInitrdOptions): Promise<BuiltIni
   agent.push(...manifestFiles(manifest, version));
 
   onProgress("compressing what changed");
-  // The part that init needs comes first: of an image that is cut short, it is what is left to say so.
+  // The part with init comes first, so that a truncated image can report that it is truncated.
   const segments = await Promise.all(
     manifested.map(({ name, files }) =>
       compressSegment(
@@ -122,7 +122,7 @@ async function readNode(architecture: Architecture): Promise<ImageFile> {
   return fileFromHost("usr/bin/node", await stripNode(architecture), `${name} ${version}`, 0o755);
 }
 
-/** Node without what none of the objects loaded beside it asks for. */
+/** Strips Node of the symbols that no other object uses. */
 function slim(node: ImageFile, others: readonly ImageFile[]): ImageFile {
   const objects = others.flatMap(({ content }) =>
     content.kind === "bytes" && readElf(content.bytes) ? [content] : [],
@@ -149,7 +149,7 @@ function baseFiles(version: string): ImageFile[] {
     fileFromText("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", origin),
     fileFromText("etc/group", "root:x:0:\ntty:x:5:\n", origin),
     fileFromText("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n", origin),
-    // The kernel opens it before anything is mounted.
+    // The kernel opens /dev/console before anything is mounted.
     { path: "dev/console", origin, mode: 0o600, content: { kind: "char", major: 5, minor: 1 } },
     { path: "dev/null", origin, mode: 0o666, content: { kind: "char", major: 1, minor: 3 } },
   ];
@@ -165,7 +165,7 @@ async function buildInfo(architecture: Architecture, version: string): Promise<I
   return fileFromText(`${LIBRARY_FOLDER}/build.json`, `${JSON.stringify(info)}\n`, `dutboot ${version}`);
 }
 
-/** The manifest, its checksums, and the keeper that knows the hash of the checksums. */
+/** The manifest, its checksums, and the supervisor with the hash of the checksums. */
 function manifestFiles(manifest: ReturnType<typeof createManifest>, version: string): ImageFile[] {
   const origin = `dutboot ${version}`;
   const manifestFile = fileFromText(`${LIBRARY_FOLDER}/manifest.json`, formatManifest(manifest), origin);
@@ -192,7 +192,7 @@ function foldersOf(parts: readonly ImagePart[]): string[] {
   return [...new Set([...FOLDERS, ...entries.map(({ path }) => path)])];
 }
 
-/** The first part brings all folders. */
+/** The first part contains all folders. */
 function withoutFolders(files: readonly ImageFile[]) {
   return toCpioEntries(files).filter(({ type }) => type !== "directory");
 }

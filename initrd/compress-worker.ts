@@ -5,7 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import zstd from "zstd-napi/binding.js";
 
-/** 32 MiB: the kernel allows 128, but holds the window beside the archive and what it unpacks; 1 % larger than with 128. */
+/** 32 MiB. The kernel allows 128, but needs memory for the window besides the archive and its content. Costs 1 % of size. */
 const WINDOW_LOG = 25;
 
 const { source, level } = workerData as { source: Uint8Array; level: number };

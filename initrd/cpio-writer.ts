@@ -1,5 +1,5 @@
 /**
- * Writes cpio archives in the "newc" format, the one the kernel unpacks as an initramfs.
+ * Writes cpio archives in the "newc" format, which the kernel unpacks as an initramfs.
  * Linux, Documentation/driver-api/early-userspace/buffer-format.rst. The same entries give the same bytes.
  */
 
@@ -7,7 +7,7 @@ export interface CpioEntry {
   /** Relative to the root, without a leading slash. */
   path: string;
   type: "file" | "directory" | "symlink" | "char";
-  /** Permission bits; default 0755 for directories, 0777 for links, 0644 for the rest. */
+  /** Permission bits; default: 0755 for directories, 0777 for links, 0644 for others. */
   mode?: number;
   /** Bytes of a file. */
   content?: Buffer;
@@ -25,7 +25,7 @@ const TRAILER = "TRAILER!!!";
 const FIELD_MAX = 0xffffffff;
 const ALIGNMENT_BYTES = 4;
 
-/** The whole archive, owned by root. RangeError for an entry the format or an initramfs cannot hold. */
+/** Returns the archive; all entries belong to root. Throws RangeError for an entry that the format cannot represent. */
 export function formatCpio(entries: readonly CpioEntry[]): Buffer {
   const parts: Buffer[] = [];
   const seen = new Set<string>();

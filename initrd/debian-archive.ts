@@ -1,6 +1,6 @@
 /**
- * Debian packages for any architecture, fetched by apt with a state folder of its own: apt checks the signatures, nothing is run.
- * Which site and proxy to use is what this machine's apt already knows; no host name stands in our code (apt-get(8), indextargets).
+ * Fetches Debian packages for any architecture by apt with a separate state folder. apt checks the signatures; no package code runs.
+ * Site and proxy come from this machine's apt configuration, so the code names no host (apt-get(8), indextargets).
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
@@ -27,16 +27,16 @@ interface PackageRecord {
   depends: string;
 }
 
-/** Security updates should reach an image within days; a build in between must not depend on the network. */
+/** Security updates should reach an image within days, but most builds should not need the network. */
 const LISTS_MAX_AGE_MS = 3 * 24 * 60 * 60 * 1000;
 const KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 export interface DebianArchive {
   suite: Suite;
   architecture: Architecture;
-  /** Names of the packages and of all they depend on (not of what they recommend). */
+  /** Returns the packages and their dependencies, without recommended packages. */
   resolveWithDependencies(names: readonly string[]): Promise<string[]>;
-  /** The first dependency of a package whose name matches: what a kernel's metapackage stands for. */
+  /** Returns the first dependency whose name matches, for example the kernel of a metapackage. */
   resolveDependency(name: string, pattern: RegExp): Promise<string | undefined>;
   fetch(names: readonly string[]): Promise<{ packages: DebianPackage[]; reused: boolean }>;
 }
@@ -50,7 +50,7 @@ export async function openDebianArchive(suite: Suite, architecture: Architecture
     withLock(`${folder}.lock`, () => refreshLists(folder, suite, apt, maxAgeMs));
   await refresh(LISTS_MAX_AGE_MS);
 
-  /** apt takes a second for every answer; the same signed lists give the same one. */
+  /** Caches apt's answers, which take a second each, for the same signed lists. */
   const ask = async (program: string, args: readonly string[]) => {
     // Release files are the same for every architecture.
     const key = { lists: hashReleases(folder), architecture: architecture.debian, program, args };
@@ -95,7 +95,7 @@ export async function openDebianArchive(suite: Suite, architecture: Architecture
       try {
         return await fetchNow(names);
       } catch {
-        // The usual reason: an update has replaced a file our lists still name.
+        // Usually an update has replaced a file that our lists still name.
         await refresh(0);
         return await fetchNow(names);
       }
@@ -103,7 +103,7 @@ export async function openDebianArchive(suite: Suite, architecture: Architecture
   };
 }
 
-/** Options that give apt a world of its own: its lists and cache, no installed packages, one architecture. */
+/** Options that isolate apt: separate lists and cache, no installed packages, one architecture. */
 function listAptOptions(folder: string, architecture: Architecture): string[] {
   const settings = {
     "Dir::State": folder,
@@ -118,13 +118,13 @@ function listAptOptions(folder: string, architecture: Architecture): string[] {
     "APT::Architectures": architecture.debian,
     "APT::Install-Recommends": "false",
     "Acquire::Languages": "none",
-    // The cache may lie where the user _apt cannot read.
+    // The user _apt may not be able to read the cache.
     "APT::Sandbox::User": "root",
   };
   return Object.entries(settings).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
 }
 
-/** One line per archive for `suite`, at the sites this machine gets its own Debian from. */
+/** One sources line per archive for `suite`, at the sites of this machine's own sources. */
 async function findSources(suite: Suite): Promise<string[]> {
   const format = "$(LABEL)|$(REPO_URI)|$(COMPONENT)";
   const read = async () =>
@@ -142,7 +142,7 @@ async function findSources(suite: Suite): Promise<string[]> {
       .filter(([, , component]) => component === "main");
   let targets = await read();
   if (targets.length === 0) {
-    // Origin and label come from the release files: this machine's own lists were never fetched.
+    // Origin and label come from the release files; they are missing if this machine's lists were never fetched.
     await runCommand("apt-get", ["-qq", "update"]);
     targets = await read();
   }
@@ -177,12 +177,12 @@ async function refreshLists(folder: string, suite: Suite, apt: Apt, maxAgeMs: nu
     await apt("apt-get", ["-qq", "update", "-o", "APT::Update::Error-Mode=any"]);
     await writeFile(stamp, "");
   } catch (error) {
-    // Old lists are better than no build; without any, the reason matters.
+    // Old lists are better than no build. Without lists, report the reason.
     if (age === Number.POSITIVE_INFINITY) throw error;
   }
 }
 
-/** The signed release files name the hash of every list, so they stand for all that apt knows. */
+/** The signed release files contain the hash of every list, so they identify all lists. */
 function hashReleases(folder: string): string[] {
   const lists = join(folder, "lists");
   return readdirSync(lists)
@@ -198,7 +198,7 @@ async function unpackPackage(folder: string, file: string): Promise<void> {
   await rm(archive);
 }
 
-/** Records of `apt-cache show`, separated by empty lines (deb822). */
+/** Parses the records of `apt-cache show` (deb822). */
 function parsePackageRecords(text: string): PackageRecord[] {
   return text
     .split(/\n\n+/)

@@ -1,5 +1,5 @@
 /**
- * The dynamic symbols of an ELF file: what it offers to and asks of others, by name.
+ * Reads the dynamic symbols of an ELF file: those that it defines and those that it needs.
  * System V ABI, chapter 4 (sections) and 5 (symbol table); ELF64, little endian.
  */
 
@@ -11,12 +11,12 @@ export interface ElfSection {
 
 export interface DynamicSymbol {
   index: number;
-  /** Where in the file its 24-byte record starts. */
+  /** File offset of its 24-byte record. */
   offset: number;
-  /** Start of its name in .dynstr. */
+  /** Offset of its name in .dynstr. */
   nameOffset: number;
   name: string;
-  /** True when the file itself has it; false when it asks others for it. */
+  /** True if the file defines it; false if it needs it. */
   defined: boolean;
 }
 
@@ -50,7 +50,7 @@ export function requireSection(sections: ReadonlyMap<string, ElfSection>, name: 
   return section;
 }
 
-/** All of .dynsym save the empty first one; none for a file without the section (a static program). */
+/** Returns .dynsym without the empty first entry; empty for a static program. */
 export function readDynamicSymbols(file: Buffer): DynamicSymbol[] {
   const sections = readSections(file);
   const table = sections.get(".dynsym");

@@ -1,5 +1,5 @@
 /**
- * What an ELF file says it needs: its machine, interpreter and shared libraries. Bytes in, facts out; nothing is run.
+ * Reads machine, interpreter and shared libraries of an ELF file. Pure.
  * System V ABI, chapters 4 and 5: ELF64, little endian.
  */
 
@@ -28,7 +28,7 @@ interface Segment {
   sizeBytes: number;
 }
 
-/** undefined for a file that is not ELF; RangeError for one that is broken or not ELF64 little endian. */
+/** Returns undefined for a file that is not ELF. Throws RangeError if it is corrupt or not ELF64 little endian. */
 export function readElf(file: Buffer): ElfFacts | undefined {
   if (file.length < 4 || file.readUInt32BE(0) !== 0x7f454c46) return undefined;
   if (file[4] !== 2 || file[5] !== 1)
@@ -72,7 +72,7 @@ function readNeeded(file: Buffer, segments: Segment[]): string[] {
   return nameOffsets.map((offset) => readString(file, strings + offset));
 }
 
-/** Where in the file the byte at a virtual address is. */
+/** The file offset of a virtual address. */
 function toOffset(segments: Segment[], address: number | undefined): number {
   const holder = segments.find(
     ({ type, address: start, sizeBytes }) =>
@@ -83,7 +83,7 @@ function toOffset(segments: Segment[], address: number | undefined): number {
   return address - holder.address + holder.offset;
 }
 
-/** Tags above 2^53 exist (OS and processor ranges are below); a double holds every offset of a real file. */
+/** A double holds every offset of a real file. */
 function readNumber(file: Buffer, offset: number): number {
   return Number(file.readBigUInt64LE(offset));
 }

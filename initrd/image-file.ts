@@ -1,14 +1,14 @@
 /**
- * One entry of the image before it becomes bytes: where it goes, what it holds and which package it came from.
- * A part is a group of entries that is compressed on its own and cached by its content.
+ * One entry of the image: its path, content and origin.
+ * A part is a group of entries that is compressed separately and cached by its content.
  */
 import { readFileSync } from "node:fs";
 import type { CpioEntry } from "./cpio-writer.ts";
 
 export interface ImageFile {
-  /** Relative to the image's root. */
+  /** Path relative to the image's root. */
   path: string;
-  /** Name and version of the package it was taken from, or "dutboot". */
+  /** Name and version of the source package, or "dutboot". */
   origin: string;
   mode?: number;
   content:
@@ -34,7 +34,7 @@ export function linkTo(path: string, target: string, origin: string): ImageFile 
   return { path, origin, content: { kind: "symlink", target } };
 }
 
-/** Sorted entries, each after the directories it needs; `extraFolders` are made even when nothing lies in them. */
+/** Sorts the entries and inserts parent folders. `extraFolders` are added even if they are empty. */
 export function toCpioEntries(
   files: readonly ImageFile[],
   extraFolders: readonly string[] = [],

@@ -1,6 +1,6 @@
 /**
- * A part of the image as bytes: a cpio archive of its own, compressed and padded, cached by what is in it.
- * The kernel unpacks concatenated archives, so an edit of the agent compresses 2 MB, not Node's 109.
+ * A part of the image as bytes: a separate cpio archive, compressed and padded, cached by its content.
+ * The kernel unpacks concatenated archives, so an edit of the agent compresses 2 MB and not Node's 109 MB.
  */
 import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
@@ -12,9 +12,9 @@ import { readPin } from "./project.ts";
 
 /** Bump when the settings in compress-worker.ts change. */
 const RECIPE = 1;
-/** The image has a budget; it is made once and fetched at every boot. */
+/** Built once and fetched at every boot, so the smallest size counts. */
 export const SMALLEST_LEVEL = 22;
-/** A sixth larger than the smallest, in a tenth of the time. */
+/** A sixth larger than the smallest image, in a tenth of the time. */
 export const QUICK_LEVEL = 9;
 /** Archives start at a multiple of four bytes (buffer-format.rst). */
 const ALIGNMENT_BYTES = 4;
@@ -22,7 +22,7 @@ const ALIGNMENT_BYTES = 4;
 export interface Segment {
   name: string;
   bytes: Buffer;
-  /** Of the files, before compression. */
+  /** Size before compression. */
   rawBytes: number;
   reused: boolean;
 }

@@ -1,6 +1,6 @@
 /**
- * The shared libraries a set of programs needs, found by reading ELF files and looking into unpacked Debian packages.
- * Computed, not listed: a new version's new dependency is either in the packages or a clear error.
+ * Finds the shared libraries of a set of programs by reading ELF files, in unpacked Debian packages.
+ * The list is computed: a new dependency is either in the packages or a clear error.
  */
 import { existsSync, realpathSync } from "node:fs";
 import { join, posix, relative } from "node:path";
@@ -10,7 +10,7 @@ import type { DebianPackage } from "./debian-archive.ts";
 import { readElf } from "./elf.ts";
 import { fileFromHost, type ImageFile, linkTo } from "./image-file.ts";
 
-/** Libraries, and the link to the dynamic loader, that `programs` need beyond themselves. */
+/** Returns the libraries that `programs` need, and the link to the dynamic loader. */
 export function closeLibraries(
   programs: readonly ImageFile[],
   packages: readonly DebianPackage[],
@@ -54,14 +54,14 @@ function findLibrary(
       if (!existsSync(candidate)) continue;
       const real = realpathSync(candidate);
       if (relative(root, real).startsWith("..")) continue;
-      // One file under the name the loader looks for; Debian's further links serve compilers.
+      // One file under the name that the loader uses. Debian's other links are for compilers.
       return fileFromHost(`usr/lib/${triplet}/${name}`, real, `${packageName} ${version}`, 0o755);
     }
   }
   throw new BuildError(`Cannot find "${name}", which "${neededBy}" needs: no package of the image has it`);
 }
 
-/** Programs name the loader by a fixed path of their ABI (/lib64/ld-linux-x86-64.so.2): a link to the one copy. */
+/** Programs use the fixed loader path of their ABI (/lib64/ld-linux-x86-64.so.2), which links to the library. */
 function linkLoader(interpreter: string, loader: ImageFile): ImageFile | undefined {
   const path = `usr${interpreter}`;
   return path === loader.path

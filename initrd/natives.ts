@@ -1,6 +1,6 @@
 /**
- * Compiles the two native modules, for the host and by cross compiler for the DUT: zstd-napi and our door to the kernel.
- * Both are cached by the hash of their sources and tools, and carry no path of the machine that made them.
+ * Compiles the two native modules, zstd-napi and sys.node (system calls), for the host and by cross compiler for the DUT.
+ * Both are cached by the hash of their sources and tools, and contain no path of the build machine.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { copyFile, cp, mkdir, rename, rm } from "node:fs/promises";
@@ -11,7 +11,7 @@ import { fetchNodePackage } from "./node-runtime.ts";
 import { NODE_MODULES, PROJECT_ROOT, readPin } from "./project.ts";
 import { runCommand } from "./run-command.ts";
 
-/** arm64 tools align segments to 64 KiB by default; 4 KiB saves most of a small file. */
+/** arm64 tools align segments to 64 KiB by default, which would be most of a small file. */
 const LINK_FLAGS = ["-s", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4096"];
 const SYSCALL_FLAGS = [
   "-std=gnu11",
@@ -33,7 +33,7 @@ export interface NativeModule extends CachedFolder {
   file: string;
 }
 
-/** Everything native the agent loads, except serialport, which brings its own. */
+/** Compiles the agent's native modules, except serialport, which is prebuilt. */
 export async function compileNatives(
   target: Architecture,
 ): Promise<{ door: NativeModule; zstd: NativeModule }> {
@@ -65,7 +65,7 @@ async function compileSyscall(target: Architecture): Promise<NativeModule> {
 async function compileZstd(target: Architecture): Promise<NativeModule> {
   const key = { ...(await describeToolchain(target)), pin: readPin("zstd-napi") };
   const cached = await fillCached({ kind: "zstd-napi", key }, async (folder) => {
-    // npm's copy stays as npm made it: gyp leaves its build tree beside the sources.
+    // gyp builds next to the sources, so build in a copy of npm's folder.
     const copy = join(folder, "source");
     await cp(join(NODE_MODULES, "zstd-napi"), copy, { recursive: true });
     await rm(join(copy, "build"), { recursive: true, force: true });
@@ -97,7 +97,7 @@ async function compileZstd(target: Architecture): Promise<NativeModule> {
   return { ...cached, name: "zstd-napi", file: join(cached.path, "binding.node") };
 }
 
-/** Under `npm start` a user's npm settings (nodedir, say) are in the environment, where node-gyp prefers them to its options. */
+/** `npm start` puts the user's npm settings (such as nodedir) into the environment, where node-gyp prefers them to its options. */
 function withoutNpmSettings(): Record<string, undefined> {
   const names = Object.keys(process.env).filter((name) => /^npm_config_/i.test(name));
   return Object.fromEntries(names.map((name) => [name, undefined]));
@@ -108,7 +108,7 @@ async function describeToolchain(target: Architecture) {
   return { compiler, node: readPin(target.nodePackage).version, target: target.name, recipe: RECIPE };
 }
 
-/** Puts the host's natives where the source tree and node_modules look for them. */
+/** Installs the host's native modules into the source tree and node_modules. */
 export async function installHostNatives(): Promise<NativeModule[]> {
   const { door, zstd } = await compileNatives(hostArchitecture());
   await replaceFile(door.file, join(PROJECT_ROOT, "agent/kernel/sys.node"));
@@ -116,7 +116,7 @@ export async function installHostNatives(): Promise<NativeModule[]> {
   return [door, zstd];
 }
 
-/** By rename: a process that has the old file mapped keeps it. */
+/** Replaces a file by rename, so that a process that has mapped the old file keeps it. */
 async function replaceFile(from: string, to: string): Promise<void> {
   await mkdir(dirname(to), { recursive: true });
   const draft = `${to}.${process.pid}`;

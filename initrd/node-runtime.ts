@@ -1,6 +1,6 @@
 /**
- * The Node binary and its headers for an architecture, exactly as package-lock.json pins them.
- * The host's own comes from node_modules; the other one is fetched by npm and compared with the lock file's sha512.
+ * The Node binary and its headers for an architecture, as package-lock.json pins them.
+ * The host's comes from node_modules; npm fetches the other one, which is compared with the lock file's sha512.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
@@ -13,10 +13,10 @@ import { BuildError } from "./build-error.ts";
 import { NODE_MODULES, type PinnedPackage, readPin } from "./project.ts";
 import { runCommand } from "./run-command.ts";
 
-/** Bump when the way a stripped binary is made changes. */
+/** Increase when the way of stripping changes. */
 const STRIP_RECIPE = 1;
 
-/** The unpacked npm package (bin/node, include/node) for the architecture. */
+/** Returns the unpacked npm package (bin/node, include/node) for the architecture. */
 export async function fetchNodePackage(architecture: Architecture): Promise<string> {
   const installed = join(NODE_MODULES, architecture.nodePackage);
   if (existsSync(join(installed, "bin/node"))) return installed;
@@ -44,7 +44,7 @@ async function fetchPinned(pin: PinnedPackage, folder: string): Promise<void> {
   await runCommand("rm", [tarball]);
 }
 
-/** The binary without symbols: 109 MB instead of 127 MB. */
+/** Strips the binary: 109 MB instead of 127 MB. */
 export async function stripNode(architecture: Architecture): Promise<string> {
   const nodePackage = await fetchNodePackage(architecture);
   const strip = toolFor(architecture, "strip");

@@ -1,6 +1,6 @@
 /**
- * Where the project's own things are, and what its lock file pins.
- * The lock file is the one place that says which Node goes into the image.
+ * Paths of the project, and the versions that its lock file pins.
+ * Only the lock file determines the Node version of the image.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ export interface PinnedPackage {
   integrity: string;
 }
 
-/** What package-lock.json pins a package to. */
+/** Returns the version that package-lock.json pins for a package. */
 export function readPin(name: string): PinnedPackage {
   const lock = JSON.parse(readFileSync(join(PROJECT_ROOT, "package-lock.json"), "utf8")) as {
     packages: Record<string, { version?: string; integrity?: string }>;

@@ -1,6 +1,6 @@
 /**
- * Runs a program of the host to its end and returns what it printed; a failure shows the program's last words.
- * Nothing here goes through a shell, so no name or path needs quoting.
+ * Runs a program of the host and returns its output. An error contains the last lines of stderr.
+ * No shell is involved, so nothing needs quoting.
  */
 import { spawn } from "node:child_process";
 import { BuildError } from "./build-error.ts";
@@ -9,13 +9,13 @@ const SHOWN_STDERR_LINES = 15;
 
 export interface RunOptions {
   cwd?: string;
-  /** Added to this process's environment; undefined takes a name out of it. */
+  /** Added to this process's environment; undefined removes a variable. */
   env?: Readonly<Record<string, string | undefined>>;
   input?: string;
   signal?: AbortSignal;
 }
 
-/** Standard output of the program; BuildError when it cannot start or ends with anything but 0. */
+/** Returns stdout. Throws BuildError if the program cannot start or exits with a code other than 0. */
 export async function runCommand(
   command: string,
   args: readonly string[],
@@ -25,7 +25,7 @@ export async function runCommand(
   const child = spawn(command, args, {
     cwd,
     signal,
-    // depmod and chroot are in /usr/sbin, which a shell of plain `su` does not search.
+    // depmod and chroot are in /usr/sbin, which is not in PATH after a plain `su`.
     env: { ...process.env, PATH: `${process.env.PATH}:/usr/sbin:/sbin`, LC_ALL: "C.UTF-8", ...env },
     stdio: ["pipe", "pipe", "pipe"],
   });
@@ -33,7 +33,7 @@ export async function runCommand(
   const err: Buffer[] = [];
   child.stdout.on("data", (chunk) => out.push(chunk));
   child.stderr.on("data", (chunk) => err.push(chunk));
-  child.stdin.on("error", () => {}); // a program that does not read its input is judged by its exit code
+  child.stdin.on("error", () => {}); // the exit code decides, even if the program does not read its input
   child.stdin.end(input ?? "");
   const words = `${command} ${args.join(" ")}`;
   const ending = await new Promise<string | number>((resolve, reject) => {

@@ -1,17 +1,17 @@
 /**
- * Empties those tables of the Node binary that only a linker or a debugger would read: 2.6 MB less in a compressed image.
- * Node exports 38,000 symbols for add-ons; ours ask for some forty. Nothing moves: tables keep their place and size, entries become zeros.
+ * Clears the tables of the Node binary that only a linker or debugger reads. Saves 2.6 MB of the compressed image.
+ * Node exports 38,000 symbols for add-ons; ours use about forty. Tables keep their offset and size; entries become zeros.
  */
 import { readDynamicSymbols, readSections, requireSection, SYMBOL_BYTES } from "./elf-symbols.ts";
 
 const RELOCATION_BYTES = 24;
-/** A value that no pointer encoding has: "this field is absent" (LSB, .eh_frame_hdr). */
+/** "This field is absent" (LSB, .eh_frame_hdr). */
 const DW_EH_PE_OMIT = 0xff;
 const DT_STRING_TAGS = new Set([1, 14, 15, 29]); // NEEDED, SONAME, RPATH, RUNPATH
 
 /**
- * A copy of `node` that offers only the symbols that `others`, the objects loaded beside it, name.
- * The rule is computed from those files, so a new native module keeps what it needs.
+ * Returns a copy of `node` that exports only the symbols that `others`, the objects loaded with it, need.
+ * The symbols are computed from those files, so a new native module works.
  */
 export function slimNode(node: Buffer, others: readonly Buffer[]): Buffer {
   const slim = Buffer.from(node);
@@ -39,7 +39,7 @@ export function slimNode(node: Buffer, others: readonly Buffer[]): Buffer {
   return slim;
 }
 
-/** Symbols that relocations of Node itself name, such as library objects copied into it (R_*_COPY). */
+/** Symbols of Node's own relocations, such as copied library objects (R_*_COPY). */
 function readRelatedSymbols(file: Buffer): Set<number> {
   const sections = readSections(file);
   const found = new Set<number>();
@@ -52,7 +52,7 @@ function readRelatedSymbols(file: Buffer): Set<number> {
   return found;
 }
 
-/** Linkers let one name be the tail of another, so bytes are kept, not names. */
+/** A name can be the tail of another name, so this marks bytes and not names. */
 function emptyNames(file: Buffer, keptOffsets: number[]): void {
   const sections = readSections(file);
   const { offset: start, sizeBytes } = requireSection(sections, ".dynstr");
@@ -64,7 +64,7 @@ function emptyNames(file: Buffer, keptOffsets: number[]): void {
   }
 }
 
-/** Offsets into .dynstr of names that are not symbols: libraries, and the versions of their symbols. */
+/** Offsets in .dynstr of names that are not symbols: libraries and symbol versions. */
 function readOtherNames(file: Buffer): number[] {
   const sections = readSections(file);
   const offsets: number[] = [];
@@ -92,7 +92,7 @@ function readOtherNames(file: Buffer): number[] {
   return offsets;
 }
 
-/** .gnu.hash: a lookup compares all but the lowest bit, which ends a chain and has to stay. */
+/** .gnu.hash: a lookup ignores the lowest bit, which ends a chain and must be kept. */
 function emptyHashes(file: Buffer, dropped: readonly number[]): void {
   const { offset } = requireSection(readSections(file), ".gnu.hash");
   const bucketCount = file.readUInt32LE(offset);
@@ -107,8 +107,8 @@ function emptyHashes(file: Buffer, dropped: readonly number[]): void {
 }
 
 /**
- * Unwind tables: Node is compiled without exceptions, so no frame of its own ever catches or cleans up. Those of an add-on are caught
- * in that add-on, before an unwinder gets here; one that is not ends in std::terminate with and without the tables.
+ * Unwind tables: Node is compiled without exceptions, so its frames never catch or clean up. An add-on's exception is caught
+ * in the add-on before it reaches Node; an uncaught one ends in std::terminate with or without the tables.
  */
 function emptyUnwindTables(file: Buffer): void {
   const sections = readSections(file);
@@ -117,7 +117,7 @@ function emptyUnwindTables(file: Buffer): void {
   file[index.offset + 2] = DW_EH_PE_OMIT; // encoding of the count
   file[index.offset + 3] = DW_EH_PE_OMIT; // encoding of the sorted table
   file.fill(0, index.offset + 8, index.offset + index.sizeBytes);
-  // A record of length 0 ends the list: nothing is listed.
+  // A record of length 0 ends the list, so the list is empty.
   const { offset, sizeBytes } = requireSection(sections, ".eh_frame");
   file.fill(0, offset, offset + sizeBytes);
 }

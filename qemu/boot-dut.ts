@@ -1,6 +1,6 @@
 /**
- * Boots a virtual DUT once and says how it ended: the guest's own verdict, or what kept it from giving one.
- * No final record is never a pass, whatever stood on the console (peers: vmtest, virtme-ng#70).
+ * Boots a virtual DUT once and reports how it ended: with the guest's verdict, or the reason why there is none.
+ * A run without a final record is never a pass, whatever the console shows (see vmtest, virtme-ng#70).
  */
 import { realpath, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -27,27 +27,27 @@ export interface BootOptions {
   toolsRoot: ToolsRoot;
   runDirectory: RunDirectory;
   kernel: string;
-  /** Archives in the order the kernel unpacks them; a later one overwrites files of an earlier one. */
+  /** In the order in which the kernel unpacks them: a later archive overwrites files of an earlier one. */
   initrds: readonly string[];
   commandLine: string;
   memoryMiB?: number;
   cpus?: number;
   disks?: readonly Disk[];
-  /** QEMU `-nic` values; default: one user network, the host's loopback being 10.0.2.2. */
+  /** QEMU `-nic` values. Default: one user network where 10.0.2.2 is the host's loopback. */
   nics?: readonly string[];
-  /** Contents of `opt/NAME` in fw_cfg. */
+  /** Contents of the fw_cfg files `opt/NAME`. */
   fwCfg?: Readonly<Record<string, string | Buffer>>;
   /** SMBIOS type 11 strings. */
   smbiosStrings?: readonly string[];
   extraArguments?: readonly string[];
-  /** The whole run's deadline. */
+  /** Time limit of the whole run. */
   timeoutMs?: number;
-  /** How long the console may stay without one byte. */
+  /** Longest time without output on the console. */
   silenceMs?: number;
-  /** How long the machine may take to go off after its final record. */
+  /** Time for the machine to power off after its final record. */
   endGraceMs?: number;
   onConsole?: (chunk: Buffer) => void;
-  /** Somebody at the terminal: sees what the console shows and may type, as LAVA's dispatcher does. */
+  /** Receives the console's output and can type on it, as LAVA's dispatcher does. */
   onScreen?: (chunk: Buffer, type: (text: string) => void) => void;
   onEvent?: (event: EventLine) => void;
   /** Called with the command before it starts. */
@@ -56,10 +56,10 @@ export interface BootOptions {
 }
 
 export type Outcome =
-  | "ended" // the final record came: `verdict` is the answer
-  | "no-record" // the machine went off without one
+  | "ended" // with a final record; `verdict` is set
+  | "no-record" // the machine powered off without a final record
   | "panic"
-  | "watchdog" // it hung, and its watchdog would have reset it
+  | "watchdog" // the watchdog fired
   | "silent"
   | "timeout"
   | "qemu-failed"
@@ -67,13 +67,13 @@ export type Outcome =
 
 export interface BootResult {
   outcome: Outcome;
-  /** What a host command should exit with. */
+  /** Exit code for a host command. */
   exitCode: number;
-  /** One sentence on what happened, for people. */
+  /** What happened, in one sentence. */
   message: string;
-  /** Present exactly when the outcome is `ended`. */
+  /** Present if and only if the outcome is `ended`. */
   verdict?: Verdict;
-  /** Why there is no verdict; absent when the caller stopped the run. */
+  /** Why there is no verdict. Absent if the caller stopped the run. */
   code?: ErrorCode;
   peakRssBytes?: number;
   events: readonly EventLine[];
@@ -83,7 +83,7 @@ export interface BootResult {
   wallMs: number;
   consolePath: string;
   eventsPath: string;
-  /** Pasted into a shell, boots the same again. */
+  /** A shell command that boots the same again. */
   qemuCommand: string;
 }
 
@@ -94,13 +94,13 @@ const DEFAULT_SILENCE_MS = 3 * 60_000;
 const DEFAULT_END_GRACE_MS = 20_000;
 const JOINED_INITRD = "initrd.img";
 const EVENT_POLL_MS = 50;
-/** What QEMU says of a watchdog under `-action watchdog=debug`. */
+/** What QEMU prints when a watchdog fires under `-action watchdog=debug`. */
 const WATCHDOG_FIRED = "watchdog: timer fired";
 const STDERR_MAX_BYTES = 16 * 1024;
-/** What a shell says after Ctrl-C: 128 + SIGINT. */
+/** A shell's exit code after Ctrl-C: 128 + SIGINT. */
 export const EXIT_CODE_STOPPED = 130;
 
-/** Starts QEMU, follows it to its end and always leaves no process behind. Rejects only when a file cannot be written. */
+/** Starts QEMU and waits for its end; leaves no process behind. Rejects only if a file cannot be written. */
 export async function bootDut(options: BootOptions): Promise<BootResult> {
   const { path: runPath } = options.runDirectory;
   const consolePath = join(runPath, "console.log");
@@ -150,14 +150,14 @@ export async function bootDut(options: BootOptions): Promise<BootResult> {
   } finally {
     qemu.kill();
     await follower.close();
-    // The command makes it again; fifty runs would keep gigabytes of the same bytes.
+    // The command creates it again; many runs would keep gigabytes of equal files.
     await rm(join(runPath, JOINED_INITRD), { force: true });
   }
 }
 
 type Stop = "timeout" | "silent" | "stopped" | "lingered" | "watchdog";
 
-/** Watches one run; `ended` resolves when QEMU is gone, with the reason when it was us who ended it. */
+/** Watches one run. `ended` resolves when QEMU has exited; `stop` is the reason if we killed it. */
 function watchRun(qemu: OwnedProcess, follower: EventFollower, options: BootOptions) {
   const { timeoutMs = DEFAULT_TIMEOUT_MS, silenceMs = DEFAULT_SILENCE_MS, signal } = options;
   let stop: Stop | undefined;
@@ -177,7 +177,7 @@ function watchRun(qemu: OwnedProcess, follower: EventFollower, options: BootOpti
     polling = polling
       .then(() => follower.poll())
       .then(() => {
-        // A halted machine keeps QEMU running; its record is in, so there is nothing left to wait for.
+        // A halted machine keeps QEMU running. The final record is there, so stop waiting.
         if (follower.end)
           linger ??= setTimeout(() => stopWith("lingered"), options.endGraceMs ?? DEFAULT_END_GRACE_MS);
       });
@@ -186,7 +186,7 @@ function watchRun(qemu: OwnedProcess, follower: EventFollower, options: BootOpti
   const follow = async (): Promise<{ end: ProcessEnd; stop: Stop | undefined }> => {
     try {
       const end = await qemu.ended;
-      // Or one more poll would read a file that is closed by then.
+      // A later poll would read a closed file.
       clearInterval(poller);
       await polling;
       await follower.poll();
@@ -213,14 +213,14 @@ interface RunEvidence {
   options: BootOptions;
 }
 
-/** The rule of what a run is worth. The final record decides; everything else only says why there is none. */
+/** Decides the outcome. Only the final record makes a verdict; everything else explains why it is missing. */
 function judgeRun(
   evidence: RunEvidence,
 ): Pick<BootResult, "outcome" | "exitCode" | "message" | "code" | "verdict" | "peakRssBytes"> {
   const { stop, end, follower, recorder, stderr, options } = evidence;
   const lastWords = recorder.lastLine
     ? `; the last line was "${recorder.lastLine.slice(0, 200)}"`
-    : "; nothing was printed";
+    : "; the console is empty";
   const failed = (outcome: Outcome, code: ErrorCode, message: string) => ({
     outcome,
     code,
@@ -238,7 +238,7 @@ function judgeRun(
     const { verdict, peakRssBytes } = follower.end;
     const message =
       stop === "lingered"
-        ? "The DUT gave its verdict and then did not go off by itself"
+        ? "The DUT gave its verdict and then did not power off"
         : "The DUT gave its verdict";
     return { outcome: "ended", exitCode: exitCodeOfVerdict(verdict), message, verdict, peakRssBytes };
   }
@@ -259,13 +259,13 @@ function judgeRun(
     return failed(
       "qemu-failed",
       "QEMU_FAILED",
-      `QEMU ended with ${how}: ${stderr.trim() || "it said nothing"}`,
+      `QEMU exited with ${how}: ${stderr.trim() || "it printed no message"}`,
     );
   }
-  return failed("no-record", "NO_VERDICT", `The DUT went off without its final record${lastWords}`);
+  return failed("no-record", "NO_VERDICT", `The DUT powered off without its final record${lastWords}`);
 }
 
-/** Puts the inputs of the run into its directory and the command into `qemu-command.sh`. */
+/** Writes the inputs of the run into its directory, and the command into `qemu-command.sh`. */
 async function prepareCommand(options: BootOptions, eventsFile: string) {
   const { path: runPath, id } = options.runDirectory;
   const commandLine = completeCommandLine(options.commandLine);

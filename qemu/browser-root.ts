@@ -1,10 +1,10 @@
 /**
- * A browser without a screen, for the tests of the pages that we make: Debian's Chromium, in an unpacked root of its own, since
- * only these tests need it.
+ * A headless browser for the tests of report.html: Debian's Chromium in a separate root, because only
+ * these tests need it.
  */
 import { BASE_PACKAGES, type EnsureToolsOptions, ensureProgramsRoot, type ToolsRoot } from "./tools-root.ts";
 
-/** Its program is `chromium-headless-shell`; one family of fonts. */
+/** The program is `chromium-headless-shell`. */
 const PACKAGES = ["chromium-headless-shell", "fonts-liberation", "fontconfig-config", ...BASE_PACKAGES];
 
 const FONTS = {
@@ -13,7 +13,7 @@ const FONTS = {
   monospace: "Liberation Mono",
 };
 
-/** What the maintainer scripts would have set up: which font stands for which kind. */
+/** The font aliases that the maintainer scripts would have configured. */
 const FONT_SETTINGS = `<?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "urn:fontconfig:fonts.dtd">
 <fontconfig>
@@ -26,7 +26,7 @@ ${Object.entries(FONTS)
 </fontconfig>
 `;
 
-/** Unpacked now if it is missing (some 40 s and 600 MB). */
+/** Unpacks the root if it is missing (about 40 s, 600 MB). */
 export const ensureBrowserRoot = (options: EnsureToolsOptions): Promise<ToolsRoot> =>
   ensureProgramsRoot("browser", PACKAGES, {
     ...options,

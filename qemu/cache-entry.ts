@@ -1,6 +1,6 @@
 /**
- * The cache of things that are costly to make: one folder each, named for what it is and the hash of its recipe.
- * An entry appears by a rename, so it is whole or absent; makers wait for each other on a kernel lock that dies with them.
+ * A cache for results that take long to build: one folder per entry, named after its kind and the hash of its recipe.
+ * An entry appears by a rename, so it is complete or absent. Builders of the same entry wait on a kernel lock.
  */
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -13,26 +13,26 @@ import { runProcess } from "./run-process.ts";
 
 export interface CacheEntry {
   path: string;
-  /** False when an earlier run had made it. */
+  /** False if an earlier run built it. */
   isNew: boolean;
 }
 
 export interface CacheRecipe {
   /** First part of the folder's name. */
   name: string;
-  /** Everything that decides the content: another recipe is another entry. */
+  /** Everything that determines the content; a different recipe is a different entry. */
   recipe: unknown;
-  /** Fills the folder at `path`, which is thrown away should this fail. */
+  /** Fills the folder at `path`; if it fails, the folder is deleted. */
   fill: (path: string) => Promise<void>;
 }
 
-/** Where all entries are: $DUTBOOT_CACHE, or `dutboot` in the user's cache folder. */
+/** The folder of all entries: $DUTBOOT_CACHE, or `dutboot` in the user's cache folder. */
 function locateCache(): string {
   const own = process.env["DUTBOOT_CACHE"];
   return own || join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "dutboot");
 }
 
-/** Gives the entry of this recipe, made now if it is missing; others who want it meanwhile wait. */
+/** Returns the entry of this recipe and builds it if it is missing. Concurrent callers wait. */
 export async function ensureCacheEntry(
   { name, recipe, fill }: CacheRecipe,
   options: { signal?: AbortSignal } = {},
@@ -45,7 +45,7 @@ export async function ensureCacheEntry(
   const unlock = await lockFile(join(cache, `${name}-${hash}.lock`), options.signal);
   try {
     if (existsSync(path)) return { path, isNew: false };
-    // We hold the lock: whatever half-made folder is here was left by a maker that died.
+    // We hold the lock, so an incomplete folder was left by a builder that died.
     const leftovers = (await readdir(cache)).filter((entry) => entry.startsWith(`${name}-${hash}.new-`));
     await Promise.all(leftovers.map((entry) => removeTree(join(cache, entry))));
     const unfinished = await mkdtemp(`${path}.new-`);
@@ -63,16 +63,16 @@ export async function ensureCacheEntry(
   }
 }
 
-/** Removes what a maker left, and never through a mount: a root may have been left with a live /sys in it. */
+/** Deletes an incomplete folder, but nothing below a mount: a root may still have a mounted /sys. */
 export async function removeTree(path: string): Promise<void> {
   await runProcess(["rm", "-rf", "--one-file-system", "--", path]);
 }
 
-/** Waits for the lock; flock(1) holds it until its stdin closes, which it also does when this process dies. */
+/** Waits for the lock. flock(1) holds it until its stdin closes, also when this process dies. */
 async function lockFile(path: string, signal?: AbortSignal): Promise<() => void> {
   signal?.throwIfAborted();
   const holder = spawn("flock", ["--exclusive", path, "sh", "-c", "echo locked; exec cat"], {
-    // A group of its own: Ctrl-C must not take the lock away before the maker has stopped.
+    // A separate process group: Ctrl-C must not release the lock before the builder has stopped.
     detached: true,
     stdio: ["pipe", "pipe", "inherit"],
   });
@@ -90,7 +90,7 @@ async function lockFile(path: string, signal?: AbortSignal): Promise<() => void>
   } finally {
     signal?.removeEventListener("abort", giveUp);
   }
-  // The holder alone keeps nobody waiting for it.
+  // The lock holder must not keep this process alive.
   holder.unref();
   holder.stdout.destroy();
   return release;

@@ -1,30 +1,30 @@
 /**
- * The serial console of a run: every byte into a file and to the caller, lines watched for a kernel panic.
- * What the console says never makes a verdict; it only explains why one is missing.
+ * Records the serial console of a run to a file, passes it to the caller, and detects kernel panics.
+ * The console never makes a verdict; it only explains why one is missing.
  */
 import { createWriteStream } from "node:fs";
 import { finished } from "node:stream/promises";
 
 export interface ConsoleRecorder {
   write(chunk: Buffer): void;
-  /** The text after "Kernel panic - not syncing: ", of the last one that was seen. */
+  /** The text after "Kernel panic - not syncing: " of the last panic. */
   readonly panic: string | undefined;
-  /** The last line that was not empty, for messages. */
+  /** The last non-empty line. */
   readonly lastLine: string;
-  /** Resolves when the file is whole. */
+  /** Resolves when the file is complete. */
   close(): Promise<void>;
 }
 
-/** Longer lines are watched in pieces; the file gets them as they are. */
+/** Longer lines are searched in pieces. */
 const WATCHED_LINE_MAX_BYTES = 4096;
-/** The kernel's own "---[ end Kernel panic" line only repeats it. */
+/** Does not match the kernel's "---[ end Kernel panic" line, which repeats the text. */
 const PANIC = /(?<!end )Kernel panic - not syncing(?:: )?(.*)/;
 
 /** Records to `path`, which must not exist. */
 export function createConsoleRecorder(path: string, onChunk?: (chunk: Buffer) => void): ConsoleRecorder {
   const file = createWriteStream(path, { flags: "wx" });
   const written = finished(file);
-  // Whoever closes sees the failure; without this line an early one would end the process first.
+  // close() reports the failure. Without this handler an early failure would end the process.
   written.catch(() => {});
   let panic: string | undefined;
   let lastLine = "";
@@ -32,7 +32,7 @@ export function createConsoleRecorder(path: string, onChunk?: (chunk: Buffer) =>
   const watchLine = (line: string) => {
     const text = line.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f]/g, "").trim();
     if (text) lastLine = text;
-    // The last one counts: after the kernel's there is no other, before it a test may have printed any.
+    // The last one counts: a test may print the text before, but nothing follows the kernel's own line.
     panic = PANIC.exec(text)?.[1] ?? panic;
   };
   return {

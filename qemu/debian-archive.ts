@@ -1,6 +1,6 @@
 /**
- * The Debian archive this machine's apt is set up for, and the settings that reach it: proxy, certificates, checks.
- * apt's own configuration knows the mirror; no host name stands in the code.
+ * The Debian archive that apt on this machine uses, with its settings: proxy, certificates, checks.
+ * The mirror comes from apt's configuration, so the code names no host.
  */
 import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -11,15 +11,15 @@ const run = promisify(execFile);
 export interface DebianArchive {
   /** URI of the archive, as in a sources list. */
   uri: string;
-  /** Lines of apt.conf that decide how it is reached. */
+  /** The apt.conf lines for access to it. */
   aptOptions: string[];
 }
 
-/** What decides how apt reaches the archive; everything else of the machine's apt settings is no business of a new root. */
+/** The settings for access to the archive. A new root must not inherit other apt settings of the machine. */
 const CARRIED_OPTIONS =
   /^Acquire::(https?|Retries|Check-Valid-Until|Check-Date|ForceIPv[46]|Max-ValidTime|Proxy-Auto-Detect)\b/i;
 
-/** Asks apt for the archive of the release that runs here, other releases of Debian being beside it. */
+/** Asks apt for the archive of the running release; other releases of Debian are in the same archive. */
 export async function locateDebianArchive(): Promise<DebianArchive> {
   const targets = await run("apt-get", [
     "indextargets",
@@ -39,7 +39,7 @@ export async function locateDebianArchive(): Promise<DebianArchive> {
   return { uri, aptOptions: pickAptOptions(stdout) };
 }
 
-/** Lines of `apt-config dump` that decide how an archive is reached. */
+/** The `apt-config dump` lines for access to an archive. */
 export function pickAptOptions(dump: string): string[] {
   return dump.split("\n").filter((line) => CARRIED_OPTIONS.test(line) && !line.endsWith(' "";'));
 }

@@ -1,6 +1,6 @@
 /**
- * The guest's events, read from the file QEMU writes its virtio-serial port to, while the run goes on.
- * A stream counts as ended only when its very last line is a sound `end` record (vmtest's rule).
+ * Reads the guest's events, during the run, from the file that QEMU writes for the virtio-serial port.
+ * A stream has ended only if its last line is a valid `end` record (vmtest's rule).
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { type EventLine, parseEventLine } from "../agent/wire/event.ts";
@@ -10,20 +10,20 @@ export type EndEvent = Extract<EventLine, { event: "end" }>;
 
 export interface EventFollower {
   readonly events: readonly EventLine[];
-  /** The final record, while it is the last line. */
+  /** The final record, if it is the last line. */
   readonly end: EndEvent | undefined;
-  /** Lines that were no events; a sound stream has none. */
+  /** Number of lines that are not events; a valid stream has none. */
   readonly badLines: number;
-  /** Reads what has come since the last time. */
+  /** Reads what was added since the last call. */
   poll(): Promise<void>;
   close(): Promise<void>;
 }
 
 const POLL_CHUNK_BYTES = 64 * 1024;
-/** A guest that writes more than this in events is broken or hostile; the rest is not read. */
+/** Limit on the bytes of events; the rest is not read. */
 const EVENTS_MAX_BYTES = 64 * 1024 * 1024;
 
-/** Creates `path` (it must not exist) and follows it; `onEvent` sees each event as it is read. */
+/** Creates `path`, which must not exist, and follows it; calls `onEvent` for each event. */
 export async function followEvents(
   path: string,
   onEvent?: (event: EventLine) => void,
@@ -37,10 +37,10 @@ export async function followEvents(
   let bootId: string | undefined;
   const takeLine = (line: string) => {
     const event = parseEventLine(line);
-    // The agent's start record may follow noise, but nothing at all may follow the end.
+    // Other output may precede the agent's start record, but nothing may follow the final one.
     end = undefined;
     if (event?.event === "start") bootId ??= event.bootId;
-    // The keeper of an agent that never started has no start record before its end.
+    // If the agent never started, the supervisor's final record has no start record before it.
     const isOfThisBoot =
       event?.event !== "end" || (bootId ?? event.verdict?.bootId) === event.verdict?.bootId;
     if (!event || !isOfThisBoot || (event.event === "end" && !parseVerdict(event.verdict))) {

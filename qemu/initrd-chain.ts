@@ -1,5 +1,5 @@
 /**
- * Several initrd archives as one file, the way a boot loader concatenates them.
+ * Joins several initrd archives into one file, as a boot loader does.
  * Linux, Documentation/driver-api/early-userspace/buffer-format.rst: archives start at a multiple of four bytes.
  */
 import { createReadStream, createWriteStream } from "node:fs";
@@ -12,11 +12,11 @@ const READ_CHUNK_BYTES = 1024 * 1024;
 
 export interface ChainLink {
   path: string;
-  /** Zero bytes after it, so that the next one is aligned. */
+  /** Zero bytes after the archive, to align the next one. */
   paddingBytes: number;
 }
 
-/** Writes the archives one after the other to `target`, which must not exist. */
+/** Writes the archives in order to `target`, which must not exist. */
 export async function joinInitrds(archives: readonly string[], target: string): Promise<ChainLink[]> {
   const chain = await Promise.all(
     archives.map(async (path) => {
@@ -30,12 +30,12 @@ export async function joinInitrds(archives: readonly string[], target: string): 
       yield Buffer.alloc(paddingBytes);
     }
   }
-  // Archives may carry credentials: the file is for its owner.
+  // Archives may contain credentials, so only the owner may read the file.
   await pipeline(bytes, createWriteStream(target, { flags: "wx", mode: 0o600 }));
   return chain;
 }
 
-/** The same as a shell command, for people who boot a run again by hand. */
+/** The same as a shell command. */
 export function formatJoinCommand(chain: readonly ChainLink[], target: string): string {
   const parts = chain.flatMap(({ path, paddingBytes }) => [
     formatShellCommand(["cat", path]),

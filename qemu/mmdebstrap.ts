@@ -1,21 +1,21 @@
 /**
- * Runs mmdebstrap on the archive that this machine's apt knows, shut in: its mounts and processes are in namespaces of
- * their own, so that whatever way it ends neither stays behind. A root that is thrown away has no live /sys in it then.
+ * Runs mmdebstrap on the archive of this machine's apt, in its own mount and process namespaces: however it ends,
+ * no mount and no process remains, and deleting the root cannot reach a mounted /sys.
  */
 import { locateDebianArchive } from "./debian-archive.ts";
 import { runProcess } from "./run-process.ts";
 
 export interface MmdebstrapOptions {
   release: string;
-  /** mmdebstrap's own options: variant, packages, hooks. */
+  /** Options for mmdebstrap: variant, packages, hooks. */
   options: readonly string[];
-  /** The folder that becomes the root; it must not exist. */
+  /** The root's folder; it must not exist. */
   target: string;
   env?: NodeJS.ProcessEnv;
   signal?: AbortSignal;
 }
 
-/** Without the mount namespace its /proc and /sys were seen to stay mounted after a kill (mmdebstrap 1.3.5, root mode). */
+/** Without the mount namespace, /proc and /sys stayed mounted after a kill (mmdebstrap 1.3.5, root mode). */
 const SHUT_IN = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"];
 
 export async function runMmdebstrap({

@@ -1,14 +1,14 @@
 /**
- * A process that cannot outlive this one: a process group of its own, killed as a whole, and by the kernel
- * (PR_SET_PDEATHSIG) when we are killed ourselves. Ctrl-C reaches us alone; we decide what ends.
+ * A child process that cannot outlive this one: it has its own process group, which is killed as a whole, by the kernel
+ * (PR_SET_PDEATHSIG) if this process is killed. Ctrl-C reaches only this process.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 
 export interface OwnedProcess {
   child: ChildProcess;
-  /** How it ended; rejects only when the program could not be started. */
+  /** Resolves when it has ended; rejects only if the program could not be started. */
   ended: Promise<ProcessEnd>;
-  /** Ends the whole group at once; harmless when it is gone. */
+  /** Kills the group; does nothing if it has ended. */
   kill(): void;
 }
 
@@ -27,7 +27,7 @@ process.on("exit", () => {
 export interface SpawnOptions {
   cwd?: string;
   env?: NodeJS.ProcessEnv;
-  /** A pipe as its stdin; else it has nothing to read. */
+  /** Gives it a pipe as stdin instead of /dev/null. */
   takesInput?: boolean;
 }
 
@@ -38,7 +38,7 @@ export function startOwnedProcess(
 ): OwnedProcess {
   const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...words], {
     ...options,
-    // A session of its own: the group's id is the child's, so one kill takes its children as well.
+    // A new session: the group id is the child's pid, so that one kill reaches its children too.
     detached: true,
     stdio: [takesInput ? "pipe" : "ignore", "pipe", "pipe"],
   });

@@ -1,20 +1,20 @@
 /**
- * The run directory: the one place that holds all state of one run, claimed by an atomic mkdir.
- * Nothing of a run lives elsewhere, so any number of runs go side by side (mkosi PR 4360 tells why).
+ * The run directory holds all state of one run; an atomic mkdir claims it.
+ * No other state exists, so any number of runs can run in parallel (see mkosi PR 4360).
  */
 import { randomBytes } from "node:crypto";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 
 export interface RunDirectory {
-  /** `<UTC time>-<random>`, also the virtual machine's name. */
+  /** `<UTC time>-<random>`; also the virtual machine's name. */
   id: string;
   path: string;
-  /** Where the results of the run are put for people. */
+  /** Folder for the downloaded results. */
   resultsPath: string;
 }
 
-/** Claims a new directory below `parent` (usually `<project>/out/runs`), which is made when it is missing. */
+/** Claims a new directory below `parent` (usually `<project>/out/runs`), which is created if missing. */
 export async function claimRunDirectory(parent: string): Promise<RunDirectory> {
   await mkdir(parent, { recursive: true });
   for (;;) {
@@ -24,7 +24,7 @@ export async function claimRunDirectory(parent: string): Promise<RunDirectory> {
     try {
       await mkdir(path);
     } catch (error) {
-      // Two runs of one second that drew the same number: draw again.
+      // Another run of the same second has the same random number.
       if ((error as NodeJS.ErrnoException).code === "EEXIST") continue;
       throw error;
     }

@@ -1,11 +1,11 @@
 /**
- * Runs a program to its end: its output is the result, anything but exit code 0 is an error with its last words.
- * It dies with this process, and with the signal.
+ * Runs a program and returns its output. Any exit code but 0 is an error with the last lines of stderr.
+ * The program is killed when this process dies or the signal aborts.
  */
 import { startOwnedProcess } from "./owned-process.ts";
 
 export interface RunOptions {
-  /** In messages; default: the first word. */
+  /** Name for messages; default: the program. */
   name?: string;
   cwd?: string;
   env?: NodeJS.ProcessEnv;
@@ -14,7 +14,7 @@ export interface RunOptions {
 
 const LAST_WORDS_BYTES = 4096;
 
-/** Gives what it wrote to stdout. */
+/** Returns what the program wrote to stdout. */
 export async function runProcess(
   words: readonly string[],
   { name = words[0] ?? "", signal, ...options }: RunOptions = {},

@@ -1,6 +1,6 @@
 /**
- * The programs the host side needs in the versions of Debian trixie, from one unpacked root in the cache, whatever Debian
- * runs here: bookworm's QEMU crashes Linux 6.12. A program runs by chroot in a mount namespace of its own (`enter`).
+ * The programs of the host side, in Debian trixie's versions, from an unpacked root in the cache. They do not depend on the
+ * host's Debian: bookworm's QEMU crashes Linux 6.12. Programs run in a chroot in their own mount namespace (`enter`).
  */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -13,7 +13,7 @@ import { type RunOptions, runProcess } from "./run-process.ts";
 
 const RELEASE = "trixie";
 
-/** What a shell expects to find; nothing is essential to an unpacked root. */
+/** What a shell needs: an unpacked root has no essential packages. */
 export const BASE_PACKAGES = [
   ...["base-files", "base-passwd", "bash", "dash", "coreutils"],
   ...["util-linux", "mount", "sed", "grep", "findutils"],
@@ -26,32 +26,32 @@ const PACKAGES = [
   ...["docker-registry", "apache2-utils", "openssl"],
   ...["swift-proxy", "swift-account", "swift-container", "swift-object"],
   ...["dnsmasq-base", "chrony", "nfs-ganesha", "nfs-ganesha-vfs", "rpcbind", "iproute2"],
-  // images: made, moved, looked into
+  // images: build, copy, inspect
   ...["skopeo", "podman", "crun", "erofs-utils", "e2fsprogs", "fsverity", "mmdebstrap", "busybox-static"],
   ...["zstd", "xz-utils", "gzip", "tar"],
   ...BASE_PACKAGES,
 ];
 
-/** Raised when what is done after unpacking changes. */
+/** Increase when the steps after unpacking change. */
 const RECIPE_VERSION = 3;
 
 export interface ToolOptions extends SpawnOptions {
-  /** Host folders or files shown at another place inside: `{ "/etc/swift": "/run/directory/swift" }`. */
+  /** Host paths to bind, by their path inside: `{ "/etc/swift": "/run/directory/swift" }`. */
   bind?: Readonly<Record<string, string>>;
 }
 
 export interface ToolsRoot {
-  /** The unpacked root; read only to the programs that run in it. */
+  /** The unpacked root; read-only for the programs in it. */
   path: string;
-  /** The words that run the program inside; the process they become is the program itself. */
+  /** The arguments that run a program inside. Every step execs, so the process becomes the program. */
   commandWords(command: string, args: readonly string[], options?: Pick<ToolOptions, "bind">): string[];
-  /** Starts it as the leader of a process group; it dies with this process. */
+  /** Starts a program as the leader of a process group; it is killed when this process dies. */
   spawn(command: string, args: readonly string[], options?: ToolOptions): ChildProcess;
-  /** Runs it to its end and gives what it printed; rejects with its last words unless it exits with 0. */
+  /** Runs a program and returns its output; rejects with the last lines of stderr unless it exits with 0. */
   run(command: string, args: readonly string[], options?: ToolRunOptions): Promise<string>;
-  /** The same tools, started by other words around theirs: in another namespace, say. */
+  /** The same tools with other arguments in front, for example to enter a namespace. */
   wrap(around: (words: readonly string[]) => string[]): ToolsRoot;
-  /** The same as a line for a shell. */
+  /** The same as `commandWords`, as a shell command. */
   describeCommand(command: string, args: readonly string[], options?: Pick<ToolOptions, "bind">): string;
 }
 
@@ -62,11 +62,11 @@ export interface EnsureToolsOptions {
   signal?: AbortSignal;
 }
 
-/** Gives the tools root, unpacked now if it is missing (some 30 s and 700 MB). Needs root, apt and mmdebstrap. */
+/** Returns the tools root and unpacks it if it is missing (about 30 s, 700 MB). Needs root, apt and mmdebstrap. */
 export const ensureToolsRoot = (options: EnsureToolsOptions): Promise<ToolsRoot> =>
   ensureProgramsRoot("tools", PACKAGES, options);
 
-/** A root of its own for programs that few need; `name` is the cache entry's and the log's. `files`: settings to write into it. */
+/** A separate root for some programs. `name`: for the cache entry and the log. `files`: settings to write into it. */
 export async function ensureProgramsRoot(
   name: string,
   packages: readonly string[],
@@ -77,7 +77,7 @@ export async function ensureProgramsRoot(
   const { path, isNew } = await ensureCacheEntry(
     {
       name,
-      // Nothing for no files, so that the tools root stays the same entry.
+      // Without files the recipe adds nothing, so that the tools root keeps its entry.
       recipe: [RELEASE, process.arch, packages, RECIPE_VERSION, enter, ...Object.entries(files)],
       fill: async (folder) => {
         log(`${name} root: unpacking Debian packages (once)`);
@@ -124,7 +124,7 @@ function createToolsRoot(
   };
 }
 
-/** Unpacks without running a maintainer script: nothing here is configured, every server gets its settings from us. */
+/** Unpacks without maintainer scripts: nothing is configured, and every server gets its settings from us. */
 async function unpackPackages(
   root: string,
   packages: readonly string[],
@@ -138,7 +138,7 @@ async function unpackPackages(
   });
 }
 
-/** Does by hand the few things that maintainer scripts would have done and our programs need. */
+/** Replaces the maintainer scripts as far as our programs need them. */
 async function settleRoot(root: string): Promise<void> {
   await copyFile(join(root, "usr/share/base-passwd/passwd.master"), join(root, "etc/passwd"));
   await copyFile(join(root, "usr/share/base-passwd/group.master"), join(root, "etc/group"));
@@ -150,12 +150,12 @@ async function settleRoot(root: string): Promise<void> {
   await symlink("../proc/self/mounts", join(root, "etc/mtab"));
   await rm(join(root, "var/run"), { recursive: true, force: true });
   await symlink("../run", join(root, "var/run"));
-  // Places for what `enter` binds.
+  // Mount points for `enter`.
   for (const file of ["etc/resolv.conf", "etc/hosts"]) await appendFile(join(root, file), "");
   for (const folder of ["etc/swift", "etc/ssl/certs", "var/tmp", "run", "tmp"]) {
     await mkdir(join(root, folder), { recursive: true });
   }
-  // Python finds its byte code instead of compiling Swift anew at each start; files that do not compile are not used.
+  // With byte code Python does not compile Swift at each start. Files that do not compile are not used.
   const modules = join("/", "usr/lib/python3");
   if (existsSync(join(root, modules))) {
     const settle = `ldconfig; python3 -m compileall -q -j 0 ${modules} >/dev/null 2>&1 || true`;

@@ -1,6 +1,6 @@
 /**
- * What people read after a boot: the phases with their times, where the files are, and the verdict last.
- * Pure text from a BootResult; nothing is printed here.
+ * Formats the report after a boot: the phases with their times, the paths of the files, and the verdict last.
+ * Pure: prints nothing.
  */
 import { ERRORS } from "../agent/errors.ts";
 import { formatVerdictLine, type PhaseRecord } from "../agent/wire/verdict.ts";
@@ -8,11 +8,11 @@ import type { BootResult } from "../qemu/boot-dut.ts";
 
 const MIB = 1024 * 1024;
 
-/** Lines without line ends; paths are shown as given. */
+/** Returns lines without line ends. */
 export function formatBootReport(result: BootResult, runPath: string): string[] {
   const times = [
     ...(result.upMs === undefined ? [] : [`agent up after ${formatSeconds(result.upMs)}`]),
-    `off after ${formatSeconds(result.wallMs)}`,
+    `powered off after ${formatSeconds(result.wallMs)}`,
     ...(result.peakRssBytes ? [`agent's peak memory ${Math.round(result.peakRssBytes / MIB)} MiB`] : []),
   ];
   const hint = result.verdict?.error?.hint ?? (result.code && ERRORS[result.code].hint);
@@ -43,7 +43,7 @@ export function formatPhaseTable(phases: readonly PhaseRecord[]): string[] {
   ].map((line) => line.trimEnd());
 }
 
-/** How a series of boots went: one line for each outcome, then the times. */
+/** Formats a series of boots: one line per outcome, then the times. */
 export function formatSeries(results: readonly BootResult[]): string[] {
   const counts = new Map<string, number>();
   for (const { outcome, exitCode } of results) {

@@ -1,6 +1,6 @@
 /**
- * `dutboot boot`: any kernel, initrds and command line in a virtual DUT, its console in the terminal, its verdict as exit code.
- * What is not named is ours: the kernel of the virtual DUT and the agent's initrd, built when they are not there.
+ * `dutboot boot`: boots any kernel, initrds and command line in a virtual DUT and exits with the verdict's code.
+ * Defaults to the virtual DUT's kernel and the agent's initrd, which are built if missing.
  */
 import type { Command, CommandInput } from "./command.ts";
 import { parseFile, UsageError } from "./command.ts";
@@ -28,7 +28,7 @@ export const bootCommand: Command = {
 
 async function bootAsAsked(input: CommandInput): Promise<number> {
   if (input.operands.length > 1) {
-    throw new UsageError("Cannot tell the command line: quote it as one word after `--`");
+    throw new UsageError("Cannot use several operands: quote the command line as one argument after `--`");
   }
   const machine = await readMachine(input);
   const signal = catchInterrupts();
@@ -48,7 +48,7 @@ async function bootAsAsked(input: CommandInput): Promise<number> {
   });
 }
 
-/** Modules go with our kernel alone: a kernel of the caller's own gets the agent without them. */
+/** Our modules fit only our kernel: with another kernel the agent boots without them. */
 async function chooseBootFiles(input: CommandInput): Promise<{ kernel: string; initrds: string[] }> {
   const given = input.text("kernel");
   const kernel = given === undefined ? undefined : parseFile("kernel", given);
@@ -57,6 +57,6 @@ async function chooseBootFiles(input: CommandInput): Promise<{ kernel: string; i
   const ours = await prepareBootFiles();
   if (initrds.length > 0) return { kernel: ours.kernel, initrds };
   if (kernel === undefined) return { kernel: ours.kernel, initrds: [ours.initrd, ours.modules] };
-  console.log("boot: the kernel is yours, so no modules are added; give --initrd with them if it needs any");
+  console.log("boot: no modules are added for your kernel; pass them with --initrd if it needs any");
   return { kernel, initrds: [ours.initrd] };
 }

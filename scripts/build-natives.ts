@@ -1,6 +1,6 @@
 /**
- * Compiles the native modules for this machine and puts them in place; one line each says what was made or reused.
- * Called by setup.sh after npm has installed the packages.
+ * Compiles the native modules for this machine and installs them. Reports for each what was built or reused.
+ * setup.sh calls it after npm has installed the packages.
  */
 import { installHostNatives } from "../initrd/natives.ts";
 

@@ -1,6 +1,6 @@
 /**
- * `dutboot build`: makes the agent's initrd, and the second archive with a kernel's modules when a kernel is named.
- * Prints what each part weighs, and where the files are.
+ * `dutboot build`: builds the agent's initrd and, for a named kernel, the kernel image and an archive of its modules.
+ * Prints the size of each part and the paths of the files.
  */
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -24,12 +24,12 @@ export const buildCommand: Command = {
       value: ARCHITECTURE_NAMES.join("|"),
       help: "The DUT's architecture (default: x86_64)",
     },
-    out: { type: "string", value: "DIR", help: "Where the files go (default: out/initrd/ARCH)" },
+    out: { type: "string", value: "DIR", help: "Output folder (default: out/initrd/ARCH)" },
     "kernel-package": {
       type: "string",
       multiple: true,
       value: "NAME",
-      help: "A Debian kernel: its image and its modules' archive are made too",
+      help: "A Debian kernel package: also writes its image and modules archive",
     },
     suite: {
       type: "string",

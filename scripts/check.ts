@@ -1,6 +1,6 @@
 /**
- * The fast checks, one command: types, format and lint, dead code, and the import table.
- * `npm test` runs it first; run it alone with `npm run check`.
+ * `npm run check`: types, format and lint, dead code, and the import table.
+ * `npm test` runs it first.
  */
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
@@ -14,7 +14,7 @@ const CHECKS = [
 
 export function runChecks(): boolean {
   const root = fileURLToPath(new URL("..", import.meta.url));
-  // The tools start `node` by name: it has to be the pinned one.
+  // The tools find `node` in PATH; it must be the pinned one.
   const env = { ...process.env, PATH: `${root}node_modules/.bin:${process.env.PATH}` };
   let allGood = true;
   for (const { name, command, args } of CHECKS) {

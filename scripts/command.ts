@@ -1,5 +1,5 @@
 /**
- * What a subcommand of `dutboot` is: one record from which its parser, its --help and its place in the list come.
+ * A subcommand of `dutboot` as one record, from which its parser, its --help and its entry in the list are derived.
  * Options follow util.parseArgs; everything after `--` is a positional.
  */
 import { existsSync } from "node:fs";
@@ -13,21 +13,21 @@ import { InterruptError } from "./interrupt.ts";
 export interface CommandOption {
   type: "string" | "boolean";
   multiple?: boolean;
-  /** What stands for the value in --help: `FILE`. */
+  /** The value's placeholder in --help: `FILE`. */
   value?: string;
   help: string;
 }
 
 export interface Command {
   name: string;
-  /** One line for the list of commands. */
+  /** One line, for the list of commands. */
   summary: string;
-  /** What follows the options: `-- 'COMMAND LINE'`. */
+  /** The operands after the options: `-- 'COMMAND LINE'`. */
   operands?: string;
   options: Readonly<Record<string, CommandOption>>;
-  /** Lines of text below the summary. */
+  /** More lines below the summary. */
   notes?: readonly string[];
-  /** Whole lines that work when pasted. */
+  /** Complete command lines. */
   examples: readonly string[];
   /** Returns the exit code. */
   run(input: CommandInput): Promise<number>;
@@ -41,14 +41,14 @@ export interface CommandInput {
   operands: readonly string[];
 }
 
-/** The user asked for something that cannot be: shown without a stack, exit code 2. */
+/** A wrong call: printed without a stack; exit code 2. */
 export class UsageError extends Error {}
 
 export const EXIT_CODE_USAGE = 2;
 
-/** Help asked for, or what was given; throws UsageError for anything the command does not know. */
+/** Returns "help" or the parsed input; throws UsageError for what the command does not accept. */
 export function parseCommandInput(command: Command, words: readonly string[]): CommandInput | "help" {
-  const options = { ...command.options, help: { type: "boolean" as const, help: "Show this" } };
+  const options = { ...command.options, help: { type: "boolean" as const, help: "Show this help" } };
   const config = Object.fromEntries(
     Object.entries(options).map(([name, { type, multiple = false }]: [string, CommandOption]) => [
       name,
@@ -75,8 +75,8 @@ export function parseCommandInput(command: Command, words: readonly string[]): C
 }
 
 /**
- * Parses, shows help or runs. A wrong call gives EXIT_CODE_USAGE; whatever else is thrown is told on stderr and gives the
- * code of a failed farm, since no test can have had its say.
+ * Parses the arguments, then shows help or runs the command. A wrong call returns EXIT_CODE_USAGE. Any other error is
+ * printed on stderr and returns the code for infra, because no test has run.
  */
 export async function runCommand(command: Command, words: readonly string[]): Promise<number> {
   try {
@@ -91,7 +91,7 @@ export async function runCommand(command: Command, words: readonly string[]): Pr
     }
     if (error instanceof InterruptError) {
       console.error(`dutboot: ${error.message}`);
-      // Everything that wants an end in order has had it; a build that still runs would keep us here.
+      // All clean-up is done; a build that still runs would delay the exit.
       process.exit(EXIT_CODE_STOPPED);
     }
     console.error("dutboot:", error);
@@ -118,23 +118,23 @@ export function formatCommandHelp(command: Command): string {
   ].join("\n");
 }
 
-/** A whole number of at least 1, or UsageError. */
+/** Returns an integer of at least 1; throws UsageError. */
 export function parseCount(name: string, text: string): number {
   const count = Number(text);
   if (!Number.isInteger(count) || count < 1) {
-    throw new UsageError(`Cannot use --${name} "${text}": a whole number of at least 1 is expected`);
+    throw new UsageError(`Cannot use --${name} "${text}": expected an integer of at least 1`);
   }
   return count;
 }
 
-/** The absolute path of a file that can be read, or UsageError. */
+/** Returns the absolute path of an existing file; throws UsageError. */
 export function parseFile(name: string, text: string): string {
   const path = resolve(text);
-  if (!existsSync(path)) throw new UsageError(`Cannot use --${name} "${text}": there is no such file`);
+  if (!existsSync(path)) throw new UsageError(`Cannot use --${name} "${text}": the file does not exist`);
   return path;
 }
 
-/** `90s`, `15m` or `1h30m` in milliseconds, as in `dut.timeout`, or UsageError. */
+/** Parses a duration as in `dut.timeout` (`90s`, `15m`, `1h30m`) to milliseconds; throws UsageError. */
 export function parseDurationOption(name: string, text: string): number {
   try {
     return parseDuration(text);

@@ -1,11 +1,11 @@
 /**
- * The `dutboot` command of the host: a table of subcommands, each in a file of its own.
- * Help comes from the same records as the parsers, so it cannot drift from them.
+ * The `dutboot` command of the host: a table of subcommands, one file each.
+ * Help and parsers use the same records.
  */
 import { formatOptionHelp } from "../agent/job/dut/options.ts";
 import { type Command, EXIT_CODE_USAGE, runCommand } from "./command.ts";
 
-/** Loaded when needed: one command's libraries do not slow down another. */
+/** Loaded on demand, so that the libraries of one command do not slow down another. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => (await import("./start.ts")).startCommand,
   boot: async () => (await import("./boot.ts")).bootCommand,

@@ -1,23 +1,26 @@
 /**
- * The documentation of the error codes, made from their table: an index, and a page for each code that a verdict can be looked up on.
+ * Formats the documentation of the error codes from their table: an index, and one page per code.
  */
 import { BLAMES, type Blame, ERRORS, type ErrorCode, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
 
-/** Who that is, and whether it makes sense to run the job again as it is. */
+/** Who must act for each blame, and whether a retry of the same job makes sense. */
 const ACTORS: Readonly<Record<Blame, { who: string; retry: string }>> = {
-  infra: { who: "the farm: its network, servers, disks or power", retry: "a retry may help" },
-  job: { who: "whoever wrote the job, or made what it names", retry: "a retry ends the same way" },
+  infra: { who: "the farm's operator: network, servers, disks or power", retry: "a retry may help" },
+  job: {
+    who: "the author of the job, or of the image or artifact that it names",
+    retry: "a retry fails in the same way",
+  },
   test: {
-    who: "whoever wrote the test, or what it tests",
-    retry: "a farm must not retry it: that would hide a result",
+    who: "the author of the test, or of the driver under test",
+    retry: "a farm must not retry it, because that would hide a result",
   },
   config: {
-    who: "the farm's owner: credentials, certificates, exports, kernel",
-    retry: "a retry ends the same way until that is set right",
+    who: "the farm's owner: credentials, certificates, exports or kernel",
+    retry: "a retry fails in the same way until the configuration is fixed",
   },
   bug: {
-    who: "us, the makers of the agent: please report it with the full log",
-    retry: "a retry may or may not help",
+    who: "the dutboot project: please report it with the complete log",
+    retry: "a retry may help",
   },
 };
 
@@ -34,7 +37,7 @@ export function formatErrorIndex(): string {
   });
   return `# Error codes
 
-Made from the tables of \`agent/error-codes\` by \`npm run docs\`. A verdict \`error\` carries one of these codes and who must act.
+Generated from \`agent/error-codes\` by \`npm run docs\`. A verdict \`error\` has one of these codes and a blame: who must act.
 
 | blame | who must act | | exit code of \`npm start\` and \`dutboot boot\` |
 | --- | --- | --- | --- |
@@ -56,13 +59,13 @@ ${means}.
 - **What to do:** ${hint}.
 - **Who must act:** \`${blame}\`, that is ${who}; ${retry}.
 - **Exit code** of \`npm start\` and \`dutboot boot\`: ${EXIT_CODE_BY_BLAME[blame]}.
-- **In the log:** \`dutboot: verdict: error code=${code} blame=${blame} phase=…\`, with what was tried and what came back behind it.
+- **In the log:** \`dutboot: verdict: error code=${code} blame=${blame} phase=…: \` and what was tried and what came back.
 
 [All codes](../errors.md)
 `;
 }
 
-/** By path from the project's root. */
+/** Pages by path, relative to the project's root. */
 export const ERROR_PAGES: readonly { path: string; text: () => string }[] = [
   { path: "docs/errors.md", text: formatErrorIndex },
   ...CODES.map((code) => ({ path: `docs/errors/${code}.md`, text: () => formatErrorPage(code) })),

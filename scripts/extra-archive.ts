@@ -1,21 +1,21 @@
 /**
- * Files of this host as one more initrd archive: the way credentials and other files of a run reach the DUT.
- * Parents are made on the way; the archive is readable by its owner alone.
+ * Packs files of this host into another initrd archive, which brings credentials and other files to the DUT.
+ * Creates parent folders. Only the owner can read the archive.
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { type CpioEntry, formatCpio } from "../initrd/cpio-writer.ts";
 import { UsageError } from "./command.ts";
 
 export interface ExtraFile {
-  /** Path on the DUT; a slash in front is allowed. */
+  /** Path on the DUT, with or without a leading slash. */
   path: string;
   content: Buffer;
 }
 
-/** Splits `NAME=FILE` at the first `=` and reads the file; `option` is for the message. */
+/** Splits `NAME=FILE` at the first `=` and reads the file. `option` is for the error message. */
 export async function readNamedFile(option: string, text: string): Promise<ExtraFile> {
   const at = text.indexOf("=");
-  if (at < 1) throw new UsageError(`Cannot use --${option} "${text}": a name, "=" and a file are expected`);
+  if (at < 1) throw new UsageError(`Cannot use --${option} "${text}": expected NAME=FILE`);
   const file = text.slice(at + 1);
   try {
     return { path: text.slice(0, at), content: await readFile(file) };
@@ -26,7 +26,7 @@ export async function readNamedFile(option: string, text: string): Promise<Extra
   }
 }
 
-/** The archive's bytes. A later file of the same path wins; files are 0600, since most of them are secrets. */
+/** Returns the archive. A later file of the same path wins. The mode is 0600, because most files are secrets. */
 export function formatExtraArchive(files: readonly ExtraFile[]): Buffer {
   const contents = new Map(files.map(({ path, content }) => [path.replace(/^\/+/, ""), content]));
   const entries: CpioEntry[] = [...foldersAbove([...contents.keys()])].map((path) => ({

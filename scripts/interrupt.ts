@@ -1,19 +1,19 @@
 /**
- * Ctrl-C, SIGTERM and a closed terminal as one AbortSignal, so that whoever holds something lets go of it in order.
- * A stop that itself hangs is cut short: processes of ours die with us (qemu/owned-process.ts).
+ * Turns Ctrl-C, SIGTERM and a closed terminal into one AbortSignal, so that everything is cleaned up in order.
+ * If the clean-up takes too long, the process exits and its children die with it (qemu/owned-process.ts).
  */
 import { EXIT_CODE_STOPPED } from "../qemu/boot-dut.ts";
 
 const STOP_MAX_MS = 8_000;
 
-/** The reason of the signal that `catchInterrupts` gives. */
+/** The abort reason of `catchInterrupts`. */
 export class InterruptError extends Error {}
 
-/** Aborts at the first of the signals; the process ends by itself once everything has stopped. */
+/** Aborts at the first of the signals. The process exits when everything has stopped. */
 export function catchInterrupts(): AbortSignal {
   const controller = new AbortController();
   for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    // `on`, not `once`: npm passes on the Ctrl-C that the terminal has sent us already.
+    // `on`, not `once`: npm forwards the Ctrl-C that the terminal has sent to us too.
     process.on(name, () => {
       if (controller.signal.aborted) return;
       controller.abort(new InterruptError(`Stopped by ${name}`));
@@ -23,7 +23,7 @@ export function catchInterrupts(): AbortSignal {
   return controller.signal;
 }
 
-/** Rejects with the signal's reason as soon as it aborts, even if `work` cannot be stopped. */
+/** Rejects with the signal's reason when it aborts, even if `work` continues. */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();

@@ -1,6 +1,6 @@
 /**
- * What a boot needs and how it is come by: each step says whether it was made or reused, and at which second.
- * `npm start`, `dutboot boot` and the tests share these steps, so whoever comes first makes things for all.
+ * Builds what a boot needs. Each step reports what it built or reused, with the time.
+ * `npm start`, `dutboot boot` and the tests share these steps and their results.
  */
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,28 +15,28 @@ import { formatSeconds } from "./boot-report.ts";
 
 const OUT = fileURLToPath(new URL("../out", import.meta.url));
 const ARCH = "x86_64";
-/** Built for virtual machines: fewer drivers to start than the general one, with virtio built in. */
+/** Debian's kernel for virtual machines: virtio is built in, and fewer drivers start than in the general kernel. */
 const KERNEL_PACKAGE = "linux-image-cloud-amd64";
 
 export interface BootFiles {
   kernel: string;
   /** The agent's image. */
   initrd: string;
-  /** The kernel's modules, as a second archive. */
+  /** The archive with the kernel's modules. */
   modules: string;
 }
 
 export interface FarmGoods {
   /** OCI layout of the test job's image. */
   image: string;
-  /** OCI layout of an image of one busybox. */
+  /** OCI layout of the busybox image. */
   tinyImage: string;
   artifact: TestArtifact;
 }
 
 const said = new Set<string>();
 
-/** Prints a line with the time since this process began; steps that share a step say it once. */
+/** Prints a line with the time since the process started. Equal lines are printed once. */
 export function say(line: string): void {
   if (said.has(line)) return;
   said.add(line);
@@ -47,17 +47,17 @@ const logTo = (signal?: AbortSignal) => ({ log: say, signal });
 
 export const prepareToolsRoot = (signal?: AbortSignal): Promise<ToolsRoot> => ensureToolsRoot(logTo(signal));
 
-/** The virtual DUT's kernel with its modules. */
+/** Builds the virtual DUT's kernel and its modules archive. */
 export async function prepareKernel(): Promise<Pick<BootFiles, "kernel" | "modules">> {
   const startedMs = performance.now();
   const outDir = join(OUT, "kernel", ARCH);
   const built = await buildKernel({ arch: ARCH, outDir, kernelPackage: KERNEL_PACKAGE });
-  const how = built.reused ? "reused" : `made in ${formatSeconds(performance.now() - startedMs)}`;
+  const how = built.reused ? "reused" : `built in ${formatSeconds(performance.now() - startedMs)}`;
   say(`kernel: ${built.kernelVersion} with ${built.moduleCount} modules ${how}`);
   return { kernel: built.kernelImage, modules: built.modulesArchive };
 }
 
-/** Kernel, modules and the agent's initrd. */
+/** Builds kernel, modules and the agent's initrd. */
 export async function prepareBootFiles(): Promise<BootFiles> {
   const [kernel, initrd] = await Promise.all([prepareKernel(), prepareInitrd()]);
   return { ...kernel, initrd };
@@ -71,7 +71,7 @@ async function prepareInitrd(): Promise<string> {
   return image;
 }
 
-/** What the farm offers to jobs, made side by side: most of it is waiting for the network. */
+/** Builds the images and the artifact of the farm in parallel: most of the time is spent on the network. */
 export async function prepareFarmGoods(signal?: AbortSignal): Promise<FarmGoods> {
   const [image, tinyImage, artifact] = await Promise.all([
     ensureTestImage(logTo(signal)),
@@ -81,12 +81,12 @@ export async function prepareFarmGoods(signal?: AbortSignal): Promise<FarmGoods>
   return { image, tinyImage, artifact };
 }
 
-/** What the tests of the farm and of the report's page find ready. */
+/** Builds what the integration tests need. */
 export async function prepareFarmTests(): Promise<void> {
   await Promise.all([prepareToolsRoot(), ensureTestImage(logTo()), ensureBrowserRoot(logTo())]);
 }
 
-/** What the boot tests find ready. */
+/** Builds what the boot tests need. */
 export async function prepareBootTests(): Promise<void> {
   await Promise.all([prepareBootFiles(), prepareFarmGoods()]);
 }

@@ -1,6 +1,6 @@
 /**
- * One or more boots of a virtual DUT for a person: machine options, the live console, the report, the exit code.
- * Shared by `dutboot boot`, which boots anything, and `npm start`, which boots a job on the virtual farm.
+ * Boots a virtual DUT once or several times, with machine options, live console, report and exit code.
+ * `dutboot boot` and `npm start` share it.
  */
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -40,10 +40,10 @@ export const MACHINE_OPTIONS = {
   },
   "fw-cfg": { type: "string", multiple: true, value: "NAME=FILE", help: "A fw_cfg value below opt/" },
   smbios: { type: "string", multiple: true, value: "TEXT", help: "An SMBIOS type 11 string" },
-  "qemu-argument": { type: "string", multiple: true, value: "WORD", help: "One more word for QEMU" },
-  timeout: { type: "string", value: "DURATION", help: "Deadline of the whole boot (default: 15m)" },
-  silence: { type: "string", value: "DURATION", help: "Longest silence of the console (default: 3m)" },
-  times: { type: "string", value: "N", help: "Boot N times in a row and count how they end" },
+  "qemu-argument": { type: "string", multiple: true, value: "WORD", help: "Another argument for QEMU" },
+  timeout: { type: "string", value: "DURATION", help: "Time limit of the boot (default: 15m)" },
+  silence: { type: "string", value: "DURATION", help: "Longest time without console output (default: 3m)" },
+  times: { type: "string", value: "N", help: "Boot N times and count the outcomes" },
   interactive: { type: "boolean", help: "Connect the terminal to the DUT's console; Ctrl-A X ends the boot" },
 } as const satisfies Record<string, CommandOption>;
 
@@ -55,7 +55,7 @@ export interface DutRun {
   initrds: readonly string[];
   commandLine: string;
   machine: Machine;
-  /** Below what --extra-file names, which wins. */
+  /** Files of --extra-file override these. */
   extraFiles?: readonly ExtraFile[];
   runDirectory: RunDirectory;
   signal: AbortSignal;
@@ -63,13 +63,13 @@ export interface DutRun {
 
 export const claimRun = () => claimRunDirectory(RUNS);
 
-/** Paths below the project are shown as the reader would type them. */
+/** Shows paths below the current folder as relative paths. */
 export function showPath(path: string): string {
   const short = relative(process.cwd(), path);
   return short.startsWith("..") ? path : short;
 }
 
-/** Boots once with the console on stdout; `onEnd` runs before the report, so that the verdict stays last. */
+/** Boots once with the console on stdout. `onEnd` runs before the report, so that the verdict is printed last. */
 export async function runDut(
   run: DutRun,
   onEnd?: (result: BootResult) => Promise<void>,
@@ -88,7 +88,7 @@ export async function runDut(
     commandLine: run.commandLine,
     signal: run.signal,
     ...machine,
-    onCommand: (command) => console.log(`QEMU command, to paste:\n${command}\n`),
+    onCommand: (command) => console.log(`QEMU command:\n${command}\n`),
     onConsole: (chunk) => process.stdout.write(chunk),
     onScreen: keyboard && ((_chunk, type) => keyboard.typeWith(type)),
   }).finally(() => keyboard?.disconnect());
@@ -121,7 +121,7 @@ function connectKeyboard() {
 
 export type Machine = Awaited<ReturnType<typeof readMachine>>;
 
-/** What MACHINE_OPTIONS say, checked before anything is built for it. */
+/** Reads MACHINE_OPTIONS; throws before anything is built. */
 export async function readMachine(input: CommandInput) {
   const read = <T>(name: string, parse: (name: string, text: string) => T) => {
     const text = input.text(name);
@@ -148,14 +148,14 @@ export async function readMachine(input: CommandInput) {
   };
 }
 
-/** `FILE` or `FILE,FORMAT`; a comma in the file's own name is not a format. */
+/** Parses `FILE` or `FILE,FORMAT`; other commas belong to the file name. */
 function parseDisk(text: string): Disk {
   const [, path = "", format] = /^(.+),(raw|qcow2)$/.exec(text) ?? [undefined, text, "raw"];
-  if (!path) throw new UsageError(`Cannot use --disk "${text}": FILE[,raw|qcow2] is expected`);
+  if (!path) throw new UsageError(`Cannot use --disk "${text}": expected FILE[,raw|qcow2]`);
   return { path: parseFile("disk", path), format: format as Disk["format"] };
 }
 
-/** Repeats `boot` as --times asks, until the first stop; the exit code is that of the first boot that was no success. */
+/** Repeats `boot` as often as --times says, until it is stopped. Returns the exit code of the first boot that failed. */
 export async function repeatBoots(
   input: CommandInput,
   signal: AbortSignal,
@@ -163,7 +163,7 @@ export async function repeatBoots(
 ): Promise<number> {
   const times = parseCount("times", input.text("times") ?? "1");
   const results: BootResult[] = [];
-  // A stop before the first boot is no success.
+  // A stop before the first boot must not return 0.
   signal.throwIfAborted();
   while (results.length < times && !signal.aborted) results.push(await boot(results.length + 1));
   if (times > 1) console.log(formatSeries(results).join("\n"));

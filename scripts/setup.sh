@@ -1,16 +1,16 @@
 #!/bin/sh
-# Makes a fresh Debian machine ready for `npm start` and `npm test`: host packages, npm packages, native modules.
-# Quiet and instant when nothing is to do; safe when several run side by side.
+# Prepares a Debian machine for `npm start` and `npm test`: installs Debian and npm packages, compiles native modules.
+# Silent and instant if nothing is to do. Several may run at the same time.
 set -eu
 cd "$(dirname "$0")/.."
 
-# What the host itself runs; the virtual farm's programs come from a Debian root of their own (qemu/).
+# Programs that run on the host. The virtual farm's programs come from a separate Debian root (qemu/).
 PACKAGES="gcc g++ make python3 binutils g++-aarch64-linux-gnu qemu-user-static mmdebstrap zstd xz-utils openssl kmod ca-certificates"
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $1" >&2; [ $# -lt 2 ] || echo "  $2" >&2; exit 1; }
 
-# One stamp for everything that setup depends on.
+# The stamp covers everything that setup depends on.
 inputs_hash() {
   cat package-lock.json scripts/setup.sh scripts/build-natives.ts initrd/natives.ts agent/kernel/native/*.[ch] | sha256sum | cut -c1-64
 }
@@ -21,10 +21,10 @@ is_ready() {
 }
 is_ready && exit 0
 
-# The lock is this file itself: nothing to clean up.
+# Lock this script itself, so that no lock file remains.
 command -v flock >/dev/null || fail "Cannot find flock (util-linux)" "Debian 12 or newer is expected"
 exec 9<scripts/setup.sh
-flock --nonblock 9 || { say "another setup is at work: waiting for it"; flock 9; }
+flock --nonblock 9 || { say "waiting for another setup to finish"; flock 9; }
 is_ready && exit 0
 
 missing_packages() {
@@ -46,10 +46,10 @@ if [ -n "$missing" ]; then
   has_lists() { [ -n "$(apt-get indextargets --format '$(FILENAME)' 'Created-By: Packages' 2>/dev/null | head -n 1)" ] &&
     ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1; }
   has_lists || apt-get -qq update
-  # Lists that are too old name files that are gone: fetch them again, once.
+  # Old lists may name files that no longer exist: fetch them again, once.
   install || { apt-get -qq update && install; } || { cat "$log" >&2; fail "Cannot install $missing: apt-get failed"; }
 else
-  say "Debian packages: all there"
+  say "Debian packages: all installed"
 fi
 
 lock_hash=$(sha256sum package-lock.json | cut -c1-64)
@@ -58,8 +58,8 @@ if [ -f "$npm_stamp" ] && [ "$(cat "$npm_stamp")" = "$lock_hash" ]; then
   say "npm packages: reused"
 else
   say "installing npm packages"
-  # Not `npm ci`: it refuses a lockfile without the packages of foreign platforms, and not every registry holds those.
-  # `npm install` takes the lockfile's very versions, checks its hashes, and with --no-save leaves it as it is.
+  # Not `npm ci`: it rejects a lockfile without the packages of other platforms, and not every registry has those.
+  # `npm install` installs the versions of the lockfile and checks its hashes; --no-save keeps the lockfile unchanged.
   npm install --no-save --ignore-scripts --no-audit --no-fund --loglevel=error ||
     fail "Cannot install the npm packages: npm install failed"
   echo "$lock_hash" >"$npm_stamp"

@@ -1,6 +1,6 @@
 /**
- * `npm start`: a virtual farm, a virtual DUT and a job on it, from nothing to results in a folder.
- * A job of one's own is completed with what only the farm can know, and every such word is said.
+ * `npm start`: boots a job on a virtual DUT against a virtual farm and downloads the results.
+ * Completes the user's job with what only the farm knows, and prints each option that it adds.
  */
 import type { BootResult } from "../qemu/boot-dut.ts";
 import { formatFarmCredentials } from "../qemu/farm/credentials.ts";
@@ -29,7 +29,7 @@ const CREDENTIALS_FOLDER = "etc/dutboot/credentials";
 
 export const startCommand: Command = {
   name: "start",
-  summary: "Boot a job on the virtual farm and bring its results back",
+  summary: "Boot a job on the virtual farm and download its results",
   operands: "[-- 'COMMAND LINE']",
   options: MACHINE_OPTIONS,
   examples: [
@@ -40,14 +40,15 @@ export const startCommand: Command = {
     `npm start -- --times 50 --memory 1024 'dut.image={registry}/dutboot/busybox:1 dut.run=true'`,
   ],
   notes: [
-    "Without a line the test job runs. A line of one's own may name the farm's servers as {registry}, {http}, {https} and",
-    "{s3}; what it does not say of dut.image, dut.s3, dut.results and dut.insecure is the farm's.",
+    "Without a command line the test job runs. {registry}, {http}, {https} and {s3} stand for the farm's servers.",
+    "If dut.image, dut.s3, dut.results or dut.insecure is missing, the farm's value is added.",
   ],
   run: startOnFarm,
 };
 
 async function startOnFarm(input: CommandInput): Promise<number> {
-  if (input.operands.length > 1) throw new UsageError("Cannot tell the command line: quote it as one word");
+  if (input.operands.length > 1)
+    throw new UsageError("Cannot use several operands: quote the command line as one argument");
   const machine = await readMachine(input);
   const interrupt = catchInterrupts();
   const failure = new AbortController();
@@ -60,7 +61,7 @@ async function startOnFarm(input: CommandInput): Promise<number> {
       signal,
     );
     return await repeatBoots(input, signal, async (count) => {
-      // The farm's state stands in the first run's directory; each boot has one of its own.
+      // The first run's directory has the farm's state; later boots get their own directories.
       const ownDirectory = count === 1 ? runDirectory : await claimRun();
       return bootOnFarm({
         farm,
@@ -73,8 +74,8 @@ async function startOnFarm(input: CommandInput): Promise<number> {
       });
     });
   } finally {
-    // A farm that is still on its way up stops at once.
-    failure.abort(new Error("The farm is not needed any more"));
+    // Stops a farm that is still starting.
+    failure.abort(new Error("The farm is no longer needed"));
     const farm = await farmUp.then(
       ({ farm }) => farm,
       () => undefined,
@@ -88,7 +89,7 @@ interface StockedFarm {
   facts: Omit<FarmFacts, "resultsPrefix">;
 }
 
-/** A farm with the image, the artifact and a place for results. */
+/** Starts a farm with the image, the artifact and a bucket for results. */
 async function openFarm({ path }: RunDirectory, signal: AbortSignal): Promise<StockedFarm> {
   const [farm, { image, tinyImage, artifact }] = await Promise.all([
     startFarm({ runDir: path, log: say, signal }),
@@ -100,7 +101,7 @@ async function openFarm({ path }: RunDirectory, signal: AbortSignal): Promise<St
     farm.http.publish(artifact.path, ARTIFACT_NAME),
     farm.s3.createBucket(BUCKET),
   ]);
-  say(`farm: stocked with ${IMAGE_NAME}, ${TINY_IMAGE_NAME} and ${ARTIFACT_NAME}`);
+  say(`farm: serves ${IMAGE_NAME}, ${TINY_IMAGE_NAME} and ${ARTIFACT_NAME}`);
   const facts = {
     addresses: {
       registry: farm.registry.guestAddress,
@@ -136,7 +137,7 @@ function bootOnFarm({
   runDirectory,
 }: FarmBoot): Promise<BootResult> {
   const job = completeFarmJob(line, { ...facts, resultsPrefix: runDirectory.id });
-  if (line !== undefined) for (const word of job.added) say(`job: from the farm: ${word}`);
+  if (line !== undefined) for (const option of job.added) say(`job: added for the farm: ${option}`);
   say(`job: ${job.commandLine}`);
   const credentials = Object.entries(formatFarmCredentials(farm));
   say(`job: credentials by an extra initrd archive: ${credentials.map(([name]) => name).join(", ")}`);
@@ -158,7 +159,7 @@ function bootOnFarm({
   );
 }
 
-/** Downloads what the DUT uploaded; that there is nothing is said, and no failure of its own. */
+/** Downloads what the DUT uploaded. An empty result is reported and is not an error. */
 async function bringResults(farm: Farm, { id, resultsPath }: RunDirectory): Promise<void> {
   const paths = await farm.s3.downloadObjects(BUCKET, id, resultsPath);
   console.log(`\nresults: ${paths.length} files in ${showPath(resultsPath)}`);

@@ -1,6 +1,6 @@
 /**
- * `npm test`: the fast check, then every vitest suite in order, each with its set-up done before its clock starts.
- * Ends with one plain line of totals and a code that is not 0 when anything failed or did not run.
+ * `npm test`: runs the checks, then every vitest suite in order. Each suite is set up before its time is taken.
+ * The last line has the totals. The exit code is not 0 if anything failed or nothing ran.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -16,13 +16,13 @@ const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 interface Suite {
   name: string;
-  /** What its tests expect to be there; made here so that it counts for no test's time limit. */
+  /** Builds what the tests need, so that it does not count against a test's time limit. */
   prepare?: () => Promise<unknown>;
-  /** Runs only when it is named. */
+  /** Runs only if named. */
   isOptional?: boolean;
 }
 
-/** In order of cost: what is wrong shows early. */
+/** In order of cost, so that failures show early. */
 const SUITES: readonly Suite[] = [
   { name: "unit" },
   { name: "regress" },
@@ -54,7 +54,7 @@ async function runSuite(suite: Suite, filters: readonly string[]): Promise<Count
     ];
     const child = spawn("vitest", [...words, `--outputFile.json=${report}`, ...filters], {
       cwd: ROOT,
-      // What vitest starts by name has to be the pinned Node.
+      // Tests find `node` in PATH; it must be the pinned one.
       env: { ...process.env, PATH: `${join(ROOT, "node_modules/.bin")}:${process.env.PATH}` },
       stdio: ["ignore", "inherit", "inherit"],
     });
@@ -65,7 +65,7 @@ async function runSuite(suite: Suite, filters: readonly string[]): Promise<Count
   }
 }
 
-/** The counts of vitest's JSON report. A run that failed without a failed test (a file that does not load) is a failure too. */
+/** Reads the counts of vitest's JSON report. A failed run without a failed test (a file that does not load) counts as a failure. */
 async function readCount(report: string, exitCode: number | null): Promise<Count> {
   let count: Count = { passed: 0, failed: 0, skipped: 0 };
   try {
@@ -78,7 +78,7 @@ async function readCount(report: string, exitCode: number | null): Promise<Count
       skipped: numPendingTests + (numTodoTests ?? 0),
     };
   } catch (error) {
-    console.error(`test: vitest left no report: ${(error as Error).message}`);
+    console.error(`test: cannot read vitest's report: ${(error as Error).message}`);
     count.failed = 1;
   }
   if (exitCode !== 0 && count.failed === 0) count.failed = 1;
@@ -91,7 +91,7 @@ async function timed<T>(work: () => Promise<T>): Promise<{ value: T; ms: number 
   return { value, ms: performance.now() - startedMs };
 }
 
-/** Words are suites to run (default: all but the optional ones) and, after them, filters on file names for vitest. */
+/** Arguments: suites to run (default: all but the optional ones), then filters on file names for vitest. */
 async function main(words: readonly string[]): Promise<number> {
   const names = words.filter((word) => SUITES.some(({ name }) => name === word));
   const filters = words.filter((word) => !names.includes(word));
@@ -123,7 +123,7 @@ async function main(words: readonly string[]): Promise<number> {
     add(suite.name, count, ms);
   }
   console.log(["", "time and result of each suite:", ...lines, "", formatCount(total)].join("\n"));
-  // Nothing ran is no success: a filter may be misspelt.
+  // It is a failure if nothing ran: a filter may be misspelled.
   return total.failed === 0 && total.passed > 0 ? 0 : 1;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What a DUT must be given to use the farm: the files of /etc/dutboot/credentials, by name.
+ * The credentials for the farm: the files of /etc/dutboot/credentials.
  * Formats: AWS's shared credentials file, containers-auth.json(5), PEM.
  */
 import type { Farm } from "./farm.ts";

@@ -1,6 +1,6 @@
 /**
- * The virtual farm: real servers on free ports of loopback, with all their state in one run directory.
- * Any number of farms stand side by side; each ends as a whole, by `stop`, by its signal or with this process.
+ * The virtual farm: real servers on free loopback ports, with all state in one run directory.
+ * Any number of farms can run in parallel. `stop`, the signal or the end of this process stops all servers of a farm.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,33 +10,33 @@ import { ensureFarmIdentity, type FarmIdentity } from "./identity.ts";
 import { type ObjectStore, startObjectStore } from "./object-store.ts";
 import { formatRegistryAuth, startRegistry } from "./registry.ts";
 
-/** Where a guest on QEMU's user network finds the host's loopback. */
+/** The host's loopback as seen on QEMU's user network. */
 const GUEST_HOST = "10.0.2.2";
 const HOST = "127.0.0.1";
 
 export interface Farm {
   tools: ToolsRoot;
-  /** The farm's folder in the run directory: logs and state of each server. */
+  /** The farm's folder in the run directory, with logs and state of each server. */
   path: string;
   registry: {
-    /** `host:port`, over TLS with a certificate of the farm's CA. */
+    /** `host:port`; TLS with a certificate of the farm's CA. */
     hostAddress: string;
     guestAddress: string;
     username: string;
     password: string;
     caPem: string;
-    /** The CA as a file `ca.crt` in a folder of its own, which is what skopeo and podman want. */
+    /** The CA as `ca.crt` in a separate folder, as skopeo and podman require. */
     caPath: string;
-    /** Username and password as containers-auth.json(5). */
+    /** Username and password in containers-auth.json(5) format. */
     authFilePath: string;
   };
   s3: ObjectStore & { guestUrl: string };
   http: Pick<FileServer, "root" | "publish"> & { hostUrl: string; guestUrl: string };
-  /** Of all its servers, on 127.0.0.1. */
+  /** Ports of all servers, on 127.0.0.1. */
   ports: readonly number[];
   /** The same files over TLS. */
   https: { hostUrl: string; guestUrl: string };
-  /** Ends every server; resolves when all are gone. Harmless the second time. */
+  /** Stops every server and resolves when all have ended. May be called twice. */
   stop(): Promise<void>;
 }
 
@@ -46,7 +46,7 @@ export interface FarmOptions {
   signal?: AbortSignal;
 }
 
-/** Starts all servers at once and resolves when each one answers; when one cannot start, none is left. */
+/** Starts all servers in parallel and resolves when each one answers. If one cannot start, stops the others. */
 export async function startFarm({ runDir, log, signal }: FarmOptions): Promise<Farm> {
   const tools = await ensureToolsRoot({ log, signal });
   const identity = await ensureFarmIdentity(tools, signal);

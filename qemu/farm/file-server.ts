@@ -1,5 +1,5 @@
 /**
- * The farm's HTTP server for artifacts: the files below one folder, with ranges and strong validators (RFC 9110).
+ * The farm's HTTP server for artifacts: serves the files of one folder, with ranges and strong validators (RFC 9110).
  * It runs in this process on loopback, over plain HTTP and over TLS.
  */
 import { createReadStream } from "node:fs";
@@ -20,9 +20,9 @@ import type { FarmIdentity } from "./identity.ts";
 export interface FileServer {
   port: number;
   tlsPort: number;
-  /** The folder that is served; symbolic links in it are followed. */
+  /** The served folder. Symbolic links in it are followed. */
   root: string;
-  /** Serves a file under a name, without a copy. */
+  /** Serves a file under a name without copying it. */
   publish(path: string, name: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -36,7 +36,7 @@ export async function startFileServer({ root, identity }: FileServerStart): Prom
   await mkdir(root, { recursive: true });
   const listener: RequestListener = (request, response) => {
     serveFile(root, request, response).catch((error: NodeJS.ErrnoException) => {
-      // A client that went away needs no answer.
+      // The client has disconnected.
       if (response.headersSent) response.destroy();
       else answer(response, error.code === "ENOENT" || error.code === "ENOTDIR" ? 404 : 500);
     });
@@ -93,7 +93,7 @@ async function serveFile(root: string, request: IncomingMessage, response: Serve
   }
 }
 
-/** Path below the root, or nothing when the URL is none of ours. */
+/** The path below the root; undefined for a URL that is not served. */
 function parsePath(url: string): string | undefined {
   try {
     const path = decodeURIComponent(new URL(url, "http://farm").pathname);
@@ -103,7 +103,7 @@ function parsePath(url: string): string | undefined {
   }
 }
 
-/** RFC 9110, 14.2: one range of bytes is honoured, several or an unknown unit give the whole file. */
+/** RFC 9110, 14.2: honours one byte range; several ranges or another unit give the complete file. */
 function parseRange(
   header: string | undefined,
   sizeBytes: number,

@@ -1,6 +1,6 @@
 /**
- * The farm's own network for one virtual DUT: a network namespace with a tap, where dnsmasq gives addresses, names and
- * files, chronyd gives the time, and the farm's servers are found at the address that QEMU's user network has for them.
+ * The farm's network for one virtual DUT: a network namespace with a tap. dnsmasq serves DHCP, DNS and TFTP, chronyd
+ * serves NTP, and the farm's servers have the same address as on QEMU's user network.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -9,38 +9,38 @@ import type { ToolsRoot } from "../tools-root.ts";
 import { relayPorts } from "./port-relay.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
 
-/** 10.0.2.2, so that URLs for a guest hold on this network and on QEMU's user network. */
+/** The address of QEMU's user network, so that the guest's URLs are valid on both networks. */
 const GATEWAY_ADDRESS = "10.0.2.2";
-/** The gateway by name; the farm's certificate has it too. */
+/** The gateway's name; also in the farm's certificate. */
 export const GATEWAY_NAME = "farm.test";
 const TAP = "tap0";
 
 export interface Gateway {
-  /** The same tools, run inside the network: give it to `bootDut`. */
+  /** The tools root inside the network, for `bootDut`. */
   tools: ToolsRoot;
-  /** Where the DUT finds it, and what else runs in its network by `tools`. */
+  /** The gateway's address in its network. */
   address: string;
-  /** QEMU's `-nic` value. One DUT at a time. */
+  /** QEMU's `-nic` value, for one DUT at a time. */
   nic: string;
-  /** What is put here is served by TFTP. */
+  /** The folder that TFTP serves. */
   tftpRoot: string;
   stop(): Promise<void>;
 }
 
 export interface GatewayOptions {
   tools: ToolsRoot;
-  /** For state and logs. */
+  /** Folder for state and logs. */
   folder: string;
-  /** Ports of this machine's loopback that the DUT finds at the gateway. */
+  /** Loopback ports of this machine to forward from the gateway. */
   ports: readonly number[];
   log: (line: string) => void;
-  /** More dnsmasq options, after ours: `--dhcp-option=…`. */
+  /** Extra dnsmasq options, appended: `--dhcp-option=…`. */
   dnsmasqOptions?: readonly string[];
-  /** Offered by DHCP option 42; default: the gateway, where chronyd serves this machine's time. */
+  /** DHCP option 42. Default: the gateway, where chronyd serves this machine's time. */
   ntpServer?: string;
 }
 
-/** Needs root and /dev/net/tun. When one part cannot start, none is left. */
+/** Needs root and /dev/net/tun. If one part cannot start, stops the others. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { folder, ports, log } = options;
   const tftpRoot = join(folder, "tftp");
@@ -73,7 +73,7 @@ ip link set ${TAP} up
 echo ready
 exec sleep infinity`;
 
-/** Makes the namespace; a sleeping process holds it, and `words` before a command run that in it. */
+/** Creates the namespace, which a sleeping process holds. `words` in front of a command run it inside. */
 async function startNetwork(tools: ToolsRoot): Promise<{ words: string[]; stop(): Promise<void> }> {
   const owned = startOwnedProcess(["unshare", "--net", ...tools.commandWords("sh", ["-c", SET_UP])]);
   let said = "";
@@ -106,7 +106,7 @@ function startDnsmasq(
 ): Promise<ServerProcess> {
   return startServer({
     name: "dnsmasq",
-    // User and group stay as they are: changing them would clear the signal that ends it when this process dies.
+    // Keep user and group: a change would clear the signal that kills it when this process dies.
     words: tools.commandWords("dnsmasq", [
       ...[
         "--keep-in-foreground",
@@ -140,14 +140,14 @@ async function startTimeServer(
   onDeath: (message: string) => void,
 ): Promise<ServerProcess> {
   const configPath = join(folder, "chrony.conf");
-  // Stratum 3: a server that says it is unsynchronized (16) is believed by nobody.
+  // Stratum 3: clients ignore an unsynchronized server (16).
   await writeFile(
     configPath,
     "local stratum 3\nallow 10.0.2.0/24\ncmdport 0\nbindcmdaddress /\npidfile /run/chronyd.pid\n",
   );
   return startServer({
     name: "chronyd",
-    // -x: this machine's clock is none of its business.
+    // -x: do not change this machine's clock.
     words: tools.commandWords("chronyd", ["-d", "-x", "-u", "root", "-f", configPath]),
     logPath: join(folder, "chronyd.log"),
     readyPattern: /chronyd version .* starting ()/,

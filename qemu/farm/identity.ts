@@ -1,6 +1,6 @@
 /**
- * Who the farm is: its CA, the certificate of its servers and the registry's password, made once and kept in the cache.
- * The addresses in the certificate are how the host (127.0.0.1) and the guest (10.0.2.2, QEMU's user network) see it.
+ * The farm's identity: its CA, its server certificate and the registry's password; created once and cached.
+ * The certificate is valid for the host's address (127.0.0.1) and the guest's (10.0.2.2, QEMU's user network).
  */
 import { randomBytes } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
@@ -10,7 +10,7 @@ import type { ToolsRoot } from "../tools-root.ts";
 
 export interface FarmIdentity {
   caPem: string;
-  /** Files, for servers that read them. */
+  /** Paths of the files. */
   caPath: string;
   certificatePath: string;
   keyPath: string;

@@ -1,6 +1,6 @@
 /**
- * Run inside a network namespace: listens on ADDRESS and each PORT, and hands the listening sockets to the process outside.
- * Started by port-relay.ts alone.
+ * Runs inside a network namespace: listens on ADDRESS and each PORT, and passes the sockets to the process outside.
+ * Only port-relay.ts starts it.
  */
 import { once } from "node:events";
 import { createServer } from "node:net";
@@ -13,7 +13,7 @@ for (const port of ports.map(Number)) {
   await new Promise<void>((resolve, reject) => {
     process.send?.(port, server, {}, (error) => (error ? reject(error) : resolve()));
   });
-  // The sender's own copy would take half of the clients.
+  // Otherwise this process would accept half of the clients.
   server.close();
 }
 process.disconnect?.();

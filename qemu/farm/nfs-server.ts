@@ -1,6 +1,6 @@
 /**
- * The farm's NFS server: nfs-ganesha, in user space, for versions 3 and 4 over TCP. It is started by who needs it.
- * On loopback it takes free ports, which a mount must name; inside a gateway's network the usual ones, which it need not.
+ * The farm's NFS server: nfs-ganesha, in user space, versions 3 and 4 over TCP. Started on demand.
+ * On loopback it uses free ports, which a mount must name; in a gateway's network it uses the standard ports.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -8,29 +8,29 @@ import type { ToolsRoot } from "../tools-root.ts";
 import { type ServerProcess, startServer } from "./server-process.ts";
 
 export interface NfsShare {
-  /** On this machine; of a file system that can be exported: overlayfs and FUSE cannot. */
+  /** Path on this machine. Its file system must support exports: overlayfs and FUSE do not. */
   directory: string;
-  /** What clients mount, in every version: absolute. */
+  /** The absolute path that clients of all versions mount. */
   path: string;
   isWritable: boolean;
 }
 
 export interface NfsServerOptions {
-  /** Those of a gateway, to serve inside its network. */
+  /** The tools of a gateway, to serve inside its network. */
   tools: ToolsRoot;
-  /** For state and logs. */
+  /** Folder for state and logs. */
   folder: string;
   shares: readonly NfsShare[];
-  /** Of the gateway; absent: loopback, and ports that are free. */
+  /** The gateway's address; absent: loopback and free ports. */
   gatewayAddress?: string;
   onDeath: (message: string) => void;
   signal?: AbortSignal;
 }
 
 export interface NfsServer extends ServerProcess {
-  /** Of NFS, all versions. */
+  /** NFS port, all versions. */
   port: number;
-  /** Of version 3's MOUNT protocol. */
+  /** Port of version 3's MOUNT protocol. */
   mountPort: number;
 }
 
@@ -45,7 +45,7 @@ export async function startNfsServer(options: NfsServerOptions): Promise<NfsServ
   const words = tools.commandWords("bash", [script, configPath, gatewayAddress ? "shared" : "own"]);
   const { otherPort, ...server } = await startServer({
     name: "nfs-ganesha",
-    // A process namespace of its own: rpcbind changes its user, and would outlive the script otherwise.
+    // A separate process namespace: rpcbind changes its user and would outlive the script.
     words: ["unshare", "--pid", "--fork", "--kill-child", "--", ...words],
     logPath: join(folder, "ganesha.log"),
     readyPattern: /^nfs port (\d+), mount port (\d+)$/,
@@ -74,7 +74,7 @@ function formatConfig({ shares, folder, gatewayAddress }: NfsServerOptions): str
   RecoveryRoot = "${join(folder, "recovery")}";
 }`,
     "NFS_KRB5 { Active_krb5 = false; }",
-    // Owners are what a root file system has, so nobody is made somebody else.
+    // A root file system needs its owners, so ids are not squashed.
     "EXPORT_DEFAULTS { SecType = sys; Squash = no_root_squash; Transports = TCP; Protocols = 3, 4; }",
     ...shares.map(
       ({ directory, path, isWritable }, index) => `EXPORT {

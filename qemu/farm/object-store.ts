@@ -1,6 +1,6 @@
 /**
- * The farm's S3 service: OpenStack Swift with its s3api, in a process of its own (swift-servers.py), and what the host does
- * with it: buckets made before a run, results fetched after it.
+ * The farm's S3 service: OpenStack Swift with its s3api, in a separate process (swift-servers.py), and the host's
+ * client for it: creates buckets before a run and downloads results after it.
  */
 import { randomBytes } from "node:crypto";
 import { createWriteStream } from "node:fs";
@@ -16,22 +16,22 @@ import { type ServerProcess, startServer } from "./server-process.ts";
 const S3_REGION = "us-east-1";
 
 export interface ObjectStore {
-  /** Without a slash at the end; path-style: `${hostUrl}/BUCKET/KEY`. */
+  /** Path-style, without a trailing slash: `${hostUrl}/BUCKET/KEY`. */
   hostUrl: string;
   region: string;
   accessKey: string;
   secretKey: string;
   createBucket(name: string): Promise<void>;
   putObject(bucket: string, key: string, content: Uint8Array): Promise<void>;
-  /** Keys below the prefix, in the service's order. */
+  /** Lists the keys below the prefix. */
   listObjects(bucket: string, prefix: string): Promise<string[]>;
-  /** Fetches all objects below the prefix into the folder, and gives their paths relative to it. */
+  /** Downloads all objects below the prefix into the folder and returns their relative paths. */
   downloadObjects(bucket: string, prefix: string, folder: string): Promise<string[]>;
 }
 
 export interface ObjectStoreStart {
   tools: ToolsRoot;
-  /** On a file system with user xattrs: Swift keeps its metadata in them. */
+  /** Needs a file system with user xattrs, in which Swift keeps metadata. */
   folder: string;
   onDeath: (message: string) => void;
   signal?: AbortSignal;
@@ -60,14 +60,14 @@ export async function startObjectStore({
   return { ...server, ...createObjectStoreClient(`http://127.0.0.1:${server.port}`, accessKey, secretKey) };
 }
 
-/** The host's side of any S3 service with path-style addresses. */
+/** A client for any S3 service with path-style addresses. */
 function createObjectStoreClient(hostUrl: string, accessKey: string, secretKey: string): ObjectStore {
   const client = new AwsClient({
     accessKeyId: accessKey,
     secretAccessKey: secretKey,
     region: S3_REGION,
     service: "s3",
-    // The service is on loopback: a failure is an answer.
+    // No retries: the service is on loopback.
     retries: 0,
   });
   const request = async (method: string, path: string, body?: Uint8Array<ArrayBuffer>) => {
@@ -107,7 +107,7 @@ function createObjectStoreClient(hostUrl: string, accessKey: string, secretKey: 
       for (const key of keys) {
         const path = key.slice(prefix.length).replace(/^\/+/, "");
         const target = resolve(folder, path);
-        // Keys are the DUT's: none may lead out of the folder, and those of empty folders are nothing to write.
+        // Keys come from the DUT: skip those that lead out of the folder, and those of empty folders.
         if (path === "" || path.endsWith("/") || !target.startsWith(resolve(folder) + sep)) continue;
         await mkdir(dirname(target), { recursive: true });
         const { body } = await request("GET", formatPath(bucket, key));

@@ -1,12 +1,12 @@
 /**
- * Ports of this machine's loopback, found inside a network namespace that has no other way out.
- * A short-lived child binds them inside and hands the listening sockets to us: a socket stays where it was made.
+ * Forwards loopback ports of this machine into a network namespace without other connections.
+ * A short-lived child listens inside and passes the sockets to us: a socket stays in the namespace that created it.
  */
 import { fork } from "node:child_process";
 import { connect, type Server, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 
-/** Listens on `address` inside the network that `words` lead into; each client gets the same port of 127.0.0.1. */
+/** Listens on `address` in the network that `words` enter, and connects each client to the same port of 127.0.0.1. */
 export async function relayPorts(
   words: readonly string[],
   address: string,
@@ -36,7 +36,7 @@ export async function relayPorts(
         ] as const) {
           sockets.add(socket);
           socket.pipe(peer);
-          // One end that breaks takes the other with it, as a broken line would.
+          // An error on one side closes the other.
           socket.on("error", () => peer.destroy());
           socket.on("close", () => sockets.delete(socket));
         }

@@ -1,5 +1,5 @@
 /**
- * The farm's container registry: Debian's docker-registry with TLS and a password, its storage in the run directory.
+ * The farm's container registry: Debian's docker-registry with TLS and a password, storing in the run directory.
  * Configuration: distribution v2.8, docs/configuration.md.
  */
 import { randomBytes } from "node:crypto";
@@ -26,7 +26,7 @@ export async function startRegistry({
 }: RegistryStart): Promise<ServerProcess & { port: number }> {
   await mkdir(join(folder, "storage"), { recursive: true });
   const configPath = join(folder, "config.json");
-  // JSON is YAML, and needs no quoting rules.
+  // JSON is valid YAML.
   const config = {
     version: 0.1,
     log: { level: "info" },
@@ -48,7 +48,7 @@ export async function startRegistry({
     words: tools.commandWords("docker-registry", ["serve", configPath]),
     logPath: join(folder, "registry.log"),
     readyPattern: /listening on 127\.0\.0\.1:(\d+)/,
-    // Its settings come from the file alone, whatever this environment says of another registry.
+    // Only the file configures it, not REGISTRY_* of this environment.
     env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("REGISTRY_"))),
     onDeath,
     signal,

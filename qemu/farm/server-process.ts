@@ -1,13 +1,13 @@
 /**
- * One server of the farm as a process: its output goes to a log file in the run directory, and the line that says where it
- * listens makes it ready. Servers bind port 0 themselves, so no two farms can want the same port.
+ * One server of the farm as a process. Its output goes to a log file in the run directory; the line with its port
+ * shows that it is ready. Servers bind port 0 themselves, so two farms never use the same port.
  */
 import { createWriteStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { startOwnedProcess } from "../owned-process.ts";
 
 export interface ServerProcess {
-  /** Resolves when the process and its group are gone. */
+  /** Resolves when the process group has ended. */
   stop(): Promise<void>;
 }
 
@@ -15,19 +15,19 @@ export interface ServerStart {
   name: string;
   words: readonly string[];
   logPath: string;
-  /** Tried on each line of output; its first group is the port, and a second one another port. */
+  /** Matched against each line of output. Its groups are ports. */
   readyPattern: RegExp;
   env?: NodeJS.ProcessEnv;
-  /** Ends the wait for it, and the server. */
+  /** Stops the server. */
   signal?: AbortSignal;
-  /** Called when it ends without having been stopped. */
+  /** Called when it ends without a call of `stop`. */
   onDeath: (message: string) => void;
 }
 
 const READY_TIMEOUT_MS = 60_000;
 const LAST_LINES = 10;
 
-/** Starts the server and resolves with the ports it listens on. */
+/** Starts the server and resolves with its ports. */
 export async function startServer(
   start: ServerStart,
 ): Promise<ServerProcess & { port: number; otherPort: number }> {

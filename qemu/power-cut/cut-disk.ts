@@ -1,4 +1,4 @@
-/** Makes the disk image that a power cut leaves: a sparse copy of the disk as it was, with the plan's writes on it. */
+/** Creates the disk image after a power cut: a sparse copy of the initial disk with the plan's writes. */
 import { open } from "node:fs/promises";
 import { runProcess } from "../run-process.ts";
 import type { CutPlan } from "./plan-cut.ts";

@@ -1,7 +1,7 @@
 /**
- * What is on a disk after its power was cut: killing QEMU would be too kind, since the host keeps every byte it wrote.
- * A real disk keeps what a flush has answered; of what came after, it may have any part, down to single sectors of a write.
- * So one recorded run gives a disk for every point of it: all writes up to the last flush, and a random part of the rest.
+ * Plans the content of a disk after a power cut. Killing QEMU is not enough, because the host keeps every written byte.
+ * A real disk keeps all writes before the last completed flush, and any part of the later ones, down to single sectors.
+ * So one recorded run yields a disk for each point: all writes up to the last flush, and a random part of the rest.
  */
 import type { LogEntry } from "./write-log.ts";
 
@@ -12,16 +12,16 @@ export interface DiskWrite {
 
 export interface CutPlan {
   writes: DiskWrite[];
-  /** Writes that no flush had covered: how many were lost whole, torn, and kept. */
+  /** Writes after the last flush: how many were lost, torn, and kept. */
   lost: number;
   torn: number;
   kept: number;
 }
 
-/** What disks write at once, or not at all. */
+/** The unit that a disk writes atomically. */
 const SECTOR_BYTES = 512;
 
-/** The cut comes after `entryCount` entries; `random` gives numbers from 0 up to 1. */
+/** Plans a cut after `entryCount` entries. `random` returns numbers in [0, 1). */
 export function planCut(entries: readonly LogEntry[], entryCount: number, random: () => number): CutPlan {
   const seen = entries.slice(0, entryCount);
   const lastFlush = seen.findLastIndex(({ isFlush }) => isFlush);
@@ -49,7 +49,7 @@ function tear({ offsetBytes, bytes }: DiskWrite, random: () => number): DiskWrit
   return pieces;
 }
 
-/** Numbers from 0 up to 1, the same for the same seed: a cut that showed a fault can be made again (mulberry32). */
+/** Random numbers in [0, 1), reproducible by the seed (mulberry32). */
 export function createRandom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,5 +1,5 @@
 /**
- * The log of every write and flush that a guest sent to a disk, as QEMU's blklogwrites driver records it.
+ * Reads the log of a guest's writes and flushes that QEMU's blklogwrites driver records.
  * Format: Linux, Documentation/admin-guide/device-mapper/log-writes.rst and drivers/md/dm-log-writes.c.
  */
 import { open } from "node:fs/promises";
@@ -11,16 +11,16 @@ const FUA = 2n;
 const DISCARD = 4n;
 
 export interface LogEntry {
-  /** Where on the disk; of a flush nothing of it holds. */
+  /** Offset on the disk; meaningless for a flush. */
   offsetBytes: number;
   bytes: Buffer;
-  /** What was written and answered before this entry is on the disk. */
+  /** All completed writes before this entry are on the disk. */
   isFlush: boolean;
-  /** On the disk when it is answered, without a flush. */
+  /** On the disk when it completes, without a flush. */
   isForced: boolean;
 }
 
-/** QEMU arguments of a virtio disk whose writes go to the raw file `disk` and into the log; both must exist. */
+/** QEMU arguments for a virtio disk that writes to the raw file `disk` and to the log; both must exist. */
 export function planLoggedDisk(disk: string, log: string): string[] {
   const doubleCommas = (path: string) => path.replaceAll(",", ",,");
   const files = `file.driver=file,file.filename=${doubleCommas(disk)},log.driver=file,log.filename=${doubleCommas(log)}`;
@@ -39,7 +39,7 @@ export async function readWriteLog(path: string): Promise<LogEntry[]> {
   }
 }
 
-/** The entries in the order the disk got them; the bytes are views of `log`. Throws for anything but a whole log. */
+/** Returns the entries in order; their bytes are views of `log`. Throws if the log is invalid or truncated. */
 export function parseWriteLog(log: Buffer): LogEntry[] {
   if (log.length < 32 || log.readBigUInt64LE(0) !== MAGIC || log.readBigUInt64LE(8) !== VERSION) {
     throw new Error("Cannot read the write log: it has no superblock of version 1");
@@ -54,7 +54,7 @@ export function parseWriteLog(log: Buffer): LogEntry[] {
     const offsetBytes = Number(log.readBigUInt64LE(at)) * sectorBytes;
     const sizeBytes = Number(log.readBigUInt64LE(at + 8)) * sectorBytes;
     at += sectorBytes;
-    // A discarded range may read as anything: that it reads as before is one of the possibilities.
+    // A discarded range may read as anything, also as before.
     const dataBytes = flags & DISCARD ? 0 : sizeBytes;
     if (at + dataBytes > log.length) throw cutShort(entries.length, count);
     entries.push({

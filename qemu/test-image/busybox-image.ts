@@ -1,6 +1,6 @@
 /**
- * A tiny image for boots that are about something else: a static busybox, 1 MB, two layers with whiteouts between them.
- * `/removed` and what `/opaque` held below must be gone, `/bin/sh` works, `/bin/busybox` has a hard link and an xattr.
+ * A tiny image for boots that test something else: a static busybox of 1 MB in two layers with whiteouts.
+ * The whiteouts remove `/removed` and the first layer's content of `/opaque`. `/bin/busybox` has a hard link and an xattr.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -12,10 +12,10 @@ import { writeImageLayout } from "./image-layout.ts";
 import type { EnsureImageOptions } from "./test-image.ts";
 
 const CREATED = new Date("2025-10-09T00:00:00Z");
-/** Raised when the code below makes another image. */
+/** Increase when the code below changes the image. */
 const RECIPE_VERSION = 1;
 
-/** Gives the folder of the image's OCI layout. Its default command is `/bin/sh -c "echo busybox image: ok"`. */
+/** Returns the folder of the image's OCI layout. The default command is `/bin/sh -c "echo busybox image: ok"`. */
 export async function ensureBusyboxImage(
   tools: ToolsRoot,
   { log, signal }: EnsureImageOptions,

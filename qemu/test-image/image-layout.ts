@@ -1,5 +1,5 @@
 /**
- * Writes an OCI image layout: layers compressed while their digests are taken, config, manifest and index.
+ * Writes an OCI image layout: compressed layers with their digests, config, manifest and index.
  * OCI image spec 1.1: image-layout.md, config.md, manifest.md, image-index.md.
  */
 import { createHash } from "node:crypto";
@@ -11,18 +11,18 @@ import { pipeline } from "node:stream/promises";
 import { constants, createGzip, createZstdCompress } from "node:zlib";
 
 export interface LayerInput {
-  /** What made the layer, for its history. */
+  /** The layer's `created_by` in the history. */
   createdBy: string;
-  /** A tar archive: a file, or the bytes. */
+  /** A tar archive, as a path or bytes. */
   tar: string | Buffer;
   compression: "gzip" | "zstd" | "none";
 }
 
 export interface ImageInput {
   layers: readonly LayerInput[];
-  /** The `config` of the image's configuration: Env, Entrypoint, Cmd, Labels… */
+  /** The `config` of the image configuration: Env, Entrypoint, Cmd, Labels… */
   config: Readonly<Record<string, unknown>>;
-  /** As in Go's GOARCH. */
+  /** A GOARCH value. */
   architecture: string;
   /** RFC 3339. */
   created: string;
@@ -40,17 +40,17 @@ const MEDIA_TYPE_BY_COMPRESSION = {
   zstd: `${LAYER_TYPE}+zstd`,
   none: LAYER_TYPE,
 };
-/** Made once and read many times by a slow machine: a good ratio is worth seconds here. */
+/** Built once and read often by slow machines, so a good ratio is worth the time. */
 const ZSTD_LEVEL = 12;
 const READ_CHUNK_BYTES = 1024 * 1024;
 
 export interface WrittenImage {
   manifestDigest: string;
-  /** Compressed, in order. */
+  /** Compressed layers, in order. */
   layerSizesBytes: number[];
 }
 
-/** Fills the empty folder; the one image in it has the reference name `latest`. */
+/** Fills an empty folder with one image, named `latest`. */
 export async function writeImageLayout(folder: string, image: ImageInput): Promise<WrittenImage> {
   await mkdir(join(folder, "blobs", "sha256"), { recursive: true });
   const layers: Descriptor[] = [];
@@ -76,7 +76,7 @@ export async function writeImageLayout(folder: string, image: ImageInput): Promi
     layers,
   });
   const indexType = "application/vnd.oci.image.index.v1+json";
-  // containers/image marks what has zstd layers, and would rewrite an index without the mark: another digest.
+  // containers/image would add this annotation to an index with zstd layers, which changes the digest.
   const hasZstd = image.layers.some(({ compression }) => compression === "zstd");
   const marks = hasZstd ? { annotations: { "io.github.containers.compression.zstd": "true" } } : {};
   const index = { schemaVersion: 2, mediaType: indexType, manifests: [{ ...manifest, ...marks, platform }] };

@@ -1,5 +1,5 @@
 /**
- * Pushes an OCI layout to the farm's registry with skopeo, and pulls one back: index, manifest and layers as they are.
+ * Pushes an OCI layout to the farm's registry with skopeo, and pulls one back, without changing any digest.
  */
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -9,7 +9,7 @@ export interface PushOptions {
   signal?: AbortSignal;
 }
 
-/** Pushes the layout's image `latest` as `name:tag`, and gives the digest of what the tag names. */
+/** Pushes the layout's image `latest` as `name:tag` and returns the digest of the tag. */
 export async function pushImage(
   farm: Farm,
   layout: string,
@@ -29,7 +29,7 @@ export async function pushImage(
   return (await readFile(digestPath, "utf8")).trim();
 }
 
-/** Pulls `name:tag` into a new OCI layout, as its `latest`. */
+/** Pulls `name:tag` into a new OCI layout as `latest`. */
 export async function pullImage(
   farm: Farm,
   nameAndTag: string,

@@ -1,6 +1,6 @@
 /**
- * The test job's artifact, in the form of Mesa's: one top folder `install/` in a tar archive compressed with zstd.
- * Its files are those of `install/` beside this one.
+ * The test job's artifact, in Mesa's form: a tar archive with one top folder `install/`, compressed with zstd.
+ * Its files are in `install/` next to this file.
  */
 import { createHash } from "node:crypto";
 import { createReadStream, createWriteStream } from "node:fs";
@@ -17,7 +17,7 @@ export interface TestArtifact {
   sha256: string;
 }
 
-/** Gives the artifact, made now if its files have changed. */
+/** Returns the artifact and builds it if its files have changed. */
 export async function ensureTestArtifact(options: { signal?: AbortSignal } = {}): Promise<TestArtifact> {
   const folder = join(import.meta.dirname, "install");
   const files = await Promise.all(

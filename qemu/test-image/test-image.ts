@@ -1,6 +1,6 @@
 /**
- * The test job's image: Debian trixie with Mesa's software Vulkan driver and vulkan-tools, three layers, made by mmdebstrap.
- * It is what Mesa's own jobs run in, without what a DUT never reads: the fewer bytes, the sooner an emulated one is up.
+ * The test job's image: Debian trixie with Mesa's software Vulkan driver and vulkan-tools, in three layers by mmdebstrap.
+ * It resembles the images of Mesa's jobs, without files that a DUT never reads, because an emulated DUT is slow.
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -10,10 +10,10 @@ import { formatShellCommand } from "../qemu-command.ts";
 import { type LayerInput, writeImageLayout } from "./image-layout.ts";
 
 const RELEASE = "trixie";
-/** Times of files and image: fixed, so that the same packages give the same bytes. */
+/** The time of all files and the image, so that the same packages give the same bytes. */
 const SOURCE_DATE_EPOCH = 1_760_000_000;
 
-/** What each layer adds to the one before it. */
+/** The packages that each layer adds. */
 const LAYERS: readonly {
   name: string;
   packages: readonly string[];
@@ -27,7 +27,7 @@ const LAYERS: readonly {
 const EXCLUDED_PATHS = [
   ...["/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*"],
   ...["/usr/share/lintian/*", "/usr/share/bug/*", "/usr/share/zoneinfo/*"],
-  // A virtual DUT has no GPU: of the drivers only lavapipe's can run.
+  // A virtual DUT has no GPU, so only lavapipe can run.
   ...[
     "asahi",
     "freedreno",
@@ -61,7 +61,7 @@ export interface EnsureImageOptions {
   signal?: AbortSignal;
 }
 
-/** Gives the folder of the image's OCI layout, made now if it is missing (about a minute). Needs root and mmdebstrap. */
+/** Returns the folder of the image's OCI layout and builds it if it is missing (about a minute). Needs root and mmdebstrap. */
 export async function ensureTestImage({ log, signal }: EnsureImageOptions): Promise<string> {
   const startedMs = performance.now();
   const recorder = join(import.meta.dirname, "record-layer.sh");
@@ -106,7 +106,7 @@ export async function ensureTestImage({ log, signal }: EnsureImageOptions): Prom
   return path;
 }
 
-/** Installs layer after layer into one root, `work`/root, and leaves one tar archive of each in `work`. */
+/** Installs the layers one after the other into `work`/root and writes a tar archive of each to `work`. */
 async function recordLayers(work: string, recorder: string, signal?: AbortSignal): Promise<void> {
   const install =
     'APT_CONFIG="$MMDEBSTRAP_APT_CONFIG" apt-get install --yes -oAPT::Install-Recommends=false -oDPkg::Chroot-Directory="$1"';

@@ -140,7 +140,7 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
   it("runs the image's own command, secrets by an archive, and halts", async () => {
     const run = await guest.boot("dut.on_exit=halt", { credentials: "archive", memoryMiB: 640 });
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "pass", exitCode: 0 });
-    expect(run.message).toMatch(/did not go off/);
+    expect(run.message).toMatch(/did not power off/);
     expect(run.console).toMatch(/^busybox image: ok\r?$/m);
     expect(run.console).toMatch(/credentials: "s3" from a file/);
     expect(run.console).toContain("reboot: System halted");

@@ -61,7 +61,7 @@ const CASES: readonly Case[] = [
     script: `${PASS}sleep 1000\n`,
     outcome: "ended",
     exitCode: 0,
-    message: /did not go off/,
+    message: /did not power off/,
     options: { endGraceMs: 500 },
   },
   {
