@@ -22,7 +22,7 @@ const FLOOD = [
   "echo over",
 ].join("; ");
 
-it("shows a flood on every console, at the rate of each, and its verdict soon after it", {
+it("every console shows a flood of output at its own rate, and the verdict soon after it", {
   timeout: 600_000,
 }, async () => {
   const paths = { ttyS1: join(guest.folder, "ttyS1"), hvc0: join(guest.folder, "hvc0") };

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => guest?.stop());
 
-it("bounds each container, and one that runs out of memory leaves the others alone", {
+it("limits each container; one that runs out of memory does not affect the others", {
   timeout: 600_000,
 }, async () => {
   const image = "{registry}/test/busybox@{digest}";

@@ -199,7 +199,7 @@ describe.concurrent("a fault", { timeout: 900_000 }, () => {
     console.log(run.verdictLines[0]);
   });
 
-  it("of memory in the test ends the test alone", async () => {
+  it("of memory in the test ends only the test", async () => {
     const run = await guest.boot('dut.run="dd if=/dev/zero of=/dev/null bs=450M count=1; exit 7"');
     expect(run.verdict, describeRun(run)).toMatchObject({
       verdict: "error",
@@ -209,7 +209,7 @@ describe.concurrent("a fault", { timeout: 900_000 }, () => {
     expect(run.console).toMatch(/run: the kernel killed a process of the test because memory ran out/);
     expect(run.results.has("verdict.json")).toBe(true);
   });
-  it("of room for results: the test's failure says so, and what fitted goes out", async () => {
+  it("of disk space for results: the test's failure says so, and the complete files are uploaded", async () => {
     const run = await guest.boot(
       'dut.run="mount -o remount,size=4M /results; echo kept >/results/kept; head -c 9000000 /dev/zero >/results/large"',
     );

@@ -84,7 +84,7 @@ const TEST = [
 ].join("; ");
 
 describe.concurrent("the log over the network", { timeout: 600_000 }, () => {
-  it("by syslog has every line, also of the kernel, over a break; a serial log can be repaired from it", async () => {
+  it("by syslog has every line, also the kernel's, across an outage, and can repair a serial log", async () => {
     const [collector, netconsole] = await Promise.all([startCollector(), startNetconsoleReader()]);
     const run = await guest.boot(
       [
@@ -122,7 +122,7 @@ describe.concurrent("the log over the network", { timeout: 600_000 }, () => {
     expect(new Set(cases).size).toBe(CASES);
   });
 
-  it("by HTTP tells of a job that cannot even be read", async () => {
+  it("by HTTP reports a job that cannot be read", async () => {
     const server = await startLogServer();
     const host = `10.0.2.2:${server.port}`;
     const run = await guest.boot(
@@ -137,7 +137,7 @@ describe.concurrent("the log over the network", { timeout: 600_000 }, () => {
     expect(text + run.console).not.toContain("token-of-the-log");
   });
 
-  it("lies in S3 in parts", async () => {
+  it("is stored in S3 in parts", async () => {
     const run = await guest.boot(
       `dut.image=${guest.facts.image} dut.log=s3://results/network-log "dut.run=echo hello from the test"`,
     );

@@ -36,7 +36,7 @@ async function awaitEarly(signal: AbortSignal): Promise<void> {
   writeFileSync(join(farm.http.root, SIGN), "yes");
 }
 
-it.concurrent("are uploaded whole, under the right names, and some of them while the test ran", {
+it.concurrent("results are uploaded completely, under the right names, and some of them during the test", {
   timeout: 300_000,
 }, async () => {
   const image = "{registry}/test/busybox@{digest}";
@@ -81,7 +81,7 @@ it.concurrent("are uploaded whole, under the right names, and some of them while
   expect(run.console).toMatch(/upload: (\d+) of \1 files, 9\.\d MB to s3:/);
 });
 
-it.concurrent("say why a job could not even begin", { timeout: 300_000 }, async () => {
+it.concurrent("results say why a job could not start", { timeout: 300_000 }, async () => {
   const run = await guest.boot("dut.cache=/dev/no-such-disk dut.timeout=5m dut.end");
   expect(run.verdict, describeRun(run)).toMatchObject({
     verdict: "error",

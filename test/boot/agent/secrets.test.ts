@@ -21,7 +21,7 @@ const TEST = [
   "printf 'a.b.one,Pass,0.1\\na.b.two,Fail,0.2\\na.b.three,Skip\\n' >/results/results.csv; exit 1",
 ].join("; ");
 
-it("shows no secret, and its results", { timeout: 600_000 }, async () => {
+it("a job's console and results contain no secret", { timeout: 600_000 }, async () => {
   const image = "{registry}/test/busybox@{digest}";
   const run = await guest.boot(
     [

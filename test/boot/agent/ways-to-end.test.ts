@@ -45,7 +45,7 @@ function expectHonestResults(run: GuestRun): void {
 }
 
 describe.concurrent("a job", { timeout: 600_000 }, () => {
-  it("passes, with artifacts, environment, results and secrets by fw_cfg", async () => {
+  it("passes, with artifacts, environment, results, and credentials from fw_cfg", async () => {
     const run = await guest.boot(
       [
         "dut.image=docker://{registry}/test/busybox@{digest}",
@@ -117,7 +117,7 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
     expect(run.events.map(({ seq }) => seq)).toEqual(run.events.map((_, index) => index));
   });
 
-  it("fails with the test's code, in 1970, with a given address, secrets by SMBIOS and a reset at the end", async () => {
+  it("fails with the test's code, with a clock in 1970, a static address, credentials from SMBIOS and a reset at the end", async () => {
     const run = await guest.boot(
       [
         "dut.image={registry}/test/busybox:1 ip=10.0.2.77::10.0.2.2:255.255.255.0::eth0:none:10.0.2.3",
@@ -137,7 +137,7 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
     expect(run.console).toContain("reboot: Restarting system");
   });
 
-  it("runs the image's own command, secrets by an archive, and halts", async () => {
+  it("runs the image's own command, with credentials from an archive, and halts", async () => {
     const run = await guest.boot("dut.on_exit=halt", { credentials: "archive", memoryMiB: 640 });
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "pass", exitCode: 0 });
     expect(run.message).toMatch(/did not power off/);

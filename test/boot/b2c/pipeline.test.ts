@@ -34,7 +34,7 @@ async function readVolume(prefix = ""): Promise<(name: string) => Promise<string
 }
 
 describe.concurrent("a boot2container job", { timeout: 600_000 }, () => {
-  it("runs check, test and post containers beside a service, and mirrors its volume", async () => {
+  it("runs check, test and post containers with a service, and mirrors its volume", async () => {
     const { accessKey, secretKey, guestUrl } = guest.farm.s3 as FarmGuest["farm"]["s3"];
     const image = `--tls-verify=false docker://${guest.farm.registry.guestAddress}/test/busybox:1`;
     const extra = publishArguments("extra-args", [
@@ -65,7 +65,7 @@ describe.concurrent("a boot2container job", { timeout: 600_000 }, () => {
     expect(await read("install/run.sh")).toBe("echo the artifact runs\n");
   });
 
-  it("ends with a status line when nothing can be run", async () => {
+  it("ends with a status line if nothing can be run", async () => {
     const run = await guest.boot("b2c.extra_args_url={http}/nowhere");
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "error", error: { phase: "machine" } });
     expect(run.console).toMatch(/^.*Execution is over, pipeline status: [1-9]\d*\r$/m);

@@ -39,7 +39,7 @@ afterAll(async () => {
   expect(left).toEqual([]);
 });
 
-test("address, name and time by DHCP, DNS and NTP", async () => {
+test("the gateway serves address, name and time by DHCP, DNS and NTP", async () => {
   const [bootFiles, { tinyImage, artifact }] = await Promise.all([prepareBootFiles(), prepareFarmGoods()]);
   const digest = await pushImage(farm, tinyImage, "test/busybox:1");
   await farm.http.publish(artifact.path, "install.tar.zst");

@@ -148,7 +148,7 @@ const CASES: readonly Case[] = [
   },
 ];
 
-describe("init's last words", () => {
+describe("the supervisor's verdict", () => {
   it.each(CASES)("$name", async ({ commandLine, initrds, code, phase, message, console: patterns = [] }) => {
     const result = await boot(commandLine, initrds());
     expect(result).toMatchObject({ outcome: "ended", verdict: { verdict: "error", exitCode: null } });
@@ -165,7 +165,7 @@ describe("init's last words", () => {
     console.log(/image checked in \d+ ms/.exec(result.console)?.[0] ?? "image not checked to its end");
   });
 
-  it("a machine whose keeper hangs is reset by its watchdog, and that is no verdict", async () => {
+  it("a machine whose supervisor hangs is reset by its watchdog, without a verdict", async () => {
     const arguments_ = ["-device", "i6300esb"];
     const result = await boot("stub=watchdog", [image, kernel.modules], arguments_);
     expect(result.console).toMatch(/stub: stops the keeper/);

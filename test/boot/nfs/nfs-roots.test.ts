@@ -108,7 +108,7 @@ describe("the kernel's own parameters, on a farm's network", () => {
   };
   const bootThere = (line: string) => boot(line, { toolsRoot: gateway.tools, nics: [gateway.nic] });
 
-  it("LAVA's: server and path given, version 3, writable", async () => {
+  it("LAVA's line: server and path given, version 3, writable", async () => {
     await startFarm();
     try {
       const nfsroot = `${gateway.address}:/export/root,tcp,hard,v3`;
@@ -123,7 +123,7 @@ describe("the kernel's own parameters, on a farm's network", () => {
     }
   });
 
-  it("a bare-metal farm's: both from DHCP, version 4.2, read-only", async () => {
+  it("a bare-metal farm's line: server and path from DHCP, version 4.2, read-only", async () => {
     await startFarm(["--dhcp-option-force=option:root-path,10.0.2.2:/export/root"]);
     try {
       const run = await bootThere("ip=dhcp root=/dev/nfs nfsrootdebug nfsroot=,tcp,nfsvers=4.2 init=/init");
@@ -136,8 +136,8 @@ describe("the kernel's own parameters, on a farm's network", () => {
   });
 });
 
-describe("boot2container's shared store of images", () => {
-  it("runs an image by its id from where podman's library has put it", async () => {
+describe("boot2container's shared image store", () => {
+  it("runs an image by its id from podman's storage", async () => {
     const image = await ensureBusyboxImage(tools, { log });
     const storage = join(folder, "images");
     const to = `containers-storage:[overlay@${storage}/graph+${storage}/run]registry.farm/test/busybox:1`;

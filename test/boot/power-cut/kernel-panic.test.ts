@@ -35,7 +35,7 @@ afterAll(async () => {
 
 const readBootId = ({ console }: GuestRun) => /Node \S+, boot (\w{8})/.exec(console)![1]!;
 
-it("a panic is told, uploaded and cleared by the next boot", { timeout: 600_000 }, async () => {
+it("the next boot reports, uploads and clears a panic", { timeout: 600_000 }, async () => {
   const { farm, folder, facts } = guest;
   const disk = join(folder, "cache.raw");
   await createDisk(farm.tools, disk, { features: "verity" });

@@ -26,7 +26,7 @@ afterAll(() => guest?.stop());
 
 const prefixOf = ({ consolePath }: GuestRun) => basename(dirname(consolePath));
 
-it("what a cut-off test left is uploaded by the next boot, under its own prefix", {
+it("the next boot uploads the results of an interrupted test under that test's prefix", {
   timeout: 600_000,
 }, async () => {
   const { farm, folder } = guest;

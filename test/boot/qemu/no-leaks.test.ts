@@ -34,7 +34,7 @@ async function waitUntil(isDone: () => Promise<boolean>, timeoutMs: number): Pro
 }
 
 describe("a run", () => {
-  it("keeps apart from others of the same moment", async () => {
+  it("does not interfere with other runs of the same moment", async () => {
     const fail = (exitCode: number) =>
       `echo '${JSON.stringify({ v: 1, seq: 0, uptimeMs: 1, event: "end", peakRssBytes: 0, verdict: { version: 1, bootId: "00000001", verdict: "fail", exitCode, phases: [] } })}' > $port\npoweroff -f\n`;
     const codes = [11, 22, 33];
@@ -53,7 +53,7 @@ describe("a run", () => {
     expect(await findProcesses(guest.folder)).toEqual([]);
   });
 
-  it("does not start when it was stopped before", async () => {
+  it("does not start if it was stopped before", async () => {
     expect(await guest.boot(FOREVER, { signal: AbortSignal.abort() })).toMatchObject({ outcome: "stopped" });
   });
 

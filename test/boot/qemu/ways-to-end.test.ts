@@ -150,7 +150,7 @@ beforeAll(async () => {
 afterAll(() => guest.remove());
 
 describe.concurrent("the harness", () => {
-  it.for(CASES)("tells $name", async ({ script, outcome, exitCode, code, message, options }) => {
+  it.for(CASES)("reports $name", async ({ script, outcome, exitCode, code, message, options }) => {
     const result = await guest.boot(script, options);
     const console = await readFile(result.consolePath, "latin1");
     expect({ outcome: result.outcome, exitCode: result.exitCode }, `${result.message}\n${console}`).toEqual({
@@ -162,13 +162,13 @@ describe.concurrent("the harness", () => {
     expect(result.code).toBe(code);
   });
 
-  it("tells a QEMU that does not start", async () => {
+  it("reports a QEMU that does not start", async () => {
     const result = await guest.boot("", { extraArguments: ["-device", "no-such-device"] });
     expect(result).toMatchObject({ outcome: "qemu-failed", code: "QEMU_FAILED", exitCode: 201 });
     expect(result.message).toMatch(/no-such-device/);
   });
 
-  it("keeps what is needed to boot the same again", async () => {
+  it("keeps what is needed to repeat the boot", async () => {
     const result = await guest.boot(PASS + OFF);
     const run = join(result.consolePath, "..");
     expect((await readdir(run)).sort()).toEqual([

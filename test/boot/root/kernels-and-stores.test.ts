@@ -228,7 +228,7 @@ describe.concurrent("a store on", { timeout: 900_000 }, () => {
     }
   });
 
-  it("a disk that is not ours without the job's word for it is not touched", async () => {
+  it("a foreign disk is not touched unless the job says so", async () => {
     const disk = join(guest.folder, "foreign.raw");
     await createDisk(guest.farm.tools, disk);
     const run = await guest.boot("dut.cache=/dev/vda", { disks: [{ path: disk, format: "raw" }] });

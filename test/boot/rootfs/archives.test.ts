@@ -64,7 +64,7 @@ beforeAll(async () => {
 afterAll(() => guest?.stop());
 
 describe.concurrent("a root of archives", { timeout: 600_000 }, () => {
-  it("stacks three tarballs, and lets the farm's lines through", async () => {
+  it("stacks three tarballs and passes on the farm's lines", async () => {
     const roots = ["base.tar.gz", "modules.tar", "build.tar.zst"].map(
       (name) => `dut.rootfs={https}/${name},sha256=${sha256.get(name)}`,
     );
@@ -78,7 +78,7 @@ describe.concurrent("a root of archives", { timeout: 600_000 }, () => {
     expect(run.console).toContain("<LAVA_SIGNAL_ENDTC mesa>");
   });
 
-  it("runs a root of the initrd on a machine without a network card", async () => {
+  it("runs a root from the initrd on a machine without a network card", async () => {
     const { initrd, modules } = guest.bootFiles;
     const run = await guest.boot(
       'dut.rootfs=file:/base.tar.gz dut.rootfs=file:/build.tar.zst dut.run="/install/run.sh"',
@@ -90,7 +90,7 @@ describe.concurrent("a root of archives", { timeout: 600_000 }, () => {
     expect(run.console).toMatch(/reproduce in QEMU: /);
   });
 
-  it("gives LAVA's dispatcher a shell to type its test runner into", async () => {
+  it("gives LAVA's dispatcher a shell for its test runner", async () => {
     let seen = "";
     let isTyped = false;
     const run = await guest.boot("dut.rootfs={https}/base.tar.gz dut.shell=yes", {
@@ -105,7 +105,7 @@ describe.concurrent("a root of archives", { timeout: 600_000 }, () => {
     expect(run.console).toMatch(/^<LAVA_TEST_RUNNER EXIT>\r?\r?\nbase\r?\r?$/m);
   });
 
-  it("boots the root's own init, and collects after it has powered off", async () => {
+  it("boots the root's own init and collects the results after it has powered off", async () => {
     const run = await guest.boot("dut.rootfs={https}/base.tar.gz dut.init=/init");
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "pass", exitCode: 0 });
     expect(run.console).toContain("init is process 1 of a machine of its own");

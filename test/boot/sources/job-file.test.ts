@@ -44,7 +44,7 @@ timeout: 5m
 afterAll(() => guest?.stop());
 
 describe.concurrent("a job file", { timeout: 600_000 }, () => {
-  it("says a whole job, with a mirror, an artifact from S3 and a post step", async () => {
+  it("contains a complete job, with a mirror, an artifact from S3 and a post step", async () => {
     const run = await guest.boot(`dut.job={http}/job.yaml,sha256=${jobSha256} dut.timeout=10m`);
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 5 });
     expect(run.console).toMatch(/dut\.timeout of the command line wins over that of the job file/);
@@ -53,7 +53,7 @@ describe.concurrent("a job file", { timeout: 600_000 }, () => {
     expect(run.results.get("verdict.json")).toContain('"fail"');
   });
 
-  it("comes from S3 as well, and its deadline is the job's", async () => {
+  it("can come from S3, and its time limit applies to the job", async () => {
     const run = await guest.boot(`dut.job=s3://${BUCKET}/job.yaml`);
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "error", error: { code: "JOB_TIMEOUT" } });
   });

@@ -25,7 +25,7 @@ afterEach(async () => {
 
 const folders = async () => (await readdir(cache)).filter((name) => !name.endsWith(".lock"));
 
-test("is made once by several who want it at the same time", async () => {
+test("an entry is built once by several concurrent callers", async () => {
   let fills = 0;
   const make = () =>
     ensureCacheEntry({
@@ -43,12 +43,12 @@ test("is made once by several who want it at the same time", async () => {
   expect(await readFile(join(entries[0].path, "content"), "utf8")).toBe("whole");
 });
 
-test("is another one for another recipe", async () => {
+test("a different recipe is a different entry", async () => {
   const make = (recipe: unknown) => ensureCacheEntry({ name: "thing", recipe, fill: async () => {} });
   expect((await make(["a"])).path).not.toBe((await make(["b"])).path);
 });
 
-test("is absent after a failure, and can be made then", async () => {
+test("an entry is absent after a failure and can be built again", async () => {
   const make = (fill: (path: string) => Promise<void>) =>
     ensureCacheEntry({ name: "thing", recipe: 1, fill });
   await expect(
@@ -61,7 +61,7 @@ test("is absent after a failure, and can be made then", async () => {
   expect((await make(async () => {})).isNew).toBe(true);
 });
 
-test("is not waited for after an abort", async () => {
+test("an abort ends the wait for an entry", async () => {
   const make = (fill: () => Promise<void>, signal?: AbortSignal) =>
     ensureCacheEntry({ name: "thing", recipe: 1, fill }, { signal });
   let finish = () => {};
@@ -76,7 +76,7 @@ test("is not waited for after an abort", async () => {
   expect((await first).isNew).toBe(true);
 });
 
-test("is made anew after its maker was killed", async () => {
+test("an entry is built again after its builder was killed", async () => {
   const source = `
     import { ensureCacheEntry } from ${JSON.stringify(join(import.meta.dirname, "../../../qemu/cache-entry.ts"))};
     import { writeFileSync } from "node:fs";

@@ -44,7 +44,7 @@ const basic = (username: string, password: string) => ({
 });
 
 describe("registry", () => {
-  test("wants its password and a client that knows its CA", async () => {
+  test("requires its password and a client that trusts its CA", async () => {
     const url = `https://${farm.registry.hostAddress}/v2/`;
     const { username, password } = farm.registry;
     const statusFor = async (headers: Record<string, string>) =>
@@ -55,7 +55,7 @@ describe("registry", () => {
     await expect(fetch(url)).rejects.toThrow();
   });
 
-  test("gives back the image that was pushed, byte for byte", async () => {
+  test("returns the pushed image byte for byte", async () => {
     const layout = await ensureBusyboxImage(farm.tools, { log });
     const digest = await pushImage(farm, layout, "test/busybox:1");
     const pulled = join(folder, "pulled");
@@ -70,7 +70,7 @@ describe("registry", () => {
     );
   });
 
-  test("has its credentials written for both of its addresses", () => {
+  test("has credentials for both of its addresses", () => {
     const { auths } = JSON.parse(formatFarmCredentials(farm)["registry.json"] ?? "");
     expect(Object.keys(auths).sort()).toEqual([farm.registry.guestAddress, farm.registry.hostAddress].sort());
   });
@@ -88,7 +88,7 @@ describe("object store", () => {
     return (await client.fetch(`${target.s3.hostUrl}/${key}`, { method: "PUT", body })).status;
   };
 
-  test("keeps what is put and refuses a wrong secret", async () => {
+  test("stores objects and rejects a wrong secret", async () => {
     await farm.s3.createBucket("results");
     expect(await put(farm, farm.s3.secretKey, "results/run/a.txt", "one")).toBe(200);
     expect(await put(farm, farm.s3.secretKey, "results/run/deep/b%20c%2Bd.txt", "two")).toBe(200);
@@ -101,7 +101,7 @@ describe("object store", () => {
     expect(await readFile(join(target, "deep/b c+d.txt"), "utf8")).toBe("two");
   });
 
-  test("is not shared by two farms", async () => {
+  test("is separate for each farm", async () => {
     await farm.s3.createBucket("mine");
     expect(await put(other, other.s3.secretKey, "mine/x", "x")).toBe(404);
     expect(await put(other, farm.s3.secretKey, "mine/x", "x")).toBe(403);
@@ -134,7 +134,7 @@ describe("file server", () => {
     expect([response.status, await response.text()]).toEqual([status, body]);
   });
 
-  test("resumes only what has not changed", async () => {
+  test("resumes only unchanged files", async () => {
     const url = `${farm.http.hostUrl}/digits.txt`;
     const etag = (await fetch(url, { method: "HEAD" })).headers.get("etag") ?? "";
     const read = async (headers: Record<string, string>) => {
@@ -161,7 +161,7 @@ describe("file server", () => {
     expect((await fetch(`${farm.http.hostUrl}/${path}`)).status).toBe(status);
   });
 
-  test("serves the same over TLS", async () => {
+  test("serves the same files over TLS", async () => {
     const response = await fetch(`${farm.https.hostUrl}/digits.txt`, { dispatcher: trusting });
     expect(await response.text()).toBe(CONTENT);
     await expect(fetch(`${farm.https.hostUrl}/digits.txt`)).rejects.toThrow();
@@ -198,7 +198,7 @@ describe("the end of a farm", () => {
     await expect.poll(() => findProcesses(runDir), { timeout: 5_000 }).toEqual([]);
   });
 
-  test("before it is up leaves no process either", async () => {
+  test("while it starts leaves no process", async () => {
     const runDir = await mkdtemp(join(folder, "early-"));
     const controller = new AbortController();
     const starting = startFarm({ runDir, log, signal: controller.signal });

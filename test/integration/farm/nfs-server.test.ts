@@ -40,14 +40,14 @@ async function callNull(port: number, program: number, version: number): Promise
   throw new Error("closed without a reply");
 }
 
-it("speaks NFS 3 and 4 and the MOUNT protocol, and no NFS 2", async () => {
+it("the server supports NFS 3 and 4 and the MOUNT protocol, but not NFS 2", async () => {
   expect(await callNull(server.port, NFS, 3)).toBe(0);
   expect(await callNull(server.port, NFS, 4)).toBe(0);
   expect(await callNull(server.mountPort, MOUNT, 3)).toBe(0);
   expect(await callNull(server.port, NFS, 2)).toBe(2);
 });
 
-it("is gone once stopped", async () => {
+it("the server has ended after a stop", async () => {
   await server.stop();
   await expect(callNull(server.port, NFS, 4)).rejects.toThrow("ECONNREFUSED");
 });

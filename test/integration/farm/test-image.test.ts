@@ -22,7 +22,7 @@ afterAll(() => rm(folder, { recursive: true }));
 const readBlob = async (layout: string, digest: string) =>
   JSON.parse(await readFile(join(layout, "blobs", digest.replace(":", "/")), "utf8"));
 
-test("the test runs in the image and passes", async () => {
+test("the test passes in the test image", async () => {
   const layout = await ensureTestImage({ log: () => {} });
   const { manifests } = JSON.parse(await readFile(join(layout, "index.json"), "utf8"));
   const index = await readBlob(layout, manifests[0].digest);

@@ -20,22 +20,22 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-test("has QEMU 10 or later, which is sound on Linux 6.12", async () => {
+test("has QEMU 10 or later, which works with Linux 6.12", async () => {
   const version = /version (\d+)/.exec(await tools.run("qemu-system-x86_64", ["--version"]))?.[1];
   expect(Number(version)).toBeGreaterThanOrEqual(10);
 });
 
-test("keeps the working folder, and writes there", async () => {
+test("keeps the working folder writable", async () => {
   const output = await tools.run("sh", ["-c", "pwd; echo written > file"], { cwd: folder });
   expect(output).toBe(`${folder}\n`);
   expect(await readFile(join(folder, "file"), "utf8")).toBe("written\n");
 });
 
-test("is itself read only", async () => {
+test("is read-only", async () => {
   await expect(tools.run("sh", ["-c", "echo x > /usr/x"])).rejects.toThrow(/Read-only file system/);
 });
 
-test("shows a folder of the host at another place to one program only", async () => {
+test("binds a folder of the host for one program only", async () => {
   await mkdir(join(folder, "swift"));
   await writeFile(join(folder, "swift/mine"), "bound");
   const read = ["-c", "cat /etc/swift/mine"];
@@ -43,7 +43,7 @@ test("shows a folder of the host at another place to one program only", async ()
   await expect(tools.run("sh", read)).rejects.toThrow(/No such file/);
 });
 
-test("starts the program as the process that is killed, and leaves no mount", async () => {
+test("starts the program as the process that is killed and leaves no mount", async () => {
   const child = tools.spawn("sh", ["-c", `echo $$; exec sleep 60.${process.pid}`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -55,7 +55,7 @@ test("starts the program as the process that is killed, and leaves no mount", as
   expect(await readFile("/proc/self/mountinfo", "utf8")).not.toContain(tools.path);
 });
 
-test("gives on a program's exit code and its last words", async () => {
+test("reports a program's exit code and the end of its stderr", async () => {
   const child = tools.spawn("sh", ["-c", "echo said; exit 123"], { stdio: ["ignore", "pipe", "inherit"] });
   const [[code], output] = await Promise.all([once(child, "exit"), text(child.stdout!)]);
   expect([code, output]).toEqual([123, "said\n"]);
@@ -63,7 +63,7 @@ test("gives on a program's exit code and its last words", async () => {
   await expect(tools.run("no-such-program", [])).rejects.toThrow(/no-such-program/);
 });
 
-test("describes a command as a line that a shell runs", async () => {
+test("formats a command for a shell", async () => {
   const line = tools.describeCommand("printf", ["%s|", "a b", "it's", "$HOME"]);
   expect(await runProcess(["sh", "-c", line])).toBe("a b|it's|$HOME|");
 });

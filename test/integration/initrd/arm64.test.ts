@@ -29,7 +29,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the arm64 image", () => {
-  it("has no program of another machine", () => {
+  it("has no program of another architecture", () => {
     const machines = readImage(stubImage).flatMap(({ kind, content }) =>
       kind === "file" ? (readElf(content)?.machine ?? []) : [],
     );
@@ -37,7 +37,7 @@ describe("the arm64 image", () => {
     expect(new Set(machines)).toEqual(new Set([EM_AARCH64]));
   });
 
-  it("runs a bundle with its natives", async () => {
+  it("runs a bundle with its native modules", async () => {
     const output = await runNode(join(root, "usr/lib/dutboot/main.js"));
     expect(output).toBe(`stub: arch=arm64 node=${process.version} door=true zstd=true\n`);
   });

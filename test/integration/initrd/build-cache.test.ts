@@ -23,7 +23,7 @@ afterEach(() => {
 const ENTRY = { kind: "thing", key: { version: 1 } };
 
 describe("the cache", () => {
-  it("is filled once by many at a time", async () => {
+  it("is filled once by concurrent builders", async () => {
     let fills = 0;
     const fill = async (folder: string) => {
       fills += 1;
@@ -36,7 +36,7 @@ describe("the cache", () => {
     expect(new Set(results.map(({ path }) => path)).size).toBe(1);
   });
 
-  it("keeps nothing of a fill that failed, and tries again", async () => {
+  it("keeps nothing of a failed fill and tries again", async () => {
     const fail = async (folder: string) => {
       writeFileSync(join(folder, "half"), "x");
       throw new Error("no space");
@@ -56,7 +56,7 @@ describe("the cache", () => {
     expect((await fillCached(ENTRY, async () => {})).reused).toBe(false);
   });
 
-  it("forgets what nobody has used for long, of the kinds named", async () => {
+  it("deletes entries of the named kinds that were not used for long", async () => {
     const old = await fillCached(ENTRY, async () => {});
     const used = await fillCached({ kind: "thing", key: 2 }, async () => {});
     const other = await fillCached({ kind: "other", key: 3 }, async () => {});

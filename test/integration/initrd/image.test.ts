@@ -46,7 +46,7 @@ describe("the image", () => {
     expect(fileOf(path)).toMatchObject({ kind, mode });
   });
 
-  it("has every entry once, after its folder, and of the same time", () => {
+  it("has every entry once, after its folder, with the same time", () => {
     const seen = new Set<string>();
     for (const { path, kind, mtimeSec } of entries) {
       expect(mtimeSec).toBe(0);
@@ -73,14 +73,14 @@ describe("the image", () => {
     }
   });
 
-  it("says when and from what it was built", () => {
+  it("records when and from what it was built", () => {
     const info = JSON.parse(fileOf("usr/lib/dutboot/build.json").content.toString());
     expect(info).toMatchObject({ arch: "x86_64", nodeVersion: process.versions.node });
     expect(info.buildTimeMs).toBeGreaterThan(Date.UTC(2026, 0, 1));
     expect(info.buildTimeMs).toBeLessThanOrEqual(Date.now());
   });
 
-  it("runs: the slimmed Node, its natives, and an error thrown inside one of them", async () => {
+  it("runs the slimmed Node and its native modules, and catches an error thrown in one of them", async () => {
     const root = join(folder, "root");
     mkdirSync(root);
     unpackImage(built.image, root);
@@ -98,7 +98,7 @@ describe("the image", () => {
     expect(await node("-e", script)).toBe("caught\n1.1.1970\ne3b0c442\nzipped\nfalse\n");
   });
 
-  it("finds every library its programs ask for", async () => {
+  it("has every library that its programs need", async () => {
     const root = join(folder, "root");
     for (const program of [
       "usr/bin/crun",
@@ -114,7 +114,7 @@ describe("the image", () => {
 });
 
 describe("the builder", () => {
-  it("makes the same bytes again from an empty cache", { timeout: BUILD_TIMEOUT_MS }, async () => {
+  it("builds the same bytes from an empty cache", { timeout: BUILD_TIMEOUT_MS }, async () => {
     const cache = join(folder, "cache");
     // The lists of packages stay the same: a newer list is a different input. Everything else is made again.
     const lists = "apt-trixie-amd64";
@@ -131,7 +131,7 @@ describe("the builder", () => {
     }
   });
 
-  it("reuses what it made, and says so", { timeout: BUILD_TIMEOUT_MS }, async () => {
+  it("reuses and reports earlier results", { timeout: BUILD_TIMEOUT_MS }, async () => {
     expect((await buildStubImage("x86_64", join(folder, "third"))).reused).toBe(true);
   });
 

@@ -25,7 +25,7 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe("the modules archive", () => {
-  it("has modules uncompressed, and what they depend on", () => {
+  it("has uncompressed modules and their dependencies", () => {
     const paths = new Set(entries.map(({ path }) => path));
     const lines = read("modules.dep").trim().split("\n");
     expect(lines).toHaveLength(kernel.moduleCount);
@@ -42,24 +42,24 @@ describe("the modules archive", () => {
     expect(read("modules.dep")).toMatch(new RegExp(`/${name}\\.ko:`));
   });
 
-  it("knows which devices its modules drive, and what is built in", () => {
+  it("lists which devices its modules support and what is built in", () => {
     expect(read("modules.alias")).toMatch(/^alias virtio:d00000001v\* virtio_net$/m);
     expect(read("modules.builtin")).toContain("virtio");
   });
 
-  it("keeps away from /lib, which is a link of the agent's image", () => {
+  it("does not contain /lib, which is a link in the agent's image", () => {
     expect(entries.filter(({ path }) => !/^usr(\/|$)/.test(path))).toEqual([]);
   });
 });
 
 describe("the kernel", () => {
-  it("lies beside its modules", () => {
+  it("is next to its modules", () => {
     expect(kernel.kernelImage).toBe(join(folder, `vmlinuz-${kernel.kernelVersion}`));
     // Linux, Documentation/arch/x86/boot.rst: the signature at 0x202.
     expect(readFileSync(kernel.kernelImage).toString("latin1", 0x202, 0x206)).toBe("HdrS");
   });
 
-  it("is made once", async () => {
+  it("is built once", async () => {
     const again = await buildKernel({ arch: "x86_64", outDir: folder, kernelPackage: KERNEL_PACKAGE });
     expect(again).toMatchObject({ reused: true, kernelVersion: kernel.kernelVersion });
   });

@@ -9,7 +9,7 @@ it.each(PAGES)("$path is what `npm run docs` writes", ({ path, text }) => {
   expect(readFileSync(new URL(path, ROOT), "utf8")).toBe(text());
 });
 
-it("has a page for each error code, and no other", () => {
+it("there is one page per error code, and no other page", () => {
   const pages = readdirSync(new URL("docs/errors", ROOT)).sort();
   expect(pages).toEqual(
     Object.keys(ERRORS)

@@ -4,7 +4,7 @@ import { buildElf } from "./elf-builder.ts";
 
 const LOADER = "/lib64/ld-linux-x86-64.so.2";
 
-describe("what an ELF file needs", () => {
+describe("the needs of an ELF file", () => {
   it.each([
     {
       name: "libraries, in order",
@@ -19,7 +19,7 @@ describe("what an ELF file needs", () => {
     expect(facts?.interpreter).toBe("interpreter" in recipe ? recipe.interpreter : undefined);
   });
 
-  it("tells machines apart", () => {
+  it("distinguishes machines", () => {
     expect(readElf(buildElf({ machine: 183 }))?.machine).toBe(183);
   });
 

@@ -21,11 +21,11 @@ describe("the manifest", () => {
     });
   });
 
-  it("does not depend on the order the files came in", () => {
+  it("does not depend on the order of the files", () => {
     expect(createManifest("x86_64", FILES.toReversed())).toEqual(createManifest("x86_64", FILES));
   });
 
-  it("gives the lines sha256sum -c reads", () => {
+  it("has the format of sha256sum -c", () => {
     expect(formatChecksums(createManifest("x86_64", FILES))).toBe(`${EMPTY_SHA256}  /usr/bin/tool\n`);
   });
 

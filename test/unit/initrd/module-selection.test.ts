@@ -25,12 +25,12 @@ describe("the modules of a DUT", () => {
     expect(isSelected(path, "x86_64")).toBe(false);
   });
 
-  it("have clocks and pins only where boards need them", () => {
+  it("include clocks and pins only for boards that need them", () => {
     expect(isSelected("drivers/clk/meson/axg", "arm64")).toBe(true);
     expect(isSelected("drivers/clk/meson/axg", "x86_64")).toBe(false);
   });
 
-  it("bring what they depend on, hard and soft, through any number of steps", () => {
+  it("include all hard and soft dependencies", () => {
     const dep = [
       "kernel/fs/erofs/erofs.ko.xz: kernel/fs/netfs/netfs.ko.xz kernel/lib/a.ko.xz",
       "kernel/fs/netfs/netfs.ko.xz: kernel/lib/a.ko.xz",

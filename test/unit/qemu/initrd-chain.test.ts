@@ -12,7 +12,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe("joinInitrds", () => {
-  it("starts each archive at a multiple of four bytes, and says the same to a shell", async () => {
+  it("starts each archive at a multiple of four bytes, also as a shell command", async () => {
     const texts = ["12345", "12345678", "1", ""];
     const paths = await Promise.all(
       texts.map(async (text, index) => {

@@ -75,12 +75,12 @@ describe("a power cut", () => {
   const plans = (entryCount: number) =>
     Array.from({ length: 200 }, (_, seed) => planCut(entries, entryCount, createRandom(seed)));
 
-  it("keeps what was flushed, in order", () => {
+  it("keeps flushed writes, in order", () => {
     for (const { writes } of plans(3)) expect(show(writes)).toEqual(["1:a", "1:b"]);
     for (const { writes } of plans(7)) expect(show(writes)).toEqual(["1:a", "1:b", "2:c", "9:d"]);
   });
 
-  it("loses, tears or keeps what was not", () => {
+  it("loses, tears or keeps other writes", () => {
     const seen = plans(4).map((plan) => show(plan.writes).slice(2).join(" "));
     expect(seen).toContain("");
     expect(seen).toContain("2:c");
@@ -88,14 +88,14 @@ describe("a power cut", () => {
     for (const { lost, torn, kept } of plans(4)) expect(lost + torn + kept).toBe(1);
   });
 
-  it("keeps a forced write, and knows nothing of what came later", () => {
+  it("keeps a forced write and no later one", () => {
     for (const { writes } of plans(5)) {
       expect(show(writes)).toContain("9:d");
       expect(show(writes)).not.toContain("3:e");
     }
   });
 
-  it("before anything leaves the disk as it was", () => {
+  it("before the first write leaves the disk unchanged", () => {
     expect(planCut(entries, 0, createRandom(1)).writes).toEqual([]);
   });
 

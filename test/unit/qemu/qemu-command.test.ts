@@ -63,7 +63,7 @@ describe("planQemuArguments", () => {
     },
   ];
 
-  it.for(CASES)("gives $name", ({ plan, option, values }) => {
+  it.for(CASES)("plans $name", ({ plan, option, values }) => {
     expect(valuesOf(planQemuArguments({ ...PLAN, ...plan }), option)).toEqual(values);
   });
 
@@ -74,7 +74,7 @@ describe("planQemuArguments", () => {
 });
 
 describe("formatShellCommand", () => {
-  it("is read back by a shell as the same words", () => {
+  it("quotes arguments so that a shell reads them back", () => {
     const words = [
       "plain",
       "",

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { expect, it } from "vitest";
 import { claimRunDirectory } from "../../../qemu/run-directory.ts";
 
-it("gives each of many runs of one second a directory of its own (C61)", async () => {
+it("gives each of many runs of one second a separate directory (C61)", async () => {
   const parent = await mkdtemp(join(tmpdir(), "dutboot-runs-"));
   try {
     const runs = await Promise.all(Array.from({ length: 50 }, () => claimRunDirectory(join(parent, "runs"))));

@@ -21,7 +21,7 @@ const COMMAND: Command = {
 };
 
 describe("parseCommandInput", () => {
-  it("gives options and what stands after --", () => {
+  it("returns options and the arguments after --", () => {
     const input = parseCommandInput(COMMAND, ["--file", "a", "--file=b", "--fast", "--", "dut.run=--x"]);
     if (input === "help") throw new Error("help was not asked for");
     expect(input.texts("file")).toEqual(["a", "b"]);
@@ -30,7 +30,7 @@ describe("parseCommandInput", () => {
     expect(input.operands).toEqual(["dut.run=--x"]);
   });
 
-  it("tells a call for help", () => {
+  it("detects a call for help", () => {
     expect(parseCommandInput(COMMAND, ["--help"])).toBe("help");
     expect(formatCommandHelp(COMMAND)).toContain("--file FILE  A file (repeatable)");
   });
@@ -39,7 +39,7 @@ describe("parseCommandInput", () => {
     expect(() => parseCommandInput(COMMAND, words)).toThrow(UsageError);
   });
 
-  it("refuses an operand where none is known", () => {
+  it("refuses an operand if the command takes none", () => {
     const { operands: _, ...bare } = COMMAND;
     expect(() => parseCommandInput(bare, ["word"])).toThrow(UsageError);
   });

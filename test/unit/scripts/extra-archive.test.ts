@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { formatExtraArchive } from "../../../scripts/extra-archive.ts";
 
-it("makes the folders above, once each and before what is in them; a later file of a path wins", () => {
+it("creates each parent folder once, before its content; a later file of a path wins", () => {
   const archive = formatExtraArchive([
     { path: "/etc/dutboot/credentials/s3", content: Buffer.from("first") },
     { path: "etc/dutboot/credentials/ca.pem", content: Buffer.from("pem") },
