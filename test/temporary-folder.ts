@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 
-/** A new folder that goes with the test that asked for it. */
+/** Creates a folder that is deleted at the end of the test. */
 export function createTemporaryFolder(name: string): string {
   const path = mkdtempSync(join(tmpdir(), `dutboot-${name}-`));
   onTestFinished(() => rmSync(path, { recursive: true, force: true }));

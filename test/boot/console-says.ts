@@ -1,4 +1,4 @@
-/** An `onConsole` that calls `act` once, when the console has said `text`; a text may come in two chunks. */
+/** Returns an `onConsole` that calls `act` once when the console has shown `text`, possibly in two chunks. */
 export function whenConsoleSays(text: string, act: () => void): (chunk: Buffer) => void {
   let said: string | undefined = "";
   return (chunk) => {

@@ -1,6 +1,6 @@
 /**
- * A boot for each error code that only a server which misbehaves can force: its faults as data, one address for each.
- * The rest of what `npm test -- night` runs stands in every-code.test.ts.
+ * One boot for each error code that needs a misbehaving server. The server's faults are data, one address each.
+ * `npm test -- night` also runs every-code.test.ts.
  */
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, it } from "vitest";
@@ -43,21 +43,21 @@ interface Fault {
   options?: GuestBootOptions;
 }
 
-/** An artifact that is answered so. */
+/** An artifact with this response. */
 const artifact = (code: ErrorCode, behaviour: Behaviour): Fault => ({
   code,
   phase: "artifact",
   behaviour,
   line: `dut.artifact=http://{broken}/${code}`,
 });
-/** An image of whose manifest this is the answer. */
+/** An image whose manifest has this response. */
 const image = (code: ErrorCode, behaviour: Behaviour, rest = ":1"): Fault => ({
   code,
   phase: "fetch",
   behaviour,
   line: `dut.image={broken}/${code.toLowerCase()}/image${rest}`,
 });
-/** An artifact of a bucket whose service answers so. */
+/** An artifact in S3 with this response. */
 const object = (code: ErrorCode, behaviour: Behaviour): Fault => ({
   code,
   phase: "artifact",
@@ -97,7 +97,7 @@ const FAULTS: readonly Fault[] = [
 let guest: FarmGuest;
 let server: MisbehavingServer;
 
-/** Whoever asks for something of a fault's own name gets that fault; all else is well and empty. */
+/** A request whose path names a fault gets that fault; others get an empty success. */
 const serve: Behaviour = (request, response) => {
   const path = request.url!.toLowerCase().replaceAll("-", "_");
   const fault = FAULTS.find(({ code }) => path.includes(`/${code.toLowerCase()}`));

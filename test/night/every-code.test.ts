@@ -1,7 +1,7 @@
 /**
- * A boot for each error code that a line, a server or a disk can force: the verdict carries it, with its blame and phase, and the
- * machine ends by itself. Some ten minutes, so it is no part of `npm test`: `npm test -- night` runs it.
- * Codes that need a server which misbehaves stand in broken-servers.test.ts; boot/agent/faults has one fault a phase.
+ * One boot for each error code that a command line, a server or a disk can cause: the verdict has the code, its blame and phase,
+ * and the machine powers off. Takes about ten minutes, so it runs only with `npm test -- night`.
+ * Codes that need a misbehaving server are in broken-servers.test.ts; boot/agent/faults has one fault per phase.
  */
 import { afterAll, beforeAll, describe, it } from "vitest";
 import type { ErrorCode } from "../../agent/errors.ts";
@@ -104,7 +104,7 @@ const FORCED: readonly Forced[] = [
   { code: "VOLUME_NO_SOURCE", phase: "run", line: "dut.mount=/no/such:/x" },
   { code: "TEST_TIMEOUT", phase: "run", line: 'dut.timeout.run=2s dut.run="sleep 1000"' },
   {
-    // A key for S3 has 1,024 bytes at most.
+    // S3 keys have at most 1,024 bytes.
     code: "UPLOAD_INCOMPLETE",
     phase: "upload",
     line: 'dut.run="cd /results; d=$(printf %0200d 0); for i in 1 2 3 4 5 6; do mkdir $d; cd $d; done; echo deep >deep"',

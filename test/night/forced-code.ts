@@ -1,9 +1,9 @@
-/** What a boot that forces an error code has to end with. */
+/** The expected end of a boot that causes an error code. */
 import { expect } from "vitest";
 import { ERRORS, type ErrorCode, EXIT_CODE_BY_BLAME } from "../../agent/errors.ts";
 import { describeRun, type GuestRun } from "../boot/agent/farm-guest.ts";
 
-/** The verdict's file, its line on the console and the harness's exit code all say it. */
+/** Checks the code in verdict.json, in the verdict's console line and in the harness's exit code. */
 export function expectVerdict(run: GuestRun, code: ErrorCode, phase: string): void {
   const { blame } = ERRORS[code];
   expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "error", error: { code, blame, phase } });

@@ -1,6 +1,6 @@
 /**
- * An image that can tell whether its root is what was pushed: many files of random bytes, and a manifest of their sha256
- * that its command compares. A store that ever served a wrong byte would fail this test.
+ * An image that verifies its own root: many files of random bytes, and a manifest of their sha256 that its
+ * command checks. It detects any wrong byte from a store.
  */
 import { createHash, hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
@@ -11,23 +11,23 @@ import { pushSmallImage } from "./small-images.ts";
 
 const APPLETS = ["sh", "sha256sum", "cat", "wc", "grep", "echo", "ls", "sed", "dd", "test"];
 const LAYERS = 3;
-/** Around the bounds that matter: empty, inline in the image (64), a block of fs-verity (4,096), several chunks. */
+/** Sizes around the limits: empty, inline in the image (64), one fs-verity block (4,096), several chunks. */
 const SIZES_BYTES = [0, 1, 64, 65, 4095, 4096, 4097, 20_000, 65_536, 150_000];
 const FILES_OF_EACH_SIZE = 4;
 
-/** Prints `all N files are right` and ends with 0 only when each file of the manifest has its sha256. */
+/** Prints `all N files are right` and exits with 0 only if each file matches the manifest. */
 const CHECK = "sha256sum -c -s /MANIFEST && echo all $(wc -l </MANIFEST) files are right";
 
 export interface CheckedImage {
-  /** Of its manifest. */
+  /** Digest of its manifest. */
   digest: string;
   layerDigests: string[];
   fileCount: number;
-  /** sha256 of the file that a test may want to find in a store; it is of several blocks. */
+  /** sha256 of a file with several blocks, for tests that look for it in a store. */
   largeFile: { path: string; content: Buffer };
 }
 
-/** Images of two editions have half of their files in common. */
+/** Two editions share half of their files. */
 export async function pushCheckedImage(
   farm: Farm,
   folder: string,
@@ -61,7 +61,7 @@ export async function pushCheckedImage(
   return { digest: manifestDigest, layerDigests, fileCount: files.length, largeFile: files.at(-1)! };
 }
 
-/** Random to look at and the same at every run. */
+/** Pseudo-random and reproducible. */
 function createBytes(seed: string, sizeBytes: number): Buffer {
   return createHash("shake256", { outputLength: Math.max(sizeBytes, 1) })
     .update(seed)

@@ -1,6 +1,6 @@
 /**
- * What only a machine with real serial ports shows: every console of the kernel's found, one added by the job, and a flood
- * that no port can carry.
+ * Tests that need real serial ports: all of the kernel's consoles, one that the job adds, and more output than
+ * any port can carry.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 /**
- * What only a machine with cgroup v2's controllers shows: limits of a container, and memory that runs out in one of several.
+ * Tests that need cgroup v2 controllers: limits of a container, and one of several containers that runs out of memory.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createFarmGuest, describeRun, type FarmGuest } from "./farm-guest.ts";

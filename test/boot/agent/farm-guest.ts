@@ -1,6 +1,6 @@
 /**
- * The real agent on the real farm, for tests that are about what a job does: a farm with small images and artifacts,
- * and a function that boots one line and brings back everything that can be looked at.
+ * The real agent on the real farm, for tests of jobs: starts a farm with small images and artifacts, and has
+ * a function that boots a command line and returns everything to check.
  */
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ import { type BootFiles, prepareBootFiles, prepareFarmGoods } from "../../../scr
 import { createTurnstile } from "./turnstile.ts";
 
 const BUCKET = "results";
-/** Two emulated machines keep two cores busy; a third only makes all of them slower. */
+/** Two emulated machines occupy two cores; a third one would slow down all of them. */
 const BOOTS_AT_A_TIME = 2;
 
 export interface FarmGuest {
@@ -25,23 +25,23 @@ export interface FarmGuest {
   folder: string;
   facts: Omit<FarmFacts, "resultsPrefix">;
   bootFiles: BootFiles;
-  /** Boots `line`, completed with what only the farm knows (scripts/farm-job.ts). */
+  /** Boots `line` and adds what only the farm knows (scripts/farm-job.ts). */
   boot(line: string, options?: GuestBootOptions): Promise<GuestRun>;
   stop(): Promise<void>;
 }
 
 export interface GuestBootOptions extends Partial<BootOptions> {
-  /** How the DUT gets its secrets; default: by fw_cfg. */
+  /** How the DUT gets its credentials; default: by fw_cfg. */
   credentials?: "fw_cfg" | "smbios" | "archive" | "none";
-  /** The line as it is, without what only the farm knows. */
+  /** Boots the line unchanged. */
   isAlone?: boolean;
 }
 
 export interface GuestRun extends BootResult {
   console: string;
-  /** What the console's lines say that are the agent's or init's verdict, repeats left out: there is to be one. */
+  /** The verdict lines of the console, without repetitions; exactly one is expected. */
   verdictLines: readonly string[];
-  /** What was uploaded, by name. */
+  /** The uploaded files by name. */
   results: ReadonlyMap<string, string>;
 }
 
@@ -102,7 +102,7 @@ async function bootLine(
     toolsRoot: farm.tools,
     runDirectory,
     kernel: bootFiles.kernel,
-    // Quiet: the kernel's own lines cost seconds on an emulated serial port.
+    // Quiet: kernel messages take seconds on an emulated serial port.
     commandLine: `quiet ${commandLine}`,
     memoryMiB: 768,
     timeoutMs: 300_000,
@@ -124,7 +124,7 @@ async function bootLine(
   };
 }
 
-/** Three whole lines, numbered, of one boot; anything else that begins like one is shown as it is. */
+/** Checks that each verdict has three complete, numbered lines of one boot; returns other similar lines unchanged. */
 function readVerdicts(lines: readonly string[]): string[] {
   const claims = lines.filter((text) => text.startsWith("dutboot: verdict: "));
   const sound = claims.flatMap((text) => parseVerdictLine(Buffer.from(text, "latin1").toString()) ?? []);
@@ -165,7 +165,7 @@ async function giveCredentials(
   return given;
 }
 
-/** Every file below `folder`, by name. */
+/** Reads every file below `folder`, by name. */
 export async function readTree(folder: string): Promise<Map<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
@@ -176,7 +176,7 @@ export async function readTree(folder: string): Promise<Map<string, string>> {
   );
 }
 
-/** What a failed expectation shows of a run: the end of its console. */
+/** The end of the console, for a failed expectation. */
 export function describeRun({ message, console, verdictLines }: GuestRun): string {
   return `${message}; ${verdictLines.join(" | ") || "no verdict line"}\n${console.slice(-4000)}`;
 }

@@ -1,6 +1,6 @@
 /**
- * A fault in every phase, each with the verdict that must come out: code, blame, phase and the host's exit code.
- * Whatever failed, the machine ends by itself and what there is of results is uploaded.
+ * A fault in every phase, with the expected verdict: code, blame, phase and the host's exit code.
+ * In every case the machine powers off and uploads the results that exist.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,7 +13,7 @@ import { pushSmallImage, spoilBlob } from "./small-images.ts";
 const MiB = 1024 * 1024;
 const PASSWD = buildTar([{ path: "etc/passwd", content: "root:x:0:0:root:/:/\n" }]);
 const SPOILED = buildTar([{ path: "data", content: Buffer.alloc(64 * 1024, "spoil me ") }]);
-/** More than the store holds in 512 MiB of memory; zeros, so that it can be a few KiB on the way. */
+/** More than the store can hold in 512 MiB of memory. Zeros compress to a few KiB. */
 const LARGE_BYTES = 300 * MiB;
 
 let guest: FarmGuest;
@@ -45,16 +45,16 @@ interface Fault {
   phase: string;
   code: ErrorCode;
   message: RegExp;
-  /** What else has to stand on the console. */
+  /** Other patterns that the console must match. */
   console?: RegExp;
-  /** The test ran to its end with this. */
+  /** The test's exit code, if it ran. */
   testExitCode?: number;
-  /** False where no network or no credentials can be had. */
+  /** False if there is no network or there are no credentials. */
   isUploaded: boolean;
   options?: () => GuestBootOptions;
 }
 
-/** The agent's process id stands in the name of its scratch folder; the kernel runs a core dump's handler outside of the container. */
+/** The agent's scratch folder has its process id in the name. The kernel runs a core dump handler outside of the container. */
 const KILL_AGENT =
   "p=$(sed -n s/.*batch-//p /proc/mounts | sed s/-.*//\\;q); echo agent is $p; sleep 2; echo '|/usr/bin/kill -9 '$p >/proc/sys/kernel/core_pattern; sh -c 'ulimit -c unlimited; kill -SEGV $$'; sleep 1000";
 
@@ -65,7 +65,7 @@ const FAULTS: readonly Fault[] = [
     phase: "machine",
     code: "CMDLINE_UNKNOWN_OPTION",
     message: /"dut\.imgae".*dut\.image/,
-    // Of a line that is no job the end is honoured all the same.
+    // dut.on_exit also applies to a line without a valid job.
     console: /reboot: Restarting system/,
     isUploaded: false,
   },
@@ -76,7 +76,7 @@ const FAULTS: readonly Fault[] = [
     code: "INITRD_DAMAGED",
     message: /usr\/bin\/node/,
     isUploaded: false,
-    // What follows the damage is lost with it, so the modules go first.
+    // The kernel drops everything after the damage, so the modules come first.
     options: () => ({ initrds: [guest.bootFiles.modules, damagedInitrd] }),
   },
   {
@@ -105,7 +105,7 @@ const FAULTS: readonly Fault[] = [
   },
   {
     name: "fetch: a registry whose password we do not have",
-    // No CA either, so the registry's certificate has to be excused.
+    // Without credentials there is no CA, so the registry must be in dut.insecure.
     line: `dut.insecure={registry} dut.s3=https://10.0.2.2:1`,
     phase: "fetch",
     code: "REGISTRY_UNAUTHORIZED",

@@ -1,4 +1,4 @@
-/** The second channel on a real boot: a collector that breaks off has every line, the kernel speaks for itself, S3 has the parts. */
+/** The network log on a real boot: a collector that disconnects gets every line; netconsole works; S3 has the parts. */
 import { createSocket } from "node:dgram";
 import { readFile } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
@@ -24,7 +24,7 @@ afterAll(async () => {
   await guest?.stop();
 });
 
-/** Takes syslog by TCP, and breaks the connection off once, in the middle of the test. */
+/** A syslog server on TCP that disconnects once during the test. */
 async function startCollector() {
   const received: Buffer[] = [];
   let hasBroken = false;
@@ -43,7 +43,7 @@ async function startCollector() {
   return { received, port: (server.address() as AddressInfo).port };
 }
 
-/** Has no job file, and appends what is posted. */
+/** Returns 404 for the job file and appends what is posted. */
 async function startLogServer() {
   const received: Buffer[] = [];
   const tokens: (string | undefined)[] = [];
@@ -67,7 +67,7 @@ async function startNetconsoleReader() {
   return { words, port: socket.address().port };
 }
 
-/** The one boot of a log, with every number from the first on. */
+/** Expects a log of one boot with all numbers from the first. */
 function readOneBoot(lines: Iterable<NumberedLine>): BootLog {
   const boots = assembleBoots(lines);
   expect(boots).toHaveLength(1);
@@ -107,7 +107,7 @@ describe.concurrent("the log over the network", { timeout: 600_000 }, () => {
     expect(texts.find((text) => text.includes(`boot ${log.boot}`))).toMatch(/dutboot: dutboot \d/);
     expect(texts.join("\n")).toMatch(/^dutboot: verdict: pass exit_code=0/m);
     expect(texts.join("\n")).toContain("does not take the log: ");
-    // The kernel's own copy needs nobody's help.
+    // netconsole does not need the agent.
     expect(run.console).toContain("netconsole: the kernel's messages go to 10.0.2.2");
     expect(netconsole.words.join("")).toContain("kernel words");
 

@@ -1,6 +1,6 @@
 /**
- * The results of a test that has its own ideas about /results: it uses our names, removes our log, leaves odd files, and is
- * long enough that some of it goes out while it runs.
+ * The results of a test that uses the agent's file names in /results, deletes the agent's log, leaves unusual files, and
+ * runs long enough for a sync.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => guest?.stop());
 
-/** At the farm, as soon as the test may go on. */
+/** An object that lets the test continue. */
 const SIGN = "early-is-there";
 
 const TEST = [
@@ -25,7 +25,7 @@ const TEST = [
   `until wget -q -O /dev/null {http}/${SIGN} 2>/dev/null; do sleep 1; done; rm early; exit 4`,
 ].join("; ");
 
-/** Lets the test go on as soon as what it wrote first lies at the place. */
+/** Lets the test continue when its first file is uploaded. */
 async function awaitEarly(signal: AbortSignal): Promise<void> {
   const { farm, facts } = guest;
   while (!signal.aborted) {
@@ -59,7 +59,7 @@ it.concurrent("results are uploaded completely, under the right names, and some 
     expect.arrayContaining(["job.json.of-the-test/own", "verdict.json.of-the-test", "large"]),
   );
   expect(manifest.leftOut).toEqual(["fifo", "link"]);
-  // It went out before the test removed it.
+  // It was uploaded before the test deleted it.
   expect(manifest.removed.map(({ name }) => name)).toEqual(["early"]);
   expect(run.results.get("early")).toBe("early\n");
   expect(JSON.parse(run.results.get("partial.json") ?? "{}")).toMatchObject({

@@ -1,6 +1,6 @@
 /**
- * A test that shows every secret it knows, and leaves results as deqp-runner does: nobody reads the secrets on any channel, and
- * the results stand in junit.xml.
+ * A test that prints every secret it knows and leaves results as deqp-runner does: no channel shows a secret, and
+ * the results are in junit.xml.
  */
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createFarmGuest, describeRun, type FarmGuest } from "./farm-guest.ts";
@@ -47,7 +47,7 @@ it("a job's console and results contain no secret", { timeout: 600_000 }, async 
 
   expect(run.results.get("steps/1-main.log")?.split(/\r?\n/)).toEqual([
     "env: [hidden] [hidden]",
-    // The last character of base64 is a part of one byte, which tells nothing.
+    // The last base64 character encodes only a part of one byte.
     expect.stringMatching(/^\[hidden\].{0,3}$/),
     expect.stringMatching(/^cm9ib3Q6\[hidden\].{0,3}$/),
     "[hidden]",

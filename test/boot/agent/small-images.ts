@@ -1,4 +1,4 @@
-/** Images made for one fault each: a single layer, pushed to the farm, and damaged in the registry's storage if asked. */
+/** Single-layer images for tests, pushed to the farm, and optionally corrupted in the registry's storage. */
 import { mkdir, open, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Farm } from "../../../qemu/farm/farm.ts";
@@ -9,11 +9,11 @@ export interface SmallImage {
   /** `name:tag` */
   name: string;
   layers: readonly Omit<LayerInput, "createdBy">[];
-  /** Of the configuration; default: nothing. */
+  /** The image configuration; default: empty. */
   config?: Record<string, unknown>;
 }
 
-/** Gives the digests of manifest and layers. */
+/** Returns the digests of manifest and layers. */
 export async function pushSmallImage(farm: Farm, folder: string, { name, layers, config = {} }: SmallImage) {
   const layout = join(folder, name.replaceAll(/[^\w.-]/g, "_"));
   await mkdir(layout, { recursive: true });
@@ -29,7 +29,7 @@ export async function pushSmallImage(farm: Farm, folder: string, { name, layers,
   return { manifestDigest, layerDigests: manifest.layers.map(({ digest }) => digest) };
 }
 
-/** Turns one byte in the middle of a blob over, behind the registry's back, as a bad disk would. */
+/** Inverts one byte in the middle of a blob in the registry's storage, as a failing disk would. */
 export async function spoilBlob(farm: Farm, digest: string): Promise<void> {
   const hex = digest.slice("sha256:".length);
   const blobs = join(farm.path, "registry/storage/docker/registry/v2/blobs/sha256");

@@ -1,4 +1,4 @@
-/** Lets so many pieces of work through at a time and keeps the others waiting in order. */
+/** Runs a limited number of tasks at a time; the others wait in order. */
 export function createTurnstile(places: number): <T>(work: () => Promise<T>) => Promise<T> {
   let free = places;
   const waiting: (() => void)[] = [];

@@ -1,10 +1,10 @@
-/** The manifest of what a boot uploaded, and the check that it says the truth about all of it. */
+/** Reads the manifest of uploaded results and checks it against the files. */
 import { createHash } from "node:crypto";
 import { expect } from "vitest";
 import type { ResultsManifest } from "../../../agent/wire/results-manifest.ts";
 import type { GuestRun } from "./farm-guest.ts";
 
-/** Every file that it names lies there with that hash; what else lies there is named as removed by the test since. */
+/** Checks that every listed file has its hash, and that every other file is listed as removed by the test. */
 export function expectTrueManifest({ results }: Pick<GuestRun, "results">): ResultsManifest {
   const manifest = JSON.parse(results.get("manifest.json") ?? "{}") as ResultsManifest;
   const lying = [...results].filter(([name]) => name !== "manifest.json" && name !== "verdict.json");

@@ -1,4 +1,4 @@
-/** Jobs that reach their end: what the test sees, what its exit code becomes, what is uploaded, how the machine goes off. */
+/** Complete jobs: what the test sees, its exit code, the uploads, and how the machine ends. */
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -33,7 +33,7 @@ const readFacts = (run: GuestRun) =>
       .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
   );
 
-/** Of every run that could upload: the record that was uploaded is the one that the host got, and no secret is in a log. */
+/** Checks that the uploaded record equals the host's, and that no log has a secret. */
 function expectHonestResults(run: GuestRun): void {
   const uploaded = JSON.parse(run.results.get("verdict.json") ?? "{}") as GuestRun["verdict"];
   expect(uploaded).toMatchObject({ verdict: run.verdict?.verdict, exitCode: run.verdict?.exitCode });
@@ -50,7 +50,7 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
       [
         "dut.image=docker://{registry}/test/busybox@{digest}",
         "dut.artifact={https}/install.tar.zst,to=/opt,sha256={artifactSha256}",
-        // Plain HTTP and no digest: the farm's line names the host in dut.insecure.
+        // Plain HTTP without a digest: the farm's line has the host in dut.insecure.
         "dut.artifact={http}/install.tar.zst",
         `dut.artifact={https}/${CHECKS},sha256=${checksSha256}`,
         'dut.env=COLOUR=blue "dut.run=sh /checks/check-root.sh" root=/dev/nowhere dut.timeout=5m dut.end',
@@ -123,7 +123,7 @@ describe.concurrent("a job", { timeout: 600_000 }, () => {
         "dut.image={registry}/test/busybox:1 ip=10.0.2.77::10.0.2.2:255.255.255.0::eth0:none:10.0.2.3",
         "dut.artifact={https}/install.tar.zst",
         'dut.run="date +year=%Y; ip -4 -o address show eth0; exit 3"',
-        // S3 refuses a clock that is days off, and rightly: only NTP would help.
+        // S3 rejects a clock that is days off; only NTP would help.
         "dut.s3={s3} dut.on_exit=reboot",
       ].join(" "),
       { credentials: "smbios", extraArguments: YEAR_1970 },

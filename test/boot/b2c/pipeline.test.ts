@@ -1,6 +1,6 @@
 /**
- * A job as CI-Tron farms send it, by boot2container's words alone: what its executors look for on the console, and what the
- * containers, volumes and the S3 service hold afterwards.
+ * A job of a CI-Tron farm with only boot2container's options: the console lines that its executors look for, and the
+ * content of containers, volumes and the S3 service afterwards.
  */
 import { writeFileSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";
@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => guest?.stop());
 
-/** Served like the farm's own file, because the secret key must not stand on the command line. */
+/** Served as the farm does it, because the command line must not contain the secret key. */
 function publishArguments(name: string, lines: readonly string[]): string {
   writeFileSync(join(guest.farm.http.root, name), `${lines.join("\n")}\n`);
   return `b2c.extra_args_url={http}/${name}`;

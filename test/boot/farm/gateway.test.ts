@@ -1,6 +1,6 @@
 /**
- * A DUT on the farm's own network that woke up in 1970: address, name and time come from dnsmasq and chronyd, so that
- * TLS and S3, which refuse a wrong clock, work.
+ * A DUT on the farm's network with a clock in 1970: address, name and time come from dnsmasq and chronyd, so that
+ * TLS and S3, which need a correct clock, work.
  */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -74,7 +74,7 @@ test("the gateway serves address, name and time by DHCP, DNS and NTP", async () 
   const names = await farm.s3.downloadObjects("results", "run", results);
   expect(names).toEqual(expect.arrayContaining(["artifact", "date", "verdict.json"]));
   expect(await readFile(join(results, "artifact"), "utf8")).toContain("run-vulkaninfo.sh\n");
-  // Emulated or not, a minute after the boot the DUT's clock and ours are not a quarter of an hour apart.
+  // A minute after the boot the clocks of DUT and host differ by less than a quarter of an hour.
   const dutSeconds = Number(await readFile(join(results, "date"), "utf8"));
   expect(Math.abs(dutSeconds - Date.now() / 1000)).toBeLessThan(900);
   expect(await readFile(join(folder, "gateway/dnsmasq.log"), "utf8")).toContain("DHCPACK");

@@ -1,4 +1,4 @@
-/** Init's half of "the verdict is given in every path": a dead agent, a dead keeper, a damaged image; and how the machine then ends. */
+/** The supervisor's verdict if the agent or the supervisor dies or the image is damaged, and how the machine then ends. */
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -58,11 +58,11 @@ interface Case {
   code: ErrorCode;
   phase: string;
   message: RegExp;
-  /** What else has to stand on the console. */
+  /** Other patterns that the console must match. */
   console?: readonly RegExp[];
 }
 
-/** Unknown words of the command line become init's environment; what the shell adds is harmless. */
+/** Unknown parameters of the command line become init's environment; the shell's own variables are allowed. */
 const ENVIRONMENT =
   "DUTBOOT_BOOT_ID DUTBOOT_IMAGE_CHECK_MS HOME LANG MALLOC_ARENA_MAX MALLOC_MMAP_THRESHOLD_ PATH PWD SHLVL SSL_CERT_FILE TERM";
 
@@ -140,7 +140,7 @@ const CASES: readonly Case[] = [
   {
     name: "an image that was cut short",
     commandLine: "",
-    // What follows a cut archive is lost with it, so the modules go first.
+    // The kernel drops everything after a truncated archive, so the modules come first.
     initrds: () => [kernel.modules, cutImage],
     code: "INITRD_DAMAGED",
     phase: "unknown",

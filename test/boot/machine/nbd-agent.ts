@@ -1,4 +1,4 @@
-/** Stands for the agent on a DUT without a disk: attaches a network block device, keeps its cache and swap there, lets all of it go. */
+/** Replaces the agent on a diskless DUT: attaches a network block device, uses it for cache and swap, and detaches it. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { umount } from "../../../agent/kernel/syscalls.ts";

@@ -1,4 +1,4 @@
-/** A DUT without a disk, its cache and swap on qemu-nbd of the farm: the kernel's half of what test/integration/sys shows of the handshake. */
+/** A diskless DUT with cache and swap on qemu-nbd. test/integration/sys tests the handshake without a kernel. */
 import { execFileSync } from "node:child_process";
 import { readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";

@@ -1,6 +1,6 @@
 /**
- * Roots on an NFS server as farms ask for them: by the kernel's own parameters, with server and path given or from DHCP,
- * and by ours; archives from the server and results onto it. The server is nfs-ganesha, the versions are 3 and 4.2.
+ * Roots on an NFS server: by the kernel's own parameters, with server and path from the line or from DHCP,
+ * and by ours; archives from the server and results to it. The server is nfs-ganesha, versions 3 and 4.2.
  */
 import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
@@ -18,7 +18,7 @@ import { findProcesses } from "../../integration/farm/find-processes.ts";
 import { buildTar } from "../../unit/archive/tar-builder.ts";
 
 const APPLETS = ["sh", "cat", "echo", "ls", "sync", "mount"];
-/** What a LAVA root has as its init, in short: it tells who it is, writes, and gives the line that Mesa waits for. */
+/** A short version of a LAVA root's init: identifies itself, writes, and prints the line that Mesa waits for. */
 const INIT = `#!/bin/sh
 PATH=/bin
 echo "init of the export: $(cat /etc/release)"

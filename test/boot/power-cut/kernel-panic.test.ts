@@ -1,4 +1,4 @@
-/** A test takes the kernel down: the next boot finds the kernel's last words in memory that was spared (ramoops), and says so. */
+/** A test crashes the kernel: the next boot finds the kernel's last messages in reserved memory (ramoops) and reports them. */
 import { rmSync, statfsSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
@@ -13,7 +13,7 @@ import { expectTrueManifest } from "../agent/uploaded-manifest.ts";
 import { checkDisk, createDisk, listFolder } from "../root/cache-disk.ts";
 
 const STORE = "/dutboot-store-1";
-/** What firmware or a board's device tree would say. */
+/** What firmware or a device tree would configure. */
 const SPARED =
   "memmap=1M$0x10000000 ramoops.mem_address=0x10000000 ramoops.mem_size=0x100000 ramoops.record_size=0x20000";
 const MEMORY_BYTES = 768 * 1024 * 1024;
@@ -41,7 +41,7 @@ it("the next boot reports, uploads and clears a panic", { timeout: 600_000 }, as
   await createDisk(farm.tools, disk, { features: "verity" });
   const machine = {
     disks: [{ path: disk, format: "raw" as const }],
-    // QEMU ends at a reset; a file keeps the memory for the next one.
+    // QEMU exits at a reset; a file keeps the memory for the next boot.
     extraArguments: [
       ...["-object", `memory-backend-file,id=ram,share=on,size=${MEMORY_BYTES},mem-path=${memory}`],
       ...["-machine", "memory-backend=ram"],

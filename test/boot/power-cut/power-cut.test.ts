@@ -1,4 +1,4 @@
-/** A few power cuts of a pull, the same at every run; `soak.ts` beside this makes as many as one likes. */
+/** A few reproducible power cuts during a pull. `soak.ts` makes any number of them. */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createFarmGuest, type FarmGuest } from "../agent/farm-guest.ts";
 import { bootAfterCut, pushCutImages, RECORDINGS, type Recording, recordBoot } from "./recording.ts";

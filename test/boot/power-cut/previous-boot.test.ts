@@ -1,4 +1,4 @@
-/** The power goes in the middle of a test: the next boot on the same cache device, with another job, uploads what was there. */
+/** The power fails during a test: the next boot on the same cache device, with another job, uploads the results. */
 import { basename, dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Verdict } from "../../../agent/wire/verdict.ts";
@@ -14,7 +14,7 @@ import { whenConsoleSays } from "../console-says.ts";
 import { checkDisk, createDisk, listFolder } from "../root/cache-disk.ts";
 
 const STORE = "/dutboot-store-1";
-/** Several turns of `dut.sync=1s`, on a slow machine too. */
+/** Long enough for several syncs with `dut.sync=1s`, also on a slow machine. */
 const SYNC_WAIT_MS = 8_000;
 
 let guest: FarmGuest;
@@ -36,8 +36,8 @@ it("the next boot uploads the results of an interrupted test under that test's p
   const image = "dut.image={registry}/test/busybox:1 dut.cache=auto dut.timeout=5m";
 
   const cut = new AbortController();
-  // Two spaces in the command: its output is not what the kernel or we print of the line.
-  // Said again and again: the kernel may print into one of them.
+  // Two spaces, so that the output differs from the line as the kernel and the agent print it.
+  // Repeated, because the kernel may print into one of them.
   const write = "echo half >/results/partial.txt; while sleep 1; do echo half  is  written; done";
   const first = await guest.boot(`${image} dut.sync=1s "dut.run=${write}"`, {
     disks,
@@ -79,7 +79,7 @@ it("the next boot uploads the results of an interrupted test under that test's p
   expect(verdict.phases.map(({ name }) => name)).toEqual(["machine", "fetch", "assemble", "artifact"]);
   expectTrueManifest({ results });
 
-  // Nothing is left over, and the disk was released as it should be.
+  // Nothing is left, and the disk was unmounted.
   await checkDisk(farm.tools, disk);
   expect(await listFolder(farm.tools, disk, `${STORE}/pending`)).toEqual([]);
   expect(await listFolder(farm.tools, disk, `${STORE}/journals`)).toEqual([]);

@@ -1,6 +1,6 @@
 /**
- * One recorded boot gives a disk for every moment at which its power could have been cut (qemu/power-cut): each of them is
- * booted and has to pass, from the cache, with no wrong byte in the root and none in the store.
+ * One recorded boot yields a disk for every moment at which the power could fail (qemu/power-cut). Each of them is
+ * booted and must pass from the cache, without a wrong byte in the root or the store.
  */
 import { copyFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -14,23 +14,23 @@ import { findWrongObjects } from "./store-on-disk.ts";
 
 const FIRST = "cut/image:1";
 const SECOND = "cut/image:2";
-/** Room for one of the two images: the pull of the second drops the first. */
+/** Enough for one of the two images: the pull of the second deletes the first. */
 const QUOTA = "dut.cache_quota=6M";
 
 export interface Recording {
   name: string;
-  /** The disk as it was before the boot. */
+  /** The disk before the boot. */
   base: string;
   entries: readonly LogEntry[];
-  /** Which images the boots after the cuts ask for, in turn. */
+  /** The images of the boots after the cuts, in turn. */
   imagesAfter: readonly string[];
 }
 
 export interface RecordingKind {
   name: string;
-  /** Of mkfs.ext4. */
+  /** Options of mkfs.ext4. */
   features: "verity" | "^verity";
-  /** `update`: another image was pulled before, and goes now. */
+  /** `update`: an earlier pull's image is deleted. */
   pull: "first" | "update";
 }
 
@@ -46,7 +46,7 @@ export async function pushCutImages({ farm, folder }: FarmGuest): Promise<void> 
   await pushCheckedImage(farm, folder, SECOND, "second");
 }
 
-/** Boots once (an update: twice) with a disk whose every write is logged. */
+/** Boots once (twice for an update) and logs every write to the disk. */
 export async function recordBoot(
   guest: FarmGuest,
   { name, features, pull }: RecordingKind,
@@ -66,13 +66,13 @@ export async function recordBoot(
 }
 
 export interface CutResult {
-  /** For people: where the cut was, what it took, what the next boot said. */
+  /** Where the cut was, what was lost, and what the next boot reported. */
   line: string;
-  /** What must never be; empty is good. */
+  /** Detected errors; empty if all is well. */
   faults: string[];
 }
 
-/** Boots on what a cut at `share` (0 to 1) of the recorded writes left. */
+/** Boots on the disk after a cut at `share` (0 to 1) of the recorded writes. */
 export async function bootAfterCut(
   guest: FarmGuest,
   recording: Recording,
@@ -115,7 +115,7 @@ async function bootChecked(guest: FarmGuest, image: string, machine: Machine) {
   if (run.verdict?.verdict !== "pass") faults.push(`no pass: ${describeRun(run)}`);
   if (!/all \d+ files are right/.test(run.console)) faults.push("the root's files were not all right");
   if (!/cache: \/dev\/vda .* mounted/.test(run.console)) faults.push("the cache was not used");
-  // A tree that is there promises that its objects are: a cut must never leave one without.
+  // If a tree exists, its objects must exist: a cut must never separate them.
   if (/objects of .* are damaged or missing/.test(run.console)) faults.push("the store had a broken tree");
   return { run, faults };
 }

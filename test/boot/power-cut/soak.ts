@@ -1,6 +1,6 @@
 /**
- * Cuts the power at random points of recorded pulls, boots after each cut and counts: node test/boot/power-cut/soak.ts [CUTS [SEED]]
- * Exits with 1 when any boot after a cut was not right. A fault is made again with its recording's name, seed and share.
+ * Cuts the power at random points of recorded pulls and boots after each cut: node test/boot/power-cut/soak.ts [CUTS [SEED]]
+ * Exits with 1 if a boot after a cut fails. The recording's name, seed and share reproduce a failure.
  */
 import { createRandom } from "../../../qemu/power-cut/plan-cut.ts";
 import { createFarmGuest } from "../agent/farm-guest.ts";

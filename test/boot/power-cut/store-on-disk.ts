@@ -1,10 +1,10 @@
-/** Looks into the store on a disk image without mounting it: is every object what its name says? */
+/** Checks the store on a disk image without mounting it: each object must match its name. */
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
 import type { ToolsRoot } from "../../../qemu/tools-root.ts";
 
-/** One sentence for each object that is not; none at all is a fault too. */
+/** Returns one sentence per wrong object; a store without objects is an error too. */
 export async function findWrongObjects(tools: ToolsRoot, disk: string, folder: string): Promise<string[]> {
   await mkdir(folder);
   try {

@@ -1,4 +1,4 @@
-/** A program that boots a guest without end, for tests that stop it: prints its folder, exits with the boot's code. */
+/** Boots a guest that never ends, for tests that stop it. Prints its folder and exits with the boot's code. */
 import { catchInterrupts } from "../../../scripts/interrupt.ts";
 import { createTinyGuest } from "./tiny-guest.ts";
 

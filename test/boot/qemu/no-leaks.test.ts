@@ -1,4 +1,4 @@
-/** No process of a run outlives it, however the run or its owner ends; runs side by side keep apart (C61). */
+/** No process outlives its run, however the run or its owner ends. Parallel runs are independent (C61). */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdir, readFile } from "node:fs/promises";
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => guest.remove());
 
-/** Processes whose command line has the text: QEMU's has its run directory. */
+/** Finds processes by their command line; QEMU's contains its run directory. */
 async function findProcesses(text: string): Promise<string[]> {
   const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid);
   const commands = await Promise.all(

@@ -1,4 +1,4 @@
-/** A guest of one static busybox and one shell script, to see what the harness makes of its ways to end. */
+/** A guest with a static busybox and a shell script, for tests of how the harness judges its end. */
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { type BootOptions, type BootResult, bootDut } from "../../../qemu/boot-d
 import { claimRunDirectory } from "../../../qemu/run-directory.ts";
 import { ensureToolsRoot } from "../../../qemu/tools-root.ts";
 
-/** Runs before each script: devices, and `$port`, where events go. */
+/** Runs before each script: creates devices and sets `$port`, the event port. */
 const PRELUDE = `#!/bin/busybox sh
 /bin/busybox mkdir -p /dev /proc /sys
 /bin/busybox --install -s /bin
@@ -37,7 +37,7 @@ export async function createTinyGuest(kernel: string): Promise<TinyGuest> {
   const folder = await mkdtemp(join(tmpdir(), "dutboot-boot-"));
   const base = join(folder, "busybox.cpio");
   const busybox = await readFile(join(toolsRoot.path, "usr/bin/busybox"));
-  // Compressed, so that its length is as odd as a real one's: every case needs the join to align what follows.
+  // Compressed, so that its length is not aligned and the join must add padding.
   await writeFile(
     base,
     gzipSync(formatCpio([directory("bin"), program("bin/busybox", busybox)]), { level: 1 }),

@@ -1,4 +1,4 @@
-/** The harness proves that it can fail: every way a guest may end gives its own result, and only one of them is a pass. */
+/** Each way in which a guest can end has its own result, and only one of them is a pass. */
 import { execFile } from "node:child_process";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ interface Case {
   script: string;
   outcome: Outcome;
   exitCode: number;
-  /** Where there is no verdict. */
+  /** Set if there is no verdict. */
   code?: ErrorCode;
   message?: RegExp;
   options?: Partial<BootOptions>;
@@ -96,7 +96,7 @@ const CASES: readonly Case[] = [
     code: "CONSOLE_SILENT",
     exitCode: 201,
     message: /silent for 20 s; the last line was "last words"/,
-    // The kernel talks while it starts: only what comes after is silence.
+    // The kernel prints while it starts; the silence begins afterwards.
     options: { silenceMs: 20_000, commandLine: "" },
   },
   {

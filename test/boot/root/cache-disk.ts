@@ -1,11 +1,11 @@
-/** Disks for a DUT's cache, made and looked into on the host by e2fsprogs, without ever mounting them. */
+/** Creates and inspects cache disks on the host with e2fsprogs, without mounting them. */
 import { open, truncate, writeFile } from "node:fs/promises";
 import type { ToolsRoot } from "../../../qemu/tools-root.ts";
 
 const MiB = 1024 * 1024;
 const DISK_BYTES = 256 * MiB;
 
-/** A sparse raw disk; with `features` it holds ext4 under our label. */
+/** Creates a sparse raw disk; with `features`, an ext4 with our label. */
 export async function createDisk(
   tools: ToolsRoot,
   path: string,
@@ -17,7 +17,7 @@ export async function createDisk(
   await tools.run("mkfs.ext4", ["-q", "-F", "-b", "4096", "-O", features, "-L", "DUTBOOT_CACHE", path]);
 }
 
-/** What fsck says of the file system: nothing is repaired, and anything that is not clean is an error. */
+/** Runs fsck without repairs; throws if the file system is not clean. */
 export async function checkDisk(tools: ToolsRoot, path: string): Promise<void> {
   await tools.run("e2fsck", ["-f", "-n", path]);
 }
@@ -27,7 +27,7 @@ export async function readUuid(tools: ToolsRoot, path: string): Promise<string> 
   return /^Filesystem UUID:\s+(\S+)$/m.exec(text)![1]!;
 }
 
-/** Names in a folder of the disk. */
+/** Lists a folder of the disk. */
 export async function listFolder(tools: ToolsRoot, path: string, folder: string): Promise<string[]> {
   const lines = (await tools.run("debugfs", ["-R", `ls -p ${folder}`, path])).trim().split("\n");
   return lines
@@ -35,7 +35,7 @@ export async function listFolder(tools: ToolsRoot, path: string, folder: string)
     .filter((name) => name !== "" && name !== "." && name !== "..");
 }
 
-/** Turns a byte over in the first block of a file on the disk, as an ageing disk would: below the file system. */
+/** Inverts a byte in the first block of a file, below the file system, as a failing disk would. */
 export async function rotFile(tools: ToolsRoot, path: string, file: string): Promise<void> {
   const stats = await tools.run("dumpe2fs", ["-h", path]);
   const blockBytes = Number(/^Block size:\s+(\d+)$/m.exec(stats)![1]);

@@ -1,6 +1,6 @@
 /**
- * Which root comes of which kernel and store: Debian's 6.1 and 6.12, the store in RAM and on ext4 with and without
- * fs-verity, and what a second boot takes from the network.
+ * The root by kernel and store: Debian's 6.1 and 6.12, the store in RAM and on ext4 with and without
+ * fs-verity, and what a second boot fetches.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -34,21 +34,21 @@ afterAll(() => guest?.stop());
 interface Step {
   kernel: "6.1" | "6.12";
   options: (disk: string) => Promise<string> | string;
-  /** Whole lines of the log, of which each must be there. */
+  /** Complete lines that the log must contain. */
   says: readonly RegExp[];
   neverSays?: readonly RegExp[];
-  /** How many of the image's three layers are fetched. */
+  /** Number of fetched layers, of three. */
   layersFetched: number;
-  /** Of the phase "run"; absent: it passes. */
+  /** Outcome of phase "run"; absent: pass. */
   error?: ErrorCode;
-  /** Done to the disk before this boot. */
+  /** Changes the disk before this boot. */
   before?: (disk: string) => Promise<void>;
 }
 
-/** Boots on one disk, one after the other. */
+/** A sequence of boots on one disk. */
 interface Chain {
   name: string;
-  /** Absent: the store is in RAM. `blank`: no file system yet. */
+  /** Absent: the store is in RAM. `blank`: no file system. */
   disk?: "blank" | "ext4";
   steps: readonly Step[];
 }
@@ -136,7 +136,7 @@ const CHAINS: readonly Chain[] = [
         layersFetched: 0,
       },
       {
-        // The kernel gives the test errors in place of wrong bytes; what it makes of them is no result.
+        // The kernel returns errors instead of wrong bytes, so the test's result does not count.
         kernel: "6.12",
         options: () => "dut.cache=auto",
         before: rotFileAndImage,
@@ -181,7 +181,7 @@ const CHAINS: readonly Chain[] = [
     steps: [
       {
         kernel: "6.1",
-        // No disk is labelled for us: that is said, and the store is in RAM.
+        // No disk has our label, so the store is in RAM and the log says so.
         options: () => "dut.root=overlay dut.cache=auto",
         says: [/root: by overlay, as the job says/, /cache: no device is labelled DUTBOOT_CACHE/],
         neverSays: [/composefs image/],
@@ -194,7 +194,7 @@ const CHAINS: readonly Chain[] = [
 describe.concurrent("a store on", { timeout: 900_000 }, () => {
   it.for(CHAINS)("$name", async ({ name, disk: kind, steps }) => {
     const { farm, folder } = guest;
-    // A name of its own in the registry, so that its log tells whose requests they were.
+    // A separate name in the registry, so that its log shows whose requests they are.
     const repository = `chain/${name.replaceAll(/\W+/g, "-").toLowerCase()}`;
     await pushCheckedImage(farm, folder, `${repository}:1`);
     const disk = join(folder, `${repository.replace("/", "-")}.raw`);
@@ -246,7 +246,7 @@ function expectRightRoot(run: GuestRun, which: string): void {
 
 const withoutUptime = (text: string) => text.replaceAll("\r", "").replaceAll(/^\[ *[\d.]+\] /gm, "");
 
-/** GETs of this image's layers in the registry's access log. */
+/** Counts GETs of this image's layers in the registry's access log. */
 async function countLayerRequests(repository: string): Promise<number> {
   const log = await readFile(join(guest.farm.path, "registry/registry.log"), "utf8");
   return image.layerDigests.reduce((count, digest) => {

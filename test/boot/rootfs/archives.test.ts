@@ -1,5 +1,5 @@
 /**
- * Roots that are no image: LAVA's base, overlay and build tarballs stacked, and a root that boots its own init.
+ * Roots that are not images: LAVA's base, overlay and build tarballs, and a root that boots its own init.
  */
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -71,7 +71,7 @@ describe.concurrent("a root of archives", { timeout: 600_000 }, () => {
     const run = await guest.boot(`${roots.join(" ")} dut.run=/install/run.sh`);
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 3 });
     expect(run.console).toMatch(/^build\r?\nmodules\r?$/m);
-    // A later archive with lib/… must not put a directory in place of the link.
+    // A later archive with lib/… must not replace the link by a directory.
     expect(run.console).toMatch(/\/lib -> usr\/lib\r?$/m);
     expect(run.console).toMatch(/^hwci: mesa: exit_code: 3\r$/m);
     expect(run.console).toMatch(/^<LAVA_SIGNAL_STARTTC mesa>\r$/m);

@@ -1,5 +1,5 @@
 /**
- * A job that stands in a file: its image by a mirror, its artifact from S3, and a post step.
+ * A job in a job file: its image from a mirror, its artifact from S3, and a post step.
  */
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 /**
- * The cache: an entry is whole or absent, whoever makes it and however that ends.
+ * The cache: an entry is complete or absent, however its builder ends.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";

@@ -1,6 +1,6 @@
 /**
- * The virtual farm: its servers answer as real ones do, farms do not see each other, and nothing stays when they stop.
- * curl's role is played by undici with the farm's CA; skopeo pushes and pulls.
+ * The virtual farm: its servers respond as real ones, farms are independent, and no process remains after a stop.
+ * undici with the farm's CA is the HTTP client; skopeo pushes and pulls.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -64,7 +64,7 @@ describe("registry", () => {
     expect(index.manifests[0].digest).toBe(digest);
     const blobs = async (path: string) => (await readdir(join(path, "blobs", "sha256"))).sort();
     expect(await blobs(pulled)).toEqual(await blobs(layout));
-    // The other farm has a storage of its own.
+    // The other farm has its own storage.
     await expect(pullImage(other, "test/busybox:1", join(folder, "nothing"))).rejects.toThrow(
       /manifest unknown|name unknown/,
     );
@@ -191,7 +191,7 @@ describe("the end of a farm", () => {
     const owner = spawn(process.execPath, words, { stdio: ["ignore", "pipe", "ignore"] });
     const exited = once(owner, "exit");
     for await (const line of createInterface({ input: owner.stdout })) if (line === "up") break;
-    // Without a signal it may be gone by now.
+    // It may already have ended.
     if (signal) expect(await findProcesses(runDir)).not.toEqual([]);
     if (signal) owner.kill(signal);
     await exited;

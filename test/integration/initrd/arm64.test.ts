@@ -1,4 +1,4 @@
-/** The image of arm64: built by the same code on this machine, and its Node, natives and bundle run under qemu-user. */
+/** The arm64 image: built on this machine; its Node, native modules and bundle run under qemu-user. */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -14,7 +14,7 @@ let folder: string;
 let stubImage: string;
 let root: string;
 
-/** Paths are the DUT's: qemu-user looks for the loader and the libraries below `root`. */
+/** Paths are the DUT's: qemu-user finds the loader and the libraries below `root`. */
 const runNode = (...args: string[]) =>
   runCommand("qemu-aarch64-static", ["-L", root, join(root, "usr/bin/node"), ...args]);
 

@@ -1,4 +1,4 @@
-/** The builder's cache: filled once by any number of builders, never seen half full, cleared of what nobody uses. */
+/** The builder's cache: filled once by concurrent builders, never seen incomplete, and cleared of unused entries. */
 import { existsSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";

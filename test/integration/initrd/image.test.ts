@@ -1,4 +1,4 @@
-/** The image of x86_64: what is in it, that it checks itself, that it can be built again to the same bytes, that it is small. */
+/** The x86_64 image: its content, its self-check, its reproducibility and its size. */
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -116,7 +116,7 @@ describe("the image", () => {
 describe("the builder", () => {
   it("builds the same bytes from an empty cache", { timeout: BUILD_TIMEOUT_MS }, async () => {
     const cache = join(folder, "cache");
-    // The lists of packages stay the same: a newer list is a different input. Everything else is made again.
+    // Keep the package lists, because a newer list is a different input. Build everything else again.
     const lists = "apt-trixie-amd64";
     cpSync(join(cacheFolder(), lists), join(cache, lists), { recursive: true, preserveTimestamps: true });
     const before = process.env.DUTBOOT_CACHE;

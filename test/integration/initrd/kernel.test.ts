@@ -1,4 +1,4 @@
-/** A kernel package as a boot loader wants it: the image, and an archive of modules that is whole in itself. */
+/** A kernel package prepared for a boot loader: the kernel image and a complete archive of modules. */
 import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";

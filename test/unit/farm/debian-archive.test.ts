@@ -1,4 +1,4 @@
-/** Which of apt's settings go along into a new root: how the archive is reached, and nothing else. */
+/** A new root inherits only apt's settings for access to the archive. */
 import { expect, test } from "vitest";
 import { pickAptOptions } from "../../../qemu/debian-archive.ts";
 

@@ -1,4 +1,4 @@
-/** What a power cut may leave of a log of writes: all that was flushed, any part of what was not, nothing from later. */
+/** The state after a power cut: all flushed writes, any part of the other writes, and no later write. */
 import { describe, expect, it } from "vitest";
 import { createRandom, planCut } from "../../../qemu/power-cut/plan-cut.ts";
 import { type LogEntry, parseWriteLog } from "../../../qemu/power-cut/write-log.ts";
@@ -12,7 +12,7 @@ interface Written {
   flags?: number;
 }
 
-/** A log as blklogwrites writes it: a superblock, then for each entry a sector of its own and the data. */
+/** A log as blklogwrites writes it: a superblock, then a header sector and the data for each entry. */
 function buildLog(entries: readonly Written[]): Buffer {
   const superblock = Buffer.alloc(SECTOR);
   superblock.writeBigUInt64LE(0x6a736677736872n, 0);

@@ -15,7 +15,7 @@ const FARM: FarmFacts = {
 const OF_FARM =
   "dut.image=10.0.2.2:1/t@sha256:0 dut.s3=http://10.0.2.2:3,region=r dut.results=s3://results/run-1 dut.insecure=10.0.2.2:3";
 
-/** Braces that are the job's own. */
+/** Braces that belong to the job. */
 const SHELL_BRACES = `dut.run="echo $\{registry} {other} {}"`;
 
 describe("completeFarmJob", () => {
