@@ -6,9 +6,9 @@ import { KiB, MiB } from "../units.ts";
 
 export const MANIFEST_MAX_BYTES = 4 * MiB;
 export interface RetryLimits {
-  /** How long the same step is tried again without any progress. */
+  /** How long a request is retried without progress. */
   budgetMs: number;
-  /** The same for a host that never answered: its name is more likely wrong than its network slow. */
+  /** The same for a host that never responded: more likely its name is wrong than its network slow. */
   firstContactBudgetMs: number;
   firstDelayMs: number;
   maxDelayMs: number;
@@ -17,14 +17,14 @@ export interface RetryLimits {
   /** Bytes that count as progress and renew the budget. */
   progressBytes: number;
   connectTimeoutMs: number;
-  /** No byte for this long is silence. */
+  /** A server that sends nothing for this long is stalled. */
   silenceMs: number;
-  /** Below `minBytesPerWindow` in `windowMs` of waiting is a trickle, though it is never silent (containerd#11650). */
+  /** A server that sends less than `minBytesPerWindow` in `windowMs` of waiting is too slow, if never silent (containerd#11650). */
   windowMs: number;
   minBytesPerWindow: number;
 }
 export const RETRY_LIMITS: RetryLimits = {
-  // A switch port that negotiates, a registry that restarts: minutes, not hours.
+  // Long enough for a registry that restarts or a switch port that negotiates.
   budgetMs: 5 * 60_000,
   firstContactBudgetMs: 60_000,
   firstDelayMs: 500,
@@ -33,39 +33,39 @@ export const RETRY_LIMITS: RetryLimits = {
   progressBytes: MiB,
   connectTimeoutMs: 10_000,
   silenceMs: 30_000,
-  // 1 KiB/s: a modem's speed, so that only what is broken falls below it.
+  // 1 KiB/s, the speed of a modem: only broken servers are slower.
   windowMs: 60_000,
   minBytesPerWindow: 60 * KiB,
 };
 export const MAX_REDIRECTS = 5;
-/** Read of an error's body for its message; the rest is of no use to anyone. */
+/** How much of an error response's body is read for the message. */
 export const ERROR_BODY_MAX_BYTES = 64 * KiB;
 /** Signed redirects to object stores carry some KiB of token in one header. */
 export const RESPONSE_HEADERS_MAX_BYTES = 64 * KiB;
-/** Buffered of a response before the socket is paused; larger chunks cost less for each byte. */
+/** How much of a response is buffered before the socket is paused; larger chunks cost less for each byte. */
 export const RESPONSE_BUFFER_BYTES = MiB;
-/** Registries answer with tokens of some hundred bytes to some KiB. */
+/** Tokens of registries have a few hundred bytes to a few KiB. */
 export const TOKEN_MAX_BYTES = 256 * KiB;
-/** Of an image's config: environment, labels, history. Real ones are below 100 KiB. */
+/** An image's config has environment, labels and history. Real ones are below 100 KiB. */
 export const IMAGE_CONFIG_MAX_BYTES = 8 * MiB;
-/** Where a token server names no lifetime, the specification says 60 s. */
+/** The specification's default, for token servers that send no lifetime. */
 export const TOKEN_LIFETIME_MS = 60_000;
-/** A token this near its end is renewed first. */
+/** A token is renewed this long before it expires. */
 export const TOKEN_LEEWAY_MS = 10_000;
-/** Objects above this go up in parts; it is also what one upload holds in memory. */
+/** Larger objects are uploaded in parts of this size; each is held in memory. */
 export const S3_PART_BYTES = 8 * MiB;
-/** Two hide the round trip between parts; more only hold memory. */
+/** Two hide the round trip between parts; more would only cost memory. */
 export const S3_PARTS_AT_A_TIME = 2;
-/** Putting the parts together takes some services minutes. */
+/** Some services take minutes to assemble the parts. */
 export const S3_COMPLETE_SILENCE_MS = 5 * 60_000;
-/** The protocol's bound; parts grow where it would be passed. */
+/** The protocol's limit; larger objects get larger parts. */
 export const S3_MAX_PARTS = 10_000;
 export const S3_MAX_KEY_BYTES = 1024;
-/** A page of a listing holds 1,000 keys of at most 1 KiB, escaped. */
+/** A page of a listing has 1,000 keys of at most 1 KiB, escaped. */
 export const S3_XML_MAX_BYTES = 16 * MiB;
-/** A mirror that is not there must not cost a job its time: the registry itself is asked then. */
+/** A dead mirror must not cost a job much time: the registry itself is asked next. */
 export const MIRROR_BUDGET_MS = 10_000;
-/** Between two parts of a multipart answer. */
+/** Headers between two parts of a multipart response. */
 export const MULTIPART_HEADER_MAX_BYTES = 8 * KiB;
-/** Requests for ranges in flight: they hide each other's round trips, and each buffers a megabyte. */
+/** Concurrent requests for ranges: they hide each other's round trips, and each buffers a megabyte. */
 export const RANGE_REQUESTS_AT_A_TIME = 4;

@@ -3,11 +3,7 @@
  * overlay-root.ts keeps each layer as a directory; a driver on the object store takes the same sources.
  */
 
-/** Bytes of a file, from `offset` on. */
-export interface RangePiece {
-  offset: number;
-  bytes: Buffer;
-}
+import type { ByteRange, RangePiece } from "../archive/byte-range.ts";
 
 /** A layer or archive in parts, for drivers that keep files apart; what the parts hold is checked by the driver. */
 export interface PartSource {
@@ -21,10 +17,7 @@ export interface PartSource {
     options?: { signal?: AbortSignal },
   ): Promise<{ bytes: Buffer; totalBytes: number } | undefined>;
   /** Bytes [start, end) of all ranges, those of one range in order. Throws FETCH_NO_RANGES and what the network does. */
-  readRanges(
-    ranges: readonly { start: number; end: number }[],
-    options?: { signal?: AbortSignal },
-  ): AsyncIterable<RangePiece>;
+  readRanges(ranges: readonly ByteRange[], options?: { signal?: AbortSignal }): AsyncIterable<RangePiece>;
 }
 
 /** Bytes of a layer or an artifact. How they are compressed is told by the bytes themselves. */

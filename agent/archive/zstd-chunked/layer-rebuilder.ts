@@ -5,8 +5,9 @@
 
 import { createHash } from "node:crypto";
 import { AgentError } from "../../errors.ts";
+import type { ByteRange } from "../byte-range.ts";
 import type { TarEntry } from "../tar-entry.ts";
-import { type ByteRange, findHeaderRanges } from "./plan-ranges.ts";
+import { findHeaderRanges } from "./plan-ranges.ts";
 import { RawTarWalker } from "./raw-tar-walker.ts";
 import { toTableName } from "./table-names.ts";
 import type { TarSplitItem } from "./tar-split.ts";

@@ -3,6 +3,7 @@
  * Pieces near each other are fetched as one range, and ranges go several to a request below a server's header limit.
  */
 
+import { type ByteRange, mergeRanges } from "../byte-range.ts";
 import {
   PARTIAL_PULL_MAX_SHARE,
   RANGE_GAP_BYTES,
@@ -12,12 +13,6 @@ import {
 } from "../limits.ts";
 import type { Toc } from "./toc.ts";
 import type { TocChunk, TocFile } from "./toc-entry.ts";
-
-export interface ByteRange {
-  start: number;
-  /** Exclusive. */
-  end: number;
-}
 
 /** Something to make out of fetched bytes: one zstd frame of a file, or the frames between the contents. */
 export type MissingPiece = ByteRange &
@@ -131,17 +126,6 @@ export function findHeaderRanges({ files }: Toc, dataEnd: number): ByteRange[] {
     end = files.endOf(number);
   }
   if (dataEnd > end) ranges.push({ start: end, end: dataEnd });
-  return ranges;
-}
-
-/** Ranges less than `gapBytes` apart become one: a part of an answer costs about as much. Input sorted by start. */
-export function mergeRanges(pieces: readonly ByteRange[], gapBytes: number): ByteRange[] {
-  const ranges: ByteRange[] = [];
-  for (const { start, end } of pieces) {
-    const last = ranges.at(-1);
-    if (last !== undefined && start - last.end <= gapBytes) last.end = Math.max(last.end, end);
-    else ranges.push({ start, end });
-  }
   return ranges;
 }
 

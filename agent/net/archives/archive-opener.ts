@@ -1,19 +1,17 @@
 /**
- * Archives by URL, whole or in parts: over HTTP(S), from the job's S3 service, from an NFS server, or out of the initrd.
+ * Opens archives by URL: over HTTP(S), from the job's S3 service, from an NFS server, or in the initrd.
  */
-
 import { closeSync, openSync } from "node:fs";
 import { AgentError } from "../../errors.ts";
 import type { HttpClient } from "../http/http-message.ts";
 import { createRangeReader } from "../ranges/fetch-ranges.ts";
 import type { S3Client } from "../s3/client.ts";
 import type { S3Object } from "../s3/request.ts";
-import { createFileArchive, type OpenSource } from "./file-archive.ts";
-import type { RemoteArchive } from "./remote-archive.ts";
+import { createFileArchive, type OpenSource, type RemoteArchive } from "./file-archive.ts";
 
 /**
- * `url` is `http(s)://…`, `s3://BUCKET/KEY`, `nfs://SERVER/EXPORT/FILE` or `file:///PATH`; nothing is asked for yet.
- * `isVerified`: every byte is held against a digest of the job's, so that plain HTTP does no harm from any host.
+ * `url` is `http(s)://…`, `s3://BUCKET/KEY`, `nfs://SERVER/EXPORT/FILE` or `file:///PATH`; nothing is requested yet.
+ * `isVerified`: every byte is checked against a digest of the job, so plain HTTP is safe from any host.
  */
 export type ArchiveOpener = (url: string, options?: { isVerified?: boolean }) => RemoteArchive;
 
@@ -28,7 +26,7 @@ export function createArchiveOpener(
   return (url, { isVerified = false } = {}) => {
     if (url.startsWith("nfs:")) {
       if (!openNfsFile)
-        throw new AgentError("SOURCE_UNKNOWN", `Cannot fetch "${url}": no NFS file can be read here`);
+        throw new AgentError("SOURCE_UNKNOWN", `Cannot fetch "${url}": NFS is not available here`);
       return createFileArchive(url, (options) => openNfsFile(url, options));
     }
     if (url.startsWith("file:")) return createFileArchive(url, async () => openFile(url));
@@ -44,7 +42,10 @@ export function createArchiveOpener(
       };
     }
     if (!s3)
-      throw new AgentError("CMDLINE_MISSING_OPTION", `Cannot fetch "${url}": the job names no S3 service`);
+      throw new AgentError(
+        "CMDLINE_MISSING_OPTION",
+        `Cannot fetch "${url}": the job configures no S3 service`,
+      );
     return {
       open: (options) => s3.getObject(object, options),
       parts: createRangeReader((fields, explainRefusal) =>
@@ -55,14 +56,14 @@ export function createArchiveOpener(
 }
 
 function openFile(url: string): OpenSource {
-  // A path with a % in it is not encoded: this is no address of a server.
+  // Not percent-encoded, unlike the URL of a server.
   const path = url.replace(/^file:(\/\/)?/, "");
   let fd: number;
   try {
     fd = openSync(path, "r");
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
-    throw new AgentError("SOURCE_NOT_FOUND", `Cannot open "${path}" of the initrd: ${code}`, { cause });
+    throw new AgentError("SOURCE_NOT_FOUND", `Cannot open "${path}" in the initrd: ${code}`, { cause });
   }
   let isOpen = true;
   return {

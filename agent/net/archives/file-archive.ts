@@ -1,70 +1,62 @@
 /**
- * An archive that is a file here: brought along in the initrd, or on a file server that was mounted for it.
- * It is read where it lies, whole or in parts, and its size is what it is when it is opened.
+ * Archives that can be read completely or by ranges, and those of them that are files: in the initrd, or on a file server
+ * that was mounted for them. A file's size is taken when it is opened.
  */
 import { fstatSync, read } from "node:fs";
 import { promisify } from "node:util";
+import type { ByteRange } from "../../archive/byte-range.ts";
 import { AgentError } from "../../errors.ts";
 import { FILE_READ_BYTES } from "../../limits.ts";
-import type { ByteRange } from "../http/http-message.ts";
-import type { RemoteArchive } from "./remote-archive.ts";
+import { type HttpResponse, readAll } from "../http/http-message.ts";
+import type { RangeReader } from "../ranges/fetch-ranges.ts";
+import { locatePieces } from "../ranges/range-response.ts";
+
+export interface RemoteArchive {
+  /** `hasDigest` as in HttpRequest. */
+  open(options?: { hasDigest?: boolean; signal?: AbortSignal }): Promise<HttpResponse>;
+  parts: RangeReader;
+}
 
 /** A file that is open for reading. */
 export interface OpenSource {
   fd: number;
-  /** Closes it; harmless the second time. */
+  /** Closes the file; harmless the second time. */
   close(): void;
 }
 
 const readAt = promisify(read);
 
-/** `name` is for messages; `openSource` is called for every look at the file. */
+/** `name` is for messages; `openSource` is called for every read. */
 export function createFileArchive(
   name: string,
   openSource: (options: { signal?: AbortSignal }) => Promise<OpenSource>,
 ): RemoteArchive {
-  async function withSource<Result>(
-    signal: AbortSignal | undefined,
-    use: (source: OpenSource, sizeBytes: number) => Promise<Result>,
-  ): Promise<Result> {
+  async function openFile(signal: AbortSignal | undefined) {
     const source = await openSource({ signal });
-    try {
-      return await use(source, measure(source, name));
-    } finally {
-      source.close();
-    }
+    const status = fstatSync(source.fd);
+    if (status.isFile()) return { source, sizeBytes: status.size };
+    source.close();
+    throw new AgentError("SOURCE_NOT_FOUND", `Cannot read "${name}": not a regular file`);
   }
 
   return {
     async open({ signal } = {}) {
-      const source = await openSource({ signal });
-      try {
-        const sizeBytes = measure(source, name);
-        const body = readAndClose(source, name, { start: 0, end: sizeBytes }, signal);
-        return { status: 200, headers: {}, sizeBytes, body, discard: source.close };
-      } catch (error) {
-        source.close();
-        throw error;
-      }
+      const { source, sizeBytes } = await openFile(signal);
+      const body = closeAfter(source, readRange(source, name, { start: 0, end: sizeBytes }, signal));
+      return { status: 200, headers: {}, sizeBytes, body, discard: source.close };
     },
     parts: {
-      readTail: (wantedBytes, { signal } = {}) =>
-        withSource(signal, async (source, totalBytes) => {
-          const range = { start: Math.max(0, totalBytes - wantedBytes), end: totalBytes };
-          const chunks: Buffer[] = [];
-          for await (const chunk of readRange(source, name, range, signal)) chunks.push(chunk);
-          return { bytes: Buffer.concat(chunks), totalBytes };
-        }),
+      async readTail(wantedBytes, { signal } = {}) {
+        const { source, sizeBytes } = await openFile(signal);
+        const range = { start: Math.max(0, sizeBytes - wantedBytes), end: sizeBytes };
+        const bytes = await readAll(closeAfter(source, readRange(source, name, range, signal)));
+        return { bytes, totalBytes: sizeBytes };
+      },
       async *readRanges(ranges, { signal } = {}) {
         const source = await openSource({ signal });
         try {
-          for (const range of ranges) {
-            let offset = range.start;
-            for await (const bytes of readRange(source, name, range, signal)) {
-              yield { offset, bytes };
-              offset += bytes.length;
-            }
-          }
+          for (const range of ranges)
+            yield* locatePieces(readRange(source, name, range, signal), range.start);
         } finally {
           source.close();
         }
@@ -73,45 +65,30 @@ export function createFileArchive(
   };
 }
 
-function measure({ fd }: OpenSource, name: string): number {
-  const status = fstatSync(fd);
-  if (status.isFile()) return status.size;
-  throw new AgentError("SOURCE_NOT_FOUND", `Cannot read "${name}": it is no regular file`);
-}
-
-async function* readAndClose(
-  source: OpenSource,
-  name: string,
-  range: Required<ByteRange>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Buffer> {
+async function* closeAfter(source: OpenSource, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   try {
-    yield* readRange(source, name, range, signal);
+    yield* chunks;
   } finally {
     source.close();
   }
 }
 
-/** `end` is exclusive. */
 async function* readRange(
   { fd }: OpenSource,
   name: string,
-  { start, end = Number.POSITIVE_INFINITY }: ByteRange,
+  { start, end }: ByteRange,
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Buffer> {
   for (let offset = start; offset < end; ) {
     signal?.throwIfAborted();
+    const fail = (reason: unknown, cause?: unknown) =>
+      new AgentError("SOURCE_READ_FAILED", `Cannot read "${name}" at byte ${offset}: ${reason}`, { cause });
     const buffer = Buffer.allocUnsafe(Math.min(FILE_READ_BYTES, end - offset));
     const { bytesRead } = await readAt(fd, buffer, 0, buffer.length, offset).catch((cause: unknown) => {
-      throw explainReadError(name, offset, cause);
+      throw fail((cause as NodeJS.ErrnoException).code, cause);
     });
-    if (bytesRead === 0) throw explainReadError(name, offset, { code: "it ends there" });
+    if (bytesRead === 0) throw fail("the file is shorter");
     yield buffer.subarray(0, bytesRead);
     offset += bytesRead;
   }
-}
-
-function explainReadError(name: string, offset: number, cause: unknown): AgentError {
-  const { code } = cause as NodeJS.ErrnoException;
-  return new AgentError("SOURCE_READ_FAILED", `Cannot read "${name}" at byte ${offset}: ${code}`, { cause });
 }

@@ -1,177 +1,126 @@
 /**
- * One attempt: request, redirects, a renewed authorization, up to the response's headers.
- * Credentials go to the first origin only; a redirect that leaves it gets the harmless headers and nothing else.
+ * One attempt: the request, its redirects and a renewed authorization, up to the response's headers.
+ * Credentials go to the first origin only. After a redirect to another origin only harmless headers are sent.
  */
-import { open } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
-import { AgentError } from "../../errors.ts";
 import { UPLOAD_CHUNK_BYTES } from "../../limits.ts";
 import { ERROR_BODY_MAX_BYTES, MAX_REDIRECTS, RESPONSE_BUFFER_BYTES } from "../limits.ts";
 import { AttemptError } from "./failure.ts";
 import type { Authorize, Headers, RequestBody } from "./http-message.ts";
 import type { StallDetector } from "./stall-detector.ts";
+import { readUploadedFile } from "./uploaded-file.ts";
 import type { UrlPolicy } from "./url-policy.ts";
-import { planRedirect } from "./url-policy.ts";
 
-export interface ExchangeRequest {
+export interface AttemptOptions {
   method: string;
   url: URL;
   headers: Headers;
-  authorize?: Authorize;
-  body?: RequestBody;
-  allowsPlainHttp: boolean;
+  authorize: Authorize | undefined;
+  body: RequestBody | undefined;
+  allowsPlainHttp: boolean | undefined;
   signal: AbortSignal;
-  pace: StallDetector;
+  stall: StallDetector;
 }
 
 export interface RawResponse {
   status: number;
   headers: Headers;
-  /** Where redirects led to. */
-  url: URL;
   body: Dispatcher.ResponseData["body"];
 }
 
-/** Headers that another origin may see. Everything else may be a secret: tokens have many names. */
+/** Headers that another origin may see. Every other header may be a secret: tokens have many names. */
 const PORTABLE_HEADERS = new Set(["accept", "accept-encoding", "if-range", "range", "user-agent"]);
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
 
-export async function exchange(
+export async function sendRequest(
   dispatcher: Dispatcher,
-  rules: UrlPolicy,
-  request: ExchangeRequest,
+  policy: UrlPolicy,
+  options: AttemptOptions,
 ): Promise<RawResponse> {
+  const { method, authorize, allowsPlainHttp } = options;
   const visited = new Set<string>();
-  let url = request.url;
-  let isHome = true;
-  let proof = await request.authorize?.({ method: request.method, url });
+  let { url } = options;
+  let isFirstOrigin = true;
+  let authorization = await authorize?.({ method, url });
   let wasChallenged = false;
   for (;;) {
     visited.add(url.href);
-    const response = await send(dispatcher, request, url, isHome ? proof : undefined, isHome);
-    const location = response.headers.location;
-    if (REDIRECTS.has(response.status) && location && request.body === undefined) {
-      await drain(response, request);
+    const response = await send(dispatcher, url, isFirstOrigin, authorization, options);
+    const { status, headers } = response;
+    if (REDIRECTS.has(status) && headers.location && options.body === undefined) {
+      await drain(response, options);
       if (visited.size > MAX_REDIRECTS) {
-        throw new AttemptError({
-          code: "FETCH_REDIRECT_REFUSED",
-          cameBack: `more than ${MAX_REDIRECTS} redirects`,
-          isTransient: false,
-        });
+        const reason = `more than ${MAX_REDIRECTS} redirects`;
+        throw new AttemptError({ code: "FETCH_REDIRECT_REFUSED", reason });
       }
-      const next = planRedirect(
-        { from: url, location, visited, allowsPlainHttp: request.allowsPlainHttp },
-        rules,
-      );
+      const next = policy.checkRedirect({ from: url, location: headers.location, visited, allowsPlainHttp });
       if (!(next instanceof URL)) throw new AttemptError(next);
-      isHome &&= next.origin === url.origin;
+      isFirstOrigin &&= next.origin === url.origin;
       url = next;
-    } else if (response.status === 401 && isHome && request.authorize && !wasChallenged) {
+    } else if (status === 401 && isFirstOrigin && authorize && !wasChallenged) {
       wasChallenged = true;
-      const renewed = await request.authorize({
-        method: request.method,
-        url,
-        challenge: { status: response.status, headers: response.headers },
-      });
-      if (!renewed) return response;
-      await drain(response, request);
-      proof = renewed;
+      authorization = await authorize({ method, url, challenge: { status, headers } });
+      if (!authorization) return response;
+      await drain(response, options);
     } else {
       return response;
     }
   }
 }
 
-/** Reads a body that nobody wants, so that its connection can be used again. */
-async function drain({ body }: RawResponse, { pace, signal }: ExchangeRequest): Promise<void> {
-  pace.startWaiting();
-  await body.dump({ limit: ERROR_BODY_MAX_BYTES, signal });
-  pace.stopWaiting();
+/** Reads a body that is not needed, so that its connection can be used again. */
+function drain({ body }: RawResponse, { stall, signal }: AttemptOptions): Promise<void> {
+  return stall.watch(body.dump({ limit: ERROR_BODY_MAX_BYTES, signal }));
 }
 
 async function send(
   dispatcher: Dispatcher,
-  request: ExchangeRequest,
   url: URL,
-  proof: Headers | undefined,
-  isHome: boolean,
+  isFirstOrigin: boolean,
+  authorization: Headers | undefined,
+  { method, headers, body, signal, stall }: AttemptOptions,
 ): Promise<RawResponse> {
-  const own = Object.entries(request.headers).filter(
-    ([name]) => isHome || PORTABLE_HEADERS.has(name.toLowerCase()),
-  );
-  request.pace.startWaiting();
-  try {
-    const { statusCode, headers, body } = await dispatcher.request({
+  const portable = Object.entries(headers).filter(([name]) => PORTABLE_HEADERS.has(name.toLowerCase()));
+  const response = await stall.watch(
+    dispatcher.request({
       origin: url.origin,
       path: url.pathname + url.search,
-      method: request.method as Dispatcher.HttpMethod,
+      method: method as Dispatcher.HttpMethod,
       headers: {
-        ...Object.fromEntries(own),
-        ...proof,
-        ...measureBody(request.body),
+        ...(isFirstOrigin ? { ...headers, ...authorization } : Object.fromEntries(portable)),
+        ...formatLength(body),
       },
-      body: request.body ? Readable.from(sendBody(request.body, request.pace), { objectMode: false }) : null,
-      signal: request.signal,
+      body: body ? Readable.from(readBody(body, stall), { objectMode: false }) : null,
+      signal,
       highWaterMark: RESPONSE_BUFFER_BYTES,
-    });
-    // An error of a body that nobody reads any more must not end the process.
-    body.on("error", () => {});
-    return { status: statusCode, headers: flattenHeaders(headers), url, body };
-  } finally {
-    request.pace.stopWaiting();
-  }
+    }),
+  );
+  // An error of a body that is no longer read must not end the process.
+  response.body.on("error", () => {});
+  return { status: response.statusCode, headers: flattenHeaders(response.headers), body: response.body };
 }
 
-/** In pieces, so that the pace watch sees a slow upload move. */
-function* cutToPieces(body: Buffer, pace: StallDetector): Generator<Buffer> {
-  for (let at = 0; at < body.length; at += UPLOAD_CHUNK_BYTES) {
-    const piece = body.subarray(at, at + UPLOAD_CHUNK_BYTES);
-    yield piece;
-    pace.noteBytes(piece.length);
-  }
-}
-
-/** Read anew for each attempt. */
-async function* sendFile(
-  { path, sizeBytes }: { path: string; sizeBytes: number },
-  pace: StallDetector,
-): AsyncGenerator<Buffer> {
-  const file = await open(path, "r");
-  try {
-    for (let at = 0; at < sizeBytes; ) {
-      const wanted = Math.min(UPLOAD_CHUNK_BYTES, sizeBytes - at);
-      // A buffer of its own: the one before may still be on its way.
-      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(wanted), 0, wanted, at);
-      if (bytesRead === 0) {
-        throw new AgentError(
-          "UPLOAD_FILE_CHANGED",
-          `Cannot upload "${path}": it is only ${at} bytes long by now`,
-        );
-      }
-      yield buffer.subarray(0, bytesRead);
-      at += bytesRead;
-      pace.noteBytes(bytesRead);
-    }
-  } finally {
-    await file.close();
-  }
-}
-
-async function* sendStream(stream: AsyncIterable<Buffer>, pace: StallDetector): AsyncGenerator<Buffer> {
-  for await (const chunk of stream) {
+/** Yields a request's body in chunks, so that the stall detector sees a slow upload move. */
+async function* readBody(body: RequestBody, stall: StallDetector): AsyncGenerator<Buffer> {
+  const chunks = Buffer.isBuffer(body)
+    ? split(body)
+    : "stream" in body
+      ? body.stream
+      : readUploadedFile(body, UPLOAD_CHUNK_BYTES);
+  for await (const chunk of chunks) {
     yield chunk;
-    pace.noteBytes(chunk.length);
+    stall.noteBytes(chunk.length);
   }
 }
 
-function sendBody(body: RequestBody, pace: StallDetector) {
-  if (Buffer.isBuffer(body)) return cutToPieces(body, pace);
-  return "stream" in body ? sendStream(body.stream, pace) : sendFile(body, pace);
+function* split(body: Buffer): Generator<Buffer> {
+  for (let start = 0; start < body.length; start += UPLOAD_CHUNK_BYTES)
+    yield body.subarray(start, start + UPLOAD_CHUNK_BYTES);
 }
 
-/** The header that says it; none has the body sent in HTTP's chunks. */
-function measureBody(body: RequestBody | undefined): Headers {
+/** A stream has no Content-Length and is sent with chunked encoding. */
+function formatLength(body: RequestBody | undefined): Headers {
   if (!body || "stream" in body) return {};
   return { "content-length": String(Buffer.isBuffer(body) ? body.length : body.sizeBytes) };
 }

@@ -1,15 +1,16 @@
 /**
- * One failed attempt: what came back, under which code, and whether trying again can help.
+ * One failed attempt: its error code, the reason, and whether another attempt may succeed.
  * Errors of undici, Node's sockets and OpenSSL are told apart by their codes, never by their texts.
  */
-import { AgentError, type ErrorCode } from "../../errors.ts";
+import type { ErrorCode } from "../../errors.ts";
 import { parseRetryAfter } from "./retry-policy.ts";
 
 export interface Failure {
   code: ErrorCode;
   /** The second half of "Cannot fetch X: …". */
-  cameBack: string;
-  isTransient: boolean;
+  reason: string;
+  /** Whether another attempt may succeed. */
+  isTransient?: boolean;
   retryAfterMs?: number;
   hint?: string;
   cause?: unknown;
@@ -17,11 +18,11 @@ export interface Failure {
 
 /** Carries a failure to the retry loop. */
 export class AttemptError extends Error {
+  override readonly name = "AttemptError";
   readonly failure: Failure;
 
   constructor(failure: Failure) {
-    super(failure.cameBack, { cause: failure.cause });
-    this.name = "AttemptError";
+    super(failure.reason, { cause: failure.cause });
     this.failure = failure;
   }
 }
@@ -56,7 +57,7 @@ const UNREACHABLE = new Set([
   "ENOTFOUND",
   "UND_ERR_CONNECT_TIMEOUT",
 ]);
-const BROKEN_OFF = new Set([
+const INTERRUPTED = new Set([
   "ECONNABORTED",
   "ECONNRESET",
   "EPIPE",
@@ -65,72 +66,48 @@ const BROKEN_OFF = new Set([
   "UND_ERR_SOCKET",
 ]);
 
-/** What an error thrown by the transport means; undefined for what no network can cause, which is a bug of ours. */
+/** What an error of the transport means; undefined for errors that no network can cause, which are bugs of ours. */
 export function describeTransportError(thrown: unknown): Failure | undefined {
   if (!(thrown instanceof Error)) return undefined;
   const code = thrown.name === "HTTPParserError" ? "HPE" : readCode(thrown);
   if (code === undefined) return undefined;
-  const failure = (errorCode: ErrorCode, cameBack: string, isTransient: boolean): Failure => ({
+  const failure = (errorCode: ErrorCode, reason: string, isTransient = false): Failure => ({
     code: errorCode,
-    cameBack,
+    reason,
     isTransient,
     cause: thrown,
   });
   const proxyStatus = /^Proxy response \((\d+)\)/.exec(thrown.message)?.[1];
   if (proxyStatus !== undefined || /^UND_ERR_PRX/.test(code) || /Proxy Authentication/.test(thrown.message)) {
-    const how = proxyStatus === undefined ? thrown.message : `it answered with status ${proxyStatus}`;
-    return failure(
-      "FETCH_PROXY_FAILED",
-      `the proxy does not let it through: ${how}`,
-      /^50[234]$/.test(proxyStatus ?? "") || code === "UND_ERR_PRX_CONN",
-    );
+    const how = proxyStatus === undefined ? thrown.message : `status ${proxyStatus}`;
+    const isTransient = /^50[234]$/.test(proxyStatus ?? "") || code === "UND_ERR_PRX_CONN";
+    return failure("FETCH_PROXY_FAILED", `the proxy refused the connection: ${how}`, isTransient);
   }
   if (WRONG_TIME.has(code)) {
-    const now = new Date().toISOString();
     const state = code === "CERT_NOT_YET_VALID" ? "not valid yet" : "no longer valid";
-    return failure("FETCH_TLS_CLOCK", `its certificate is ${state} by the DUT's clock, ${now}`, false);
+    const now = new Date().toISOString();
+    return failure("FETCH_TLS_CLOCK", `its certificate is ${state} by the DUT's clock, ${now}`);
   }
-  if (UNTRUSTED.has(code))
-    return failure("FETCH_TLS_UNTRUSTED", `its certificate is not trusted (${code})`, false);
-  if (UNREACHABLE.has(code)) return failure("FETCH_UNREACHABLE", unreachableText(code), true);
-  if (BROKEN_OFF.has(code)) return failure("FETCH_INTERRUPTED", `the connection broke off (${code})`, true);
-  if (/^(EPROTO$|ERR_SSL_|ERR_TLS_)/.test(code)) {
-    return failure("FETCH_TLS_FAILED", `no TLS connection came about (${code})`, false);
-  }
+  if (UNTRUSTED.has(code)) return failure("FETCH_TLS_UNTRUSTED", `its certificate is not trusted (${code})`);
+  if (UNREACHABLE.has(code)) return failure("FETCH_UNREACHABLE", describeUnreachable(code), true);
+  if (INTERRUPTED.has(code)) return failure("FETCH_INTERRUPTED", `the connection was lost (${code})`, true);
+  if (/^(EPROTO$|ERR_SSL_|ERR_TLS_)/.test(code))
+    return failure("FETCH_TLS_FAILED", `the TLS handshake failed (${code})`);
   // A proxy that dies within a chunk looks like this as well, so it is tried again.
-  if (code === "HPE") return failure("FETCH_BAD_RESPONSE", "the answer is not HTTP", true);
-  if (/^UND_ERR_(HEADERS_OVERFLOW|RESPONSE|INFO)/.test(code)) {
-    return failure("FETCH_BAD_RESPONSE", `the answer breaks the rules of HTTP (${code})`, false);
-  }
+  if (code === "HPE") return failure("FETCH_BAD_RESPONSE", "the response is not HTTP", true);
+  if (/^UND_ERR_(HEADERS_OVERFLOW|RESPONSE|INFO)/.test(code))
+    return failure("FETCH_BAD_RESPONSE", `invalid HTTP response (${code})`);
   return undefined;
 }
 
-/** What a response with an error status means where nobody knows better. */
-export function describeStatus(
-  status: number,
-  headers: Readonly<Record<string, string>>,
-  nowMs: number,
-): Failure {
-  const retryAfterMs = parseRetryAfter(headers["retry-after"], nowMs);
-  const isTransient = [408, 425, 429, 500, 502, 503, 504].includes(status) || status > 505;
+/** What a response with an error status means in general. */
+export function describeStatus(status: number, headers: Readonly<Record<string, string>>): Failure {
   return {
     code: codeOfStatus(status),
-    cameBack: `status ${status}`,
-    isTransient,
-    retryAfterMs,
+    reason: `status ${status}`,
+    isTransient: [408, 425, 429, 500, 502, 503, 504].includes(status) || status > 505,
+    retryAfterMs: parseRetryAfter(headers["retry-after"], Date.now()),
   };
-}
-
-export function toFetchError(
-  subject: string,
-  failure: Failure,
-  context: Readonly<Record<string, string | number | boolean>>,
-): AgentError {
-  return new AgentError(failure.code, `Cannot ${subject}: ${failure.cameBack}`, {
-    context,
-    hint: failure.hint,
-    cause: failure.cause,
-  });
 }
 
 function codeOfStatus(status: number): ErrorCode {
@@ -142,16 +119,14 @@ function codeOfStatus(status: number): ErrorCode {
   return status >= 400 ? "HTTP_REJECTED" : "FETCH_BAD_RESPONSE";
 }
 
-function unreachableText(code: string): string {
-  if (code === "ENOTFOUND" || code === "EAI_AGAIN" || code === "EAI_FAIL")
-    return `its name cannot be resolved (${code})`;
-  if (code === "ECONNREFUSED") return "the connection was refused";
-  return `no connection came about (${code})`;
+function describeUnreachable(code: string): string {
+  if (["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL"].includes(code)) return `its name cannot be resolved (${code})`;
+  return code === "ECONNREFUSED" ? "the connection was refused" : `no connection could be made (${code})`;
 }
 
 /** undici wraps some errors; an AggregateError (one failure for each address) has the code of the first. */
 function readCode(error: Error): string | undefined {
-  const code = (error as { code?: unknown }).code;
+  const { code } = error as { code?: unknown };
   if (typeof code === "string" && code !== "UND_ERR") return code;
   return error.cause instanceof Error ? readCode(error.cause) : undefined;
 }

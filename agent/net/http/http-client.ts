@@ -1,51 +1,54 @@
 /**
- * The one way to the network: HTTP(S) with one retry policy, resumed downloads, and limits on silence and trickling.
+ * The HTTP(S) client of the agent: one retry policy, resumed downloads, and limits for stalled and slow servers.
  *
- * undici's own retry handler was tried and left: it ends a download when a resumed answer is 200 or has another ETag,
- * resumes unchecked without an ETag, and knows neither a budget in time nor a trickle. Its redirect handler follows from
- * HTTPS down to HTTP. Below both, undici's Agent does the work.
+ * We do not use undici's retry handler: it ends a download when the resumed response is a 200 or has another ETag, resumes
+ * unchecked without an ETag, and has neither a time budget nor a minimum speed. Its redirect handler follows from HTTPS
+ * to HTTP. Below both, undici's Agent does the work.
  */
 import { RETRY_LIMITS, type RetryLimits } from "../limits.ts";
 import { createDispatcher } from "./dispatcher.ts";
 import type { HttpClient } from "./http-message.ts";
-import { startTransfer, type TransferContext } from "./resumable-request.ts";
-import { createOriginFinder } from "./scheme-probe.ts";
+import { type RequestContext, ResumableRequest } from "./resumable-request.ts";
+import { createSchemeProbe } from "./scheme-probe.ts";
 import { createUrlPolicy } from "./url-policy.ts";
 
 export type { HttpClient, HttpRequest } from "./http-message.ts";
 
 export interface HttpClientOptions {
-  /** `host` or `host:port`: plain HTTP and unknown certificates are allowed there. */
+  /** `host` or `host:port`: plain HTTP and unknown certificates are accepted there. */
   insecureHosts: readonly string[];
-  /** PEM, trusted beside the usual authorities. */
+  /** Certificate authorities in PEM, trusted beside the usual ones. */
   extraCa?: string;
-  /** Told of every retry, so that a person sees why nothing moves. */
+  /** Gets a line for every retry, so that people see why nothing moves. */
   log: { warn(message: string): void };
   retry?: Partial<RetryLimits>;
-  /** URL of the proxy by the scheme of what is fetched. */
+  /** URL of the proxy for each scheme: `{https: "http://host:3128"}`. Requests to this machine use none. */
   proxies?: Readonly<Record<string, string>>;
   userAgent?: string;
 }
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
+  const { insecureHosts, extraCa, log, proxies, userAgent = "dutboot" } = options;
   const limits: RetryLimits = { ...RETRY_LIMITS, ...options.retry };
-  const rules = createUrlPolicy(options.insecureHosts);
-  const context: TransferContext = {
-    dispatcher: createDispatcher(rules, {
-      connectTimeoutMs: limits.connectTimeoutMs,
-      extraCa: options.extraCa,
-      proxies: options.proxies,
-    }),
-    rules,
+  const policy = createUrlPolicy(insecureHosts);
+  const dispatcher = createDispatcher(policy, {
+    connectTimeoutMs: limits.connectTimeoutMs,
+    extraCa,
+    proxies,
+  });
+  const context: RequestContext = {
+    dispatcher,
+    policy,
     limits,
-    log: options.log,
-    userAgent: options.userAgent ?? "dutboot",
+    log,
+    userAgent,
     answeredOrigins: new Set(),
   };
-  const fetch: HttpClient["fetch"] = (url, request = {}) => startTransfer(context, url, request);
+  const fetch: HttpClient["fetch"] = async (url, request = {}) =>
+    new ResumableRequest(context, url, request).start();
   return {
     fetch,
-    findOrigin: createOriginFinder({ fetch, isInsecure: rules.isInsecure, limits, log: options.log }),
-    close: () => context.dispatcher.destroy(),
+    findOrigin: createSchemeProbe({ fetch, policy, limits, log }),
+    close: () => dispatcher.destroy(),
   };
 }

@@ -1,31 +1,24 @@
 /**
- * What the HTTP client is asked and what it answers: the types its users and its parts share.
+ * Requests to the HTTP client and its responses: the types that its users and its parts share.
  */
+import type { ByteRange } from "../../archive/byte-range.ts";
 import type { ErrorCode } from "../../errors.ts";
 import type { RetryLimits } from "../limits.ts";
 import type { Failure } from "./failure.ts";
-
-/**
- * File offsets, both inclusive as in HTTP; without `end` up to the file's last byte.
- * Among `ranges` a negative start means the last so many bytes.
- */
-export interface ByteRange {
-  start: number;
-  end?: number;
-}
+import type { UploadedFile } from "./uploaded-file.ts";
 
 export type Headers = Readonly<Record<string, string>>;
 
-/** An answer that is no success, read to its end (or to ERROR_BODY_MAX_BYTES). */
-export interface ErrorAnswer {
+/** A response with an error status, with its body up to ERROR_BODY_MAX_BYTES. */
+export interface ErrorResponse {
   status: number;
   headers: Headers;
   body: Buffer;
 }
 
 /**
- * Headers that prove who asks, made afresh for every attempt: tokens expire and signatures carry the time.
- * Called again with `challenge` after a 401; undefined then says that there is nothing better to show.
+ * Returns the headers that authorize a request. It is called for every attempt: tokens expire, and signatures carry the time.
+ * After a 401 it is called again with `challenge`; undefined then means that there are no other credentials.
  */
 export type Authorize = (request: {
   method: string;
@@ -33,11 +26,8 @@ export type Authorize = (request: {
   challenge?: { status: number; headers: Headers };
 }) => Promise<Headers | undefined>;
 
-/**
- * A file is sent as `sizeBytes` long, whatever is appended to it meanwhile. A stream is sent chunk by chunk as it comes and can
- * be read once: its request must not be repeated.
- */
-export type RequestBody = Buffer | { path: string; sizeBytes: number } | { stream: AsyncIterable<Buffer> };
+/** A stream is sent chunk by chunk and can be read once: its request must not be repeated. */
+export type RequestBody = Buffer | UploadedFile | { stream: AsyncIterable<Buffer> };
 
 export interface HttpRequest {
   method?: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
@@ -46,51 +36,69 @@ export interface HttpRequest {
   body?: RequestBody;
   range?: ByteRange;
   /**
-   * Several ranges in one request. The answer comes as it is (200, 206, multipart/byteranges): it is tried again up to
-   * its first byte, and what is missing after a break is the reader's to ask for.
+   * Several ranges in one request. The response is returned as it is (200, 206, multipart/byteranges). The request is
+   * repeated up to the first byte of the body; after an interruption the reader asks for what is missing.
    */
   ranges?: readonly ByteRange[];
+  /** The last so many bytes of the file; otherwise as `ranges`. */
+  suffixBytes?: number;
   signal?: AbortSignal;
-  /** The reader checks a digest of all it gets, so a broken download may go on without a validator. */
+  /** The reader checks a digest of the whole body, so an interrupted download may continue without a validator. */
   hasDigest?: boolean;
-  /** The reader checks all of it before any is used, by a digest that the job vouches for: plain HTTP is as good then. */
+  /** The reader checks the whole body against a digest of the job before it uses any of it, so plain HTTP is safe. */
   allowsPlainHttp?: boolean;
-  /** More than this is FETCH_TOO_LARGE, or `overrunCode` where the size was promised. */
+  /** A larger body is FETCH_TOO_LARGE, or `overrunCode` where the size was promised. */
   maxBytes?: number;
   overrunCode?: ErrorCode;
-  /** Whether a second request does no harm; default: all methods but POST. */
+  /** Whether the request may be repeated; default: all methods but POST. */
   isIdempotent?: boolean;
-  /** Takes an HTML page for what was asked for. */
+  /** Accepts an HTML page as the file that was requested. */
   acceptsHtml?: boolean;
   retry?: Partial<RetryLimits>;
-  /** What stands after "Cannot" in messages; default: `fetch "URL"`. */
+  /** What follows "Cannot" in messages; default: `fetch "URL"`. */
   subject?: string;
-  /** Knows more about an error answer than its status; merged over the general meaning. */
-  explainError?: (answer: ErrorAnswer) => Partial<Failure> | undefined;
+  /** Explains an error response better than its status does; merged over the general meaning. */
+  explainError?: (response: ErrorResponse) => Partial<Failure> | undefined;
 }
 
 export interface HttpResponse {
-  /** 200 where a range was asked for says that the server knows no ranges: the body is cut to the range all the same. */
+  /** 200 instead of 206 means that the server knows no ranges; the body is cut to the range all the same. */
   status: number;
-  /** Names in lower case; of repeated headers all values, joined by a comma. */
+  /** Names in lower case; all values of a repeated header, joined by a comma. */
   headers: Headers;
-  /** What `body` will yield in all, as far as known. */
+  /** Size of the body, as far as known. */
   sizeBytes?: number;
-  /** Of the whole file, where a range was asked for and the server told. */
+  /** Size of the whole file, where a range was requested and the server sent it. */
   totalBytes?: number;
-  /** Can be read once. Goes on over broken connections; throws AgentError when it cannot. */
+  /** Can be read once. Continues over lost connections; throws AgentError when it cannot. */
   body: AsyncIterable<Buffer>;
-  /** Gives up a body that nobody will read. */
+  /** Gives up a body that will not be read. */
   discard(): void;
 }
 
 export interface HttpClient {
   fetch(url: string, request?: HttpRequest): Promise<HttpResponse>;
   /**
-   * `https://HOST`, or `http://HOST` where the job allows that and only that answers; `host` is `host[:port]`.
-   * For protocols whose names have no scheme. Throws what HTTPS failed with.
+   * `https://HOST`, or `http://HOST` where the job allows plain HTTP and HTTPS does not respond; `host` is `host[:port]`.
+   * For protocols whose names have no scheme. Throws the error of HTTPS.
    */
   findOrigin(host: string, options?: { signal?: AbortSignal }): Promise<string>;
-  /** Breaks off what is still under way. */
+  /** Aborts the requests that are still open. */
   close(): Promise<void>;
+}
+
+/** Fetches a small response completely: manifests, tokens, listings. */
+export async function fetchBytes(
+  http: HttpClient,
+  url: string,
+  request: HttpRequest & { maxBytes: number },
+): Promise<{ headers: Headers; bytes: Buffer }> {
+  const { headers, body } = await http.fetch(url, request);
+  return { headers, bytes: await readAll(body) };
+}
+
+export async function readAll(body: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks);
 }

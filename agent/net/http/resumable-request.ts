@@ -1,43 +1,27 @@
 /**
- * One request from its first attempt to the last byte of its body: attempts, recoveries, and what to say when all is tried.
+ * One request from its first attempt to the last byte of its body: attempts, retries, and the error when all of them failed.
  */
-
 import type { Dispatcher } from "undici";
 import { AgentError } from "../../errors.ts";
 import { formatSeconds } from "../../text.ts";
 import { ERROR_BODY_MAX_BYTES, type RetryLimits } from "../limits.ts";
-import { exchange, type RawResponse } from "./attempt.ts";
-import { createBodyReader, describeTooLarge } from "./body-reader.ts";
-import {
-  AttemptError,
-  describeStatus,
-  describeTransportError,
-  type Failure,
-  toFetchError,
-} from "./failure.ts";
-import type { Headers, HttpRequest, HttpResponse } from "./http-message.ts";
+import { type RawResponse, sendRequest } from "./attempt.ts";
+import { Download } from "./download.ts";
+import { AttemptError, describeStatus, describeTransportError, type Failure } from "./failure.ts";
+import type { HttpRequest, HttpResponse } from "./http-message.ts";
 import { formatPublicUrl } from "./public-url.ts";
-import {
-  createDownload,
-  formatRangeHeaders,
-  formatRanges,
-  judgeResponse,
-  nextByte,
-  type Slice,
-  wantedBytes,
-} from "./resume.ts";
-import { createRetryClock, waitMs } from "./retry-policy.ts";
-import { createStallDetector, type StallDetector } from "./stall-detector.ts";
+import { createRetryClock, type RetryClock, waitMs } from "./retry-policy.ts";
+import { StallDetector } from "./stall-detector.ts";
 import type { UrlPolicy } from "./url-policy.ts";
 
 /** What all requests of a client share. */
-export interface TransferContext {
+export interface RequestContext {
   dispatcher: Dispatcher;
-  rules: UrlPolicy;
+  policy: UrlPolicy;
   limits: RetryLimits;
   log: { warn(message: string): void };
   userAgent: string;
-  /** Hosts that are known to be there: they are waited for longer. */
+  /** Origins that have responded; requests to them are retried for longer. */
   answeredOrigins: Set<string>;
 }
 
@@ -49,203 +33,188 @@ const VERB: Readonly<Record<string, string>> = {
   DELETE: "delete",
 };
 
-/** One attempt that got as far as a response. */
+/** An attempt that has received its response's headers. */
 interface OpenAttempt {
   response: RawResponse;
-  slice: Slice;
-  pace: StallDetector;
-  /** What made us break it off ourselves. */
-  ownFailure(): Failure | undefined;
-  abandon(): void;
+  stall: StallDetector;
+  abort(): void;
 }
 
-export async function startTransfer(
-  context: TransferContext,
-  urlText: string,
-  request: HttpRequest,
-): Promise<HttpResponse> {
-  const { rules, answeredOrigins } = context;
-  const limits: RetryLimits = { ...context.limits, ...request.retry };
-  const method = request.method ?? "GET";
-  const { signal } = request;
-  const subject = request.subject ?? `${VERB[method]} "${formatPublicUrl(urlText)}"`;
-  const url = URL.parse(urlText);
-  const fault: Failure | undefined = url
-    ? rules.findFault(url, request)
-    : { code: "FETCH_BAD_URL", cameBack: "this is no URL", isTransient: false };
-  if (!url || fault) throw toFetchError(subject, fault!, {});
+export class ResumableRequest {
+  readonly #context: RequestContext;
+  readonly #request: HttpRequest;
+  readonly #limits: RetryLimits;
+  readonly #method: string;
+  readonly #subject: string;
+  readonly #url: URL;
+  readonly #download: Download;
+  readonly #clock: RetryClock;
 
-  const download = createDownload({
-    range: request.range,
-    hasDigest: request.hasDigest ?? false,
-    isResumable: method === "GET" && !request.ranges,
-  });
-  const reader = createBodyReader(download, request);
-  const clock = createRetryClock(limits);
-
-  const describe = (failure: Failure): AgentError =>
-    toFetchError(subject, failure, {
-      url: formatPublicUrl(url),
-      attempts: Math.max(1, clock.failures),
-      offsetBytes: nextByte(download),
-    });
-
-  /** Waits for the next attempt, or throws what it failed with. */
-  async function recover(failure: Failure): Promise<void> {
-    signal?.throwIfAborted();
-    const isRepeatable = request.isIdempotent ?? (method !== "POST" || failure.code === "FETCH_UNREACHABLE");
-    const isKnownHost = answeredOrigins.has(url!.origin);
-    const delayMs =
-      failure.isTransient && isRepeatable ? clock.planNext({ ...failure, isKnownHost }) : undefined;
-    if (delayMs === undefined) {
-      if (clock.failures < 2) throw describe(failure);
-      const tried = `attempt ${clock.failures}, ${formatSeconds(clock.elapsedMs)} without progress`;
-      throw describe({ ...failure, cameBack: `${failure.cameBack}${formatPosition()} (${tried})` });
-    }
-    context.log.warn(
-      `Cannot ${subject} yet: ${failure.cameBack}${formatPosition()}; attempt ${clock.failures + 1} in ${formatSeconds(delayMs)}`,
-    );
-    await waitMs(delayMs, signal);
+  /** Throws FETCH_BAD_URL and FETCH_INSECURE_REFUSED. */
+  constructor(context: RequestContext, url: string, request: HttpRequest) {
+    this.#context = context;
+    this.#request = request;
+    this.#limits = { ...context.limits, ...request.retry };
+    this.#method = request.method ?? "GET";
+    this.#subject = request.subject ?? `${VERB[this.#method]} "${formatPublicUrl(url)}"`;
+    this.#download = new Download(request);
+    this.#clock = createRetryClock(this.#limits);
+    const checked = context.policy.check(url, request);
+    if (!(checked instanceof URL)) throw this.#createError(checked);
+    this.#url = checked;
   }
 
-  function formatPosition(): string {
-    if (download.deliveredBytes === 0) return "";
-    const total = wantedBytes(download);
-    return ` at byte ${download.deliveredBytes}${total === undefined ? "" : ` of ${total}`}`;
+  async start(): Promise<HttpResponse> {
+    const opened = await this.#open();
+    const { sizeBytes, totalBytes } = this.#download;
+    const { status, headers } = opened.response;
+    return { status, headers, sizeBytes, totalBytes, body: this.#readBody(opened), discard: opened.abort };
   }
 
-  async function attempt(): Promise<OpenAttempt> {
-    const stop = new AbortController();
-    let ownFailure: Failure | undefined;
-    const pace = createStallDetector(limits, (failure) => {
-      ownFailure = failure;
-      stop.abort();
-    });
-    const abandon = (): void => {
-      pace.end();
-      stop.abort();
-    };
-    try {
-      const headers: Headers = {
-        "user-agent": context.userAgent,
-        // Bodies are wanted as they are stored: digests and ranges count those bytes.
-        "accept-encoding": "identity",
-        ...request.headers,
-        ...(request.ranges ? { range: formatRanges(request.ranges) } : formatRangeHeaders(download)),
-      };
-      const response = await exchange(context.dispatcher, rules, {
-        method,
-        url: url!,
-        headers,
-        pace,
-        allowsPlainHttp: request.allowsPlainHttp ?? false,
-        signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
-        authorize: request.authorize,
-        body: request.body,
-      });
-      answeredOrigins.add(url!.origin);
-      const isSuccess = response.status >= 200 && response.status < 300;
-      if (!isSuccess) throw new AttemptError(await readFailure(response, request, pace));
-      const slice = download.isResumable
-        ? judgeResponse(download, response)
-        : { bodyStart: 0, bodyBytes: undefined };
-      if ("code" in slice) throw new AttemptError(slice);
-      const size = wantedBytes(download);
-      if (request.maxBytes !== undefined && size !== undefined && size > request.maxBytes) {
-        throw new AttemptError(describeTooLarge(`${size} bytes`, request));
-      }
-      return { response, slice, pace, ownFailure: () => ownFailure, abandon };
-    } catch (error) {
-      abandon();
-      throw toAttemptError(error, ownFailure);
-    }
-  }
-
-  async function openAttempt(): Promise<OpenAttempt> {
-    for (;;) {
-      try {
-        return await attempt();
-      } catch (error) {
-        if (!(error instanceof AttemptError)) throw error;
-        // A range beyond the end of a file that grew shorter: the whole tells what became of it.
-        if (
-          error.failure.code === "FETCH_WRONG_RANGE" &&
-          download.deliveredBytes > 0 &&
-          !download.isRangeDistrusted
-        ) {
-          download.isRangeDistrusted = true;
-          await recover({ ...error.failure, isTransient: true });
-        } else {
-          await recover(error.failure);
-        }
-      }
-    }
-  }
-
-  /** The caller's reason first, then what was judged already, then our limits, then the transport's. */
-  function toAttemptError(error: unknown, ownFailure: Failure | undefined): unknown {
-    signal?.throwIfAborted();
-    if (error instanceof AttemptError || error instanceof AgentError) return error;
-    if (ownFailure) return new AttemptError(ownFailure);
-    const failure = describeTransportError(error);
-    return failure ? new AttemptError(failure) : error;
-  }
-
-  async function* readBody(first: OpenAttempt): AsyncGenerator<Buffer, void, undefined> {
-    let current = first;
+  async *#readBody(opened: OpenAttempt): AsyncGenerator<Buffer, void, undefined> {
+    const { signal, ranges, suffixBytes } = this.#request;
+    let current = opened;
     try {
       for (;;) {
         try {
-          const { response, slice, pace } = current;
-          yield* reader.read({ ...response, slice, pace }, clock.noteProgress);
+          for await (const chunk of this.#download.read(current.response, current.stall)) {
+            this.#clock.noteProgress(chunk.length);
+            yield chunk;
+          }
           return;
-        } catch (thrown) {
-          current.abandon();
-          const error = toAttemptError(thrown, current.ownFailure());
-          if (!(error instanceof AttemptError)) throw error;
+        } catch (error) {
+          current.abort();
+          const failure = explain(error, current.stall, signal);
           // Of several ranges only the reader knows which are still missing.
-          const isLost = request.ranges !== undefined && download.deliveredBytes > 0;
-          await recover(isLost ? { ...error.failure, isTransient: false } : error.failure);
+          const isLost = (ranges ?? suffixBytes) !== undefined && this.#download.deliveredBytes > 0;
+          await this.#waitForRetry(isLost ? { ...failure, isTransient: false } : failure);
         }
-        current = await openAttempt();
+        current = await this.#open();
       }
     } finally {
-      current.abandon();
+      current.abort();
     }
   }
 
-  const opened = await openAttempt();
-  const size = download.isResumable ? wantedBytes(download) : undefined;
-  const body = readBody(opened);
-  return {
-    status: opened.response.status,
-    headers: opened.response.headers,
-    sizeBytes: size,
-    totalBytes: download.totalBytes,
-    body,
-    discard: opened.abandon,
-  };
+  async #open(): Promise<OpenAttempt> {
+    const download = this.#download;
+    for (;;) {
+      const stop = new AbortController();
+      const stall = new StallDetector(this.#limits, () => stop.abort());
+      const abort = (): void => {
+        stall.stop();
+        stop.abort();
+      };
+      try {
+        return { response: await this.#attempt(stop.signal, stall), stall, abort };
+      } catch (error) {
+        abort();
+        let failure = explain(error, stall, this.#request.signal);
+        const isRangeLost = failure.code === "FETCH_WRONG_RANGE" && download.deliveredBytes > 0;
+        if (isRangeLost && !download.isRangeDistrusted) {
+          // The range may lie beyond the end of a file that shrank: a request for the whole file shows what happened.
+          download.isRangeDistrusted = true;
+          failure = { ...failure, isTransient: true };
+        }
+        await this.#waitForRetry(failure);
+      }
+    }
+  }
+
+  /** Resolves with a response whose body continues the download. */
+  async #attempt(stop: AbortSignal, stall: StallDetector): Promise<RawResponse> {
+    const { dispatcher, policy, userAgent, answeredOrigins } = this.#context;
+    const { authorize, body, allowsPlainHttp, signal, explainError } = this.#request;
+    const response = await sendRequest(dispatcher, policy, {
+      method: this.#method,
+      url: this.#url,
+      headers: {
+        "user-agent": userAgent,
+        // Digests and ranges count the bytes as they are stored.
+        "accept-encoding": "identity",
+        ...this.#request.headers,
+        ...this.#download.rangeHeaders,
+      },
+      authorize,
+      body,
+      allowsPlainHttp,
+      signal: signal ? AbortSignal.any([signal, stop]) : stop,
+      stall,
+    });
+    answeredOrigins.add(this.#url.origin);
+    const { status, headers } = response;
+    if (status < 200 || status >= 300) {
+      const failure = describeStatus(status, headers);
+      if (!explainError) throw new AttemptError(failure);
+      const errorBody = await stall.watch(readErrorBody(response));
+      throw new AttemptError({ ...failure, ...explainError({ status, headers, body: errorBody }) });
+    }
+    this.#download.accept(response);
+    return response;
+  }
+
+  /** Waits for the next attempt, or throws the failure of the last one. */
+  async #waitForRetry(failure: Failure): Promise<void> {
+    const { signal, isIdempotent } = this.#request;
+    const clock = this.#clock;
+    signal?.throwIfAborted();
+    const isRepeatable = isIdempotent ?? (this.#method !== "POST" || failure.code === "FETCH_UNREACHABLE");
+    const isKnownHost = this.#context.answeredOrigins.has(this.#url.origin);
+    const delayMs =
+      failure.isTransient && isRepeatable ? clock.planNext({ ...failure, isKnownHost }) : undefined;
+    const reason = `${failure.reason}${this.#formatPosition()}`;
+    if (delayMs === undefined) {
+      if (clock.failures < 2) throw this.#createError(failure);
+      const attempts = `attempt ${clock.failures}, ${formatSeconds(clock.elapsedMs)} without progress`;
+      throw this.#createError({ ...failure, reason: `${reason} (${attempts})` });
+    }
+    const next = `attempt ${clock.failures + 1} in ${formatSeconds(delayMs)}`;
+    this.#context.log.warn(`Cannot ${this.#subject} yet: ${reason}; ${next}`);
+    await waitMs(delayMs, signal);
+  }
+
+  #formatPosition(): string {
+    const { deliveredBytes, sizeBytes } = this.#download;
+    if (deliveredBytes === 0) return "";
+    return ` at byte ${deliveredBytes}${sizeBytes === undefined ? "" : ` of ${sizeBytes}`}`;
+  }
+
+  #createError({ code, reason, hint, cause }: Failure): AgentError {
+    const attempts = Math.max(1, this.#clock.failures);
+    const context = this.#url && {
+      url: formatPublicUrl(this.#url),
+      attempts,
+      offsetBytes: this.#download.nextByte,
+    };
+    return new AgentError(code, `Cannot ${this.#subject}: ${reason}`, { context, hint, cause });
+  }
 }
 
-async function readFailure(
-  response: RawResponse,
-  request: HttpRequest,
-  pace: StallDetector,
-): Promise<Failure> {
-  const { status, headers } = response;
-  const general = describeStatus(status, headers, Date.now());
-  if (!request.explainError) return general;
-  pace.startWaiting();
+/**
+ * The failure behind an error: the caller's abort reason first, then a judgement of ours, then a limit that stopped the attempt,
+ * then the transport's. Throws what is not a failure of the network.
+ */
+function explain(error: unknown, stall: StallDetector, signal: AbortSignal | undefined): Failure {
+  signal?.throwIfAborted();
+  if (error instanceof AttemptError) return error.failure;
+  if (error instanceof AgentError) throw error;
+  const failure = stall.failure ?? describeTransportError(error);
+  if (!failure) throw error;
+  return failure;
+}
+
+/** As much of the body as arrives: the status is known already. */
+async function readErrorBody({ body }: RawResponse): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  let size = 0;
+  let sizeBytes = 0;
   try {
-    for await (const chunk of response.body as AsyncIterable<Buffer>) {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
       chunks.push(chunk);
-      size += chunk.length;
-      if (size > ERROR_BODY_MAX_BYTES) break;
+      sizeBytes += chunk.length;
+      if (sizeBytes > ERROR_BODY_MAX_BYTES) break;
     }
   } catch {
-    // The status counts; an explanation that breaks off is read as far as it came.
+    // An interrupted explanation is better than none.
   }
-  return { ...general, ...request.explainError({ status, headers, body: Buffer.concat(chunks) }) };
+  return Buffer.concat(chunks);
 }

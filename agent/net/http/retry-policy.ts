@@ -1,16 +1,16 @@
 /**
- * When to try again: exponential delays with jitter within a wall-clock budget that progress renews.
- * Retry-After: RFC 9110, section 10.2.3. The planner is pure; the clock beside it only waits.
+ * When to try again: exponential delays with jitter, within a wall-clock budget that progress renews.
+ * Retry-After: RFC 9110, section 10.2.3.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { RetryLimits } from "../limits.ts";
 import { RETRY_LIMITS } from "../limits.ts";
 
 export interface RetryState {
-  /** Attempts that failed since there was progress, at least 1. */
+  /** Attempts that failed since the last progress, at least 1. */
   failures: number;
   elapsedMs: number;
-  /** Whether the host ever answered. */
+  /** Whether the host has ever responded. */
   isKnownHost: boolean;
   retryAfterMs?: number;
 }
@@ -24,13 +24,13 @@ export function planRetryDelay(state: RetryState, limits: RetryLimits, random: n
   if (leftMs <= 0) return undefined;
   const steps = Math.min(state.failures - 1, 30);
   const fullMs = Math.min(limits.firstDelayMs * 2 ** steps, limits.maxDelayMs);
-  // Half fixed, half random: boards of one rack that lost the same server must not come back in step.
+  // Half fixed, half random: the boards of one rack must not all retry the same server at once.
   const backoffMs = fullMs / 2 + (fullMs / 2) * random;
-  const askedMs = Math.min(state.retryAfterMs ?? 0, limits.maxRetryAfterMs);
-  return Math.min(Math.max(backoffMs, askedMs), leftMs);
+  const requestedMs = Math.min(state.retryAfterMs ?? 0, limits.maxRetryAfterMs);
+  return Math.min(Math.max(backoffMs, requestedMs), leftMs);
 }
 
-/** Milliseconds from now; undefined for garbage, 0 for a date gone by. */
+/** Milliseconds from now; 0 for a date in the past, undefined for an invalid value. */
 export function parseRetryAfter(header: string | undefined, nowMs: number): number | undefined {
   const text = header?.trim() ?? "";
   if (/^\d+$/.test(text)) return Number(text) * 1000;
@@ -40,11 +40,11 @@ export function parseRetryAfter(header: string | undefined, nowMs: number): numb
 }
 
 export interface RetryClock {
-  /** Attempts that failed since there was progress. */
+  /** Attempts that failed since the last progress. */
   readonly failures: number;
   readonly elapsedMs: number;
   noteProgress(bytes: number): void;
-  /** Counts a failure; answers with the delay that has to pass before the next attempt, or undefined for giving up. */
+  /** Counts a failure; returns the delay before the next attempt, or undefined to give up. */
   planNext(failure: { retryAfterMs?: number; isKnownHost: boolean }): number | undefined;
 }
 
@@ -63,7 +63,7 @@ export function createRetryClock(overrides: Partial<RetryLimits> = {}): RetryClo
     noteProgress(bytes) {
       newBytes += bytes;
       if (newBytes < limits.progressBytes) {
-        // While nothing has failed there is no budget to use up: a slow download is no failing one.
+        // The budget runs only after a failure: a slow download has not failed.
         if (failures === 0) sinceMs = performance.now();
         return;
       }
@@ -75,12 +75,7 @@ export function createRetryClock(overrides: Partial<RetryLimits> = {}): RetryClo
       failures += 1;
       newBytes = 0;
       return planRetryDelay(
-        {
-          failures,
-          elapsedMs: this.elapsedMs,
-          isKnownHost,
-          retryAfterMs,
-        },
+        { failures, elapsedMs: this.elapsedMs, isKnownHost, retryAfterMs },
         limits,
         Math.random(),
       );

@@ -1,30 +1,31 @@
 /**
- * Whether a host speaks HTTPS or, where the job allows it, plain HTTP: TLS is tried first, as podman does.
+ * Finds out whether a host speaks HTTPS or, where the job allows it, plain HTTP. HTTPS is tried first, as podman does.
  */
 import { AgentError } from "../../errors.ts";
 import type { RetryLimits } from "../limits.ts";
 import type { HttpClient } from "./http-message.ts";
 import { createRetryClock, waitMs } from "./retry-policy.ts";
+import type { UrlPolicy } from "./url-policy.ts";
 
-export interface OriginFinderOptions {
+export interface SchemeProbeOptions {
   fetch: HttpClient["fetch"];
-  isInsecure(url: URL): boolean;
+  policy: UrlPolicy;
   limits: RetryLimits;
   log: { warn(message: string): void };
 }
 
-export function createOriginFinder({ fetch, isInsecure, limits, log }: OriginFinderOptions) {
-  const known = new Map<string, string>();
+export function createSchemeProbe({
+  fetch,
+  policy,
+  limits,
+  log,
+}: SchemeProbeOptions): HttpClient["findOrigin"] {
+  const origins = new Map<string, string>();
 
-  /** What is wrong with this origin, or undefined when it answered, were it with an error status. */
-  async function knock(origin: string, signal: AbortSignal | undefined): Promise<AgentError | undefined> {
+  /** Why the origin cannot be used, or undefined when it responds, even with an error status. */
+  async function probe(origin: string, signal: AbortSignal | undefined): Promise<AgentError | undefined> {
     try {
-      const response = await fetch(`${origin}/`, {
-        method: "HEAD",
-        retry: { budgetMs: 0 },
-        signal,
-      });
-      response.discard();
+      (await fetch(`${origin}/`, { method: "HEAD", retry: { budgetMs: 0 }, signal })).discard();
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
       if (error.code.startsWith("FETCH_") && error.code !== "FETCH_REDIRECT_REFUSED") return error;
@@ -32,28 +33,25 @@ export function createOriginFinder({ fetch, isInsecure, limits, log }: OriginFin
     return undefined;
   }
 
-  return async function findOrigin(host: string, { signal }: { signal?: AbortSignal } = {}): Promise<string> {
+  return async (host, { signal } = {}) => {
     const secure = `https://${host}`;
     const plain = `http://${host}`;
-    if (!URL.canParse(secure) || !isInsecureHost(plain)) return secure;
+    if (!URL.canParse(secure)) return secure;
+    if (!policy.isInsecure(new URL(plain)) && !policy.isInsecure(new URL(secure))) return secure;
     const clock = createRetryClock(limits);
     for (;;) {
-      const found = known.get(host);
-      if (found) return found;
-      const failure = await knock(secure, signal);
-      const isPlain = failure !== undefined && (await knock(plain, signal)) === undefined;
-      if (failure === undefined || isPlain) {
-        known.set(host, isPlain ? plain : secure);
-        continue;
+      // Another request may have found the origin in the meantime.
+      const known = origins.get(host);
+      if (known) return known;
+      const failure = await probe(secure, signal);
+      if (failure === undefined) origins.set(host, secure);
+      else if ((await probe(plain, signal)) === undefined) origins.set(host, plain);
+      else {
+        const delayMs = clock.planNext({ isKnownHost: false });
+        if (delayMs === undefined) throw failure;
+        log.warn(`Cannot reach "${host}" yet, by HTTPS or plain HTTP: ${failure.message}`);
+        await waitMs(delayMs, signal);
       }
-      const delayMs = clock.planNext({ isKnownHost: false });
-      if (delayMs === undefined) throw failure;
-      log.warn(`Cannot reach "${host}" yet, by HTTPS or plain HTTP: ${failure.message}`);
-      await waitMs(delayMs, signal);
     }
   };
-
-  function isInsecureHost(plain: string): boolean {
-    return isInsecure(new URL(plain)) || isInsecure(new URL(plain.replace(/^http:/, "https:")));
-  }
 }

@@ -1,15 +1,28 @@
 /**
- * Which hosts may be reached without a known certificate: those the job names in dut.insecure, and nothing else
- * (agent/job/insecure-hosts.ts). Redirects keep to the same rules.
+ * Which URLs may be requested. Plain HTTP and unknown certificates are accepted only from the hosts that the job names in
+ * dut.insecure (agent/job/insecure-hosts.ts), after a redirect too.
  */
+import type { ErrorCode } from "../../errors.ts";
 import { isHostInsecure } from "../../job/insecure-hosts.ts";
 import type { Failure } from "./failure.ts";
 import { formatPublicUrl } from "./public-url.ts";
 
+interface PlainHttpOptions {
+  /** Plain HTTP is accepted from every host, because the reader checks a digest. */
+  allowsPlainHttp?: boolean;
+}
+
 export interface UrlPolicy {
   isInsecure(url: URL): boolean;
-  /** What is wrong with this URL as a target, or undefined when it may be asked. */
-  findFault(url: URL, options?: { allowsPlainHttp?: boolean }): Failure | undefined;
+  /** The parsed URL, or why it is refused. */
+  check(text: string, options?: PlainHttpOptions): URL | Failure;
+  /**
+   * Where a redirect leads, or why it is not followed: a loop, another scheme, a downgrade from TLS, or the link-local
+   * address at which clouds serve machine credentials.
+   */
+  checkRedirect(
+    redirect: { from: URL; location: string; visited: ReadonlySet<string> } & PlainHttpOptions,
+  ): URL | Failure;
 }
 
 export function createUrlPolicy(insecureHosts: readonly string[]): UrlPolicy {
@@ -17,71 +30,43 @@ export function createUrlPolicy(insecureHosts: readonly string[]): UrlPolicy {
   const isInsecure = (url: URL) => isHostInsecure(url, hosts);
   return {
     isInsecure,
-    findFault(url, { allowsPlainHttp = false } = {}) {
-      const permanent = { isTransient: false } as const;
-      if (url.protocol !== "http:" && url.protocol !== "https:") {
-        return {
-          ...permanent,
-          code: "FETCH_BAD_URL",
-          cameBack: `"${url.protocol}" is neither http: nor https:`,
-        };
-      }
-      if (url.username || url.password) {
-        return { ...permanent, code: "FETCH_BAD_URL", cameBack: "it holds a user name or password" };
-      }
+    check(text, { allowsPlainHttp = false } = {}) {
+      const refuse = (reason: string, code: ErrorCode = "FETCH_BAD_URL"): Failure => ({ code, reason });
+      const url = URL.parse(text);
+      if (!url) return refuse("invalid URL");
+      if (!isHttp(url)) return refuse(`"${url.protocol}" is neither http: nor https:`);
+      if (url.username || url.password) return refuse("the URL contains a user name or password");
       if (url.protocol === "http:" && !allowsPlainHttp && !isInsecure(url)) {
-        return {
-          ...permanent,
-          code: "FETCH_INSECURE_REFUSED",
-          cameBack: `"${url.host}" is not among the hosts that plain HTTP is allowed to`,
-          hint: `Use https://, or add dut.insecure=${url.host}`,
-        };
+        const reason = `plain HTTP is not allowed for "${url.host}"`;
+        const hint = `Use https://, or add dut.insecure=${url.host}`;
+        return { ...refuse(reason, "FETCH_INSECURE_REFUSED"), hint };
       }
-      return undefined;
+      return url;
+    },
+    checkRedirect({ from, location, visited, allowsPlainHttp = false }) {
+      const refuse = (where: string): Failure => ({
+        code: "FETCH_REDIRECT_REFUSED",
+        reason: `a redirect ${where}`,
+      });
+      const to = URL.parse(location, from.href);
+      if (!to) return refuse("to an invalid URL");
+      to.username = "";
+      to.password = "";
+      to.hash = "";
+      const name = `"${formatPublicUrl(to)}"`;
+      if (!isHttp(to)) return refuse(`to a "${to.protocol}" URL`);
+      if (visited.has(to.href)) return refuse(`in a loop, back to ${name}`);
+      if (isInsecure(to)) return to;
+      if (isLinkLocal(to.hostname)) return refuse(`to the link-local address of ${name}`);
+      if (to.protocol === "https:") return to;
+      if (from.protocol === "https:") return refuse(`from HTTPS to plain HTTP at ${name}`);
+      return allowsPlainHttp ? to : refuse(`to plain HTTP at ${name}`);
     },
   };
 }
 
-/**
- * Where a redirect leads, or why it is not followed: a loop, another scheme, a way down from TLS, or the link-local
- * address that clouds serve machine credentials on.
- */
-export function planRedirect(
-  {
-    from,
-    location,
-    visited,
-    allowsPlainHttp = false,
-  }: {
-    from: URL;
-    location: string;
-    visited: ReadonlySet<string>;
-    allowsPlainHttp?: boolean;
-  },
-  rules: UrlPolicy,
-): URL | Failure {
-  const refuse = (why: string): Failure => ({
-    code: "FETCH_REDIRECT_REFUSED",
-    cameBack: `a redirect ${why}`,
-    isTransient: false,
-  });
-  const to = URL.parse(location, from.href);
-  if (!to) return refuse("to something that is no URL");
-  to.username = "";
-  to.password = "";
-  to.hash = "";
-  const name = `"${formatPublicUrl(to)}"`;
-  if (to.protocol !== "http:" && to.protocol !== "https:") return refuse(`to a "${to.protocol}" URL`);
-  if (visited.has(to.href)) return refuse(`in a circle, back to ${name}`);
-  const isInsecure = rules.isInsecure(to);
-  if (isLinkLocal(to.hostname) && !isInsecure) return refuse(`to the link-local address of ${name}`);
-  const isWayDown = from.protocol === "https:" || !allowsPlainHttp;
-  if (to.protocol === "http:" && isWayDown && !isInsecure) {
-    return refuse(
-      from.protocol === "https:" ? `from HTTPS down to plain HTTP at ${name}` : `to plain HTTP at ${name}`,
-    );
-  }
-  return to;
+function isHttp({ protocol }: URL): boolean {
+  return protocol === "http:" || protocol === "https:";
 }
 
 function isLinkLocal(hostname: string): boolean {

@@ -1,19 +1,17 @@
 /**
- * Reads ranges of a file: several a request where the server can, several requests at a time, one by one where it must.
- * Whatever the server answers, the reader gets each byte it asked for once, or an error (RFC 9110, section 14).
+ * Reads ranges of a file: several in one request where the server supports it, and several requests at a time.
+ * Whatever the server returns, the reader gets each requested byte once, or an error (RFC 9110, section 14).
  */
-
+import { type ByteRange, mergeRanges, type RangePiece } from "../../archive/byte-range.ts";
 import { RANGE_REQUEST_COST_BYTES } from "../../archive/limits.ts";
-import { type ByteRange, groupRanges, mergeRanges } from "../../archive/zstd-chunked/plan-ranges.ts";
+import { groupRanges } from "../../archive/zstd-chunked/plan-ranges.ts";
 import { AgentError, type ErrorCode } from "../../errors.ts";
-import { parseContentRange } from "../http/content-range.ts";
 import type { Failure } from "../http/failure.ts";
-import type { ErrorAnswer, HttpRequest, HttpResponse } from "../http/http-message.ts";
-import { MULTIPART_HEADER_MAX_BYTES, RANGE_REQUESTS_AT_A_TIME } from "../limits.ts";
+import { type ErrorResponse, type HttpRequest, type HttpResponse, readAll } from "../http/http-message.ts";
+import { parseContentRange } from "../http/range-headers.ts";
+import { RANGE_REQUESTS_AT_A_TIME } from "../limits.ts";
 import { mergeStreams } from "./merge-streams.ts";
-import { boundAnswer, type RangePiece, readParts, WantedRanges } from "./range-response.ts";
-
-export type { RangePiece } from "./range-response.ts";
+import { limitResponse, locatePieces, readParts, WantedRanges } from "./range-response.ts";
 
 export interface RangeReader {
   /** The last bytes of a file (all of a shorter one) and its size; undefined when the server knows no ranges. */
@@ -22,130 +20,120 @@ export interface RangeReader {
     options?: { signal?: AbortSignal },
   ): Promise<{ bytes: Buffer; totalBytes: number } | undefined>;
   /**
-   * The bytes of all ranges (sorted, not overlapping, `end` exclusive), those of one range in order.
-   * Throws FETCH_NO_RANGES when the server knows none, and what the client throws.
+   * The bytes of all ranges, which must be sorted and not overlap; the bytes of one range come in order.
+   * Throws FETCH_NO_RANGES when the server knows no ranges, and the errors of the client.
    */
   readRanges(ranges: readonly ByteRange[], options?: { signal?: AbortSignal }): AsyncIterable<RangePiece>;
 }
 
-/** Asks for the file with these fields beside the caller's own; `explainRefusal` goes before what the caller knows. */
+/** Requests the file with these fields and the caller's own; `explainRefusal` precedes the caller's explanation. */
 export type SendRangeRequest = (
-  fields: Pick<HttpRequest, "range" | "ranges" | "signal" | "maxBytes">,
-  explainRefusal: (answer: ErrorAnswer) => Partial<Failure> | undefined,
+  fields: Pick<HttpRequest, "range" | "ranges" | "suffixBytes" | "signal" | "maxBytes">,
+  explainRefusal: (response: ErrorResponse) => Partial<Failure> | undefined,
 ) => Promise<HttpResponse>;
 
-/** What was found out about a server, so that it is asked in vain once only. */
-export interface RangeHabits {
+/** What is known about a server's support for ranges. Share one between the files of a server. */
+export interface RangeSupport {
+  /** How many ranges the server accepts in one request. */
   maxRanges: number;
 }
 
-export function createRangeHabits(): RangeHabits {
+export function createRangeSupport(): RangeSupport {
   return { maxRanges: Number.POSITIVE_INFINITY };
 }
 
 export interface RangeReaderOptions {
-  habits?: RangeHabits;
+  support?: RangeSupport;
   requestsAtATime?: number;
 }
 
-/** Ranges of one request; `asOne` by the single range that holds them all. */
+/** The ranges of one request. With `asOne` the request is for the single range that covers all of them. */
 interface Group {
   ranges: readonly ByteRange[];
   asOne: boolean;
 }
 
 export function createRangeReader(send: SendRangeRequest, options: RangeReaderOptions = {}): RangeReader {
-  const { habits = createRangeHabits(), requestsAtATime = RANGE_REQUESTS_AT_A_TIME } = options;
+  const { support = createRangeSupport(), requestsAtATime = RANGE_REQUESTS_AT_A_TIME } = options;
 
   const plan = (ranges: readonly ByteRange[]): Group[] =>
-    habits.maxRanges > 1
-      ? groupRanges(ranges, habits).map((request) => ({
-          ranges: request.ranges,
-          asOne: request.ranges.length === 1,
-        }))
+    support.maxRanges > 1
+      ? groupRanges(ranges, support).map((group) => ({ ...group, asOne: group.ranges.length === 1 }))
       : groupNear(ranges, RANGE_REQUEST_COST_BYTES).map((near) => ({ ranges: near, asOne: true }));
 
-  /** Yields what came of a group, and puts what did not come back to the others. */
-  async function* readGroup({ ranges, asOne }: Group, waiting: Group[], signal: AbortSignal) {
+  /** Yields what the server returns of a group, and adds what is missing to `queue`. */
+  async function* readGroup({ ranges, asOne }: Group, queue: Group[], signal: AbortSignal) {
     if (asOne) {
       yield* readAsOne(ranges, signal);
       return;
     }
     const wanted = new WantedRanges(ranges);
-    let limit = habits.maxRanges;
-    // Others may have learned meanwhile that it will not work.
+    let limit = support.maxRanges;
+    // Another request may have lowered the limit in the meantime.
     if (ranges.length <= limit) {
       try {
-        yield* readParted(ranges, wanted, signal);
-        // What an answer leaves out, the same request would leave out again.
+        yield* readMultipart(ranges, wanted, signal);
+        // The same request would leave out the same ranges again.
         if (wanted.missing.length === ranges.length) limit = halve(ranges.length);
       } catch (error) {
         signal.throwIfAborted();
-        if (!(error instanceof AgentError) || !MENDABLE.has(error.code)) throw error;
-        limit = FOR_SINGLES.has(error.code) ? 1 : halve(ranges.length);
+        if (!(error instanceof AgentError) || !RETRIED_IN_SMALLER.has(error.code)) throw error;
+        limit = RETRIED_ONE_BY_ONE.has(error.code) ? 1 : halve(ranges.length);
       }
     }
-    habits.maxRanges = Math.min(habits.maxRanges, limit);
-    waiting.push(...plan(wanted.missing));
+    support.maxRanges = Math.min(support.maxRanges, limit);
+    queue.push(...plan(wanted.missing));
   }
 
-  async function* readParted(ranges: readonly ByteRange[], wanted: WantedRanges, signal: AbortSignal) {
-    const inclusive = ranges.map(({ start, end }) => ({ start, end: end - 1 }));
-    const maxBytes = boundAnswer(ranges, MULTIPART_HEADER_MAX_BYTES);
-    const response = await send({ ranges: inclusive, maxBytes, signal }, explainRefusal);
+  async function* readMultipart(ranges: readonly ByteRange[], wanted: WantedRanges, signal: AbortSignal) {
+    const response = await send({ ranges, maxBytes: limitResponse(ranges), signal }, explainRefusal);
     const parts = readParts(response);
     if (!parts) {
       response.discard();
-      throw noRanges("many ranges of it");
+      throw createNoRangesError("several ranges");
     }
     for await (const piece of parts) yield* wanted.accept(piece);
   }
 
-  /** Here the client itself sees to it that all of the range comes. */
+  /** Here the HTTP client itself ensures that the whole range arrives. */
   async function* readAsOne(ranges: readonly ByteRange[], signal: AbortSignal) {
-    const start = ranges[0]!.start;
-    const response = await send({ range: { start, end: ranges.at(-1)!.end - 1 }, signal }, explainRefusal);
+    const range = { start: ranges[0]!.start, end: ranges.at(-1)!.end };
+    const response = await send({ range, signal }, explainRefusal);
     if (response.status !== 206) {
       response.discard();
-      throw noRanges("a range of it");
+      throw createNoRangesError("one range");
     }
     const wanted = new WantedRanges(ranges);
-    let offset = start;
-    for await (const bytes of response.body) {
-      yield* wanted.accept({ offset, bytes });
-      offset += bytes.length;
-    }
-    if (wanted.missing.length > 0) throw noRanges("a range of it, or less than that");
+    for await (const piece of locatePieces(response.body, range.start)) yield* wanted.accept(piece);
+    if (wanted.missing.length > 0) throw createNoRangesError("one range, or less than the range");
   }
 
   return {
     async readTail(sizeBytes, { signal } = {}) {
-      const response = await send({ ranges: [{ start: -sizeBytes }], signal }, explainRefusal).catch(
+      const response = await send({ suffixBytes: sizeBytes, signal }, explainRefusal).catch(
         (error: unknown) => {
-          if (error instanceof AgentError && MENDABLE.has(error.code)) return undefined;
+          if (error instanceof AgentError && RETRIED_IN_SMALLER.has(error.code)) return undefined;
           throw error;
         },
       );
       const range = response?.status === 206 && parseContentRange(response.headers["content-range"]);
-      if (!response || !range || range.lastByte - range.firstByte >= sizeBytes) {
+      if (!response || !range || range.end - range.start > sizeBytes) {
         response?.discard();
         return undefined;
       }
-      const chunks: Buffer[] = [];
-      for await (const chunk of response.body) chunks.push(chunk);
-      const bytes = Buffer.concat(chunks);
-      const { firstByte, totalBytes } = range;
-      return totalBytes === undefined || firstByte + bytes.length !== totalBytes
+      const bytes = await readAll(response.body);
+      const { start, totalBytes } = range;
+      return totalBytes === undefined || start + bytes.length !== totalBytes
         ? undefined
         : { bytes, totalBytes };
     },
 
     readRanges(ranges, { signal } = {}) {
-      const waiting = plan(mergeRanges(ranges, 0));
+      const queue = plan(mergeRanges(ranges, 0));
       return mergeStreams(
         (stop) => {
-          const group = waiting.shift();
-          return group && readGroup(group, waiting, stop);
+          const group = queue.shift();
+          return group && readGroup(group, queue, stop);
         },
         { atATime: requestsAtATime, signal },
       );
@@ -153,8 +141,8 @@ export function createRangeReader(send: SendRangeRequest, options: RangeReaderOp
   };
 }
 
-/** Errors that other, smaller requests may avoid. */
-const MENDABLE: ReadonlySet<ErrorCode> = new Set([
+/** Errors that smaller requests may avoid. */
+const RETRIED_IN_SMALLER: ReadonlySet<ErrorCode> = new Set([
   "FETCH_NO_RANGES",
   "FETCH_TOO_MANY_RANGES",
   "FETCH_WRONG_RANGE",
@@ -164,31 +152,30 @@ const MENDABLE: ReadonlySet<ErrorCode> = new Set([
   "FETCH_TOO_SLOW",
   "MULTIPART_INVALID",
 ]);
-const FOR_SINGLES: ReadonlySet<ErrorCode> = new Set([
+const RETRIED_ONE_BY_ONE: ReadonlySet<ErrorCode> = new Set([
   "FETCH_NO_RANGES",
   "FETCH_WRONG_RANGE",
   "MULTIPART_INVALID",
 ]);
 
-/** 400 and its kind are about a header's length; 416 and 501 are what some servers say to more than one range. */
-function explainRefusal({ status }: ErrorAnswer): Partial<Failure> | undefined {
-  const cameBack = `status ${status}`;
-  if ([400, 413, 414, 431].includes(status))
-    return { code: "FETCH_TOO_MANY_RANGES", cameBack, isTransient: false };
-  if (status === 416 || status === 501) return { code: "FETCH_NO_RANGES", cameBack, isTransient: false };
+/** 400 and similar statuses are about the length of the header; some servers send 416 and 501 for more than one range. */
+function explainRefusal({ status }: ErrorResponse): Partial<Failure> | undefined {
+  const refusal = { reason: `status ${status}`, isTransient: false };
+  if ([400, 413, 414, 431].includes(status)) return { ...refusal, code: "FETCH_TOO_MANY_RANGES" };
+  if (status === 416 || status === 501) return { ...refusal, code: "FETCH_NO_RANGES" };
   return undefined;
 }
 
-function noRanges(wanted: string): AgentError {
+function createNoRangesError(requested: string): AgentError {
   return new AgentError(
     "FETCH_NO_RANGES",
-    `Cannot fetch the file in parts: the server sends all of it for ${wanted}`,
+    `Cannot fetch parts of the file: the server returned the whole file for a request for ${requested}`,
   );
 }
 
 const halve = (count: number): number => Math.ceil(count / 2);
 
-/** Neighbours less than `gapBytes` apart, together. */
+/** Groups neighbours that are at most `gapBytes` apart. */
 function groupNear(ranges: readonly ByteRange[], gapBytes: number): ByteRange[][] {
   const groups: ByteRange[][] = [];
   for (const range of ranges) {

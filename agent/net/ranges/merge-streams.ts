@@ -1,33 +1,33 @@
 /**
- * Reads a few streams at a time as one, in the order their pieces come; a piece is asked for when there is room for it.
+ * Reads several streams at a time as one stream, in the order in which their pieces arrive.
  */
 
-export interface MergeOptions {
-  atATime: number;
-  signal?: AbortSignal;
+interface Turn<Piece> {
+  stream: AsyncIterator<Piece>;
+  result: IteratorResult<Piece>;
 }
 
 /**
- * `takeNext` opens another stream, or gives nothing when none waits at the moment; it is asked again whenever a
- * stream has ended. The first failure aborts the other streams and is thrown, as is the signal's reason.
+ * `openNext` opens another stream, or returns undefined when none is waiting; it is called again whenever a stream has ended.
+ * The first failure aborts the other streams and is thrown, as is the signal's reason.
  */
 export async function* mergeStreams<Piece>(
-  takeNext: (signal: AbortSignal) => AsyncIterable<Piece> | undefined,
-  { atATime, signal }: MergeOptions,
+  openNext: (signal: AbortSignal) => AsyncIterable<Piece> | undefined,
+  { atATime, signal }: { atATime: number; signal?: AbortSignal },
 ): AsyncGenerator<Piece> {
   const stop = new AbortController();
   const anySignal = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
   const open = new Map<AsyncIterator<Piece>, Promise<Turn<Piece>>>();
   const advance = (stream: AsyncIterator<Piece>) => {
     const turn = stream.next().then((result) => ({ stream, result }));
-    // Those that are left behind by another's failure fail too, and nobody asks them any more.
+    // After the first failure the others fail too, unobserved.
     turn.catch(() => {});
     open.set(stream, turn);
   };
   try {
     for (;;) {
       while (open.size < atATime) {
-        const next = takeNext(anySignal);
+        const next = openNext(anySignal);
         if (!next) break;
         advance(next[Symbol.asyncIterator]());
       }
@@ -35,7 +35,7 @@ export async function* mergeStreams<Piece>(
       const { stream, result } = await Promise.race(open.values());
       open.delete(stream);
       if (result.done) continue;
-      // Last in the map, so that the others have their turn.
+      // Adds the stream at the end of the map, so that the others have their turn.
       advance(stream);
       yield result.value;
     }
@@ -43,9 +43,4 @@ export async function* mergeStreams<Piece>(
     stop.abort();
     for (const stream of open.keys()) void stream.return?.()?.catch(() => {});
   }
-}
-
-interface Turn<Piece> {
-  stream: AsyncIterator<Piece>;
-  result: IteratorResult<Piece>;
 }

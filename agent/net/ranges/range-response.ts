@@ -1,46 +1,44 @@
 /**
- * What a server made of a request for ranges: parts in any order, one part, or the whole body.
- * RFC 9110, sections 14.4 and 15.3.7: parts are known by their Content-Range alone.
+ * What a server returned for a request for ranges: parts in any order, one part, or the whole file.
+ * RFC 9110, sections 14.4 and 15.3.7: only its Content-Range identifies a part.
  */
-
-import { type ByteRange, mergeRanges } from "../../archive/zstd-chunked/plan-ranges.ts";
-import { parseContentRange } from "../http/content-range.ts";
+import { type ByteRange, mergeRanges, type RangePiece } from "../../archive/byte-range.ts";
 import type { HttpResponse } from "../http/http-message.ts";
+import { parseContentRange } from "../http/range-headers.ts";
+import { MULTIPART_HEADER_MAX_BYTES } from "../limits.ts";
 import { parseMultipartBoundary, readMultipartRanges } from "./multipart-byteranges.ts";
 
-/** Bytes of the file from `offset` on. */
-export interface RangePiece {
-  offset: number;
-  bytes: Buffer;
-}
-
-/** The pieces of a 206, whatever they cover; undefined for an answer that is no set of parts. */
+/** The pieces of a 206, whatever they cover; undefined for a response without ranges. */
 export function readParts(response: HttpResponse): AsyncIterable<RangePiece> | undefined {
   if (response.status !== 206) return undefined;
   const boundary = parseMultipartBoundary(response.headers["content-type"] ?? "");
   if (boundary !== undefined) return readMultipartRanges(response.body, boundary);
   const range = parseContentRange(response.headers["content-range"]);
-  return range && readPart(response.body, range.firstByte);
+  return range && locatePieces(response.body, range.start);
 }
 
-async function* readPart(body: AsyncIterable<Buffer>, start: number): AsyncGenerator<RangePiece> {
+/** Chunks of a file from `start` on, with their offsets. */
+export async function* locatePieces(
+  chunks: AsyncIterable<Buffer>,
+  start: number,
+): AsyncGenerator<RangePiece> {
   let offset = start;
-  for await (const bytes of body) {
+  for await (const bytes of chunks) {
     yield { offset, bytes };
     offset += bytes.length;
   }
 }
 
-/** Keeps what was wanted and has not come yet; each byte of each range is let through once, in order. */
+/** Tracks which bytes are still missing; lets each byte of each range pass once, in order. */
 export class WantedRanges {
   readonly #ranges: ByteRange[];
 
-  /** Ranges that do not overlap. */
+  /** The ranges must not overlap. */
   constructor(ranges: readonly ByteRange[]) {
     this.#ranges = ranges.map((range) => ({ ...range }));
   }
 
-  /** What is wanted of a piece. */
+  /** The parts of a piece that are still missing. */
   *accept({ offset, bytes }: RangePiece): Generator<RangePiece> {
     const end = offset + bytes.length;
     for (const range of this.#ranges) {
@@ -56,8 +54,9 @@ export class WantedRanges {
   }
 }
 
-/** The most that an honest answer may hold: the span of what was asked for, and the parts' own headers. */
-export function boundAnswer(ranges: readonly ByteRange[], partBytes: number): number {
+/** The largest valid response: the span of the requested ranges, and the headers of the parts. */
+export function limitResponse(ranges: readonly ByteRange[]): number {
   const [span] = mergeRanges(ranges, Number.POSITIVE_INFINITY);
-  return span === undefined ? 0 : span.end - span.start + (ranges.length + 1) * partBytes;
+  if (span === undefined) return 0;
+  return span.end - span.start + (ranges.length + 1) * MULTIPART_HEADER_MAX_BYTES;
 }

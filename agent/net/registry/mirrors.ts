@@ -1,64 +1,62 @@
 /**
- * Who is asked for an image: the mirrors that the job names for its registry, in their order, then the registry itself.
- * A mirror is a convenience: whatever is wrong with it is told and the next one asked; digests decide what is believed.
+ * The hosts that an image is pulled from: the mirrors that the job names for its registry, in their order, then the registry.
+ * When a mirror fails, a warning is logged and the next host is used. Digests decide what is trusted.
  */
 import { AgentError } from "../../errors.ts";
 import type { RegistryMirror } from "../../job/job.ts";
 import type { RegistryCredential } from "../../oci/auth-file.ts";
-import type { ImageReference } from "../../oci/reference.ts";
-import { registryApiHost } from "../../oci/reference.ts";
+import { type ImageReference, registryApiHost } from "../../oci/reference.ts";
 import type { Authorize, HttpClient } from "../http/http-message.ts";
 import { MIRROR_BUDGET_MS, type RetryLimits } from "../limits.ts";
 import { createRegistryAuth, type RegistryAuth } from "./registry-auth.ts";
 
-/** One place that may have the image. */
-export interface RegistryPlace {
+/** A repository on one of the hosts. */
+export interface RegistryRepository {
   /** `https://host/v2/repository` */
   base: string;
   authorize: Authorize;
-  /** Fields of each request there. */
-  request: { retry?: Partial<RetryLimits> };
+  retry: Partial<RetryLimits> | undefined;
 }
 
 export interface RegistryHosts {
   /**
-   * Does it at the first place where it works; gives what it gave and throws what the registry itself failed with.
-   * `from`: places before it have had their turn.
+   * Calls `act` for one host after the other until it succeeds, and returns its result; throws the error of the registry itself.
+   * `from`: index of the first host to try.
    */
-  atFirst<Result>(
+  failover<Result>(
     reference: ImageReference,
     options: { signal: AbortSignal | undefined; from?: number },
-    act: (place: RegistryPlace, index: number) => Promise<Result>,
+    act: (repository: RegistryRepository, index: number) => Promise<Result>,
   ): Promise<Result>;
-  /** How many places there are for the image. */
   count(reference: ImageReference): number;
 }
 
 export interface RegistryHostsOptions {
-  /** `registry` is the host that is asked: each gets its own credentials only. */
-  auth(registry: string, repository: string): RegistryCredential | undefined;
+  /** The credential for one host, of the registry or a mirror: each host sees its own credentials only. */
+  auth(host: string, repository: string): RegistryCredential | undefined;
   mirrors?: readonly RegistryMirror[];
   log?: { warn(message: string): void };
-  /** How long a mirror is tried; for tests. */
+  /** How long a mirror is retried; for tests. */
   mirrorBudgetMs?: number;
 }
 
 interface Host {
   /** For credentials and messages. */
   name: string;
-  /** In front of the repository's name there. */
+  /** What precedes the repository's name there. */
   prefix: string;
-  /** Of a mirror, which the job gives with its scheme. */
+  /** Of a mirror, whose URL the job gives. */
   origin?: string;
 }
 
 export function createRegistryHosts(http: HttpClient, options: RegistryHostsOptions): RegistryHosts {
   const { mirrors = [], log, mirrorBudgetMs = MIRROR_BUDGET_MS } = options;
+  const mirrorRetry = { budgetMs: mirrorBudgetMs, firstContactBudgetMs: mirrorBudgetMs };
   const auths = new Map<string, RegistryAuth>();
-  const dead = new Set<string>();
+  const unreachable = new Set<string>();
 
   const listHosts = ({ registry }: ImageReference): Host[] => [
-    ...mirrors.filter((mirror) => mirror.registry === registry).map(({ url }) => describeMirror(url)),
+    ...mirrors.filter((mirror) => mirror.registry === registry).map(({ url }) => parseMirror(url)),
     { name: registry, prefix: "" },
   ];
 
@@ -66,39 +64,34 @@ export function createRegistryHosts(http: HttpClient, options: RegistryHostsOpti
     { name, prefix, origin }: Host,
     { repository }: ImageReference,
     signal: AbortSignal | undefined,
-  ): Promise<RegistryPlace> {
-    const auth = auths.get(name) ?? createRegistryAuth(http, (wanted) => options.auth(name, wanted));
+  ): Promise<RegistryRepository> {
+    const auth = auths.get(name) ?? createRegistryAuth(http, (path) => options.auth(name, path));
     auths.set(name, auth);
     const path = prefix + repository;
-    const found = origin ?? (await http.findOrigin(registryApiHost(name), { signal }));
     return {
-      base: `${found}/v2/${path}`,
+      base: `${origin ?? (await http.findOrigin(registryApiHost(name), { signal }))}/v2/${path}`,
       authorize: auth.authorize(path, signal),
-      request:
-        origin === undefined
-          ? {}
-          : { retry: { budgetMs: mirrorBudgetMs, firstContactBudgetMs: mirrorBudgetMs } },
+      retry: origin === undefined ? undefined : mirrorRetry,
     };
   }
 
   return {
     count: (reference) => listHosts(reference).length,
-    async atFirst(reference, { signal, from = 0 }, act) {
+    async failover(reference, { signal, from = 0 }, act) {
       const hosts = listHosts(reference);
       const last = hosts.length - 1;
       for (let index = from; index < last; index += 1) {
         const host = hosts[index]!;
-        if (dead.has(host.name)) continue;
+        if (unreachable.has(host.name)) continue;
         try {
           return await act(await locate(host, reference, signal), index);
         } catch (error) {
           signal?.throwIfAborted();
           if (!(error instanceof AgentError)) throw error;
-          // Nobody there: it would only be waited for again, once a layer.
-          if (error.code.startsWith("FETCH_")) dead.add(host.name);
-          log?.warn(
-            `fetch: the mirror ${host.name} cannot help (${error.code}), asking ${hosts[index + 1]!.name}`,
-          );
+          // Otherwise every layer would wait for it again.
+          if (error.code.startsWith("FETCH_")) unreachable.add(host.name);
+          const next = hosts[index + 1]!.name;
+          log?.warn(`fetch: the mirror ${host.name} failed (${error.code}), trying ${next}`);
         }
       }
       return act(await locate(hosts[last]!, reference, signal), last);
@@ -107,7 +100,7 @@ export function createRegistryHosts(http: HttpClient, options: RegistryHostsOpti
 }
 
 /** `https://host:port/prefix` has the images of the registry at `https://host:port/v2/prefix/…`. */
-function describeMirror(text: string): Host {
+function parseMirror(text: string): Host {
   const url = new URL(text);
   const path = url.pathname.replace(/^\/v2(?=\/|$)/, "").replace(/^\/+|\/+$/g, "");
   return { name: url.host, origin: url.origin, prefix: path === "" ? "" : `${path}/` };

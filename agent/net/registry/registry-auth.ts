@@ -1,28 +1,27 @@
 /**
- * Proves who pulls: Basic, or Bearer with a token from the registry's token server, as its challenge says.
+ * Authorizes pulls: Basic, or Bearer with a token from the registry's token server, as its challenge demands.
  * distribution-spec and distribution's token authentication (docs/spec/auth/token.md, oauth.md).
  */
 import { AgentError } from "../../errors.ts";
 import { type AuthChallenge, parseAuthChallenges } from "../../oci/auth-challenge.ts";
 import type { RegistryCredential } from "../../oci/auth-file.ts";
 import { readJsonObject } from "../../oci/json-shape.ts";
-import { fetchWhole } from "../http/fetch-whole.ts";
-import type { Authorize, HttpClient } from "../http/http-message.ts";
+import { type Authorize, type ErrorResponse, fetchBytes, type HttpClient } from "../http/http-message.ts";
 import { formatPublicUrl } from "../http/public-url.ts";
 import { TOKEN_LEEWAY_MS, TOKEN_LIFETIME_MS, TOKEN_MAX_BYTES } from "../limits.ts";
 
 export interface RegistryAuth {
-  /** For requests to one repository; `signal` ends a token request as well. */
+  /** For requests to one repository; `signal` also aborts a request for a token. */
   authorize(repository: string, signal: AbortSignal | undefined): Authorize;
 }
 
 interface Token {
   value: string;
-  /** On the monotonic clock: the wall clock may jump when NTP answers. */
+  /** On the monotonic clock: the wall clock may jump when NTP sets it. */
   expiresAtMs: number;
 }
 
-/** One registry's state: its last challenge, and the tokens by scope. `credential` is asked for by repository. */
+/** The state of one registry: the last challenge of each repository, and the tokens of each scope. */
 export function createRegistryAuth(
   http: HttpClient,
   findCredential: (repository: string) => RegistryCredential | undefined,
@@ -30,23 +29,23 @@ export function createRegistryAuth(
   const challengeByRepository = new Map<string, AuthChallenge>();
   const tokens = new Map<string, Promise<Token>>();
 
-  /** Undefined when there is nothing better to show than `refusedProof`. */
-  async function prove(
+  /** An Authorization header; undefined when there is no other than the refused one. */
+  async function formatAuthorization(
     repository: string,
     challenge: AuthChallenge,
-    { refusedProof, signal }: { refusedProof?: string | undefined; signal: AbortSignal | undefined },
+    { refused, signal }: { refused: string | undefined; signal: AbortSignal | undefined },
   ): Promise<string | undefined> {
     const credential = findCredential(repository);
     if (challenge.scheme === "basic") {
-      const proof = credential && formatBasic(credential);
-      return proof === refusedProof ? undefined : proof;
+      const basic = credential && formatBasic(credential);
+      return basic === refused ? undefined : basic;
     }
     const scope = challenge.parameters.scope ?? `repository:${repository}:pull`;
     const key = [challenge.parameters.realm, challenge.parameters.service, scope].join("\n");
     const pending = tokens.get(key);
     const known = await pending?.catch(() => undefined);
-    const isUsable = known && known.expiresAtMs > performance.now() && formatBearer(known) !== refusedProof;
-    // Layers that meet the same expiry share one request: where the entry is another by now, somebody renewed it.
+    const isUsable = known && known.expiresAtMs > performance.now() && formatBearer(known) !== refused;
+    // Concurrent requests share one token request: if the entry has changed by now, another request has renewed the token.
     if (!isUsable && tokens.get(key) === pending) {
       tokens.set(key, fetchToken(http, { challenge, scope, credential, signal }));
     }
@@ -55,17 +54,15 @@ export function createRegistryAuth(
 
   return {
     authorize(repository, signal) {
-      let lastProof: string | undefined;
+      let last: string | undefined;
       return async ({ challenge: refusal }) => {
         if (refusal)
           challengeByRepository.set(repository, pickChallenge(refusal.headers["www-authenticate"]));
         const challenge = challengeByRepository.get(repository);
         if (!challenge) return undefined;
-        lastProof = await prove(repository, challenge, {
-          signal,
-          ...(refusal && { refusedProof: lastProof }),
-        });
-        return lastProof === undefined ? undefined : { authorization: lastProof };
+        const refused = refusal && last;
+        last = await formatAuthorization(repository, challenge, { signal, refused });
+        return last === undefined ? undefined : { authorization: last };
       };
     },
   };
@@ -79,7 +76,7 @@ function formatBasic({ username, password }: RegistryCredential): string {
   return `Basic ${Buffer.from(`${username}:${password}`, "utf8").toString("base64")}`;
 }
 
-/** Bearer before Basic: a registry that offers both means the weaker one for old clients. */
+/** Prefers Bearer: a registry that offers both keeps Basic for old clients. */
 function pickChallenge(header: string | undefined): AuthChallenge {
   const challenges = parseAuthChallenges(header ?? "");
   const chosen =
@@ -93,79 +90,70 @@ function pickChallenge(header: string | undefined): AuthChallenge {
   );
 }
 
+interface TokenRequest {
+  challenge: AuthChallenge;
+  scope: string;
+  credential: RegistryCredential | undefined;
+  signal: AbortSignal | undefined;
+}
+
 async function fetchToken(
   http: HttpClient,
-  {
-    challenge,
-    scope,
-    credential,
-    signal,
-  }: {
-    challenge: AuthChallenge;
-    scope: string;
-    credential: RegistryCredential | undefined;
-    signal: AbortSignal | undefined;
-  },
+  { challenge, scope, credential, signal }: TokenRequest,
 ): Promise<Token> {
   const realm = URL.parse(challenge.parameters.realm ?? "");
   if (!realm) {
-    throw new AgentError("REGISTRY_BAD_CHALLENGE", "Cannot log in to the registry: its realm is no URL");
+    throw new AgentError("REGISTRY_BAD_CHALLENGE", "Cannot log in to the registry: its realm is not a URL");
   }
   const name = `"${formatPublicUrl(realm)}"`;
-  const service = challenge.parameters.service;
+  const { service } = challenge.parameters;
   const common = {
     maxBytes: TOKEN_MAX_BYTES,
     subject: `get a registry token from ${name}`,
-    explainError: ({ status }: { status: number }) =>
-      status === 401 || status === 403
-        ? {
-            code: "REGISTRY_UNAUTHORIZED" as const,
-            cameBack: `status ${status}: ${describeUser(credential)}`,
-          }
-        : undefined,
+    explainError({ status }: ErrorResponse) {
+      if (status !== 401 && status !== 403) return undefined;
+      const reason = `status ${status}: ${describeUser(credential)}`;
+      return { code: "REGISTRY_UNAUTHORIZED" as const, reason };
+    },
     signal,
   };
-  const { identityToken } = credential ?? {};
-  const { bytes } = identityToken
-    ? await fetchWhole(http, realm.href, {
-        ...common,
-        method: "POST",
-        isIdempotent: true,
-        headers: { "content-type": "application/x-www-form-urlencoded" },
-        body: Buffer.from(
-          new URLSearchParams({
-            grant_type: "refresh_token",
-            refresh_token: identityToken,
-            client_id: "dutboot",
-            scope,
-            ...(service !== undefined && { service }),
-          }).toString(),
-        ),
-      })
-    : await fetchWhole(http, withQuery(realm, scope, service), {
-        ...common,
-        // As `authorize`, so that a redirect of the token server does not carry the password elsewhere.
-        ...(credential && {
-          authorize: async ({ challenge: refusal }) =>
-            refusal ? undefined : { authorization: formatBasic(credential) },
-        }),
-      });
-  return parseToken(bytes, `the registry token of ${name}`);
+  if (credential?.identityToken) {
+    const form = new URLSearchParams({
+      grant_type: "refresh_token",
+      refresh_token: credential.identityToken,
+      client_id: "dutboot",
+      scope,
+    });
+    if (service !== undefined) form.set("service", service);
+    const { bytes } = await fetchBytes(http, realm.href, {
+      ...common,
+      method: "POST",
+      isIdempotent: true,
+      headers: { "content-type": "application/x-www-form-urlencoded" },
+      body: Buffer.from(form.toString()),
+    });
+    return parseToken(bytes, name);
+  }
+  // As `authorize`, so that a redirect of the token server does not send the password to another host.
+  const authorize: Authorize = async ({ challenge: refusal }) =>
+    refusal || !credential ? undefined : { authorization: formatBasic(credential) };
+  const { bytes } = await fetchBytes(http, withQuery(realm, scope, service), { ...common, authorize });
+  return parseToken(bytes, name);
 }
 
 function withQuery(realm: URL, scope: string, service: string | undefined): string {
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set("service", service);
-  // A challenge may name several scopes, separated by spaces; each is a parameter of its own.
+  // A challenge may name several scopes, separated by spaces; each becomes one parameter.
   for (const each of scope.split(" ")) url.searchParams.append("scope", each);
   return url.href;
 }
 
-function parseToken(bytes: Buffer, what: string): Token {
-  const { object, reader } = readJsonObject(bytes, what, "REGISTRY_BAD_TOKEN");
+function parseToken(bytes: Buffer, server: string): Token {
+  const { object, reader } = readJsonObject(bytes, `the registry token of ${server}`, "REGISTRY_BAD_TOKEN");
   const value = reader.optionalString(object, "token") ?? reader.optionalString(object, "access_token");
-  // Goes into a header as it is.
-  if (!value || !/^[\x21-\x7e]+$/.test(value)) return reader.refuse("it holds no token");
+  // It becomes part of a header.
+  if (!value || !/^[\x21-\x7e]+$/.test(value)) return reader.refuse("it has no token");
   const seconds = object.expires_in;
   const lifetimeMs = typeof seconds === "number" && seconds > 0 ? seconds * 1000 : TOKEN_LIFETIME_MS;
   return { value, expiresAtMs: performance.now() + Math.max(lifetimeMs - TOKEN_LEEWAY_MS, lifetimeMs / 2) };
@@ -174,5 +162,5 @@ function parseToken(bytes: Buffer, what: string): Token {
 function describeUser(credential: RegistryCredential | undefined): string {
   return credential
     ? `user "${credential.username}" was refused`
-    : "no credential is there for this registry";
+    : "there is no credential for this registry";
 }

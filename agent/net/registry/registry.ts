@@ -1,7 +1,8 @@
 /**
- * The registry client: a reference becomes a verified manifest and config, a layer's descriptor becomes its bytes.
- * OCI distribution-spec, "Pull". Manifests and configs are checked here; a layer's digest by whoever reads it.
+ * The registry client: resolves a reference to a verified manifest and config, and opens the layers' blobs.
+ * OCI distribution-spec, "Pull". The digests of manifests and configs are checked here, those of layers by their readers.
  */
+import type { ByteRange } from "../../archive/byte-range.ts";
 import { AgentError } from "../../errors.ts";
 import { computeDigest, parseDigest } from "../../oci/digest.ts";
 import {
@@ -16,20 +17,23 @@ import {
 } from "../../oci/image.ts";
 import { MANIFEST_ACCEPT, parseMediaType } from "../../oci/media-types.ts";
 import { fitsPlatform, formatPlatform, type Platform, selectPlatform } from "../../oci/platform.ts";
-import type { ImageReference } from "../../oci/reference.ts";
-import { formatImageReference } from "../../oci/reference.ts";
+import { formatImageReference, type ImageReference } from "../../oci/reference.ts";
 import type { Failure } from "../http/failure.ts";
-import { fetchWhole } from "../http/fetch-whole.ts";
-import type { ByteRange, ErrorAnswer, Headers, HttpClient } from "../http/http-message.ts";
+import {
+  type ErrorResponse,
+  fetchBytes,
+  type Headers,
+  type HttpClient,
+  type HttpRequest,
+} from "../http/http-message.ts";
 import { IMAGE_CONFIG_MAX_BYTES, MANIFEST_MAX_BYTES } from "../limits.ts";
 import {
-  createRangeHabits,
   createRangeReader,
-  type RangeHabits,
+  createRangeSupport,
   type RangeReader,
+  type RangeSupport,
 } from "../ranges/fetch-ranges.ts";
-import { failover } from "./blob-failover.ts";
-import { createRegistryHosts, type RegistryHostsOptions, type RegistryPlace } from "./mirrors.ts";
+import { createRegistryHosts, type RegistryHostsOptions, type RegistryRepository } from "./mirrors.ts";
 
 export type { ResolvedImage } from "../../oci/image.ts";
 
@@ -40,71 +44,87 @@ export interface RegistryClient {
     platform: Platform,
     options?: { signal?: AbortSignal },
   ): Promise<ResolvedImage>;
-  /** The blob's bytes or a range of them (both ends inclusive); the reader checks the digest. */
+  /** Opens a blob or a range of it; the reader checks the digest. */
   openBlob(
     reference: ImageReference,
     descriptor: { digest: string; sizeBytes?: number },
     options?: { range?: ByteRange; signal?: AbortSignal },
   ): Promise<AsyncIterable<Buffer>>;
-  /** The blob in parts; the reader checks what they hold. */
+  /** Reads ranges of a blob; the reader checks their content. */
   openRanges(reference: ImageReference, descriptor: { digest: string }): RangeReader;
 }
 
 export function createRegistryClient(http: HttpClient, options: RegistryHostsOptions): RegistryClient {
   const hosts = createRegistryHosts(http, options);
-  const rangeHabits = new Map<string, RangeHabits>();
+  const rangeSupport = new Map<string, RangeSupport>();
 
-  async function fetchManifest(
+  /** Fetches a document and parses it; a second time, past a caching proxy, when its digest is wrong. */
+  async function fetchDocument<Parsed>(
+    reference: ImageReference,
+    path: string,
+    request: Omit<HttpRequest, "headers"> & { maxBytes: number; headers?: Headers },
+    parse: (bytes: Buffer, headers: Headers) => Parsed,
+  ): Promise<Parsed> {
+    return hosts.failover(reference, { signal: request.signal }, async ({ base, authorize, retry }) => {
+      const attempt = async (headers: Headers) => {
+        const response = await fetchBytes(http, `${base}/${path}`, {
+          ...request,
+          authorize,
+          retry,
+          headers: { ...request.headers, ...headers },
+        });
+        return parse(response.bytes, response.headers);
+      };
+      try {
+        return await attempt({});
+      } catch (error) {
+        if (!(error instanceof AgentError) || error.code !== "IMAGE_DIGEST_MISMATCH") throw error;
+        return attempt({ "cache-control": "no-cache" });
+      }
+    });
+  }
+
+  function fetchManifest(
     reference: ImageReference,
     target: { digest?: string; tag?: string; sizeBytes?: number },
     signal: AbortSignal | undefined,
   ): Promise<{ document: ImageIndex | ImageManifest; digest: string }> {
     const name = formatImageReference(reference);
-    const fetchFrom = async ({ base, authorize, request }: RegistryPlace, headers: Headers) => {
-      const { response, bytes } = await fetchWhole(http, `${base}/manifests/${target.digest ?? target.tag}`, {
-        ...request,
-        authorize,
-        headers: { accept: MANIFEST_ACCEPT, ...headers },
-        maxBytes: MANIFEST_MAX_BYTES,
-        subject: `fetch the manifest of image "${name}"`,
-        explainError: (answer) => explainRegistryError(answer, "IMAGE_NOT_FOUND"),
-        signal,
-      });
-      const sentDigest = response.headers["docker-content-digest"];
-      const digest = requireDigest(bytes, target.digest ?? sentDigest, `manifest of image "${name}"`);
-      if (sentDigest !== undefined) requireDigest(bytes, sentDigest, `manifest of image "${name}"`);
-      requireSize(bytes.length, target.sizeBytes, `manifest of image "${name}"`);
-      return {
-        document: parseManifest(bytes, parseMediaType(response.headers["content-type"]), name),
-        digest,
-      };
+    const subject = `manifest of image "${name}"`;
+    const request = {
+      headers: { accept: MANIFEST_ACCEPT },
+      maxBytes: MANIFEST_MAX_BYTES,
+      subject: `fetch the ${subject}`,
+      explainError: (response: ErrorResponse) => explainRegistryError(response, "IMAGE_NOT_FOUND"),
+      signal,
     };
-    return hosts.atFirst(reference, { signal }, (place) => twice((headers) => fetchFrom(place, headers)));
+    return fetchDocument(reference, `manifests/${target.digest ?? target.tag}`, request, (bytes, headers) => {
+      const sentDigest = headers["docker-content-digest"];
+      const digest = requireDigest(bytes, target.digest ?? sentDigest, subject);
+      if (sentDigest !== undefined) requireDigest(bytes, sentDigest, subject);
+      requireSize(bytes.length, target.sizeBytes, subject);
+      const document = parseManifest(bytes, parseMediaType(headers["content-type"]), name);
+      return { document, digest };
+    });
   }
 
-  async function fetchConfig(
+  function fetchConfig(
     reference: ImageReference,
     { digest, sizeBytes }: Descriptor,
     signal: AbortSignal | undefined,
   ): Promise<ImageConfig> {
     const name = formatImageReference(reference);
-    const what = `config of image "${name}"`;
-    const fetchFrom = async ({ base, authorize, request }: RegistryPlace, headers: Headers) => {
-      const { bytes } = await fetchWhole(http, `${base}/blobs/${digest}`, {
-        ...request,
-        authorize,
-        headers,
-        hasDigest: true,
-        maxBytes: IMAGE_CONFIG_MAX_BYTES,
-        subject: `fetch the ${what}`,
-        explainError: (answer) => explainRegistryError(answer, "REGISTRY_BLOB_MISSING"),
-        signal,
-      });
-      requireDigest(bytes, digest, what);
-      requireSize(bytes.length, sizeBytes, what);
-      return parseImageConfig(bytes, name);
+    const subject = `config of image "${name}"`;
+    const request = {
+      ...describeBlobRequest(`fetch the ${subject}`),
+      maxBytes: IMAGE_CONFIG_MAX_BYTES,
+      signal,
     };
-    return hosts.atFirst(reference, { signal }, (place) => twice((headers) => fetchFrom(place, headers)));
+    return fetchDocument(reference, `blobs/${digest}`, request, (bytes) => {
+      requireDigest(bytes, digest, subject);
+      requireSize(bytes.length, sizeBytes, subject);
+      return parseImageConfig(bytes, name);
+    });
   }
 
   return {
@@ -115,121 +135,153 @@ export function createRegistryClient(http: HttpClient, options: RegistryHostsOpt
         const chosen = selectPlatform(document.manifests, platform, name);
         ({ document, digest } = await fetchManifest(reference, chosen, signal));
       }
-      if (document.kind === "index") {
-        throw new AgentError(
-          "IMAGE_BAD_MANIFEST",
-          `Cannot use image "${name}": its index leads to another index`,
-        );
-      }
+      if (document.kind === "index")
+        throw new AgentError("IMAGE_BAD_MANIFEST", `Cannot use image "${name}": its index contains an index`);
       const config = await fetchConfig(reference, document.config, signal);
       if (!fitsPlatform(config, platform)) {
         throw new AgentError(
           "IMAGE_NO_PLATFORM",
-          `Cannot use image "${name}" on ${formatPlatform(platform)}: it is made for ${formatPlatform(config)}`,
+          `Cannot use image "${name}" on ${formatPlatform(platform)}: it is for ${formatPlatform(config)}`,
         );
       }
       return { reference, manifestDigest: digest, config, layers: pairLayers(document, config, name) };
     },
 
     async openBlob(reference, { digest, sizeBytes }, { range, signal } = {}) {
-      const what = `blob "${digest}" of image "${formatImageReference(reference)}"`;
-      const openAt = async ({ base, authorize, request }: RegistryPlace, wanted: ByteRange | undefined) => {
-        const response = await http.fetch(`${base}/blobs/${digest}`, {
-          ...request,
-          authorize,
-          hasDigest: true,
-          subject: `fetch ${what}`,
-          explainError: (answer) => explainRegistryError(answer, "REGISTRY_BLOB_MISSING"),
-          ...(sizeBytes !== undefined && { maxBytes: sizeBytes, overrunCode: "IMAGE_SIZE_MISMATCH" }),
-          range: wanted,
-          signal,
-        });
-        if (!wanted && response.sizeBytes !== undefined) {
-          try {
-            requireSize(response.sizeBytes, sizeBytes, what);
-          } catch (error) {
-            response.discard();
-            throw error;
-          }
+      const subject = `blob "${digest}" of image "${formatImageReference(reference)}"`;
+      const request: HttpRequest = { ...describeBlobRequest(`fetch ${subject}`), signal };
+      if (sizeBytes !== undefined) {
+        request.maxBytes = sizeBytes;
+        request.overrunCode = "IMAGE_SIZE_MISMATCH";
+      }
+      const openAt = async (
+        { base, authorize, retry }: RegistryRepository,
+        index: number,
+        wanted: ByteRange | undefined,
+      ): Promise<OpenBlob> => {
+        const url = `${base}/blobs/${digest}`;
+        const response = await http.fetch(url, { ...request, authorize, retry, range: wanted });
+        try {
+          if (!wanted) requireSize(response.sizeBytes ?? sizeBytes, sizeBytes, subject);
+        } catch (error) {
+          response.discard();
+          throw error;
         }
-        return response.body;
+        return { body: response.body, index };
       };
       const openFrom = (from: number, wanted: ByteRange | undefined) =>
-        hosts.atFirst(reference, { signal, from }, async (place, index) => ({
-          body: await openAt(place, wanted),
-          index,
-        }));
+        hosts.failover(reference, { signal, from }, (repository, index) => openAt(repository, index, wanted));
       const first = await openFrom(0, range);
       const last = hosts.count(reference) - 1;
-      return first.index === last ? first.body : failover(first, { last, range, signal, openFrom });
+      return first.index === last ? first.body : continueElsewhere(first, { last, range, signal, openFrom });
     },
 
     openRanges(reference, { digest }) {
-      const habits = rangeHabits.get(reference.registry) ?? createRangeHabits();
-      rangeHabits.set(reference.registry, habits);
+      const support = rangeSupport.get(reference.registry) ?? createRangeSupport();
+      rangeSupport.set(reference.registry, support);
+      const subject = `fetch parts of blob "${digest}" of image "${formatImageReference(reference)}"`;
+      const request = describeBlobRequest(subject);
       return createRangeReader(
         (fields, explainRefusal) =>
-          hosts.atFirst(reference, { signal: fields.signal }, ({ base, authorize, request }) =>
+          hosts.failover(reference, { signal: fields.signal }, ({ base, authorize, retry }) =>
             http.fetch(`${base}/blobs/${digest}`, {
               ...request,
               authorize,
-              hasDigest: true,
-              subject: `fetch parts of blob "${digest}" of image "${formatImageReference(reference)}"`,
-              explainError: (answer) =>
-                explainRefusal(answer) ?? explainRegistryError(answer, "REGISTRY_BLOB_MISSING"),
+              retry,
+              explainError: (response) => explainRefusal(response) ?? request.explainError(response),
               ...fields,
             }),
           ),
-        { habits },
+        { support },
       );
     },
   };
 }
 
-/** A second look, past the caching proxy that may have damaged the first; the second answer counts. */
-async function twice<Result>(act: (headers: Headers) => Promise<Result>): Promise<Result> {
-  try {
-    return await act({});
-  } catch (error) {
-    if (!(error instanceof AgentError) || error.code !== "IMAGE_DIGEST_MISMATCH") throw error;
-    return act({ "cache-control": "no-cache" });
+/** The fields of every request for a blob. */
+function describeBlobRequest(subject: string) {
+  return {
+    hasDigest: true,
+    subject,
+    explainError: (response: ErrorResponse) => explainRegistryError(response, "REGISTRY_BLOB_MISSING"),
+  };
+}
+
+interface OpenBlob {
+  body: AsyncIterable<Buffer>;
+  /** Of the host that sends it. */
+  index: number;
+}
+
+/**
+ * Reads a blob and, when a mirror fails on the way, continues at the next host. The reader checks the digest of the whole
+ * blob, so it does not matter which host sent which part. `last` is the index of the last host.
+ */
+async function* continueElsewhere(
+  { body, index }: OpenBlob,
+  options: {
+    last: number;
+    range: ByteRange | undefined;
+    signal: AbortSignal | undefined;
+    openFrom(from: number, wanted: ByteRange | undefined): Promise<OpenBlob>;
+  },
+): AsyncGenerator<Buffer> {
+  const { last, range, signal, openFrom } = options;
+  const end = range?.end ?? Number.POSITIVE_INFINITY;
+  let start = range?.start ?? 0;
+  for (;;) {
+    try {
+      for await (const chunk of body) {
+        yield chunk;
+        start += chunk.length;
+      }
+      return;
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (index === last || !(error instanceof AgentError)) throw error;
+      if (start >= end) return;
+      const isWhole = start === 0 && range === undefined;
+      ({ body, index } = await openFrom(index + 1, isWhole ? undefined : { start, end }));
+    }
   }
 }
 
-/** The digest of `bytes` by the algorithm of the expected one. */
-function requireDigest(bytes: Buffer, expected: string | undefined, what: string): string {
+/** Returns the digest of `bytes`, computed with the algorithm of the expected one. */
+function requireDigest(bytes: Buffer, expected: string | undefined, subject: string): string {
   const algorithm = parseDigest(expected ?? "")?.algorithm ?? "sha256";
   const digest = computeDigest(bytes, algorithm);
   if (expected === undefined || digest === expected) return digest;
-  const page = /^\s*<(!doctype|html)/i.test(bytes.subarray(0, 256).toString("latin1"))
-    ? ", an HTML page"
-    : "";
+  const isPage = /^\s*<(!doctype|html)/i.test(bytes.subarray(0, 256).toString("latin1"));
   throw new AgentError(
     "IMAGE_DIGEST_MISMATCH",
-    `Cannot trust the ${what}: expected "${expected}", got "${digest}"${page}`,
+    `Cannot trust the ${subject}: expected "${expected}", got "${digest}"${isPage ? ", an HTML page" : ""}`,
   );
 }
 
-function requireSize(sizeBytes: number, expectedBytes: number | undefined, what: string): void {
+function requireSize(
+  sizeBytes: number | undefined,
+  expectedBytes: number | undefined,
+  subject: string,
+): void {
   if (expectedBytes === undefined || sizeBytes === expectedBytes) return;
   throw new AgentError(
     "IMAGE_SIZE_MISMATCH",
-    `Cannot trust the ${what}: expected ${expectedBytes} bytes, got ${sizeBytes}`,
+    `Cannot trust the ${subject}: expected ${expectedBytes} bytes, got ${sizeBytes}`,
   );
 }
 
 function explainRegistryError(
-  { status, body }: ErrorAnswer,
+  { status, body }: ErrorResponse,
   missing: "IMAGE_NOT_FOUND" | "REGISTRY_BLOB_MISSING",
 ): Partial<Failure> | undefined {
-  const cameBack = `status ${status}${quoteRegistryError(body)}`;
-  if (status === 404) return { code: missing, cameBack };
-  if (status === 401) return { code: "REGISTRY_UNAUTHORIZED", cameBack };
-  if (status === 403) return { code: "REGISTRY_DENIED", cameBack };
-  return { cameBack };
+  const reason = `status ${status}${quoteRegistryError(body)}`;
+  if (status === 404) return { code: missing, reason };
+  if (status === 401) return { code: "REGISTRY_UNAUTHORIZED", reason };
+  if (status === 403) return { code: "REGISTRY_DENIED", reason };
+  return { reason };
 }
 
-/** `{"errors": [{"code": "NAME_UNKNOWN", …}]}`: the code only, messages may hold anything. */
+/** `{"errors": [{"code": "NAME_UNKNOWN", …}]}`: the code only, because messages may contain anything. */
 function quoteRegistryError(body: Buffer): string {
   const code = /"code"\s*:\s*"([A-Z_]{1,40})"/.exec(body.toString("latin1"))?.[1];
   return code ? ` (${code})` : "";

@@ -3,15 +3,10 @@
  * Format: AWS SDKs and Tools Reference Guide, "Shared config and credentials files".
  */
 import { AgentError } from "../../errors.ts";
+import type { S3Credentials } from "./request.ts";
 
-export interface AwsCredentials {
-  accessKey: string;
-  secretKey: string;
-  sessionToken?: string;
-}
-
-/** Throws CREDENTIAL_BAD_FILE, without a word of the content. */
-export function parseAwsCredentials(text: string): AwsCredentials {
+/** Throws CREDENTIAL_BAD_FILE, with a message that does not quote the file. */
+export function parseAwsCredentials(text: string): S3Credentials {
   const values = new Map<string, string>();
   let profile = "default";
   for (const line of text.split(/\r?\n/)) {

@@ -1,13 +1,18 @@
 /**
- * The S3 client: results go up, archives come down. Every body that goes up is signed with its hash, so that a byte
- * that changed on its way is refused by the server.
+ * The S3 client. Every uploaded body is signed with its hash, so the service refuses a body that was damaged on its way.
  */
 import { createHash } from "node:crypto";
 import { type FileHandle, open } from "node:fs/promises";
 import { AgentError } from "../../errors.ts";
 import type { S3Endpoint } from "../../job/job.ts";
-import { fetchWhole } from "../http/fetch-whole.ts";
-import type { ErrorAnswer, Headers, HttpClient, HttpRequest, HttpResponse } from "../http/http-message.ts";
+import {
+  fetchBytes,
+  type Headers,
+  type HttpClient,
+  type HttpRequest,
+  type HttpResponse,
+} from "../http/http-message.ts";
+import type { UploadedFile } from "../http/uploaded-file.ts";
 import { S3_PART_BYTES, S3_XML_MAX_BYTES } from "../limits.ts";
 import { putMultipart } from "./multipart-upload.ts";
 import {
@@ -22,33 +27,28 @@ import {
 } from "./request.ts";
 import { explainS3Error, parseListPage, type S3ListedObject } from "./xml.ts";
 
-/** A file is read as `sizeBytes` long, whatever is appended to it meanwhile. */
-export type S3Body = Buffer | { path: string; sizeBytes: number };
-
-/** What the service said of an object that it took. */
 export interface StoredObject {
+  /** As the service returned it, without quotes. */
   etag?: string;
-  /** What the ETag is where it is made of MD5s, as Amazon's is. */
+  /** What the ETag is if it is made of MD5s, as Amazon's is. */
   contentEtag: string;
-  /** By a key that makes its ETag say nothing of the content. */
+  /** With a key that makes the ETag independent of the content. */
   isEncrypted: boolean;
 }
 
 export interface S3Client {
   putObject(
     object: S3Object,
-    body: S3Body,
+    body: Buffer | UploadedFile,
     options?: {
       contentType?: string;
       /** The object's own, by names without `x-amz-meta-`. */
       metadata?: Headers;
-      /** Of every request that carries content: the key that the service encrypts by. */
+      /** Headers of every request that carries content: the service's encryption key. */
       contentHeaders?: Headers;
-      retry?: NonNullable<HttpRequest["retry"]>;
-      signal?: AbortSignal;
-    },
+    } & Pick<HttpRequest, "retry" | "signal">,
   ): Promise<StoredObject>;
-  /** What the service says of an object. Throws as `getObject`. */
+  /** Throws as `getObject`. */
   headObject(
     object: S3Object,
     options?: { signal?: AbortSignal },
@@ -56,8 +56,11 @@ export interface S3Client {
   /** `body` throws S3_*, HTTP_* and FETCH_* errors; `hasDigest` as in HttpRequest. */
   getObject(
     object: S3Object,
-    options?: Pick<HttpRequest, "range" | "ranges" | "maxBytes" | "hasDigest" | "headers" | "signal"> & {
-      /** Asked where S3's own error code says nothing. */
+    options?: Pick<
+      HttpRequest,
+      "range" | "ranges" | "suffixBytes" | "maxBytes" | "hasDigest" | "headers" | "signal"
+    > & {
+      /** Called where S3's own error code explains nothing. */
       explainRefusal?: NonNullable<HttpRequest["explainError"]>;
     },
   ): Promise<HttpResponse>;
@@ -66,110 +69,83 @@ export interface S3Client {
     location: { bucket: string; prefix: string },
     options?: { pageKeys?: number; signal?: AbortSignal },
   ): AsyncIterable<S3ListedObject>;
-  /** Deleting what is not there is no error. */
+  /** Succeeds for an object that does not exist. */
   deleteObject(object: S3Object, options?: { signal?: AbortSignal }): Promise<void>;
 }
 
 export interface S3ClientOptions {
   endpoint: S3Endpoint;
-  /** Without them requests are anonymous. */
+  /** Without credentials requests are anonymous. */
   credentials?: S3Credentials;
   partBytes?: number;
 }
 
-interface PutOptions {
-  headers: Headers;
-  contentHeaders: Headers;
-  retry?: NonNullable<HttpRequest["retry"]>;
-  signal?: AbortSignal;
-}
-
 export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Client {
-  const base = parseS3Endpoint(options.endpoint);
-  const partBytes = options.partBytes ?? S3_PART_BYTES;
+  const { endpoint, credentials, partBytes = S3_PART_BYTES } = options;
+  const base = parseS3Endpoint(endpoint);
   let clockOffsetMs = 0;
 
-  const signedRequest = (
-    request: Omit<HttpRequest, "method" | "body"> & { method: string; body?: Buffer },
-  ): HttpRequest => ({
-    ...(request as HttpRequest),
+  const signRequest = (request: HttpRequest & { body?: Buffer }): HttpRequest => ({
+    ...request,
     isIdempotent: true,
     authorize: createS3Authorize({
-      region: options.endpoint.region,
-      credentials: options.credentials,
+      region: endpoint.region,
+      credentials,
       bodySha256: createHash("sha256")
         .update(request.body ?? "")
         .digest("hex"),
       clockOffsetMs: () => clockOffsetMs,
       headers: request.headers,
     }),
-    explainError: (answer) => {
-      const failure = explainS3Error(answer);
-      if (failure.code === "S3_CLOCK_SKEW") {
-        // A board whose clock is wrong still gets its results out: the server's own date says by how much.
-        const serverMs = Date.parse(answer.headers.date ?? "");
-        const newOffsetMs = serverMs - Date.now();
-        if (Math.abs(newOffsetMs - clockOffsetMs) > 60_000) {
-          clockOffsetMs = newOffsetMs;
-          return { ...failure, isTransient: true };
-        }
-      }
-      return failure;
+    explainError(response) {
+      const failure = explainS3Error(response);
+      if (failure.code !== "S3_CLOCK_SKEW") return failure;
+      // A board with a wrong clock can still upload its results: the server's date shows the difference.
+      const newOffsetMs = Date.parse(response.headers.date ?? "") - Date.now();
+      if (!(Math.abs(newOffsetMs - clockOffsetMs) > 60_000)) return failure;
+      clockOffsetMs = newOffsetMs;
+      return { ...failure, isTransient: true };
     },
   });
 
-  const send: SendS3 = async (url, { method, ...request }) => {
-    const { response, bytes } = await fetchWhole(http, url, {
-      ...signedRequest({ method, ...request }),
-      maxBytes: S3_XML_MAX_BYTES,
-    });
-    return { headers: response.headers, bytes };
-  };
-
-  async function putFile(
-    object: S3Object,
-    file: FileHandle,
-    sizeBytes: number,
-    common: PutOptions,
-  ): Promise<StoredObject> {
-    const readPart = (start: number, length: number) => readExactly(file, start, length, object);
-    if (sizeBytes <= partBytes) return putBuffer(object, await readPart(0, sizeBytes), common);
-    const parts = await putMultipart(send, { base, object, sizeBytes, partBytes, readPart, ...common });
-    return describeStored(parts.etag, parts.contentEtag, parts.headers);
-  }
-
-  async function putBuffer(
-    object: S3Object,
-    body: Buffer,
-    { headers, contentHeaders, ...options }: PutOptions,
-  ): Promise<StoredObject> {
-    const { headers: answer } = await send(formatObjectUrl(base, object), {
-      method: "PUT",
-      subject: `upload ${formatS3Name(object)}`,
-      headers: { ...contentHeaders, ...headers },
-      body,
-      ...options,
-    });
-    const contentEtag = createHash("md5").update(body).digest("hex");
-    return describeStored(answer.etag, contentEtag, answer);
-  }
+  const send: SendS3 = (url, request) =>
+    fetchBytes(http, url, { ...signRequest(request), maxBytes: S3_XML_MAX_BYTES });
 
   return {
-    async putObject(object, body, options = {}) {
-      const {
-        contentType = "application/octet-stream",
-        metadata = {},
-        contentHeaders = {},
-        retry,
-        signal,
-      } = options;
-      const named = Object.entries(metadata).map(([name, value]) => [`x-amz-meta-${name}`, value]);
-      const headers = { "content-type": contentType, ...Object.fromEntries(named) };
-      const common = { headers, contentHeaders, retry, signal };
-      if (Buffer.isBuffer(body)) return putBuffer(object, body, common);
-      const file = await open(body.path, "r");
+    async putObject(object, body, { contentType, metadata = {}, contentHeaders = {}, retry, signal } = {}) {
+      const name = formatS3Name(object);
+      const headers: Record<string, string> = { "content-type": contentType ?? "application/octet-stream" };
+      for (const [key, value] of Object.entries(metadata)) headers[`x-amz-meta-${key}`] = value;
+
+      const putBuffer = async (content: Buffer): Promise<StoredObject> => {
+        const { headers: response } = await send(formatObjectUrl(base, object), {
+          method: "PUT",
+          subject: `upload ${name}`,
+          headers: { ...contentHeaders, ...headers },
+          body: content,
+          retry,
+          signal,
+        });
+        return describeStored(response.etag, createHash("md5").update(content).digest("hex"), response);
+      };
+
+      if (Buffer.isBuffer(body)) return putBuffer(body);
+      const { path, sizeBytes } = body;
+      const file = await open(path, "r");
       try {
-        return await putFile(object, file, body.sizeBytes, common);
+        const readPart = (start: number, length: number) => readExactly(file, start, length, name);
+        if (sizeBytes <= partBytes) return await putBuffer(await readPart(0, sizeBytes));
+        const parts = { sizeBytes, partBytes, readPart };
+        const stored = await putMultipart(send, {
+          base,
+          object,
+          ...parts,
+          headers,
+          contentHeaders,
+          retry,
+          signal,
+        });
+        return describeStored(stored.etag, stored.contentEtag, stored.headers);
       } finally {
         await file.close();
       }
@@ -182,60 +158,45 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
         signal,
       });
       const { "content-length": length, etag } = headers;
-      return {
-        ...(length !== undefined && { sizeBytes: Number(length) }),
-        ...(etag !== undefined && { etag: unquote(etag) }),
-      };
+      return { sizeBytes: length === undefined ? undefined : Number(length), etag: unquote(etag) };
     },
 
     getObject(object, { explainRefusal, ...fields } = {}) {
-      const request = signedRequest({
-        method: "GET",
-        subject: `fetch ${formatS3Name(object)}`,
-        acceptsHtml: true,
-        ...fields,
+      const request = signRequest({ subject: `fetch ${formatS3Name(object)}`, acceptsHtml: true, ...fields });
+      return http.fetch(formatObjectUrl(base, object), {
+        ...request,
+        explainError(response) {
+          const failure = request.explainError!(response);
+          return failure?.code === "S3_REJECTED" ? { ...failure, ...explainRefusal?.(response) } : failure;
+        },
       });
-      const explainError = (answer: ErrorAnswer) => {
-        const failure = request.explainError!(answer);
-        return failure?.code === "S3_REJECTED" ? { ...failure, ...explainRefusal?.(answer) } : failure;
-      };
-      return http.fetch(formatObjectUrl(base, object), { ...request, explainError });
     },
 
     async *listObjects({ bucket, prefix }, { pageKeys, signal } = {}) {
+      const subject = `list "s3://${bucket}/${prefix}"`;
       let token: string | undefined;
       do {
-        const query = {
-          "list-type": "2",
-          "encoding-type": "url",
-          ...(pageKeys && { "max-keys": String(pageKeys) }),
-          ...(prefix && { prefix }),
-          ...(token && { "continuation-token": token }),
-        };
+        const query: Record<string, string> = { "list-type": "2", "encoding-type": "url" };
+        if (pageKeys) query["max-keys"] = String(pageKeys);
+        if (prefix) query.prefix = prefix;
+        if (token) query["continuation-token"] = token;
         const { bytes } = await send(formatBucketUrl(base, bucket, query), {
           method: "GET",
-          subject: `list "s3://${bucket}/${prefix}"`,
+          subject,
           signal,
         });
         const page = parseListPage(bytes);
         yield* page.objects;
-        if (page.continuationToken !== undefined && page.continuationToken === token) {
-          throw new AgentError(
-            "S3_BAD_RESPONSE",
-            `Cannot list "s3://${bucket}/${prefix}": the same page came twice`,
-          );
-        }
+        if (token !== undefined && page.continuationToken === token)
+          throw new AgentError("S3_BAD_RESPONSE", `Cannot ${subject}: the service sent the same page twice`);
         token = page.continuationToken;
       } while (token !== undefined);
     },
 
     async deleteObject(object, { signal } = {}) {
       try {
-        await send(formatObjectUrl(base, object), {
-          method: "DELETE",
-          subject: `delete ${formatS3Name(object)}`,
-          signal,
-        });
+        const subject = `delete ${formatS3Name(object)}`;
+        await send(formatObjectUrl(base, object), { method: "DELETE", subject, signal });
       } catch (error) {
         if (!(error instanceof AgentError && error.code === "S3_NO_KEY")) throw error;
       }
@@ -243,33 +204,28 @@ export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Cl
   };
 }
 
-const unquote = (etag: string) => etag.replace(/^"|"$/g, "");
-
-/** `headers` of the answer that began or made the object. */
+/** `headers` of the response that created the object or began its upload. */
 function describeStored(etag: string | undefined, contentEtag: string, headers: Headers): StoredObject {
   const encryption = "x-amz-server-side-encryption";
   const isEncrypted =
     headers[encryption]?.startsWith("aws:kms") === true ||
     headers[`${encryption}-customer-algorithm`] !== undefined;
-  return { contentEtag, isEncrypted, ...(etag && { etag: unquote(etag) }) };
+  return { etag: unquote(etag) || undefined, contentEtag, isEncrypted };
 }
 
-async function readExactly(
-  file: FileHandle,
-  start: number,
-  length: number,
-  object: S3Object,
-): Promise<Buffer> {
+function unquote(etag: string | undefined): string | undefined {
+  return etag?.replace(/^"|"$/g, "");
+}
+
+async function readExactly(file: FileHandle, start: number, length: number, name: string): Promise<Buffer> {
   const buffer = Buffer.allocUnsafe(length);
-  let filled = 0;
-  while (filled < length) {
+  for (let filled = 0; filled < length; ) {
     const { bytesRead } = await file.read(buffer, filled, length - filled, start + filled);
-    if (bytesRead === 0) {
+    if (bytesRead === 0)
       throw new AgentError(
         "S3_FILE_CHANGED",
-        `Cannot upload ${formatS3Name(object)}: the file is only ${start + filled} bytes long by now`,
+        `Cannot upload ${name}: the file shrank to ${start + filled} bytes`,
       );
-    }
     filled += bytesRead;
   }
   return buffer;

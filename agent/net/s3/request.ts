@@ -1,6 +1,6 @@
 /**
- * Addresses and signs S3 requests: path style, so that a farm needs no wildcard DNS; AWS Signature Version 4 by aws4fetch.
- * Every byte outside RFC 3986's unreserved set is escaped before the signer sees it: it takes a literal `+` for a space.
+ * Builds the URLs of S3 requests and signs them. URLs are path-style, so that a farm needs no wildcard DNS. aws4fetch computes
+ * AWS Signature Version 4; it takes a literal `+` for a space, so every byte outside RFC 3986's unreserved set is escaped first.
  */
 import { AwsV4Signer } from "aws4fetch";
 import { AgentError } from "../../errors.ts";
@@ -19,13 +19,10 @@ export interface S3Object {
   key: string;
 }
 
-/** One signed request whose answer is read whole. */
+/** Sends one signed request and reads the whole response. */
 export type SendS3 = (
   url: string,
-  request: { method: string; subject: string; body?: Buffer; headers?: Headers } & Pick<
-    HttpRequest,
-    "signal" | "retry"
-  >,
+  request: Pick<HttpRequest, "method" | "headers" | "signal" | "retry"> & { subject: string; body?: Buffer },
 ) => Promise<{ headers: Headers; bytes: Buffer }>;
 
 export function formatS3Name({ bucket, key }: S3Object): string {
@@ -39,7 +36,7 @@ export function parseS3Endpoint({ url }: S3Endpoint): string {
   if (!parsed || !isHttp || parsed.search || parsed.hash || parsed.username || parsed.password) {
     throw new AgentError(
       "S3_BAD_ENDPOINT",
-      "Cannot use the S3 endpoint: it is no plain http:// or https:// URL",
+      "Cannot use the S3 endpoint: not an http:// or https:// URL without credentials, query and fragment",
     );
   }
   return parsed.href.replace(/\/+$/, "");
@@ -51,15 +48,15 @@ export function formatObjectUrl(base: string, { bucket, key }: S3Object, query: 
   };
   if (key === "") refuse("it is empty");
   if (Buffer.byteLength(key) > S3_MAX_KEY_BYTES) refuse(`it is longer than ${S3_MAX_KEY_BYTES} bytes`);
-  if (!key.isWellFormed()) refuse("it is no valid Unicode");
-  // URL parsers resolve these segments away, escaped or not, and so would proxies.
+  if (!key.isWellFormed()) refuse("it is not valid Unicode");
+  // URL parsers and proxies resolve these segments, escaped or not.
   if (key.split("/").some((part) => part === "." || part === "..")) refuse('it has "." or ".." as a segment');
   return `${formatBucketUrl(base, bucket)}/${key.split("/").map(escapeStrictly).join("/")}${formatQuery(query)}`;
 }
 
 export function formatBucketUrl(base: string, bucket: string, query: Headers = {}): string {
   if (!/^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$/.test(bucket)) {
-    throw new AgentError("S3_NO_BUCKET", `Cannot use S3 bucket "${bucket}": this is no name of a bucket`);
+    throw new AgentError("S3_NO_BUCKET", `Cannot use S3 bucket "${bucket}": invalid bucket name`);
   }
   return `${base}/${bucket}${formatQuery(query)}`;
 }
@@ -69,20 +66,15 @@ export interface SignOptions {
   credentials: S3Credentials | undefined;
   /** Hex SHA-256 of the body. */
   bodySha256: string;
-  /** Headers that are signed with the request and sent with it. */
+  /** Headers of the request that are signed too. */
   headers?: Headers;
-  /** Where the server's clock is ahead of ours. */
+  /** By how much the server's clock is ahead of ours. */
   clockOffsetMs: () => number;
 }
 
-/** Signs every attempt afresh: a signature holds for 15 minutes only. Without credentials nothing is signed. */
-export function createS3Authorize({
-  region,
-  credentials,
-  bodySha256,
-  headers,
-  clockOffsetMs,
-}: SignOptions): Authorize {
+/** Signs every attempt anew: a signature is valid for 15 minutes. Without credentials nothing is signed. */
+export function createS3Authorize(options: SignOptions): Authorize {
+  const { region, credentials, bodySha256, headers, clockOffsetMs } = options;
   return async ({ method, url, challenge }) => {
     if (challenge || !credentials) return undefined;
     const signer = new AwsV4Signer({

@@ -1,15 +1,15 @@
 /**
- * Reads S3's XML answers: errors, listings, the ids of multipart uploads.
- * Amazon S3 API reference, "REST Error Responses" and ListObjectsV2; document types are refused, S3 sends none.
+ * Parses the XML responses of S3: errors, listings, the ids of multipart uploads. Document types are refused; S3 sends none.
+ * Amazon S3 API reference, "REST Error Responses" and ListObjectsV2.
  */
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { AgentError, type ErrorCode } from "../../errors.ts";
 import type { Failure } from "../http/failure.ts";
-import type { ErrorAnswer } from "../http/http-message.ts";
+import type { ErrorResponse } from "../http/http-message.ts";
 
 export interface S3ListPage {
   objects: S3ListedObject[];
-  /** Present when there is more. */
+  /** Present when there are more pages. */
   continuationToken?: string;
 }
 
@@ -17,7 +17,7 @@ export interface S3ListedObject {
   key: string;
   sizeBytes: number;
   etag: string;
-  /** When the service took it, by its own clock. */
+  /** Of the last change, by the service's clock. */
   modifiedMs?: number;
 }
 
@@ -48,18 +48,18 @@ const CODES: Readonly<Record<string, { code: ErrorCode; isTransient?: boolean }>
   SlowDown: { code: "S3_SERVER_ERROR", isTransient: true },
 };
 
-/** The failure of an error answer: S3's own code where there is one, else what the status says. */
-export function explainS3Error({ status, body }: ErrorAnswer): Partial<Failure> {
+/** The failure by S3's own error code where there is one, else by the status. */
+export function explainS3Error({ status, body }: ErrorResponse): Partial<Failure> {
   const s3Code = readS3ErrorCode(body);
   const known = s3Code === undefined ? undefined : CODES[s3Code];
-  const cameBack = `status ${status}${s3Code === undefined ? "" : ` (${s3Code})`}`;
-  if (known) return { cameBack, ...known };
-  if (status === 403) return { cameBack, code: "S3_ACCESS_DENIED" };
-  if (status === 401) return { cameBack, code: "S3_BAD_CREDENTIALS" };
-  // HEAD has no body to tell bucket from key.
-  if (status === 404) return { cameBack, code: "S3_NO_KEY" };
-  if (status >= 500 || status === 429) return { cameBack, code: "S3_SERVER_ERROR" };
-  return { cameBack, code: "S3_REJECTED" };
+  const reason = `status ${status}${s3Code === undefined ? "" : ` (${s3Code})`}`;
+  if (known) return { reason, ...known };
+  if (status === 403) return { reason, code: "S3_ACCESS_DENIED" };
+  if (status === 401) return { reason, code: "S3_BAD_CREDENTIALS" };
+  // The response to HEAD has no body that tells a missing bucket from a missing key.
+  if (status === 404) return { reason, code: "S3_NO_KEY" };
+  if (status >= 500 || status === 429) return { reason, code: "S3_SERVER_ERROR" };
+  return { reason, code: "S3_REJECTED" };
 }
 
 /** The `Code` of an `Error` document; undefined for anything else, such as a proxy's page. */
@@ -79,25 +79,31 @@ export function parseListPage(body: Buffer): S3ListPage {
     const rawKey = text(node, "Key");
     const size = text(node, "Size") ?? "";
     const key = rawKey !== undefined && isEscaped ? unescapeKey(rawKey) : rawKey;
-    if (key === undefined || !/^\d{1,15}$/.test(size)) throw badAnswer("an entry without key or size");
+    if (key === undefined || !/^\d{1,15}$/.test(size))
+      throw createResponseError("an entry has no key or no size");
     const etag = (text(node, "ETag") ?? "").replace(/^"|"$/g, "");
     const modifiedMs = Date.parse(text(node, "LastModified") ?? "");
-    return { key, sizeBytes: Number(size), etag, ...(Number.isFinite(modifiedMs) && { modifiedMs }) };
+    return {
+      key,
+      sizeBytes: Number(size),
+      etag,
+      modifiedMs: Number.isFinite(modifiedMs) ? modifiedMs : undefined,
+    };
   });
   const token = text(result, "NextContinuationToken");
   if (text(result, "IsTruncated") !== "true") return { objects };
-  if (!token) throw badAnswer("a page that goes on without a token");
+  if (!token) throw createResponseError("a truncated page has no token");
   return { objects, continuationToken: token };
 }
 
 /** Throws S3_BAD_RESPONSE. */
 export function parseUploadId(body: Buffer): string {
   const id = text(readRoot(body, "InitiateMultipartUploadResult"), "UploadId");
-  if (!id) throw badAnswer("no UploadId");
+  if (!id) throw createResponseError("no UploadId");
   return id;
 }
 
-/** undefined where the service does not say it. */
+/** Undefined where the service does not send it. */
 export function readCompletedEtag(body: Buffer): string | undefined {
   const result = parseXml(body)?.CompleteMultipartUploadResult;
   return isNode(result) ? text(result, "ETag") : undefined;
@@ -113,7 +119,7 @@ export function formatPartList(etags: readonly string[]): Buffer {
 function readRoot(body: Buffer, name: string): XmlNode {
   const root = parseXml(body)?.[name];
   if (root === "") return {};
-  if (!isNode(root)) throw badAnswer(`no ${name}`);
+  if (!isNode(root)) throw createResponseError(`no ${name}`);
   return root;
 }
 
@@ -139,7 +145,7 @@ function unescapeKey(key: string): string {
   try {
     return decodeURIComponent(key.replace(/\+/g, " "));
   } catch (cause) {
-    throw badAnswer(`the key "${key}"`, cause);
+    throw createResponseError(`invalid key "${key}"`, cause);
   }
 }
 
@@ -147,6 +153,8 @@ function escapeXml(value: string): string {
   return value.replace(/[<>&"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
-function badAnswer(what: string, cause?: unknown): AgentError {
-  return new AgentError("S3_BAD_RESPONSE", `Cannot read the S3 service's answer: ${what}`, { cause });
+function createResponseError(reason: string, cause?: unknown): AgentError {
+  return new AgentError("S3_BAD_RESPONSE", `Cannot read the response of the S3 service: ${reason}`, {
+    cause,
+  });
 }

@@ -1,38 +1,37 @@
 /**
- * Results as files of a directory that was mounted for them: each appears there under its name when all of it is on the
- * server's disk, and not before. What was read is hashed on its way, and its size asked of the server.
+ * Writes results to a directory on which an NFS export is mounted. A file appears under its name when the server has all of it
+ * on its disk, and not before. Its hash is checked while it is read, and its size on the server afterwards.
  */
 import { createHash } from "node:crypto";
 import { mkdirSync } from "node:fs";
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AgentError } from "../../errors.ts";
 import type { NfsExport } from "../../job/job.ts";
 import { FILE_READ_BYTES } from "../../limits.ts";
+import { readUploadedFile } from "../http/uploaded-file.ts";
+import type { ResultsUploader, ResultUpload } from "./results-uploader.ts";
 
 export interface NfsResultsOptions {
-  /** Where the export is mounted, for good. */
+  /** Where the export is mounted; it stays mounted. */
   directory: string;
-  /** Mounts it read-write; called once, before the first file. */
+  /** Mounts the export read-write; called once, before the first file. */
   mount(place: NfsExport, target: string): Promise<void>;
 }
 
-interface NfsUpload {
-  name: string;
-  sizeBytes: number;
-  sha256: string;
-  body: Buffer | { path: string; sizeBytes: number };
-}
-
-/** As the upload phase wants it. `put` throws NFS_…, UPLOAD_FAILED, UPLOAD_MISMATCH and UPLOAD_FILE_CHANGED. */
-export function createNfsResults(place: NfsExport, { directory, mount }: NfsResultsOptions) {
+/** `put` throws NFS_…, UPLOAD_FAILED, UPLOAD_MISMATCH and UPLOAD_FILE_CHANGED. */
+export function createNfsResults(
+  location: NfsExport,
+  { directory, mount }: NfsResultsOptions,
+): ResultsUploader {
+  const place = `${location.server}:${location.path}`;
   let mounted: Promise<void> | undefined;
   return {
-    place: `${place.server}:${place.path}`,
-    async put(upload: NfsUpload, { signal }: { signal: AbortSignal }): Promise<void> {
+    place,
+    async put(upload, { signal }) {
       const { name } = upload;
-      mounted ??= mount(giveUpInTime(place), directory).catch((error: unknown) => {
-        // A server that was away may be back at the next file.
+      mounted ??= mount(withTimeout(location), directory).catch((error: unknown) => {
+        // The server may be back for the next file.
         mounted = undefined;
         throw error;
       });
@@ -40,32 +39,28 @@ export function createNfsResults(place: NfsExport, { directory, mount }: NfsResu
       const path = join(directory, name);
       try {
         mkdirSync(dirname(path), { recursive: true });
-        await writeWhole(path, upload, signal);
+        await writeAtomically(path, upload, signal);
       } catch (cause) {
         signal.throwIfAborted();
         if (cause instanceof AgentError) throw cause;
         const { code, message } = cause as NodeJS.ErrnoException;
-        throw new AgentError(
-          "UPLOAD_FAILED",
-          `Cannot write "${name}" to "${place.server}:${place.path}": ${code ?? message}`,
-          {
-            cause,
-          },
-        );
+        throw new AgentError("UPLOAD_FAILED", `Cannot write "${name}" to "${place}": ${code ?? message}`, {
+          cause,
+        });
       }
     },
   };
 }
 
-/** Whoever wants results waits for an error, not for a server that is gone: each file is known to be there or not. */
-function giveUpInTime(place: NfsExport): NfsExport {
-  const says = place.options.some((option) => /^(soft|softerr|hard)$/.test(option));
-  return says ? place : { ...place, options: ["softerr", ...place.options] };
+/** Without an option of the job, a dead server causes an error instead of an endless wait. */
+function withTimeout(location: NfsExport): NfsExport {
+  const isChosen = location.options.some((option) => /^(soft|softerr|hard)$/.test(option));
+  return isChosen ? location : { ...location, options: ["softerr", ...location.options] };
 }
 
-async function writeWhole(
+async function writeAtomically(
   path: string,
-  { name, sizeBytes, sha256, body }: NfsUpload,
+  { name, sizeBytes, sha256, body }: ResultUpload,
   signal: AbortSignal,
 ): Promise<void> {
   const partial = join(dirname(path), `.${process.pid}.partial-${path.length}-${performance.now()}`);
@@ -73,21 +68,32 @@ async function writeWhole(
   try {
     try {
       if (Buffer.isBuffer(body)) await target.writeFile(body);
-      else if ((await copyFile(body, target, signal)) !== sha256)
-        throw new AgentError("UPLOAD_FILE_CHANGED", `Cannot upload "${name}": it changed on its way`);
+      else {
+        const hash = createHash("sha256");
+        for await (const chunk of readUploadedFile(body, FILE_READ_BYTES)) {
+          signal.throwIfAborted();
+          hash.update(chunk);
+          await target.writeFile(chunk);
+        }
+        if (hash.digest("hex") !== sha256)
+          throw new AgentError(
+            "UPLOAD_FILE_CHANGED",
+            `Cannot upload "${name}": it changed during the upload`,
+          );
+      }
       await target.sync();
       const { size } = await target.stat();
       if (size !== sizeBytes)
         throw new AgentError(
           "UPLOAD_MISMATCH",
-          `Cannot upload "${name}": the server has ${size} bytes of ${sizeBytes}`,
+          `Cannot upload "${name}": the server stored ${size} of ${sizeBytes} bytes`,
         );
     } finally {
       await target.close();
     }
     await rename(partial, path);
   } catch (error) {
-    await rm(partial, { force: true }).catch(() => {}); // the server may be gone
+    await rm(partial, { force: true }).catch(() => {}); // the server may be down
     throw error;
   }
   const directory = await open(dirname(path), "r");
@@ -95,34 +101,5 @@ async function writeWhole(
     await directory.sync();
   } finally {
     await directory.close();
-  }
-}
-
-async function copyFile(
-  { path, sizeBytes }: { path: string; sizeBytes: number },
-  target: FileHandle,
-  signal: AbortSignal,
-): Promise<string> {
-  const source = await open(path, "r");
-  const hash = createHash("sha256");
-  const buffer = Buffer.allocUnsafe(Math.max(1, Math.min(FILE_READ_BYTES, sizeBytes)));
-  try {
-    for (let at = 0; at < sizeBytes; ) {
-      signal.throwIfAborted();
-      const { bytesRead } = await source.read(buffer, 0, Math.min(buffer.length, sizeBytes - at), at);
-      if (bytesRead === 0) {
-        throw new AgentError(
-          "UPLOAD_FILE_CHANGED",
-          `Cannot upload "${path}": it is only ${at} bytes long by now`,
-        );
-      }
-      const piece = buffer.subarray(0, bytesRead);
-      hash.update(piece);
-      await target.writeFile(piece);
-      at += bytesRead;
-    }
-    return hash.digest("hex");
-  } finally {
-    await source.close();
   }
 }

@@ -1,19 +1,22 @@
 /**
- * What places for results have in common: a file counts as uploaded when the place has shown that it has these very bytes.
+ * What the destinations for results have in common. A file counts as uploaded when the destination has shown that it holds
+ * exactly its bytes.
  */
 import { createHash } from "node:crypto";
-import { AgentError } from "../../errors.ts";
+import { AgentError, type ErrorCode } from "../../errors.ts";
+import type { ErrorResponse, HttpRequest } from "../http/http-message.ts";
+import type { UploadedFile } from "../http/uploaded-file.ts";
 import type { RetryLimits } from "../limits.ts";
 
-/** One file as it is at one moment. */
+/** A snapshot of one file. */
 export interface ResultUpload {
-  /** Path below the place, with `/` between parts. */
+  /** Path below the destination, with `/` between its components. */
   name: string;
   sizeBytes: number;
-  /** Lower-case hex, as `md5`. */
+  /** In lower-case hex, as `md5`. */
   sha256: string;
   md5: string;
-  body: Buffer | { path: string; sizeBytes: number };
+  body: Buffer | UploadedFile;
 }
 
 export interface PutOptions {
@@ -21,30 +24,62 @@ export interface PutOptions {
   retry?: Partial<RetryLimits>;
 }
 
-/** As the upload phase wants it. */
 export interface ResultsUploader {
-  /** For the log, without secrets. */
+  /** The destination, for the log, without secrets. */
   readonly place: string;
-  /** Resolves when the place has it for good, checked as well as the place allows. Throws UPLOAD_MISMATCH and what transfers do. */
+  /**
+   * Resolves when the destination has stored the file, as far as it lets us check that.
+   * Throws UPLOAD_MISMATCH and the errors of the transport.
+   */
   put(upload: ResultUpload, options: PutOptions): Promise<void>;
 }
 
-/** Whether an ETag may be the MD5 of one piece, or of several as Amazon puts them together; others say nothing of the bytes. */
+/** Response bodies of uploads are not used. */
+const RESPONSE_MAX_BYTES = 1024 * 1024;
+
+/** The fields of an upload by HTTP that are the same for results and for the log. */
+export function createUploadRequest(token: string | undefined) {
+  return {
+    maxBytes: RESPONSE_MAX_BYTES,
+    acceptsHtml: true,
+    authorize:
+      token === undefined
+        ? undefined
+        : async ({ challenge }: { challenge?: object }) =>
+            challenge ? undefined : { authorization: `Bearer ${token}` },
+    explainError({ status }: ErrorResponse) {
+      if (status !== 401 && status !== 403) return undefined;
+      const reason = `status ${status}${token === undefined ? ", and there is no token" : ""}`;
+      return { code: "UPLOAD_REFUSED" as const, reason };
+    },
+  } satisfies HttpRequest;
+}
+
+/** Whether an ETag may be the MD5 of an object, or of the MD5s of its parts as Amazon builds it. */
 export function isContentEtag(etag: string | undefined): etag is string {
   return etag !== undefined && /^[0-9a-f]{32}(-\d+)?$/.test(etag);
 }
 
-/** Without its quotes and its mark of weakness. */
-export function readEtag(header: string | undefined): string | undefined {
-  return header === undefined ? undefined : /^(?:W\/)?"?([^"]*)"?$/.exec(header)?.[1];
+/** Hex SHA-256 of a stored object; undefined when the destination refuses to show it, with one of these codes. */
+export async function hashStored(
+  open: () => Promise<{ body: AsyncIterable<Buffer> }>,
+  refusals: readonly ErrorCode[],
+): Promise<string | undefined> {
+  try {
+    const { body } = await open();
+    const hash = createHash("sha256");
+    for await (const chunk of body) hash.update(chunk);
+    return hash.digest("hex");
+  } catch (error) {
+    if (!hasCode(error, refusals)) throw error;
+    return undefined;
+  }
 }
 
-export async function hashBody(body: AsyncIterable<Buffer>): Promise<string> {
-  const hash = createHash("sha256");
-  for await (const chunk of body) hash.update(chunk);
-  return hash.digest("hex");
+export function hasCode(error: unknown, codes: readonly ErrorCode[]): boolean {
+  return error instanceof AgentError && codes.includes(error.code);
 }
 
-export function createMismatch({ name }: ResultUpload, place: string, has: string): AgentError {
-  return new AgentError("UPLOAD_MISMATCH", `Cannot upload "${name}" to "${place}": the place has ${has}`);
+export function createMismatch({ name }: ResultUpload, place: string, stored: string): AgentError {
+  return new AgentError("UPLOAD_MISMATCH", `Cannot upload "${name}" to "${place}": it stored ${stored}`);
 }

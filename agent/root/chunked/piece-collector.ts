@@ -2,10 +2,11 @@
  * Takes the fetched bytes of a chunked blob, in any order of the ranges, and makes frames of them: chunks of files,
  * which are written at once, and tar headers, which wait for their turn.
  */
+
+import type { RangePiece } from "../../archive/byte-range.ts";
 import type { FrameDecoder } from "../../archive/zstd-chunked/frame-decoder.ts";
 import type { MissingPiece } from "../../archive/zstd-chunked/plan-ranges.ts";
 import { AgentError } from "../../errors.ts";
-import type { RangePiece } from "../root-driver.ts";
 import type { ChunkedFiles } from "./staged-files.ts";
 
 export interface PieceTakers {

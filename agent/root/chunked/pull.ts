@@ -5,6 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as takeTurn } from "node:timers/promises";
+import type { RangePiece, RangePiece } from "../../archive/byte-range.ts";
 import {
   DIGEST_BYTES,
   isNoDigest,
@@ -16,7 +17,7 @@ import {
 import type { ObjectRepository } from "../../composefs/object-repository.ts";
 import { AgentError, type ErrorCode } from "../../errors.ts";
 import { formatCount, formatMegabytes } from "../../text.ts";
-import type { LayerSource, PartSource, RangePiece, UnpackOptions } from "../root-driver.ts";
+import type { LayerSource, PartSource, UnpackOptions } from "../root-driver.ts";
 import { collectAfter } from "../unpack/force-gc.ts";
 import type { KnownFiles, RebuildPlan, RebuildQuestion, UnpackResult } from "../unpack/messages.ts";
 import type { TakeOptions, UnpackPool } from "../unpack/pool.ts";

@@ -2,7 +2,7 @@
  * Parts of a blob as one stream of bytes, so that they go to a worker as an archive does: offset, length, bytes.
  * Both ends are ours; the framing is little endian, 8 and 4 bytes.
  */
-import type { RangePiece } from "../root-driver.ts";
+import type { RangePiece } from "../../archive/byte-range.ts";
 
 const HEADER_BYTES = 12;
 

@@ -3,6 +3,7 @@
  * The table is checked against whoever vouches for it, the manifest or the job, and then kept by its digest.
  */
 import { createHash } from "node:crypto";
+import { mergeRanges, type RangePiece } from "../../archive/byte-range.ts";
 import { RANGE_GAP_BYTES } from "../../archive/limits.ts";
 import {
   type ChunkedPositions,
@@ -11,11 +12,10 @@ import {
   SKIPPABLE_HEADER_BYTES,
 } from "../../archive/zstd-chunked/annotations.ts";
 import { FOOTER_TAIL_BYTES, parseFooter } from "../../archive/zstd-chunked/footer.ts";
-import { mergeRanges } from "../../archive/zstd-chunked/plan-ranges.ts";
 import type { ObjectRepository } from "../../composefs/object-repository.ts";
 import { AgentError } from "../../errors.ts";
 import { CHUNK_TABLES_SEARCHED, CHUNKED_TABLES_MAX_BYTES } from "../limits.ts";
-import type { LayerSource, PartSource, RangePiece } from "../root-driver.ts";
+import type { LayerSource, PartSource } from "../root-driver.ts";
 
 export interface ChunkedTables {
   blobBytes: number;

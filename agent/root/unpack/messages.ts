@@ -3,7 +3,7 @@
  * Buffers travel by transfer and come back empty: whoever holds one may use it, and their number bounds the memory.
  */
 
-import type { ByteRange } from "../../archive/zstd-chunked/plan-ranges.ts";
+import type { ByteRange } from "../../archive/byte-range.ts";
 import type { StagedObjects } from "../../composefs/object-repository.ts";
 import { AgentError, type ErrorCode, toAgentError } from "../../errors.ts";
 

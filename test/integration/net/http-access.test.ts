@@ -121,7 +121,7 @@ describe("credentials", () => {
     const outcome = await download(`${again.origin}/file`, {
       headers: { ...secrets, accept: "x/y" },
       authorize: async () => ({ authorization: "Bearer secret", "x-amz-security-token": "secret" }),
-      range: { start: 5, end: 9 },
+      range: { start: 5, end: 10 },
     });
     expect(outcome.bytes).toEqual(CONTENT.subarray(5, 10));
     for (const request of [away.requests[0], again.requests[1]]) {

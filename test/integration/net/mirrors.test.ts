@@ -118,7 +118,7 @@ describe("the registry is asked where a mirror", () => {
     toClose.push(empty);
     const { pull, warnings } = connect(origin, [empty.origin]);
     expect((await pull()).image.manifestDigest).toBe(origin.digest);
-    expect(warnings[0]).toContain(`the mirror ${empty.host} cannot help (IMAGE_NOT_FOUND)`);
+    expect(warnings[0]).toContain(`the mirror ${empty.host} failed (IMAGE_NOT_FOUND)`);
   });
 
   it("is gone, which is asked once only", async () => {

@@ -1,7 +1,8 @@
 /** Downloads by a proxy: which go there, what it is asked, and what is said when it is in the way. */
+
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { fetchWhole } from "../../../agent/net/http/fetch-whole.ts";
 import { createHttpClient } from "../../../agent/net/http/http-client.ts";
+import { fetchBytes } from "../../../agent/net/http/http-message.ts";
 import { type ForwardProxy, startForwardProxy } from "../../servers/forward-proxy.ts";
 import {
   answer,
@@ -42,7 +43,7 @@ async function get(url: string, by: Record<string, string>, insecure: string[] =
     proxies: by,
   });
   try {
-    return (await fetchWhole(http, url, { maxBytes: 1000 })).bytes.toString();
+    return (await fetchBytes(http, url, { maxBytes: 1000 })).bytes.toString();
   } finally {
     await http.close();
   }

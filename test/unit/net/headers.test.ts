@@ -1,19 +1,20 @@
 /** Ranges, validators, Retry-After, delays, URLs for logs: the small pure parts of the network. */
 import { describe, expect, test } from "vitest";
+import { formatPublicUrl } from "../../../agent/net/http/public-url.ts";
 import {
+  formatRanges,
   parseContentLength,
   parseContentRange,
   parseStrongEtag,
-} from "../../../agent/net/http/content-range.ts";
-import { formatPublicUrl } from "../../../agent/net/http/public-url.ts";
+} from "../../../agent/net/http/range-headers.ts";
 import { parseRetryAfter, planRetryDelay } from "../../../agent/net/http/retry-policy.ts";
 import { createUrlPolicy } from "../../../agent/net/http/url-policy.ts";
 import { RETRY_LIMITS } from "../../../agent/net/limits.ts";
 
 test.each([
-  ["bytes 0-9/10", { firstByte: 0, lastByte: 9, totalBytes: 10 }],
-  ["bytes 5-5/*", { firstByte: 5, lastByte: 5 }],
-  ["Bytes  1-2/3", { firstByte: 1, lastByte: 2, totalBytes: 3 }],
+  ["bytes 0-9/10", { start: 0, end: 10, totalBytes: 10 }],
+  ["bytes 5-5/*", { start: 5, end: 6 }],
+  ["Bytes  1-2/3", { start: 1, end: 3, totalBytes: 3 }],
   ["bytes */10", undefined],
   ["bytes 9-0/10", undefined],
   ["bytes 0-10/10", undefined],
@@ -25,6 +26,14 @@ test.each([
   [undefined, undefined],
 ])("Content-Range %s", (header, expected) => {
   expect(parseContentRange(header)).toEqual(expected);
+});
+
+test("Range has inclusive ends, and none for the rest of a file", () => {
+  const ranges = [
+    { start: 0, end: 1 },
+    { start: 5, end: Number.POSITIVE_INFINITY },
+  ];
+  expect(formatRanges(ranges)).toBe("bytes=0-0,5-");
 });
 
 test.each([

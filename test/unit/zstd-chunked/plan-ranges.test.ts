@@ -4,9 +4,9 @@
  */
 
 import { describe, expect, test } from "vitest";
+import { mergeRanges } from "../../../agent/archive/byte-range.ts";
 import {
   findHeaderRanges,
-  mergeRanges,
   type PlanOptions,
   planPull,
   splitRequest,

@@ -69,7 +69,7 @@ describe("errors", () => {
     const failure = explainS3Error({ status, headers: {}, body: Buffer.from(body) });
     expect(failure.code).toBe(code);
     expect(failure.isTransient).toBe(isTransient);
-    expect(failure.cameBack).not.toContain("secret");
+    expect(failure.reason).not.toContain("secret");
   });
 });
 

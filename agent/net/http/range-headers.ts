@@ -1,12 +1,11 @@
 /**
- * Reads Content-Range and ETag: which bytes came, of how many, of which version.
- * RFC 9110, sections 14.4 and 8.8.3.
+ * Reads and writes the headers about ranges and versions. Only here are the ends of ranges inclusive, as HTTP has them.
+ * RFC 9110, sections 8.8.3 (ETag), 14.2 (Range) and 14.4 (Content-Range).
  */
+import type { ByteRange } from "../../archive/byte-range.ts";
 
-export interface ContentRange {
-  firstByte: number;
-  lastByte: number;
-  /** Absent where the server wrote `*`. */
+export interface ContentRange extends ByteRange {
+  /** Size of the file; absent where the server wrote `*`. */
   totalBytes?: number;
 }
 
@@ -14,11 +13,17 @@ export interface ContentRange {
 export function parseContentRange(header: string | undefined): ContentRange | undefined {
   const match = /^bytes\s+(\d{1,15})-(\d{1,15})\/(\d{1,15}|\*)$/i.exec(header?.trim() ?? "");
   if (!match) return undefined;
-  const firstByte = Number(match[1]);
-  const lastByte = Number(match[2]);
+  const start = Number(match[1]);
+  const end = Number(match[2]) + 1;
   const totalBytes = match[3] === "*" ? undefined : Number(match[3]);
-  if (lastByte < firstByte || (totalBytes !== undefined && lastByte >= totalBytes)) return undefined;
-  return { firstByte, lastByte, totalBytes };
+  if (end <= start || (totalBytes !== undefined && end > totalBytes)) return undefined;
+  return { start, end, totalBytes };
+}
+
+/** The value of a Range header. */
+export function formatRanges(ranges: readonly ByteRange[]): string {
+  const texts = ranges.map(({ start, end }) => `${start}-${end === Number.POSITIVE_INFINITY ? "" : end - 1}`);
+  return `bytes=${texts.join(",")}`;
 }
 
 /** The ETag if it is strong: a weak one does not promise the same bytes. */
