@@ -1,6 +1,6 @@
 /**
- * Decompresses what the agent decompresses itself, and stops what grows beyond all measure.
- * xz is not here: a program does it (agent/root/unpack/xz-process.ts), which pure code may not start.
+ * Decompresses gzip and zstd, and limits how far an archive may expand.
+ * xz is left to a program (agent/root/unpack/xz-process.ts), because pure code does not start processes.
  */
 import { AgentError } from "../errors.ts";
 import type { Compression } from "./detect-compression.ts";
@@ -9,7 +9,7 @@ import { ARCHIVE_MAX_RATIO, ARCHIVE_RATIO_FREE_BYTES } from "./limits.ts";
 import { decompressZstd } from "./zstd-decompressor.ts";
 
 /**
- * Output buffers are valid until the next one is asked for, unless `takeOutput` gives others.
+ * An output buffer is valid until the next one is requested, unless `takeOutput` provides the buffers.
  * Throws ARCHIVE_CORRUPT and ARCHIVE_TRUNCATED.
  */
 export function decompress(
@@ -27,7 +27,7 @@ export interface RatioLimits {
   freeBytes?: number;
 }
 
-/** Throws ARCHIVE_LIMIT_EXCEEDED when so few bytes in cannot honestly be so many bytes out. */
+/** Throws ARCHIVE_LIMIT_EXCEEDED when the ratio is higher than that of any genuine archive. */
 export function checkRatio(
   bytesIn: number,
   bytesOut: number,
@@ -36,6 +36,6 @@ export function checkRatio(
   if (bytesOut <= freeBytes || bytesOut <= bytesIn * maxRatio) return;
   throw new AgentError(
     "ARCHIVE_LIMIT_EXCEEDED",
-    `Cannot go on decompressing: ${bytesIn} bytes have become ${bytesOut}, more than ${maxRatio} times as many`,
+    `Cannot decompress the archive: ${bytesIn} bytes expanded to ${bytesOut}, more than ${maxRatio}:1`,
   );
 }

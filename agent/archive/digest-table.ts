@@ -1,27 +1,27 @@
 /**
- * Numbers digests from 0 on and finds a digest's number again: 40 bytes of memory each, where a Map of texts takes 150.
- * Digests are spread evenly, so their first bytes serve as their hash.
+ * Numbers digests from 0 on and finds the number of a digest. A digest takes 40 bytes of memory, instead of 150 in a Map of strings.
  */
-
 import { GrowingBytes } from "./growing-bytes.ts";
 
 export const DIGEST_BYTES = 32;
-/** Stands for a digest that there is not. */
+/** Marks an absent digest. */
 export const NO_DIGEST = "0".repeat(2 * DIGEST_BYTES);
 const FIRST_ROOM = 64;
-/** A slot holds a number plus one; zero is an empty slot. */
+/** A slot contains a number plus one; zero marks an empty slot. */
 const EMPTY = 0;
+/** Tabulation hashing with random values: a registry chooses the digests of a TOC, and must not be able to make them collide. */
+const HASH_VALUES = crypto.getRandomValues(new Uint32Array(DIGEST_BYTES * 256));
 
 export class DigestTable {
   readonly #keys = new GrowingBytes();
-  /** A power of two of them, at most half of them taken. */
+  /** Their number is a power of two; at most half of them are used. */
   #slots = new Uint32Array(2 * FIRST_ROOM);
 
   get size(): number {
     return this.#keys.length / DIGEST_BYTES;
   }
 
-  /** All digests, one after the other. */
+  /** All digests, concatenated. */
   get bytes(): Buffer {
     return this.#keys.bytes;
   }
@@ -31,7 +31,7 @@ export class DigestTable {
     return this.#slots[this.#findSlot(bytes, at)]! - 1;
   }
 
-  /** The digest's number; a digest that is new gets the next one, which was `size`. */
+  /** The digest's number; a new digest gets the number `size`. */
   add(bytes: Buffer, at = 0): number {
     const slot = this.#findSlot(bytes, at);
     const known = this.#slots[slot]!;
@@ -39,7 +39,7 @@ export class DigestTable {
     bytes.copy(this.#keys.reserve(DIGEST_BYTES), 0, at, at + DIGEST_BYTES);
     const { size } = this;
     this.#slots[slot] = size;
-    if (2 * size > this.#slots.length) this.#spread();
+    if (2 * size > this.#slots.length) this.#grow();
     return size - 1;
   }
 
@@ -51,14 +51,16 @@ export class DigestTable {
   #findSlot(bytes: Buffer, at: number): number {
     const mask = this.#slots.length - 1;
     const { room } = this.#keys;
-    for (let slot = bytes.readUInt32LE(at) & mask; ; slot = (slot + 1) & mask) {
+    let hash = 0;
+    for (let byte = 0; byte < DIGEST_BYTES; byte++) hash ^= HASH_VALUES[256 * byte + bytes[at + byte]!]!;
+    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
       const known = this.#slots[slot]!;
       if (known === EMPTY) return slot;
       if (isSame(room, (known - 1) * DIGEST_BYTES, bytes, at)) return slot;
     }
   }
 
-  #spread(): void {
+  #grow(): void {
     this.#slots = new Uint32Array(2 * this.#slots.length);
     for (let number = 0; number < this.size; number++) {
       this.#slots[this.#findSlot(this.#keys.room, number * DIGEST_BYTES)] = number + 1;
@@ -66,14 +68,14 @@ export class DigestTable {
   }
 }
 
-/** Mostly the first bytes tell; a call of `Buffer.compare` costs more than all of them. */
+/** Faster than `Buffer.compare` for 32 bytes. */
 function isSame(left: Buffer, leftAt: number, right: Buffer, rightAt: number): boolean {
   for (let byte = 0; byte < DIGEST_BYTES; byte++)
     if (left[leftAt + byte] !== right[rightAt + byte]) return false;
   return true;
 }
 
-/** Of many, one after the other, in hex. */
+/** One of several concatenated digests, in hex. */
 export function readDigest(bytes: Buffer, number: number): string {
   return bytes.toString("hex", number * DIGEST_BYTES, (number + 1) * DIGEST_BYTES);
 }
@@ -94,12 +96,12 @@ export function tabulateDigests(bytes: Buffer): DigestTable {
   return table;
 }
 
-/** Each once. */
+/** Removes duplicates. */
 export function uniteDigests(bytes: Buffer): Buffer {
   return tabulateDigests(bytes).bytes;
 }
 
-/** Digests in the order they were told. */
+/** Digests in the order in which they were added. */
 export class DigestList {
   readonly #bytes = new GrowingBytes();
 

@@ -1,4 +1,4 @@
-/** Bytes that are added at the end, in memory that doubles when it is full. */
+/** A buffer that grows at its end; its memory doubles when it is full. */
 
 const FIRST_ROOM_BYTES = 4096;
 
@@ -10,17 +10,17 @@ export class GrowingBytes {
     return this.#length;
   }
 
-  /** What was added, and room behind it; good until more is added. */
+  /** The added bytes and the free memory behind them; valid until more is added. */
   get room(): Buffer<ArrayBuffer> {
     return this.#room;
   }
 
-  /** What was added, likewise. */
+  /** The added bytes; valid until more is added. */
   get bytes(): Buffer<ArrayBuffer> {
     return this.#room.subarray(0, this.#length);
   }
 
-  /** Adds so many bytes, zeros until the caller fills them. */
+  /** Appends zeros, which the caller overwrites. */
   reserve(sizeBytes: number): Buffer<ArrayBuffer> {
     const start = this.#length;
     const end = start + sizeBytes;
@@ -30,7 +30,7 @@ export class GrowingBytes {
   }
 }
 
-/** Memory for `end` bytes, with the first `used` ones. The old memory is freed at once: V8 would let much of it gather. */
+/** Copies the first `used` bytes into memory for `end` bytes. The old memory is freed at once; V8 would let it pile up. */
 export function enlarge(room: Buffer<ArrayBuffer>, used: number, end: number): Buffer<ArrayBuffer> {
   const larger = Buffer.alloc(Math.max(2 * room.length, end));
   room.copy(larger, 0, 0, used);

@@ -1,18 +1,18 @@
 /**
- * Decompresses gzip, all members of it, in bounded memory (RFC 1952).
- * A cut file and anything but members after the last one are errors: gzip(1) would only warn.
+ * Decompresses all members of a gzip file, in bounded memory (RFC 1952).
+ * A truncated file, and other data after the last member, are errors; gzip(1) only warns of the latter.
  */
 import { createGunzip, type Gunzip, type ZlibOptions } from "node:zlib";
 import { AgentError } from "../errors.ts";
 import { DECOMPRESS_CHUNK_BYTES } from "./limits.ts";
 
-/** The buffers that come out are the consumer's own. Throws ARCHIVE_CORRUPT and ARCHIVE_TRUNCATED. */
+/** The consumer owns the buffers. Throws ARCHIVE_CORRUPT and ARCHIVE_TRUNCATED. */
 export async function* decompressGzip(
   chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
 ): AsyncGenerator<Buffer> {
   const gunzip = createGunzip({
     chunkSize: DECOMPRESS_CHUNK_BYTES,
-    // Two chunks on the output side, so that the thread which inflates runs ahead of the reader.
+    // Two output chunks, so that the inflating thread runs ahead of the reader.
     readableHighWaterMark: 2 * DECOMPRESS_CHUNK_BYTES,
     writableHighWaterMark: DECOMPRESS_CHUNK_BYTES,
   } as ZlibOptions);
@@ -23,9 +23,9 @@ export async function* decompressGzip(
     try {
       for await (const chunk of chunks) {
         bytesIn += chunk.length;
-        // Ended before `end()`: what follows the last member is no gzip, which the count below finds out.
+        // It ended before `end()`: other data follows the last member, which the check of `bytesIn` below reports.
         if (gunzip.readableEnded || gunzip.destroyed) break;
-        // A copy: another thread reads it while the source may already use the chunk's memory again.
+        // A copy: another thread reads it while the source may already reuse the chunk's memory.
         if (!gunzip.write(Buffer.from(chunk))) await drained(gunzip);
       }
       gunzip.end();
@@ -49,7 +49,7 @@ export async function* decompressGzip(
   if (gunzip.bytesWritten !== bytesIn) {
     throw new AgentError(
       "ARCHIVE_CORRUPT",
-      `Cannot decompress gzip data: ${bytesIn - gunzip.bytesWritten} bytes after its last member are no gzip`,
+      `Cannot decompress gzip data: ${bytesIn - gunzip.bytesWritten} bytes after the last member are not gzip`,
     );
   }
 }
@@ -66,16 +66,9 @@ function drained(gunzip: Gunzip): Promise<void> {
 
 function describeFailure(thrown: unknown): AgentError {
   const { code, message } = thrown as { code?: string; message?: string };
-  if (code === "Z_BUF_ERROR") {
-    return new AgentError(
-      "ARCHIVE_TRUNCATED",
-      "Cannot decompress gzip data: it ends in the middle of a member",
-      {
-        cause: thrown,
-      },
-    );
-  }
-  return new AgentError("ARCHIVE_CORRUPT", `Cannot decompress gzip data: ${message ?? String(thrown)}`, {
-    cause: thrown,
-  });
+  const [errorCode, reason] =
+    code === "Z_BUF_ERROR"
+      ? (["ARCHIVE_TRUNCATED", "it ends in the middle of a member"] as const)
+      : (["ARCHIVE_CORRUPT", message ?? String(thrown)] as const);
+  return new AgentError(errorCode, `Cannot decompress gzip data: ${reason}`, { cause: thrown });
 }

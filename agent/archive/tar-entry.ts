@@ -1,30 +1,30 @@
 /**
- * One member of a tar archive, with all that pax and GNU headers say of it.
- * Paths and xattr names are latin1 text, one character a byte, so that no byte is lost; nothing is normalised here.
+ * One member of a tar archive, with the values of its pax and GNU headers.
+ * Paths and xattr names are latin1 text, one character per byte, so that no byte is lost. Nothing is normalised.
  */
 import { truncate } from "../text.ts";
 
 export type TarEntryType = "file" | "directory" | "symlink" | "hardlink" | "char" | "block" | "fifo";
 
 export interface TarTime {
-  /** Since 1970, negative before it; a bigint only beyond the safe integers. */
+  /** Since 1970, negative before; a bigint only beyond the safe integers. */
   sec: number | bigint;
   /** 0 to 999,999,999, counted forward. */
   nsec: number;
 }
 
 export interface TarEntry {
-  /** As the archive has it: perhaps absolute, with "./", "..", doubled or trailing slashes. */
+  /** As in the archive: it may be absolute and have "./", "..", doubled or trailing slashes. */
   path: string;
   type: TarEntryType;
   /** The twelve permission bits. */
   mode: number;
   uid: number;
   gid: number;
-  /** Of the content that follows; zero for all but files. */
+  /** Of the content that follows; zero for everything but files. */
   sizeBytes: number;
   mtime: TarTime;
-  /** Symlinks: what the link holds. Hard links: the path of another member. Empty for others. */
+  /** The target of a symlink, or for a hard link the path of another member; else empty. */
   linkPath: string;
   devMajor: number;
   devMinor: number;
@@ -38,9 +38,9 @@ export function pathBytes(path: string): Buffer {
 
 const SHOWN_MAX_CHARACTERS = 200;
 
-/** A path for people: in quotes, as UTF-8 where it is, cut where it is endless. */
+/** Formats a path for people: quoted, as UTF-8 where it is valid, shortened where it is long. */
 export function showPath(path: string): string {
-  const text = pathBytes(path).toString("utf8");
-  const shown = text.includes("\ufffd") ? path : text;
-  return JSON.stringify(truncate(shown, SHOWN_MAX_CHARACTERS));
+  const decoded = pathBytes(path).toString("utf8");
+  const text = decoded.includes("\ufffd") ? path : decoded;
+  return JSON.stringify(truncate(text, SHOWN_MAX_CHARACTERS));
 }

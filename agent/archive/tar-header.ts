@@ -1,12 +1,12 @@
 /**
- * Makes a TarEntry of what tar-stream decoded of a header block and of the pax records before it.
- * Sparse files and other members of formats we do not know are refused: their contents would come out as garbage.
+ * Builds a TarEntry from a header block that tar-stream decoded, and the pax records before it.
+ * Sparse files and members of unknown types are refused: their content would be garbage.
  */
 import { AgentError } from "../errors.ts";
 import { type PaxRecords, parsePaxTime } from "./pax-records.ts";
 import { showPath, type TarEntry, type TarEntryType, type TarTime } from "./tar-entry.ts";
 
-/** tar-stream's header; numbers of broken fields are NaN or null. */
+/** The header as tar-stream decodes it; invalid numbers are NaN or null. */
 export interface DecodedHeader {
   name: string;
   type: string | null;
@@ -21,7 +21,7 @@ export interface DecodedHeader {
   pax: PaxFields | null;
 }
 
-/** What pax records say of a member; the first three are read by tar-stream itself. */
+/** The values of pax records; tar-stream itself uses the first three. */
 export interface PaxFields {
   path?: string;
   linkpath?: string;
@@ -47,7 +47,7 @@ const TYPES: Readonly<Record<string, TarEntryType>> = {
 const XATTR_PREFIX = "SCHILY.xattr.";
 const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 
-/** Fields of a pax header over those of the global one; an empty value takes a field back (POSIX). */
+/** The fields of a pax header, merged over those of the global header; an empty value removes a field (POSIX). */
 export function readPaxFields(records: PaxRecords, global: PaxFields | null): PaxFields {
   const xattrs = new Map(global?.xattrs);
   let isSparse = global?.isSparse ?? false;
@@ -61,7 +61,7 @@ export function readPaxFields(records: PaxRecords, global: PaxFields | null): Pa
     if (text === undefined) return inherited;
     if (text === "") return undefined;
     const value = parse(text);
-    if (value === undefined) throw corrupt(`pax ${key} is "${text.slice(0, 40)}"`);
+    if (value === undefined) throw createCorruptError(`invalid pax ${key} "${text.slice(0, 40)}"`);
     return value;
   };
   const path = pick("path", undefined, (text) => text);
@@ -70,16 +70,7 @@ export function readPaxFields(records: PaxRecords, global: PaxFields | null): Pa
   const uid = pick("uid", global?.uid, parseId);
   const gid = pick("gid", global?.gid, parseId);
   const mtime = pick("mtime", global?.mtime, parsePaxTime);
-  return {
-    path,
-    linkpath,
-    size,
-    uid,
-    gid,
-    mtime,
-    xattrs,
-    isSparse,
-  };
+  return { path, linkpath, size, uid, gid, mtime, xattrs, isSparse };
 }
 
 /** Throws ARCHIVE_CORRUPT and ARCHIVE_UNSUPPORTED_MEMBER. */
@@ -88,32 +79,32 @@ export function readTarEntry(header: DecodedHeader, pax: PaxFields | null): TarE
   if (type === undefined || pax?.isSparse) {
     throw new AgentError(
       "ARCHIVE_UNSUPPORTED_MEMBER",
-      `Cannot unpack ${showPath(header.name)}: it is a sparse file or of a type that not every tar knows`,
+      `Cannot unpack ${showPath(header.name)}: it is a sparse file or has an unknown type`,
     );
   }
   if (header.name.includes("\0") || header.linkname?.includes("\0")) {
-    throw corrupt(`the name of ${showPath(header.name)} holds a NUL`);
+    throw createCorruptError(`NUL in the name of ${showPath(header.name)}`);
   }
   const count = (field: string, value: number, max: number) => {
     if (Number.isSafeInteger(value) && value >= 0 && value <= max) return value;
-    throw corrupt(`${field} of ${showPath(header.name)} is no number, or none that fits`);
+    throw createCorruptError(`invalid ${field} of ${showPath(header.name)}`);
   };
   return {
     path: header.name,
     type,
-    mode: count("the mode", header.mode, Number.MAX_SAFE_INTEGER) % 0o10000,
-    uid: count("the uid", pax?.uid ?? header.uid, ID_MAX),
-    gid: count("the gid", pax?.gid ?? header.gid, ID_MAX),
-    sizeBytes: count("the size", header.size, Number.MAX_SAFE_INTEGER),
+    mode: count("mode", header.mode, Number.MAX_SAFE_INTEGER) % 0o10000,
+    uid: count("uid", pax?.uid ?? header.uid, ID_MAX),
+    gid: count("gid", pax?.gid ?? header.gid, ID_MAX),
+    sizeBytes: count("size", header.size, Number.MAX_SAFE_INTEGER),
     mtime: pax?.mtime ?? { sec: readSeconds(header), nsec: 0 },
     linkPath: header.linkname ?? "",
-    devMajor: count("the device", header.devmajor, 0xfff),
-    devMinor: count("the device", header.devminor, 0xfffff),
+    devMajor: count("device number", header.devmajor, 0xfff),
+    devMinor: count("device number", header.devminor, 0xfffff),
     xattrs: pax?.xattrs ?? NO_XATTRS,
   };
 }
 
-/** The kernel's uid_t without the value that means "leave as it is". */
+/** The largest uid_t; the kernel takes the value above it as "unchanged". */
 const ID_MAX = 0xfffffffe;
 
 function parseId(text: string): number | undefined {
@@ -122,11 +113,11 @@ function parseId(text: string): number | undefined {
 
 function readSeconds(header: DecodedHeader): number {
   const seconds = header.mtime.getTime() / 1000;
-  if (!Number.isFinite(seconds)) throw corrupt(`the time of ${showPath(header.name)} is no number`);
-  // tar-stream reads the two's complement of GNU's base-256 fields as a ones' complement: one too many.
+  if (!Number.isFinite(seconds)) throw createCorruptError(`invalid time of ${showPath(header.name)}`);
+  // tar-stream reads the two's complement in GNU's base-256 fields as a ones' complement: the result is one too large.
   return seconds < 0 ? seconds - 1 : seconds;
 }
 
-function corrupt(why: string): AgentError {
-  return new AgentError("ARCHIVE_CORRUPT", `Cannot read a tar archive: ${why}`);
+export function createCorruptError(reason: string, cause?: Error): AgentError {
+  return new AgentError("ARCHIVE_CORRUPT", `Cannot read the tar archive: ${reason}`, { cause });
 }

@@ -1,20 +1,26 @@
 /**
- * Reads tar archives (ustar, pax, GNU, v7) as they come, on tar-stream's parser with its pax decoding replaced:
- * that one decodes binary values as UTF-8 and leaves uid, gid and mtime of pax out. Private methods, hence the exact version.
+ * Reads a stream of a tar archive (ustar, pax, GNU, v7) with tar-stream's parser. Its pax decoding is replaced, because it decodes
+ * binary values as UTF-8 and ignores uid, gid and mtime. That takes private methods, so the version of tar-stream is pinned.
  */
 import { extract } from "tar-stream";
 import { AgentError } from "../errors.ts";
 import { ARCHIVE_MAX_ENTRIES, TAR_HEADER_MAX_BYTES, TAR_HEADERS_PER_ENTRY } from "./limits.ts";
 import { parsePaxRecords } from "./pax-records.ts";
 import { showPath, type TarEntry } from "./tar-entry.ts";
-import { type DecodedHeader, type PaxFields, readPaxFields, readTarEntry } from "./tar-header.ts";
+import {
+  createCorruptError,
+  type DecodedHeader,
+  type PaxFields,
+  readPaxFields,
+  readTarEntry,
+} from "./tar-header.ts";
 
-/** Called in the order of the archive; what these throw comes out of `write`. */
+/** Called in the order of the archive; `write` throws what these throw. */
 export interface TarVisitor {
   onEntry(entry: TarEntry): void;
-  /** A piece of the last file's content; the buffer is the reader's and is only good during the call. */
+  /** A piece of the current file's content; the buffer is only valid during the call. */
   onContent(chunk: Buffer): void;
-  /** After the content, and for every entry without any. */
+  /** After the content, and for every entry without content. */
   onEntryEnd(): void;
 }
 
@@ -24,13 +30,13 @@ export interface TarLimits {
 }
 
 export interface TarReader {
-  /** Reads on, all before it returns; nothing of `chunk` is kept. Throws ARCHIVE_… and what the visitor throws. */
+  /** Reads the chunk synchronously and keeps no reference to it. Throws ARCHIVE_… and what the visitor throws. */
   write(chunk: Buffer): void;
-  /** To be called after the last byte: throws ARCHIVE_TRUNCATED unless the archive's end mark was seen. */
+  /** Call this after the last byte: it throws ARCHIVE_TRUNCATED unless there was an end mark. */
   end(): void;
 }
 
-/** What this file uses of tar-stream 3.2.2's Extract. */
+/** The parts of tar-stream 3.2.2's Extract that this file uses. */
 interface Parser {
   _buffer: { buffered: number; shift(size: number): Buffer; push(chunk: Buffer): void };
   _header: DecodedHeader | null;
@@ -47,14 +53,14 @@ interface Parser {
   on(event: "entry", listener: (header: DecodedHeader) => void): void;
 }
 
-/** What tar-stream asks of an entry's stream; ours hands on at once, so that no byte waits in a queue. */
+/** What tar-stream expects of an entry's stream. Ours passes content on at once, without a queue. */
 interface Content {
   push(chunk: Buffer | null): boolean;
   _detach(): void;
 }
 
 const BLOCK_BYTES = 512;
-// Names byte for byte; v7 archives have no magic, the checksum is enough. (tar-stream's own types know neither option.)
+// Names stay bytes; v7 archives have no magic, only the checksum. The types of tar-stream lack both options.
 const PARSER_OPTIONS: object = { filenameEncoding: "latin1", allowUnknownFormat: true };
 
 export function createTarReader(
@@ -106,11 +112,11 @@ export function createTarReader(
   parser._applyLongHeaders = () => {
     applyLongHeaders();
     const header = parser._header!;
-    // Archives of old mark directories by the slash alone; tar-stream means to see that, but looks too late.
+    // v7 archives mark directories by a trailing slash only; tar-stream checks that too late.
     if (header.type === "file" && header.name.endsWith("/")) header.type = "directory";
-    // As in Go's archive/tar and GNU tar: what is no file has no content, whatever its size field says.
+    // As in Go's archive/tar and GNU tar, only files have content, whatever the size field of other members says.
     if (header.type !== "file" && header.type !== "contiguous-file") header.size = 0;
-    if (zeroBlocks > 0) throw corrupt("a member follows an end mark");
+    if (zeroBlocks > 0) throw createCorruptError("a member follows an end mark");
     if (++entries > maxEntries) throw overLimit(`more than ${maxEntries} members`);
     headersBefore = 0;
     headerBytesBefore = 0;
@@ -123,15 +129,15 @@ export function createTarReader(
   });
 
   function countZeroBlock(): void {
-    if (headersBefore > 0) throw corrupt("it ends after an extended header");
+    if (headersBefore > 0) throw createCorruptError("it ends after an extended header");
     if (++zeroBlocks < 2) return;
-    // Whatever follows the end mark is padding, or another archive that other readers would not see either.
+    // Padding may follow, or another archive, which other readers ignore too.
     ended = true;
     parser._buffer.shift(parser._buffer.buffered);
   }
 
   function countLongHeader(sizeBytes: number): void {
-    if (zeroBlocks > 0) throw corrupt("a header follows an end mark");
+    if (zeroBlocks > 0) throw createCorruptError("a header follows an end mark");
     headerBytesBefore += sizeBytes;
     if (!(headerBytesBefore <= maxHeaderBytes))
       throw overLimit(`more than ${maxHeaderBytes} bytes of headers`);
@@ -141,7 +147,7 @@ export function createTarReader(
 
   function overLimit(what: string): AgentError {
     const where = parser._header ? ` at ${showPath(parser._header.name)}` : "";
-    return new AgentError("ARCHIVE_LIMIT_EXCEEDED", `Cannot read a tar archive: it has ${what}${where}`);
+    return new AgentError("ARCHIVE_LIMIT_EXCEEDED", `Cannot read the tar archive: it has ${what}${where}`);
   }
 
   return {
@@ -155,40 +161,28 @@ export function createTarReader(
     },
     end() {
       if (ended) return;
-      // One block of zeros and no more is an end mark that many writers make; GNU tar and Go take it, too.
+      // Many writers end an archive with one block of zeros; GNU tar and Go accept it too.
       if (parser._missing === 0 && parser._buffer.buffered === 0 && zeroBlocks > 0) return;
       throw new AgentError(
         "ARCHIVE_TRUNCATED",
-        `Cannot read a tar archive: it ends without an end mark, after ${entries} members`,
+        `Cannot read the tar archive: no end mark after ${entries} members`,
       );
     },
   };
 }
 
-/** What is left over of a chunk (part of a header) is copied, because the chunk's memory is used again. */
+/** Copies the unread rest of a chunk (part of a header), because the chunk's memory is reused. */
 function keepRest({ _buffer: buffer }: Parser): void {
   if (buffer.buffered > 0) buffer.push(Buffer.from(buffer.shift(buffer.buffered)));
 }
 
 function describeFailure(error: Error, entries: number): AgentError {
   if (error instanceof AgentError) return error;
-  // tar-stream's own bound, 4 MiB, which it holds before ours is asked.
+  // tar-stream checks its own limit of 4 MiB before ours.
   if (error.message === "Header exceeds max size") {
-    return new AgentError(
-      "ARCHIVE_LIMIT_EXCEEDED",
-      "Cannot read a tar archive: a header has more than 4 MiB",
-    );
+    return new AgentError("ARCHIVE_LIMIT_EXCEEDED", "Cannot read the tar archive: a header exceeds 4 MiB");
   }
-  if (entries > 0) return corrupt(error.message, error);
-  return new AgentError(
-    "ARCHIVE_UNKNOWN_FORMAT",
-    "Cannot read an archive: it does not begin with a tar header",
-    {
-      cause: error,
-    },
-  );
-}
-
-function corrupt(why: string, cause?: Error): AgentError {
-  return new AgentError("ARCHIVE_CORRUPT", `Cannot read a tar archive: ${why}`, { cause });
+  if (entries > 0) return createCorruptError(error.message, error);
+  const message = "Cannot read the archive: it does not begin with a tar header";
+  return new AgentError("ARCHIVE_UNKNOWN_FORMAT", message, { cause: error });
 }

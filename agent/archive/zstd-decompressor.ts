@@ -1,25 +1,24 @@
 /**
- * Decompresses zstd: any number of frames, skippable ones between them, in bounded memory (RFC 8878).
- * Node's own zstd stops after the first frame without an error (nodejs/node#64741), so zstd-napi's context is driven by hand.
+ * Decompresses any number of zstd frames, with skippable frames between them, in bounded memory (RFC 8878).
+ * Node's own zstd stops after the first frame without an error (nodejs/node#64741), so this uses the context of zstd-napi.
  */
 import zstd from "zstd-napi/binding.js";
 import { AgentError } from "../errors.ts";
 import { DECOMPRESS_CHUNK_BYTES, ZSTD_WINDOW_LOG_MAX } from "./limits.ts";
 
 export interface ZstdOptions {
-  /** Frames that want a larger window (2 to this power) are refused. */
+  /** Frames with a window larger than 2 to this power are refused. */
   windowLogMax?: number;
   chunkBytes?: number;
-  /** Gives each buffer to be filled, for consumers that keep one longer. */
+  /** Provides each output buffer, for consumers that keep one longer. */
   takeOutput?: () => Buffer;
 }
 
 const NOTHING = Buffer.alloc(0);
 
 /**
- * One output buffer is used again and again: a consumer keeps nothing of it after it asks for the next,
- * unless it gives the buffers itself.
- * Throws ARCHIVE_CORRUPT, also for anything but frames after a frame, and ARCHIVE_TRUNCATED.
+ * One output buffer is reused: a chunk is valid until the next one is requested, unless the consumer provides the buffers.
+ * Throws ARCHIVE_TRUNCATED, and ARCHIVE_CORRUPT, also for other data after a frame.
  */
 export async function* decompressZstd(
   chunks: AsyncIterable<Buffer> | Iterable<Buffer>,
@@ -41,7 +40,7 @@ export async function* decompressZstd(
       filledBytes += producedBytes;
       inFrame = hint !== 0;
       if (filledBytes < output.length) continue;
-      // Full: there may be more inside the context that no input asks for any more.
+      // The output is full: the context may hold more, even without further input.
       do {
         yield output.subarray(0, filledBytes);
         output = nextOutput();
@@ -54,20 +53,18 @@ export async function* decompressZstd(
     }
   }
   if (filledBytes > 0) yield output.subarray(0, filledBytes);
-  if (inFrame) {
+  if (inFrame)
     throw new AgentError(
       "ARCHIVE_TRUNCATED",
       "Cannot decompress zstd data: it ends in the middle of a frame",
     );
-  }
 }
 
 function decode(context: InstanceType<typeof zstd.DCtx>, output: Uint8Array, input: Uint8Array) {
   try {
     return context.decompressStream(output, input);
   } catch (error) {
-    throw new AgentError("ARCHIVE_CORRUPT", `Cannot decompress zstd data: ${(error as Error).message}`, {
-      cause: error,
-    });
+    const reason = (error as Error).message;
+    throw new AgentError("ARCHIVE_CORRUPT", `Cannot decompress zstd data: ${reason}`, { cause: error });
   }
 }

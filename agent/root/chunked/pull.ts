@@ -5,7 +5,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as takeTurn } from "node:timers/promises";
-import type { RangePiece, RangePiece } from "../../archive/byte-range.ts";
+import type { RangePiece } from "../../archive/byte-range.ts";
 import {
   DIGEST_BYTES,
   isNoDigest,
