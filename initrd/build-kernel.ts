@@ -15,15 +15,20 @@ import { compressSegment, QUICK_LEVEL } from "./image-segment.ts";
 import { selectModules } from "./module-selection.ts";
 import { runCommand } from "./run-command.ts";
 
-/** What depmod makes and the agent, busybox or a test reads; the .bin files are kmod's own faster copies. */
+/** Written by depmod: kmod reads the .bin files, people and busybox the texts. */
 const INDEX_FILES = [
   "modules.alias",
+  "modules.alias.bin",
   "modules.builtin",
+  "modules.builtin.alias.bin",
+  "modules.builtin.bin",
   "modules.builtin.modinfo",
   "modules.dep",
+  "modules.dep.bin",
   "modules.devname",
   "modules.order",
   "modules.softdep",
+  "modules.symbols.bin",
 ];
 /** Bump when the way the tree is made changes; the selection is part of the key by itself. */
 const RECIPE = 1;

@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { BuildError } from "./build-error.ts";
 import type { DebianArchive, DebianPackage } from "./debian-archive.ts";
+import { detachLibrary } from "./detach-library.ts";
 import { fileFromHost, fileFromText, type ImageFile, linkTo } from "./image-file.ts";
 
 interface Wanted {
@@ -31,6 +32,14 @@ const TOOLS: readonly Wanted[] = [
   { package: "tini", programs: ["usr/bin/tini-static"] },
 ];
 
+/** The kernel runs /sbin/modprobe for its own requests. modinfo is busybox's: kmod's would call libcrypto. */
+const KMOD_NAMES = ["modprobe", "depmod", "insmod", "rmmod", "lsmod"];
+const KMOD: Wanted = {
+  package: "kmod",
+  programs: ["usr/bin/kmod"],
+  links: Object.fromEntries(KMOD_NAMES.map((name) => [`usr/sbin/${name}`, "../bin/kmod"])),
+};
+
 /** Where the libraries of Node and its natives come from; those of the tools come as their dependencies. */
 const LIBRARY_PACKAGES = ["libc6", "libstdc++6", "libgcc-s1"];
 const CERTIFICATES = "ca-certificates";
@@ -48,14 +57,15 @@ export interface Userland {
 export async function readUserland(archive: DebianArchive): Promise<Userland> {
   const wanted = [BUSYBOX.package, ...TOOLS.map((tool) => tool.package), ...LIBRARY_PACKAGES];
   const names = await archive.resolveWithDependencies(wanted);
-  // Without its dependencies: openssl and debconf only serve the script that we replace by reading the files.
-  const { packages, reused } = await archive.fetch([...names, CERTIFICATES]);
-  const taken = new Set(TOOLS.flatMap(({ programs, links }) => [...programs, ...Object.keys(links ?? {})]));
+  // Without dependencies: kmod works without libcrypto, and ca-certificates needs openssl and debconf only for a script.
+  const { packages, reused } = await archive.fetch([...names, KMOD.package, CERTIFICATES]);
+  const kmod = takePrograms(KMOD, packages).map(withoutCrypto);
+  const tools = [...TOOLS.flatMap((tool) => takePrograms(tool, packages)), ...kmod];
   return {
     packages,
     reused,
-    busybox: [...takePrograms(BUSYBOX, packages), ...linkApplets(packages, taken)],
-    tools: TOOLS.flatMap((tool) => takePrograms(tool, packages)),
+    busybox: [...takePrograms(BUSYBOX, packages), ...linkApplets(packages, tools)],
+    tools,
     certificates: [bundleCertificates(packages)],
   };
 }
@@ -78,10 +88,15 @@ function takePrograms({ package: name, programs, links = {} }: Wanted, packages:
   ];
 }
 
-/** A link per busybox applet, save where the image has the real program. */
-function linkApplets(packages: readonly DebianPackage[], taken: ReadonlySet<string>): ImageFile[] {
+function withoutCrypto(file: ImageFile): ImageFile {
+  if (file.content.kind !== "bytes") return file;
+  return { ...file, content: { kind: "bytes", bytes: detachLibrary(file.content.bytes, "libcrypto.so.3") } };
+}
+
+/** One link per busybox applet, except where the image has the full program. */
+function linkApplets(packages: readonly DebianPackage[], tools: readonly ImageFile[]): ImageFile[] {
   const { root, version } = findPackage(BUSYBOX.package, packages);
-  const real = new Set([...taken].map((path) => path.split("/").at(-1)));
+  const real = new Set(tools.map(({ path }) => path.split("/").at(-1)));
   return readAppletNames(readFileSync(join(root, BUSYBOX.programs[0]!)))
     .filter((name) => name !== "busybox" && !real.has(name))
     .map((name) => linkTo(`usr/bin/${name}`, "busybox", `${BUSYBOX.package} ${version}`));

@@ -1,5 +1,5 @@
 /**
- * Calls that act on the whole machine: clock, modules, disks, power, serial lines.
+ * Calls that act on the whole machine: clock, disks, power, serial lines.
  * Numbers from the kernel's include/uapi; each has one user in agent/sys.
  */
 
@@ -14,13 +14,6 @@ export function setClock(epochMs: number): void {
   const sec = Math.floor(epochMs / 1000);
   writeTimespec(time, 0, { sec, nsec: Math.floor((epochMs - sec * 1000) * 1e6) });
   call("clock_settime", [CLOCK_REALTIME, time]);
-}
-
-const MODULE_INIT_COMPRESSED_FILE = 4;
-
-/** Loads the module behind the descriptor; `compressed` leaves xz, zstd or gzip to a kernel that can (CONFIG_MODULE_DECOMPRESS). */
-export async function finitModule(fd: number, parameters = "", { compressed = false } = {}): Promise<void> {
-  await callAsync("finit_module", [fd, parameters, compressed ? MODULE_INIT_COMPRESSED_FILE : 0]);
 }
 
 /** Writes back every disk; returns when it is done. */

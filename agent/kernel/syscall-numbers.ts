@@ -26,7 +26,6 @@ const NUMBERS = {
   umount2: [166, 39],
   reboot: [169, 142],
   clock_settime: [227, 112],
-  finit_module: [313, 273],
   sethostname: [170, 161],
   mkdirat: [258, 34],
   mknodat: [259, 33],

@@ -15,6 +15,8 @@ export const FULL_BELOW_BYTES = 128 * 1024;
 export const PSTORE_MAX_BYTES = 8 * MiB;
 /** Three passes find what hangs below a bus driver; more means devices that come and go. */
 export const MODULE_PASSES_MAX = 8;
+/** kmod's processes at a time: as many as Node has threads for other file work. */
+export const MODULE_PROCESSES_MAX = 4;
 /** Between two passes: virtio and PCI probe within a call, USB hubs in some 100 ms. */
 export const MODULE_SETTLE_MS = 100;
 /** From power-on to a lease: a USB adapter that appears late, a switch port in spanning tree (30 s), a slow server. */

@@ -33,9 +33,8 @@ import { type OpenStore, openStore } from "../store/open-store.ts";
 import { chooseTimeServers, setClockFloor, syncClock } from "../sys/clock/clock.ts";
 import { type Credentials, createCredentials } from "../sys/machine/credentials.ts";
 import { loadKeymap } from "../sys/machine/keymap.ts";
+import { createModuleLoader, namesModule } from "../sys/machine/modules.ts";
 import { mountPstore } from "../sys/machine/pstore.ts";
-import { createModuleLoader } from "../sys/modules/loader.ts";
-import { namesModule } from "../sys/modules/parameters.ts";
 import { nameMachine } from "../sys/network/hostname.ts";
 import { startNetconsole } from "../sys/network/netconsole.ts";
 import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../sys/network/network.ts";
@@ -130,7 +129,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
     announcer,
     async loadModules() {
       await modules.loadForDevices();
-      for (const name of SOFTWARE_MODULES) await modules.load(name);
+      await modules.load(...SOFTWARE_MODULES);
       // Where a board's firmware describes that memory, the device asks for it.
       if (namesModule(source.line, "ramoops")) await modules.load("ramoops");
       mountPstore();
@@ -179,7 +178,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       const { modules: names = [], moduleFiles = [] } = machine;
       if (names.length + moduleFiles.length === 0) return;
       announcer.modulesLoading();
-      for (const name of names) await modules.load(name);
+      await modules.load(...names);
       for (const path of moduleFiles) await modules.loadFile(path);
       announcer.modulesLoaded();
     },

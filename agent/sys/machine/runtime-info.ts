@@ -1,9 +1,9 @@
 /**
  * What machine this is, from /proc and /sys: for the first lines of a log, where people look whether they got the right one.
  */
-import { readdirSync, readFileSync } from "node:fs";
 import { machine, release, totalmem } from "node:os";
 import type { RuntimeInfo } from "../../wire/b2c-console.ts";
+import { readdirIfThere, readIfThere } from "../read-if-there.ts";
 
 const SECTOR_BYTES = 512;
 
@@ -33,21 +33,4 @@ function listDisks(path: string): RuntimeInfo["disks"] {
     .filter((name) => !/^(ram|zram)/.test(name))
     .map((name) => ({ name, sizeBytes: Number(readIfThere(`${path}/${name}/size`)) * SECTOR_BYTES }))
     .filter(({ sizeBytes }) => sizeBytes > 0);
-}
-
-// A kernel without block devices, and attributes that only some architectures have.
-function readdirIfThere(path: string): string[] {
-  try {
-    return readdirSync(path).sort();
-  } catch {
-    return [];
-  }
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, "utf8").trim();
-  } catch {
-    return "";
-  }
 }

@@ -6,7 +6,7 @@ import { mkdirSync } from "node:fs";
 import { AgentError } from "../../errors.ts";
 import type { FileSystem } from "../../job/volume.ts";
 import { FILE_SYSTEM_MOUNT_MS } from "../limits.ts";
-import type { ModuleLoader } from "../modules/loader.ts";
+import type { ModuleLoader } from "../machine/modules.ts";
 import { mountNfs, type NfsMountOptions } from "../nfs/mount.ts";
 import { runTool } from "../run-tool.ts";
 

@@ -3,7 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { umount } from "../../../agent/kernel/syscalls.ts";
 import { openStore } from "../../../agent/store/open-store.ts";
-import { createModuleLoader } from "../../../agent/sys/modules/loader.ts";
+import { createModuleLoader } from "../../../agent/sys/machine/modules.ts";
 import { bringUpNetwork } from "../../../agent/sys/network/network.ts";
 import { attachNetworkBlockDevice } from "../../../agent/sys/storage/nbd.ts";
 import { enableSwap } from "../../../agent/sys/storage/swap.ts";
@@ -15,7 +15,7 @@ const { signal } = new AbortController();
 async function main(): Promise<void> {
   const modules = createModuleLoader({ log });
   await modules.loadForDevices();
-  for (const name of ["overlay", "loop", "erofs", "ext4"]) await modules.load(name);
+  await modules.load("overlay", "loop", "erofs", "ext4");
   const network = await bringUpNetwork({ log, lookForDevices: modules.loadForDevices });
   const [, port] = /\bstub=(\d+)/.exec(readFileSync("/proc/cmdline", "utf8"))!;
   const device = await attachNetworkBlockDevice(

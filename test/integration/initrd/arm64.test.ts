@@ -42,6 +42,11 @@ describe("the arm64 image", () => {
     expect(output).toBe(`stub: arch=arm64 node=${process.version} door=true zstd=true\n`);
   });
 
+  it("has a modprobe that runs", async () => {
+    const words = ["-L", root, "-0", "modprobe", join(root, "usr/bin/kmod"), "--version"];
+    expect(await runCommand("qemu-aarch64-static", words)).toMatch(/^kmod version \d+/);
+  });
+
   it("has the agent as scripts that its Node can read", { timeout: BUILD_TIMEOUT_MS }, async () => {
     const { image } = await buildInitrd({ arch: "arm64", outDir: join(folder, "agent"), level: QUICK_LEVEL });
     const agentRoot = join(folder, "agent-root");

@@ -32,6 +32,8 @@ describe("the image", () => {
     { path: "usr/bin/node", kind: "file", mode: 0o755 },
     { path: "usr/bin/crun", kind: "file", mode: 0o755 },
     { path: "usr/bin/xz", kind: "file", mode: 0o755 },
+    { path: "usr/bin/kmod", kind: "file", mode: 0o755 },
+    { path: "usr/sbin/modprobe", kind: "symlink", mode: 0o777 },
     { path: "usr/sbin/mke2fs", kind: "file", mode: 0o755 },
     { path: "usr/sbin/e2fsck", kind: "file", mode: 0o755 },
     { path: "usr/lib/dutboot/main.js", kind: "file", mode: 0o644 },
@@ -98,6 +100,11 @@ describe("the image", () => {
     expect(await node("-e", script)).toBe("caught\n1.1.1970\ne3b0c442\nzipped\nfalse\n");
   });
 
+  it("has a modprobe at the kernel's path that runs without libcrypto", async () => {
+    const version = await runCommand("chroot", [join(folder, "root"), "/sbin/modprobe", "--version"]);
+    expect(version).toMatch(/^kmod version \d+/);
+  });
+
   it("has every library that its programs need", async () => {
     const root = join(folder, "root");
     for (const program of [
@@ -105,6 +112,7 @@ describe("the image", () => {
       "usr/sbin/mke2fs",
       "usr/sbin/e2fsck",
       "usr/bin/xz",
+      "usr/bin/kmod",
       "usr/bin/node",
     ]) {
       const loader = "/usr/lib64/ld-linux-x86-64.so.2";

@@ -42,6 +42,10 @@ describe("the modules archive", () => {
     expect(read("modules.dep")).toMatch(new RegExp(`/${name}\\.ko:`));
   });
 
+  it.each(["alias", "builtin", "dep", "symbols"])("has kmod's binary index modules.%s.bin", (kind) => {
+    expect(entries.map(({ path }) => path)).toContain(`${base}/modules.${kind}.bin`);
+  });
+
   it("lists which devices its modules support and what is built in", () => {
     expect(read("modules.alias")).toMatch(/^alias virtio:d00000001v\* virtio_net$/m);
     expect(read("modules.builtin")).toContain("virtio");

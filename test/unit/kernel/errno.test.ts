@@ -33,7 +33,6 @@ test.each([
   ["mount", "arm64", 40],
   ["openat2", "x64", 437],
   ["openat2", "arm64", 437],
-  ["finit_module", "arm64", 273],
 ] as const)("%s on %s is number %d", (name, architecture, number) => {
   expect(getSyscallNumber(name, architecture)).toBe(number);
 });
