@@ -14,6 +14,20 @@ export interface RangePiece {
   bytes: Buffer;
 }
 
+/** Reads ranges of one file, wherever it is. */
+export interface RangeReader {
+  /** The last bytes of the file (all of a shorter one) and its size; undefined when the server knows no ranges. */
+  readTail(
+    sizeBytes: number,
+    options?: { signal?: AbortSignal },
+  ): Promise<{ bytes: Buffer; totalBytes: number } | undefined>;
+  /**
+   * The bytes of all ranges, which must be sorted and not overlap; the bytes of one range come in order.
+   * Throws FETCH_NO_RANGES when the server knows no ranges, and the errors of the network.
+   */
+  readRanges(ranges: readonly ByteRange[], options?: { signal?: AbortSignal }): AsyncIterable<RangePiece>;
+}
+
 /** Joins ranges that are at most `gapBytes` apart. They must be sorted by `start`. */
 export function mergeRanges(sorted: readonly ByteRange[], gapBytes: number): ByteRange[] {
   const ranges: ByteRange[] = [];

@@ -3,21 +3,14 @@
  * overlay-root.ts keeps each layer as a directory; a driver on the object store takes the same sources.
  */
 
-import type { ByteRange, RangePiece } from "../archive/byte-range.ts";
+import type { RangeReader } from "../archive/byte-range.ts";
 
 /** A layer or archive in parts, for drivers that keep files apart; what the parts hold is checked by the driver. */
-export interface PartSource {
+export interface PartSource extends RangeReader {
   /** The descriptor's, for a layer; an archive has none, and its own end says where its tables are. */
   annotations?: Readonly<Record<string, string>>;
   /** `sha256:…` of the table of contents, which the job vouches for; the archive then stands and falls with it. */
   tableDigest?: string;
-  /** The last bytes and the whole size; undefined when the server knows no ranges. */
-  readTail(
-    sizeBytes: number,
-    options?: { signal?: AbortSignal },
-  ): Promise<{ bytes: Buffer; totalBytes: number } | undefined>;
-  /** Bytes [start, end) of all ranges, those of one range in order. Throws FETCH_NO_RANGES and what the network does. */
-  readRanges(ranges: readonly ByteRange[], options?: { signal?: AbortSignal }): AsyncIterable<RangePiece>;
 }
 
 /** Bytes of a layer or an artifact. How they are compressed is told by the bytes themselves. */

@@ -5,7 +5,7 @@
 import type { S3Endpoint } from "../job/job.ts";
 import type { HttpClient } from "../net/http/http-message.ts";
 import { parseAwsCredentials } from "../net/s3/aws-credentials.ts";
-import { createS3Client, type S3Client } from "../net/s3/client.ts";
+import { S3Client } from "../net/s3/client.ts";
 import type { Redaction } from "../redaction/redaction.ts";
 import type { Credentials } from "../sys/machine/credentials.ts";
 
@@ -21,9 +21,9 @@ export async function connectS3(
   { http, credentials, redaction }: S3ConnectOptions,
 ): Promise<S3Client> {
   const bytes = await credentials.read("s3");
-  if (!bytes) return createS3Client(http, { endpoint });
+  if (!bytes) return new S3Client(http, { endpoint });
   const keys = parseAwsCredentials(bytes.toString());
   redaction.hide(keys.secretKey);
   redaction.hide(keys.sessionToken ?? "");
-  return createS3Client(http, { endpoint, credentials: keys });
+  return new S3Client(http, { endpoint, credentials: keys });
 }

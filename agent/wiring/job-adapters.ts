@@ -11,7 +11,7 @@ import type { FileSystem } from "../job/volume.ts";
 import type { StepRecorder } from "../junit/step-cases.ts";
 import { createArchiveOpener } from "../net/archives/archive-opener.ts";
 import type { HttpClient } from "../net/http/http-message.ts";
-import { createRegistryClient } from "../net/registry/registry.ts";
+import { RegistryClient } from "../net/registry/registry.ts";
 import { createBucketOpener } from "../net/s3/bucket.ts";
 import { parseAuthFile } from "../oci/auth-file.ts";
 import { PATHS } from "../paths.ts";
@@ -68,7 +68,7 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
 
   return {
     openArchive: createArchiveOpener(http, s3, tools.nfs.openFile),
-    registry: createRegistryClient(http, {
+    registry: new RegistryClient(http, {
       log,
       mirrors: job.mirrors,
       auth(registry, repository) {

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import type { RootDriverChoice } from "../../agent/job/job.ts";
 import { syncfs } from "../../agent/kernel/syscalls.ts";
 import { createHttpClient } from "../../agent/net/http/http-client.ts";
-import { createRegistryClient } from "../../agent/net/registry/registry.ts";
+import { RegistryClient } from "../../agent/net/registry/registry.ts";
 import { parseImageReference } from "../../agent/oci/reference.ts";
 import { fetchImage } from "../../agent/phases/fetch.ts";
 import type { PhaseContext } from "../../agent/phases/phase-runner.ts";
@@ -58,7 +58,7 @@ async function runPull({ reference, storeDir, driver }: PullOrder): Promise<void
   const rootDriver = chooseRootDriver(driver, { store, pool, scratchDir, log });
   const image = parseImageReference(reference);
   const http = createHttpClient({ insecureHosts: [image.registry], log });
-  const registry = createRegistryClient(http, { auth: () => undefined });
+  const registry = new RegistryClient(http, { auth: () => undefined });
   mark();
 
   let bytesFetched = 0;

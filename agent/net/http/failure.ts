@@ -44,27 +44,11 @@ const UNTRUSTED = new Set([
   "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
-const WRONG_TIME = new Set(["CERT_NOT_YET_VALID", "CERT_HAS_EXPIRED"]);
-const UNREACHABLE = new Set([
-  "EADDRNOTAVAIL",
-  "EAI_AGAIN",
-  "EAI_FAIL",
-  "ECONNREFUSED",
-  "EHOSTDOWN",
-  "EHOSTUNREACH",
-  "ENETDOWN",
-  "ENETUNREACH",
-  "ENOTFOUND",
-  "UND_ERR_CONNECT_TIMEOUT",
-]);
-const INTERRUPTED = new Set([
-  "ECONNABORTED",
-  "ECONNRESET",
-  "EPIPE",
-  "ETIMEDOUT",
-  "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
-  "UND_ERR_SOCKET",
-]);
+const WRONG_TIME = /^CERT_(NOT_YET_VALID|HAS_EXPIRED)$/;
+const UNRESOLVED = /^(ENOTFOUND|EAI_AGAIN|EAI_FAIL)$/;
+const UNREACHABLE = /^(EADDRNOTAVAIL|E(HOST|NET)(DOWN|UNREACH)|UND_ERR_CONNECT_TIMEOUT)$/;
+const INTERRUPTED =
+  /^(ECONNABORTED|ECONNRESET|EPIPE|ETIMEDOUT|UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH)$/;
 
 /** What an error of the transport means; undefined for errors that no network can cause, which are bugs of ours. */
 export function describeTransportError(thrown: unknown): Failure | undefined {
@@ -83,14 +67,18 @@ export function describeTransportError(thrown: unknown): Failure | undefined {
     const isTransient = /^50[234]$/.test(proxyStatus ?? "") || code === "UND_ERR_PRX_CONN";
     return failure("FETCH_PROXY_FAILED", `the proxy refused the connection: ${how}`, isTransient);
   }
-  if (WRONG_TIME.has(code)) {
+  if (WRONG_TIME.test(code)) {
     const state = code === "CERT_NOT_YET_VALID" ? "not valid yet" : "no longer valid";
     const now = new Date().toISOString();
     return failure("FETCH_TLS_CLOCK", `its certificate is ${state} by the DUT's clock, ${now}`);
   }
   if (UNTRUSTED.has(code)) return failure("FETCH_TLS_UNTRUSTED", `its certificate is not trusted (${code})`);
-  if (UNREACHABLE.has(code)) return failure("FETCH_UNREACHABLE", describeUnreachable(code), true);
-  if (INTERRUPTED.has(code)) return failure("FETCH_INTERRUPTED", `the connection was lost (${code})`, true);
+  if (UNRESOLVED.test(code))
+    return failure("FETCH_UNREACHABLE", `its name cannot be resolved (${code})`, true);
+  if (code === "ECONNREFUSED") return failure("FETCH_UNREACHABLE", "the connection was refused", true);
+  if (UNREACHABLE.test(code))
+    return failure("FETCH_UNREACHABLE", `no connection could be made (${code})`, true);
+  if (INTERRUPTED.test(code)) return failure("FETCH_INTERRUPTED", `the connection was lost (${code})`, true);
   if (/^(EPROTO$|ERR_SSL_|ERR_TLS_)/.test(code))
     return failure("FETCH_TLS_FAILED", `the TLS handshake failed (${code})`);
   // A proxy that dies within a chunk looks like this as well, so it is tried again.
@@ -117,11 +105,6 @@ function codeOfStatus(status: number): ErrorCode {
   if (status === 416) return "FETCH_WRONG_RANGE";
   if (status >= 500 || status === 429 || status === 408 || status === 425) return "HTTP_SERVER_ERROR";
   return status >= 400 ? "HTTP_REJECTED" : "FETCH_BAD_RESPONSE";
-}
-
-function describeUnreachable(code: string): string {
-  if (["ENOTFOUND", "EAI_AGAIN", "EAI_FAIL"].includes(code)) return `its name cannot be resolved (${code})`;
-  return code === "ECONNREFUSED" ? "the connection was refused" : `no connection could be made (${code})`;
 }
 
 /** undici wraps some errors; an AggregateError (one failure for each address) has the code of the first. */

@@ -10,7 +10,7 @@ import { createDispatcher } from "./dispatcher.ts";
 import type { HttpClient } from "./http-message.ts";
 import { type RequestContext, ResumableRequest } from "./resumable-request.ts";
 import { createSchemeProbe } from "./scheme-probe.ts";
-import { createUrlPolicy } from "./url-policy.ts";
+import { UrlPolicy } from "./url-policy.ts";
 
 export type { HttpClient, HttpRequest } from "./http-message.ts";
 
@@ -30,25 +30,16 @@ export interface HttpClientOptions {
 export function createHttpClient(options: HttpClientOptions): HttpClient {
   const { insecureHosts, extraCa, log, proxies, userAgent = "dutboot" } = options;
   const limits: RetryLimits = { ...RETRY_LIMITS, ...options.retry };
-  const policy = createUrlPolicy(insecureHosts);
-  const dispatcher = createDispatcher(policy, {
-    connectTimeoutMs: limits.connectTimeoutMs,
-    extraCa,
-    proxies,
-  });
-  const context: RequestContext = {
-    dispatcher,
-    policy,
-    limits,
-    log,
-    userAgent,
-    answeredOrigins: new Set(),
-  };
+  const policy = new UrlPolicy(insecureHosts);
+  const { connectTimeoutMs } = limits;
+  const dispatcher = createDispatcher(policy, { connectTimeoutMs, extraCa, proxies });
+  const answeredOrigins = new Set<string>();
+  const context: RequestContext = { dispatcher, policy, limits, log, userAgent, answeredOrigins };
   const fetch: HttpClient["fetch"] = async (url, request = {}) =>
     new ResumableRequest(context, url, request).start();
   return {
     fetch,
-    findOrigin: createSchemeProbe({ fetch, policy, limits, log }),
+    findOrigin: createSchemeProbe(fetch, context),
     close: () => dispatcher.destroy(),
   };
 }

@@ -10,7 +10,7 @@ import { Download } from "./download.ts";
 import { AttemptError, describeStatus, describeTransportError, type Failure } from "./failure.ts";
 import type { HttpRequest, HttpResponse } from "./http-message.ts";
 import { formatPublicUrl } from "./public-url.ts";
-import { createRetryClock, type RetryClock, waitMs } from "./retry-policy.ts";
+import { RetryClock, waitMs } from "./retry-policy.ts";
 import { StallDetector } from "./stall-detector.ts";
 import type { UrlPolicy } from "./url-policy.ts";
 
@@ -58,7 +58,7 @@ export class ResumableRequest {
     this.#method = request.method ?? "GET";
     this.#subject = request.subject ?? `${VERB[this.#method]} "${formatPublicUrl(url)}"`;
     this.#download = new Download(request);
-    this.#clock = createRetryClock(this.#limits);
+    this.#clock = new RetryClock(this.#limits);
     const checked = context.policy.check(url, request);
     if (!(checked instanceof URL)) throw this.#createError(checked);
     this.#url = checked;

@@ -39,48 +39,45 @@ export function parseRetryAfter(header: string | undefined, nowMs: number): numb
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
 }
 
-export interface RetryClock {
+/** Measures one request's time without progress against the budget. */
+export class RetryClock {
+  readonly #limits: RetryLimits;
+  #sinceMs = performance.now();
+  #newBytes = 0;
   /** Attempts that failed since the last progress. */
-  readonly failures: number;
-  readonly elapsedMs: number;
-  noteProgress(bytes: number): void;
-  /** Counts a failure; returns the delay before the next attempt, or undefined to give up. */
-  planNext(failure: { retryAfterMs?: number; isKnownHost: boolean }): number | undefined;
-}
+  failures = 0;
 
-export function createRetryClock(overrides: Partial<RetryLimits> = {}): RetryClock {
-  const limits = { ...RETRY_LIMITS, ...overrides };
-  let failures = 0;
-  let sinceMs = performance.now();
-  let newBytes = 0;
-  return {
-    get failures() {
-      return failures;
-    },
-    get elapsedMs() {
-      return performance.now() - sinceMs;
-    },
-    noteProgress(bytes) {
-      newBytes += bytes;
-      if (newBytes < limits.progressBytes) {
-        // The budget runs only after a failure: a slow download has not failed.
-        if (failures === 0) sinceMs = performance.now();
-        return;
-      }
-      newBytes = 0;
-      failures = 0;
-      sinceMs = performance.now();
-    },
-    planNext({ retryAfterMs, isKnownHost }) {
-      failures += 1;
-      newBytes = 0;
-      return planRetryDelay(
-        { failures, elapsedMs: this.elapsedMs, isKnownHost, retryAfterMs },
-        limits,
-        Math.random(),
-      );
-    },
-  };
+  constructor(overrides: Partial<RetryLimits> = {}) {
+    this.#limits = { ...RETRY_LIMITS, ...overrides };
+  }
+
+  get elapsedMs(): number {
+    return performance.now() - this.#sinceMs;
+  }
+
+  noteProgress(bytes: number): void {
+    this.#newBytes += bytes;
+    const isProgress = this.#newBytes >= this.#limits.progressBytes;
+    // The budget runs only after a failure: a slow download has not failed.
+    if (isProgress || this.failures === 0) this.#sinceMs = performance.now();
+    if (!isProgress) return;
+    this.#newBytes = 0;
+    this.failures = 0;
+  }
+
+  /** Counts a failure; returns the delay before the next attempt, or undefined to give up. */
+  planNext({
+    retryAfterMs,
+    isKnownHost,
+  }: {
+    retryAfterMs?: number;
+    isKnownHost: boolean;
+  }): number | undefined {
+    this.failures += 1;
+    this.#newBytes = 0;
+    const state = { failures: this.failures, elapsedMs: this.elapsedMs, isKnownHost, retryAfterMs };
+    return planRetryDelay(state, this.#limits, Math.random());
+  }
 }
 
 /** Rejects with the signal's own reason. */

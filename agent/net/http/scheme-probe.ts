@@ -2,24 +2,14 @@
  * Finds out whether a host speaks HTTPS or, where the job allows it, plain HTTP. HTTPS is tried first, as podman does.
  */
 import { AgentError } from "../../errors.ts";
-import type { RetryLimits } from "../limits.ts";
 import type { HttpClient } from "./http-message.ts";
-import { createRetryClock, waitMs } from "./retry-policy.ts";
-import type { UrlPolicy } from "./url-policy.ts";
+import type { RequestContext } from "./resumable-request.ts";
+import { RetryClock, waitMs } from "./retry-policy.ts";
 
-export interface SchemeProbeOptions {
-  fetch: HttpClient["fetch"];
-  policy: UrlPolicy;
-  limits: RetryLimits;
-  log: { warn(message: string): void };
-}
-
-export function createSchemeProbe({
-  fetch,
-  policy,
-  limits,
-  log,
-}: SchemeProbeOptions): HttpClient["findOrigin"] {
+export function createSchemeProbe(
+  fetch: HttpClient["fetch"],
+  { policy, limits, log }: Pick<RequestContext, "policy" | "limits" | "log">,
+): HttpClient["findOrigin"] {
   const origins = new Map<string, string>();
 
   /** Why the origin cannot be used, or undefined when it responds, even with an error status. */
@@ -38,7 +28,7 @@ export function createSchemeProbe({
     const plain = `http://${host}`;
     if (!URL.canParse(secure)) return secure;
     if (!policy.isInsecure(new URL(plain)) && !policy.isInsecure(new URL(secure))) return secure;
-    const clock = createRetryClock(limits);
+    const clock = new RetryClock(limits);
     for (;;) {
       // Another request may have found the origin in the meantime.
       const known = origins.get(host);

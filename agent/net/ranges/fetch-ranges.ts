@@ -2,7 +2,7 @@
  * Reads ranges of a file: several in one request where the server supports it, and several requests at a time.
  * Whatever the server returns, the reader gets each requested byte once, or an error (RFC 9110, section 14).
  */
-import { type ByteRange, mergeRanges, type RangePiece } from "../../archive/byte-range.ts";
+import { type ByteRange, mergeRanges, type RangeReader } from "../../archive/byte-range.ts";
 import { RANGE_REQUEST_COST_BYTES } from "../../archive/limits.ts";
 import { groupRanges } from "../../archive/zstd-chunked/plan-ranges.ts";
 import { AgentError, type ErrorCode } from "../../errors.ts";
@@ -12,19 +12,6 @@ import { parseContentRange } from "../http/range-headers.ts";
 import { RANGE_REQUESTS_AT_A_TIME } from "../limits.ts";
 import { mergeStreams } from "./merge-streams.ts";
 import { limitResponse, locatePieces, readParts, WantedRanges } from "./range-response.ts";
-
-export interface RangeReader {
-  /** The last bytes of a file (all of a shorter one) and its size; undefined when the server knows no ranges. */
-  readTail(
-    sizeBytes: number,
-    options?: { signal?: AbortSignal },
-  ): Promise<{ bytes: Buffer; totalBytes: number } | undefined>;
-  /**
-   * The bytes of all ranges, which must be sorted and not overlap; the bytes of one range come in order.
-   * Throws FETCH_NO_RANGES when the server knows no ranges, and the errors of the client.
-   */
-  readRanges(ranges: readonly ByteRange[], options?: { signal?: AbortSignal }): AsyncIterable<RangePiece>;
-}
 
 /** Requests the file with these fields and the caller's own; `explainRefusal` precedes the caller's explanation. */
 export type SendRangeRequest = (
@@ -38,24 +25,16 @@ export interface RangeSupport {
   maxRanges: number;
 }
 
-export function createRangeSupport(): RangeSupport {
-  return { maxRanges: Number.POSITIVE_INFINITY };
-}
-
-export interface RangeReaderOptions {
-  support?: RangeSupport;
-  requestsAtATime?: number;
-}
-
 /** The ranges of one request. With `asOne` the request is for the single range that covers all of them. */
 interface Group {
   ranges: readonly ByteRange[];
   asOne: boolean;
 }
 
-export function createRangeReader(send: SendRangeRequest, options: RangeReaderOptions = {}): RangeReader {
-  const { support = createRangeSupport(), requestsAtATime = RANGE_REQUESTS_AT_A_TIME } = options;
-
+export function createRangeReader(
+  send: SendRangeRequest,
+  support: RangeSupport = { maxRanges: Number.POSITIVE_INFINITY },
+): RangeReader {
   const plan = (ranges: readonly ByteRange[]): Group[] =>
     support.maxRanges > 1
       ? groupRanges(ranges, support).map((group) => ({ ...group, asOne: group.ranges.length === 1 }))
@@ -135,7 +114,7 @@ export function createRangeReader(send: SendRangeRequest, options: RangeReaderOp
           const group = queue.shift();
           return group && readGroup(group, queue, stop);
         },
-        { atATime: requestsAtATime, signal },
+        { atATime: RANGE_REQUESTS_AT_A_TIME, signal },
       );
     },
   };

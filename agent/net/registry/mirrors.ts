@@ -8,27 +8,20 @@ import type { RegistryCredential } from "../../oci/auth-file.ts";
 import { type ImageReference, registryApiHost } from "../../oci/reference.ts";
 import type { Authorize, HttpClient } from "../http/http-message.ts";
 import { MIRROR_BUDGET_MS, type RetryLimits } from "../limits.ts";
-import { createRegistryAuth, type RegistryAuth } from "./registry-auth.ts";
+import { RegistryAuth } from "./registry-auth.ts";
 
 /** A repository on one of the hosts. */
 export interface RegistryRepository {
   /** `https://host/v2/repository` */
   base: string;
   authorize: Authorize;
-  retry: Partial<RetryLimits> | undefined;
+  retry?: Partial<RetryLimits>;
 }
 
-export interface RegistryHosts {
-  /**
-   * Calls `act` for one host after the other until it succeeds, and returns its result; throws the error of the registry itself.
-   * `from`: index of the first host to try.
-   */
-  failover<Result>(
-    reference: ImageReference,
-    options: { signal: AbortSignal | undefined; from?: number },
-    act: (repository: RegistryRepository, index: number) => Promise<Result>,
-  ): Promise<Result>;
-  count(reference: ImageReference): number;
+/** Which host of an image was used; `isLast` for the registry itself. */
+export interface HostPosition {
+  index: number;
+  isLast: boolean;
 }
 
 export interface RegistryHostsOptions {
@@ -49,54 +42,67 @@ interface Host {
   origin?: string;
 }
 
-export function createRegistryHosts(http: HttpClient, options: RegistryHostsOptions): RegistryHosts {
-  const { mirrors = [], log, mirrorBudgetMs = MIRROR_BUDGET_MS } = options;
-  const mirrorRetry = { budgetMs: mirrorBudgetMs, firstContactBudgetMs: mirrorBudgetMs };
-  const auths = new Map<string, RegistryAuth>();
-  const unreachable = new Set<string>();
+export class RegistryHosts {
+  readonly #http: HttpClient;
+  readonly #options: RegistryHostsOptions;
+  readonly #auths = new Map<string, RegistryAuth>();
+  readonly #unreachable = new Set<string>();
 
-  const listHosts = ({ registry }: ImageReference): Host[] => [
-    ...mirrors.filter((mirror) => mirror.registry === registry).map(({ url }) => parseMirror(url)),
-    { name: registry, prefix: "" },
-  ];
+  constructor(http: HttpClient, options: RegistryHostsOptions) {
+    this.#http = http;
+    this.#options = options;
+  }
 
-  async function locate(
+  /**
+   * Calls `act` for one host after the other until it succeeds, and returns its result; throws the error of the registry itself.
+   * `from`: index of the first host to try.
+   */
+  async failover<Result>(
+    reference: ImageReference,
+    { signal, from = 0 }: { signal?: AbortSignal; from?: number },
+    act: (repository: RegistryRepository, host: HostPosition) => Promise<Result>,
+  ): Promise<Result> {
+    const { mirrors = [], log } = this.#options;
+    const hosts: Host[] = mirrors
+      .filter(({ registry }) => registry === reference.registry)
+      .map(({ url }) => parseMirror(url));
+    hosts.push({ name: reference.registry, prefix: "" });
+    const last = hosts.length - 1;
+    for (let index = from; index < last; index += 1) {
+      const host = hosts[index]!;
+      if (this.#unreachable.has(host.name)) continue;
+      try {
+        return await act(await this.#locate(host, reference, signal), { index, isLast: false });
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!(error instanceof AgentError)) throw error;
+        // Otherwise every layer would wait for it again.
+        if (error.code.startsWith("FETCH_")) this.#unreachable.add(host.name);
+        const next = hosts[index + 1]!.name;
+        log?.warn(`fetch: the mirror ${host.name} failed (${error.code}), trying ${next}`);
+      }
+    }
+    return act(await this.#locate(hosts[last]!, reference, signal), { index: last, isLast: true });
+  }
+
+  async #locate(
     { name, prefix, origin }: Host,
     { repository }: ImageReference,
     signal: AbortSignal | undefined,
   ): Promise<RegistryRepository> {
-    const auth = auths.get(name) ?? createRegistryAuth(http, (path) => options.auth(name, path));
-    auths.set(name, auth);
+    const { mirrorBudgetMs = MIRROR_BUDGET_MS } = this.#options;
+    const auth =
+      this.#auths.get(name) ?? new RegistryAuth(this.#http, (path) => this.#options.auth(name, path));
+    this.#auths.set(name, auth);
     const path = prefix + repository;
-    return {
-      base: `${origin ?? (await http.findOrigin(registryApiHost(name), { signal }))}/v2/${path}`,
-      authorize: auth.authorize(path, signal),
-      retry: origin === undefined ? undefined : mirrorRetry,
-    };
+    const authorize = auth.authorize(path, signal);
+    if (origin === undefined) {
+      const found = await this.#http.findOrigin(registryApiHost(name), { signal });
+      return { base: `${found}/v2/${path}`, authorize };
+    }
+    const retry = { budgetMs: mirrorBudgetMs, firstContactBudgetMs: mirrorBudgetMs };
+    return { base: `${origin}/v2/${path}`, authorize, retry };
   }
-
-  return {
-    count: (reference) => listHosts(reference).length,
-    async failover(reference, { signal, from = 0 }, act) {
-      const hosts = listHosts(reference);
-      const last = hosts.length - 1;
-      for (let index = from; index < last; index += 1) {
-        const host = hosts[index]!;
-        if (unreachable.has(host.name)) continue;
-        try {
-          return await act(await locate(host, reference, signal), index);
-        } catch (error) {
-          signal?.throwIfAborted();
-          if (!(error instanceof AgentError)) throw error;
-          // Otherwise every layer would wait for it again.
-          if (error.code.startsWith("FETCH_")) unreachable.add(host.name);
-          const next = hosts[index + 1]!.name;
-          log?.warn(`fetch: the mirror ${host.name} failed (${error.code}), trying ${next}`);
-        }
-      }
-      return act(await locate(hosts[last]!, reference, signal), last);
-    },
-  };
 }
 
 /** `https://host:port/prefix` has the images of the registry at `https://host:port/v2/prefix/…`. */

@@ -10,11 +10,6 @@ import { type Authorize, type ErrorResponse, fetchBytes, type HttpClient } from 
 import { formatPublicUrl } from "../http/public-url.ts";
 import { TOKEN_LEEWAY_MS, TOKEN_LIFETIME_MS, TOKEN_MAX_BYTES } from "../limits.ts";
 
-export interface RegistryAuth {
-  /** For requests to one repository; `signal` also aborts a request for a token. */
-  authorize(repository: string, signal: AbortSignal | undefined): Authorize;
-}
-
 interface Token {
   value: string;
   /** On the monotonic clock: the wall clock may jump when NTP sets it. */
@@ -22,50 +17,52 @@ interface Token {
 }
 
 /** The state of one registry: the last challenge of each repository, and the tokens of each scope. */
-export function createRegistryAuth(
-  http: HttpClient,
-  findCredential: (repository: string) => RegistryCredential | undefined,
-): RegistryAuth {
-  const challengeByRepository = new Map<string, AuthChallenge>();
-  const tokens = new Map<string, Promise<Token>>();
+export class RegistryAuth {
+  readonly #http: HttpClient;
+  readonly #findCredential: (repository: string) => RegistryCredential | undefined;
+  readonly #challenges = new Map<string, AuthChallenge>();
+  readonly #tokens = new Map<string, Promise<Token>>();
+
+  constructor(http: HttpClient, findCredential: (repository: string) => RegistryCredential | undefined) {
+    this.#http = http;
+    this.#findCredential = findCredential;
+  }
+
+  /** For requests to one repository; `signal` also aborts a request for a token. */
+  authorize(repository: string, signal: AbortSignal | undefined): Authorize {
+    let last: string | undefined;
+    return async ({ challenge: refusal }) => {
+      if (refusal) this.#challenges.set(repository, pickChallenge(refusal.headers["www-authenticate"]));
+      const challenge = this.#challenges.get(repository);
+      if (!challenge) return undefined;
+      const refused = refusal && last;
+      last = await this.#formatAuthorization(repository, challenge, refused, signal);
+      return last === undefined ? undefined : { authorization: last };
+    };
+  }
 
   /** An Authorization header; undefined when there is no other than the refused one. */
-  async function formatAuthorization(
+  async #formatAuthorization(
     repository: string,
     challenge: AuthChallenge,
-    { refused, signal }: { refused: string | undefined; signal: AbortSignal | undefined },
+    refused: string | undefined,
+    signal: AbortSignal | undefined,
   ): Promise<string | undefined> {
-    const credential = findCredential(repository);
+    const credential = this.#findCredential(repository);
     if (challenge.scheme === "basic") {
       const basic = credential && formatBasic(credential);
       return basic === refused ? undefined : basic;
     }
     const scope = challenge.parameters.scope ?? `repository:${repository}:pull`;
     const key = [challenge.parameters.realm, challenge.parameters.service, scope].join("\n");
-    const pending = tokens.get(key);
+    const pending = this.#tokens.get(key);
     const known = await pending?.catch(() => undefined);
     const isUsable = known && known.expiresAtMs > performance.now() && formatBearer(known) !== refused;
     // Concurrent requests share one token request: if the entry has changed by now, another request has renewed the token.
-    if (!isUsable && tokens.get(key) === pending) {
-      tokens.set(key, fetchToken(http, { challenge, scope, credential, signal }));
-    }
-    return formatBearer(await tokens.get(key)!);
+    if (!isUsable && this.#tokens.get(key) === pending)
+      this.#tokens.set(key, fetchToken(this.#http, { challenge, scope, credential, signal }));
+    return formatBearer(await this.#tokens.get(key)!);
   }
-
-  return {
-    authorize(repository, signal) {
-      let last: string | undefined;
-      return async ({ challenge: refusal }) => {
-        if (refusal)
-          challengeByRepository.set(repository, pickChallenge(refusal.headers["www-authenticate"]));
-        const challenge = challengeByRepository.get(repository);
-        if (!challenge) return undefined;
-        const refused = refusal && last;
-        last = await formatAuthorization(repository, challenge, { signal, refused });
-        return last === undefined ? undefined : { authorization: last };
-      };
-    },
-  };
 }
 
 function formatBearer({ value }: Token): string {

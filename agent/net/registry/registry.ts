@@ -2,7 +2,7 @@
  * The registry client: resolves a reference to a verified manifest and config, and opens the layers' blobs.
  * OCI distribution-spec, "Pull". The digests of manifests and configs are checked here, those of layers by their readers.
  */
-import type { ByteRange } from "../../archive/byte-range.ts";
+import type { ByteRange, RangeReader } from "../../archive/byte-range.ts";
 import { AgentError } from "../../errors.ts";
 import { computeDigest, parseDigest } from "../../oci/digest.ts";
 import {
@@ -27,64 +27,95 @@ import {
   type HttpRequest,
 } from "../http/http-message.ts";
 import { IMAGE_CONFIG_MAX_BYTES, MANIFEST_MAX_BYTES } from "../limits.ts";
-import {
-  createRangeReader,
-  createRangeSupport,
-  type RangeReader,
-  type RangeSupport,
-} from "../ranges/fetch-ranges.ts";
-import { createRegistryHosts, type RegistryHostsOptions, type RegistryRepository } from "./mirrors.ts";
+import { createRangeReader, type RangeSupport } from "../ranges/fetch-ranges.ts";
+import { type HostPosition, RegistryHosts, type RegistryHostsOptions } from "./mirrors.ts";
 
 export type { ResolvedImage } from "../../oci/image.ts";
 
-export interface RegistryClient {
-  /** Throws IMAGE_*, REGISTRY_*, HTTP_* and FETCH_* errors. */
-  resolveImage(
-    reference: ImageReference,
-    platform: Platform,
-    options?: { signal?: AbortSignal },
-  ): Promise<ResolvedImage>;
-  /** Opens a blob or a range of it; the reader checks the digest. */
-  openBlob(
-    reference: ImageReference,
-    descriptor: { digest: string; sizeBytes?: number },
-    options?: { range?: ByteRange; signal?: AbortSignal },
-  ): Promise<AsyncIterable<Buffer>>;
-  /** Reads ranges of a blob; the reader checks their content. */
-  openRanges(reference: ImageReference, descriptor: { digest: string }): RangeReader;
-}
+/** Methods throw IMAGE_*, REGISTRY_*, HTTP_* and FETCH_* errors. */
+export class RegistryClient {
+  readonly #http: HttpClient;
+  readonly #hosts: RegistryHosts;
+  readonly #rangeSupport = new Map<string, RangeSupport>();
 
-export function createRegistryClient(http: HttpClient, options: RegistryHostsOptions): RegistryClient {
-  const hosts = createRegistryHosts(http, options);
-  const rangeSupport = new Map<string, RangeSupport>();
-
-  /** Fetches a document and parses it; a second time, past a caching proxy, when its digest is wrong. */
-  async function fetchDocument<Parsed>(
-    reference: ImageReference,
-    path: string,
-    request: Omit<HttpRequest, "headers"> & { maxBytes: number; headers?: Headers },
-    parse: (bytes: Buffer, headers: Headers) => Parsed,
-  ): Promise<Parsed> {
-    return hosts.failover(reference, { signal: request.signal }, async ({ base, authorize, retry }) => {
-      const attempt = async (headers: Headers) => {
-        const response = await fetchBytes(http, `${base}/${path}`, {
-          ...request,
-          authorize,
-          retry,
-          headers: { ...request.headers, ...headers },
-        });
-        return parse(response.bytes, response.headers);
-      };
-      try {
-        return await attempt({});
-      } catch (error) {
-        if (!(error instanceof AgentError) || error.code !== "IMAGE_DIGEST_MISMATCH") throw error;
-        return attempt({ "cache-control": "no-cache" });
-      }
-    });
+  constructor(http: HttpClient, options: RegistryHostsOptions) {
+    this.#http = http;
+    this.#hosts = new RegistryHosts(http, options);
   }
 
-  function fetchManifest(
+  async resolveImage(
+    reference: ImageReference,
+    platform: Platform,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<ResolvedImage> {
+    const name = formatImageReference(reference);
+    let { document, digest } = await this.#fetchManifest(reference, reference, signal);
+    if (document.kind === "index") {
+      const chosen = selectPlatform(document.manifests, platform, name);
+      ({ document, digest } = await this.#fetchManifest(reference, chosen, signal));
+    }
+    if (document.kind === "index")
+      throw new AgentError("IMAGE_BAD_MANIFEST", `Cannot use image "${name}": its index contains an index`);
+    const config = await this.#fetchConfig(reference, document.config, signal);
+    if (!fitsPlatform(config, platform)) {
+      const reason = `it is for ${formatPlatform(config)}`;
+      const message = `Cannot use image "${name}" on ${formatPlatform(platform)}: ${reason}`;
+      throw new AgentError("IMAGE_NO_PLATFORM", message);
+    }
+    return { reference, manifestDigest: digest, config, layers: pairLayers(document, config, name) };
+  }
+
+  /** Opens a blob or a range of it; the reader checks the digest. */
+  async openBlob(
+    reference: ImageReference,
+    { digest, sizeBytes }: { digest: string; sizeBytes?: number },
+    { range, signal }: { range?: ByteRange; signal?: AbortSignal } = {},
+  ): Promise<AsyncIterable<Buffer>> {
+    const subject = `blob "${digest}" of image "${formatImageReference(reference)}"`;
+    const request: HttpRequest = { ...describeBlobRequest(`fetch ${subject}`), signal };
+    if (sizeBytes !== undefined) {
+      request.maxBytes = sizeBytes;
+      request.overrunCode = "IMAGE_SIZE_MISMATCH";
+    }
+    const openFrom = (from: number, wanted: ByteRange | undefined): Promise<OpenBlob> =>
+      this.#hosts.failover(reference, { signal, from }, async ({ base, authorize, retry }, host) => {
+        const url = `${base}/blobs/${digest}`;
+        const response = await this.#http.fetch(url, { ...request, authorize, retry, range: wanted });
+        try {
+          if (!wanted) requireSize(response.sizeBytes ?? sizeBytes, sizeBytes, subject);
+        } catch (error) {
+          response.discard();
+          throw error;
+        }
+        return { body: response.body, host };
+      });
+    const first = await openFrom(0, range);
+    return first.host.isLast ? first.body : continueElsewhere(first, { range, signal, openFrom });
+  }
+
+  /** Reads ranges of a blob; the reader checks their content. */
+  openRanges(reference: ImageReference, { digest }: { digest: string }): RangeReader {
+    const unknown = { maxRanges: Number.POSITIVE_INFINITY };
+    const support = this.#rangeSupport.get(reference.registry) ?? unknown;
+    this.#rangeSupport.set(reference.registry, support);
+    const subject = `fetch parts of blob "${digest}" of image "${formatImageReference(reference)}"`;
+    const request = describeBlobRequest(subject);
+    return createRangeReader(
+      (fields, explainRefusal) =>
+        this.#hosts.failover(reference, { signal: fields.signal }, ({ base, authorize, retry }) =>
+          this.#http.fetch(`${base}/blobs/${digest}`, {
+            ...request,
+            authorize,
+            retry,
+            explainError: (response) => explainRefusal(response) ?? request.explainError(response),
+            ...fields,
+          }),
+        ),
+      support,
+    );
+  }
+
+  #fetchManifest(
     reference: ImageReference,
     target: { digest?: string; tag?: string; sizeBytes?: number },
     signal: AbortSignal | undefined,
@@ -98,7 +129,8 @@ export function createRegistryClient(http: HttpClient, options: RegistryHostsOpt
       explainError: (response: ErrorResponse) => explainRegistryError(response, "IMAGE_NOT_FOUND"),
       signal,
     };
-    return fetchDocument(reference, `manifests/${target.digest ?? target.tag}`, request, (bytes, headers) => {
+    const path = `manifests/${target.digest ?? target.tag}`;
+    return this.#fetchDocument(reference, path, request, (bytes, headers) => {
       const sentDigest = headers["docker-content-digest"];
       const digest = requireDigest(bytes, target.digest ?? sentDigest, subject);
       if (sentDigest !== undefined) requireDigest(bytes, sentDigest, subject);
@@ -108,7 +140,7 @@ export function createRegistryClient(http: HttpClient, options: RegistryHostsOpt
     });
   }
 
-  function fetchConfig(
+  #fetchConfig(
     reference: ImageReference,
     { digest, sizeBytes }: Descriptor,
     signal: AbortSignal | undefined,
@@ -120,82 +152,39 @@ export function createRegistryClient(http: HttpClient, options: RegistryHostsOpt
       maxBytes: IMAGE_CONFIG_MAX_BYTES,
       signal,
     };
-    return fetchDocument(reference, `blobs/${digest}`, request, (bytes) => {
+    return this.#fetchDocument(reference, `blobs/${digest}`, request, (bytes) => {
       requireDigest(bytes, digest, subject);
       requireSize(bytes.length, sizeBytes, subject);
       return parseImageConfig(bytes, name);
     });
   }
 
-  return {
-    async resolveImage(reference, platform, { signal } = {}) {
-      const name = formatImageReference(reference);
-      let { document, digest } = await fetchManifest(reference, reference, signal);
-      if (document.kind === "index") {
-        const chosen = selectPlatform(document.manifests, platform, name);
-        ({ document, digest } = await fetchManifest(reference, chosen, signal));
-      }
-      if (document.kind === "index")
-        throw new AgentError("IMAGE_BAD_MANIFEST", `Cannot use image "${name}": its index contains an index`);
-      const config = await fetchConfig(reference, document.config, signal);
-      if (!fitsPlatform(config, platform)) {
-        throw new AgentError(
-          "IMAGE_NO_PLATFORM",
-          `Cannot use image "${name}" on ${formatPlatform(platform)}: it is for ${formatPlatform(config)}`,
-        );
-      }
-      return { reference, manifestDigest: digest, config, layers: pairLayers(document, config, name) };
-    },
-
-    async openBlob(reference, { digest, sizeBytes }, { range, signal } = {}) {
-      const subject = `blob "${digest}" of image "${formatImageReference(reference)}"`;
-      const request: HttpRequest = { ...describeBlobRequest(`fetch ${subject}`), signal };
-      if (sizeBytes !== undefined) {
-        request.maxBytes = sizeBytes;
-        request.overrunCode = "IMAGE_SIZE_MISMATCH";
-      }
-      const openAt = async (
-        { base, authorize, retry }: RegistryRepository,
-        index: number,
-        wanted: ByteRange | undefined,
-      ): Promise<OpenBlob> => {
-        const url = `${base}/blobs/${digest}`;
-        const response = await http.fetch(url, { ...request, authorize, retry, range: wanted });
-        try {
-          if (!wanted) requireSize(response.sizeBytes ?? sizeBytes, sizeBytes, subject);
-        } catch (error) {
-          response.discard();
-          throw error;
-        }
-        return { body: response.body, index };
+  /** Fetches and parses a document; when its digest is wrong once more, past the proxy that may have a damaged copy. */
+  #fetchDocument<Parsed>(
+    reference: ImageReference,
+    path: string,
+    request: HttpRequest & { maxBytes: number },
+    parse: (bytes: Buffer, headers: Headers) => Parsed,
+  ): Promise<Parsed> {
+    return this.#hosts.failover(reference, request, async ({ base, authorize, retry }) => {
+      const attempt = async (extra: Headers) => {
+        const headers = { ...request.headers, ...extra };
+        const response = await fetchBytes(this.#http, `${base}/${path}`, {
+          ...request,
+          authorize,
+          retry,
+          headers,
+        });
+        return parse(response.bytes, response.headers);
       };
-      const openFrom = (from: number, wanted: ByteRange | undefined) =>
-        hosts.failover(reference, { signal, from }, (repository, index) => openAt(repository, index, wanted));
-      const first = await openFrom(0, range);
-      const last = hosts.count(reference) - 1;
-      return first.index === last ? first.body : continueElsewhere(first, { last, range, signal, openFrom });
-    },
-
-    openRanges(reference, { digest }) {
-      const support = rangeSupport.get(reference.registry) ?? createRangeSupport();
-      rangeSupport.set(reference.registry, support);
-      const subject = `fetch parts of blob "${digest}" of image "${formatImageReference(reference)}"`;
-      const request = describeBlobRequest(subject);
-      return createRangeReader(
-        (fields, explainRefusal) =>
-          hosts.failover(reference, { signal: fields.signal }, ({ base, authorize, retry }) =>
-            http.fetch(`${base}/blobs/${digest}`, {
-              ...request,
-              authorize,
-              retry,
-              explainError: (response) => explainRefusal(response) ?? request.explainError(response),
-              ...fields,
-            }),
-          ),
-        { support },
-      );
-    },
-  };
+      try {
+        return await attempt({});
+      } catch (error) {
+        if (!(error instanceof AgentError) || error.code !== "IMAGE_DIGEST_MISMATCH") throw error;
+        return attempt({ "cache-control": "no-cache" });
+      }
+    });
+  }
 }
 
 /** The fields of every request for a blob. */
@@ -209,24 +198,22 @@ function describeBlobRequest(subject: string) {
 
 interface OpenBlob {
   body: AsyncIterable<Buffer>;
-  /** Of the host that sends it. */
-  index: number;
+  host: HostPosition;
 }
 
 /**
  * Reads a blob and, when a mirror fails on the way, continues at the next host. The reader checks the digest of the whole
- * blob, so it does not matter which host sent which part. `last` is the index of the last host.
+ * blob, so it does not matter which host sent which part.
  */
 async function* continueElsewhere(
-  { body, index }: OpenBlob,
+  { body, host }: OpenBlob,
   options: {
-    last: number;
     range: ByteRange | undefined;
     signal: AbortSignal | undefined;
     openFrom(from: number, wanted: ByteRange | undefined): Promise<OpenBlob>;
   },
 ): AsyncGenerator<Buffer> {
-  const { last, range, signal, openFrom } = options;
+  const { range, signal, openFrom } = options;
   const end = range?.end ?? Number.POSITIVE_INFINITY;
   let start = range?.start ?? 0;
   for (;;) {
@@ -238,10 +225,10 @@ async function* continueElsewhere(
       return;
     } catch (error) {
       signal?.throwIfAborted();
-      if (index === last || !(error instanceof AgentError)) throw error;
+      if (host.isLast || !(error instanceof AgentError)) throw error;
       if (start >= end) return;
       const isWhole = start === 0 && range === undefined;
-      ({ body, index } = await openFrom(index + 1, isWhole ? undefined : { start, end }));
+      ({ body, host } = await openFrom(host.index + 1, isWhole ? undefined : { start, end }));
     }
   }
 }

@@ -7,7 +7,7 @@ import { AgentError } from "../../errors.ts";
 import type { S3Alias } from "../../job/volume.ts";
 import type { Headers, HttpClient } from "../http/http-message.ts";
 import type { UploadedFile } from "../http/uploaded-file.ts";
-import { createS3Client, type S3Client } from "./client.ts";
+import { S3Client } from "./client.ts";
 
 /** The default region of MinIO and Swift; an alias cannot name one. */
 const DEFAULT_REGION = "us-east-1";
@@ -32,7 +32,7 @@ export function createBucketOpener(
       throw new AgentError("VOLUME_NO_ALIAS", `Cannot mirror with "${name}": no S3 service has this name`);
     const { url, accessKey, secretKey } = alias;
     const endpoint = { url, region: DEFAULT_REGION };
-    const client = createS3Client(http, { endpoint, credentials: { accessKey, secretKey } });
+    const client = new S3Client(http, { endpoint, credentials: { accessKey, secretKey } });
     clients.set(name, client);
     return client;
   };

@@ -36,43 +36,6 @@ export interface StoredObject {
   isEncrypted: boolean;
 }
 
-export interface S3Client {
-  putObject(
-    object: S3Object,
-    body: Buffer | UploadedFile,
-    options?: {
-      contentType?: string;
-      /** The object's own, by names without `x-amz-meta-`. */
-      metadata?: Headers;
-      /** Headers of every request that carries content: the service's encryption key. */
-      contentHeaders?: Headers;
-    } & Pick<HttpRequest, "retry" | "signal">,
-  ): Promise<StoredObject>;
-  /** Throws as `getObject`. */
-  headObject(
-    object: S3Object,
-    options?: { signal?: AbortSignal },
-  ): Promise<{ sizeBytes?: number; etag?: string }>;
-  /** `body` throws S3_*, HTTP_* and FETCH_* errors; `hasDigest` as in HttpRequest. */
-  getObject(
-    object: S3Object,
-    options?: Pick<
-      HttpRequest,
-      "range" | "ranges" | "suffixBytes" | "maxBytes" | "hasDigest" | "headers" | "signal"
-    > & {
-      /** Called where S3's own error code explains nothing. */
-      explainRefusal?: NonNullable<HttpRequest["explainError"]>;
-    },
-  ): Promise<HttpResponse>;
-  /** All objects below the prefix, in the service's order, page after page. */
-  listObjects(
-    location: { bucket: string; prefix: string },
-    options?: { pageKeys?: number; signal?: AbortSignal },
-  ): AsyncIterable<S3ListedObject>;
-  /** Succeeds for an object that does not exist. */
-  deleteObject(object: S3Object, options?: { signal?: AbortSignal }): Promise<void>;
-}
-
 export interface S3ClientOptions {
   endpoint: S3Endpoint;
   /** Without credentials requests are anonymous. */
@@ -80,128 +43,157 @@ export interface S3ClientOptions {
   partBytes?: number;
 }
 
-export function createS3Client(http: HttpClient, options: S3ClientOptions): S3Client {
-  const { endpoint, credentials, partBytes = S3_PART_BYTES } = options;
-  const base = parseS3Endpoint(endpoint);
-  let clockOffsetMs = 0;
+export interface S3PutOptions extends Pick<HttpRequest, "retry" | "signal"> {
+  contentType?: string;
+  /** The object's own, by names without `x-amz-meta-`. */
+  metadata?: Headers;
+  /** Headers of every request that carries content: the service's encryption key. */
+  contentHeaders?: Headers;
+}
 
-  const signRequest = (request: HttpRequest & { body?: Buffer }): HttpRequest => ({
-    ...request,
-    isIdempotent: true,
-    authorize: createS3Authorize({
-      region: endpoint.region,
-      credentials,
-      bodySha256: createHash("sha256")
-        .update(request.body ?? "")
-        .digest("hex"),
-      clockOffsetMs: () => clockOffsetMs,
-      headers: request.headers,
-    }),
-    explainError(response) {
-      const failure = explainS3Error(response);
-      if (failure.code !== "S3_CLOCK_SKEW") return failure;
-      // A board with a wrong clock can still upload its results: the server's date shows the difference.
-      const newOffsetMs = Date.parse(response.headers.date ?? "") - Date.now();
-      if (!(Math.abs(newOffsetMs - clockOffsetMs) > 60_000)) return failure;
-      clockOffsetMs = newOffsetMs;
-      return { ...failure, isTransient: true };
-    },
-  });
+type S3GetFields = "range" | "ranges" | "suffixBytes" | "maxBytes" | "hasDigest" | "headers" | "signal";
 
-  const send: SendS3 = (url, request) =>
-    fetchBytes(http, url, { ...signRequest(request), maxBytes: S3_XML_MAX_BYTES });
+export interface S3GetOptions extends Pick<HttpRequest, S3GetFields> {
+  /** Called where S3's own error code explains nothing. */
+  explainRefusal?: NonNullable<HttpRequest["explainError"]>;
+}
 
-  return {
-    async putObject(object, body, { contentType, metadata = {}, contentHeaders = {}, retry, signal } = {}) {
-      const name = formatS3Name(object);
-      const headers: Record<string, string> = { "content-type": contentType ?? "application/octet-stream" };
-      for (const [key, value] of Object.entries(metadata)) headers[`x-amz-meta-${key}`] = value;
+/** Methods throw S3_*, HTTP_* and FETCH_* errors. */
+export class S3Client {
+  readonly #http: HttpClient;
+  readonly #options: S3ClientOptions;
+  readonly #base: string;
+  #clockOffsetMs = 0;
 
-      const putBuffer = async (content: Buffer): Promise<StoredObject> => {
-        const { headers: response } = await send(formatObjectUrl(base, object), {
-          method: "PUT",
-          subject: `upload ${name}`,
-          headers: { ...contentHeaders, ...headers },
-          body: content,
-          retry,
-          signal,
-        });
-        return describeStored(response.etag, createHash("md5").update(content).digest("hex"), response);
-      };
+  constructor(http: HttpClient, options: S3ClientOptions) {
+    this.#http = http;
+    this.#options = options;
+    this.#base = parseS3Endpoint(options.endpoint);
+  }
 
-      if (Buffer.isBuffer(body)) return putBuffer(body);
-      const { path, sizeBytes } = body;
-      const file = await open(path, "r");
-      try {
-        const readPart = (start: number, length: number) => readExactly(file, start, length, name);
-        if (sizeBytes <= partBytes) return await putBuffer(await readPart(0, sizeBytes));
-        const parts = { sizeBytes, partBytes, readPart };
-        const stored = await putMultipart(send, {
-          base,
-          object,
-          ...parts,
-          headers,
-          contentHeaders,
-          retry,
-          signal,
-        });
-        return describeStored(stored.etag, stored.contentEtag, stored.headers);
-      } finally {
-        await file.close();
-      }
-    },
+  async putObject(
+    object: S3Object,
+    body: Buffer | UploadedFile,
+    options: S3PutOptions = {},
+  ): Promise<StoredObject> {
+    const { contentType = "application/octet-stream", metadata = {}, contentHeaders = {} } = options;
+    const { retry, signal } = options;
+    const name = formatS3Name(object);
+    const headers: Record<string, string> = { "content-type": contentType };
+    for (const [key, value] of Object.entries(metadata)) headers[`x-amz-meta-${key}`] = value;
 
-    async headObject(object, { signal } = {}) {
-      const { headers } = await send(formatObjectUrl(base, object), {
-        method: "HEAD",
-        subject: `look for ${formatS3Name(object)}`,
+    const putBuffer = async (content: Buffer): Promise<StoredObject> => {
+      const { headers: response } = await this.#send(formatObjectUrl(this.#base, object), {
+        method: "PUT",
+        subject: `upload ${name}`,
+        headers: { ...contentHeaders, ...headers },
+        body: content,
+        retry,
         signal,
       });
-      const { "content-length": length, etag } = headers;
-      return { sizeBytes: length === undefined ? undefined : Number(length), etag: unquote(etag) };
-    },
+      return describeStored(response.etag, createHash("md5").update(content).digest("hex"), response);
+    };
 
-    getObject(object, { explainRefusal, ...fields } = {}) {
-      const request = signRequest({ subject: `fetch ${formatS3Name(object)}`, acceptsHtml: true, ...fields });
-      return http.fetch(formatObjectUrl(base, object), {
-        ...request,
-        explainError(response) {
-          const failure = request.explainError!(response);
-          return failure?.code === "S3_REJECTED" ? { ...failure, ...explainRefusal?.(response) } : failure;
-        },
-      });
-    },
+    if (Buffer.isBuffer(body)) return putBuffer(body);
+    const { path, sizeBytes } = body;
+    const { partBytes = S3_PART_BYTES } = this.#options;
+    const file = await open(path, "r");
+    try {
+      const readPart = (start: number, length: number) => readExactly(file, start, length, name);
+      if (sizeBytes <= partBytes) return await putBuffer(await readPart(0, sizeBytes));
+      const requests = { base: this.#base, object, headers, contentHeaders, retry, signal };
+      const stored = await putMultipart(this.#send, { ...requests, sizeBytes, partBytes, readPart });
+      return describeStored(stored.etag, stored.contentEtag, stored.headers);
+    } finally {
+      await file.close();
+    }
+  }
 
-    async *listObjects({ bucket, prefix }, { pageKeys, signal } = {}) {
-      const subject = `list "s3://${bucket}/${prefix}"`;
-      let token: string | undefined;
-      do {
-        const query: Record<string, string> = { "list-type": "2", "encoding-type": "url" };
-        if (pageKeys) query["max-keys"] = String(pageKeys);
-        if (prefix) query.prefix = prefix;
-        if (token) query["continuation-token"] = token;
-        const { bytes } = await send(formatBucketUrl(base, bucket, query), {
-          method: "GET",
-          subject,
-          signal,
-        });
-        const page = parseListPage(bytes);
-        yield* page.objects;
-        if (token !== undefined && page.continuationToken === token)
-          throw new AgentError("S3_BAD_RESPONSE", `Cannot ${subject}: the service sent the same page twice`);
-        token = page.continuationToken;
-      } while (token !== undefined);
-    },
+  async headObject(
+    object: S3Object,
+    { signal }: { signal?: AbortSignal } = {},
+  ): Promise<{ sizeBytes?: number; etag?: string }> {
+    const subject = `look for ${formatS3Name(object)}`;
+    const { headers } = await this.#send(formatObjectUrl(this.#base, object), {
+      method: "HEAD",
+      subject,
+      signal,
+    });
+    const { "content-length": length, etag } = headers;
+    return { sizeBytes: length === undefined ? undefined : Number(length), etag: unquote(etag) };
+  }
 
-    async deleteObject(object, { signal } = {}) {
-      try {
-        const subject = `delete ${formatS3Name(object)}`;
-        await send(formatObjectUrl(base, object), { method: "DELETE", subject, signal });
-      } catch (error) {
-        if (!(error instanceof AgentError && error.code === "S3_NO_KEY")) throw error;
-      }
-    },
-  };
+  /** The body throws the same errors. `hasDigest` as in HttpRequest. */
+  getObject(object: S3Object, { explainRefusal, ...fields }: S3GetOptions = {}): Promise<HttpResponse> {
+    const subject = `fetch ${formatS3Name(object)}`;
+    const request = this.#sign({ subject, acceptsHtml: true, ...fields });
+    return this.#http.fetch(formatObjectUrl(this.#base, object), {
+      ...request,
+      explainError(response) {
+        const failure = request.explainError!(response);
+        return failure?.code === "S3_REJECTED" ? { ...failure, ...explainRefusal?.(response) } : failure;
+      },
+    });
+  }
+
+  /** Yields all objects below the prefix, in the service's order, page after page. */
+  async *listObjects(
+    { bucket, prefix }: { bucket: string; prefix: string },
+    { pageKeys, signal }: { pageKeys?: number; signal?: AbortSignal } = {},
+  ): AsyncGenerator<S3ListedObject> {
+    const subject = `list "s3://${bucket}/${prefix}"`;
+    let token: string | undefined;
+    do {
+      const query: Record<string, string> = { "list-type": "2", "encoding-type": "url" };
+      if (pageKeys) query["max-keys"] = String(pageKeys);
+      if (prefix) query.prefix = prefix;
+      if (token) query["continuation-token"] = token;
+      const url = formatBucketUrl(this.#base, bucket, query);
+      const page = parseListPage((await this.#send(url, { method: "GET", subject, signal })).bytes);
+      yield* page.objects;
+      if (token !== undefined && page.continuationToken === token)
+        throw new AgentError("S3_BAD_RESPONSE", `Cannot ${subject}: the service sent the same page twice`);
+      token = page.continuationToken;
+    } while (token !== undefined);
+  }
+
+  /** Succeeds for an object that does not exist. */
+  async deleteObject(object: S3Object, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
+    const subject = `delete ${formatS3Name(object)}`;
+    try {
+      await this.#send(formatObjectUrl(this.#base, object), { method: "DELETE", subject, signal });
+    } catch (error) {
+      if (!(error instanceof AgentError && error.code === "S3_NO_KEY")) throw error;
+    }
+  }
+
+  readonly #send: SendS3 = (url, request) =>
+    fetchBytes(this.#http, url, { ...this.#sign(request), maxBytes: S3_XML_MAX_BYTES });
+
+  #sign(request: HttpRequest & { body?: Buffer }): HttpRequest {
+    return {
+      ...request,
+      isIdempotent: true,
+      authorize: createS3Authorize({
+        region: this.#options.endpoint.region,
+        credentials: this.#options.credentials,
+        bodySha256: createHash("sha256")
+          .update(request.body ?? "")
+          .digest("hex"),
+        clockOffsetMs: () => this.#clockOffsetMs,
+        headers: request.headers,
+      }),
+      explainError: (response) => {
+        const failure = explainS3Error(response);
+        if (failure.code !== "S3_CLOCK_SKEW") return failure;
+        // A board with a wrong clock can still upload its results: the server's date shows the difference.
+        const offsetMs = Date.parse(response.headers.date ?? "") - Date.now();
+        if (!(Math.abs(offsetMs - this.#clockOffsetMs) > 60_000)) return failure;
+        this.#clockOffsetMs = offsetMs;
+        return { ...failure, isTransient: true };
+      },
+    };
+  }
 }
 
 /** `headers` of the response that created the object or began its upload. */

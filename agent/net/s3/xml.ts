@@ -51,8 +51,8 @@ const CODES: Readonly<Record<string, { code: ErrorCode; isTransient?: boolean }>
 /** The failure by S3's own error code where there is one, else by the status. */
 export function explainS3Error({ status, body }: ErrorResponse): Partial<Failure> {
   const s3Code = readS3ErrorCode(body);
-  const known = s3Code === undefined ? undefined : CODES[s3Code];
   const reason = `status ${status}${s3Code === undefined ? "" : ` (${s3Code})`}`;
+  const known = CODES[s3Code ?? ""];
   if (known) return { reason, ...known };
   if (status === 403) return { reason, code: "S3_ACCESS_DENIED" };
   if (status === 401) return { reason, code: "S3_BAD_CREDENTIALS" };

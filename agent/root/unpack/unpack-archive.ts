@@ -4,8 +4,12 @@
  * digests of what comes out, and objects, are the work of lanes beside it (agent/kernel/hash-threads.ts).
  */
 import { closeSync, openSync } from "node:fs";
-import { checkRatio, decompress } from "../../archive/decompress.ts";
-import { COMPRESSION_MAGIC_BYTES, detectCompression } from "../../archive/detect-compression.ts";
+import {
+  COMPRESSION_MAGIC_BYTES,
+  checkRatio,
+  decompress,
+  detectCompression,
+} from "../../archive/decompress.ts";
 import { createTarReader, type TarVisitor } from "../../archive/tar-reader.ts";
 import { AgentError } from "../../errors.ts";
 import { O_DIRECTORY } from "../../kernel/syscalls.ts";

@@ -1,9 +1,8 @@
-/** Damaged archives of every kind: whatever is wrong with them, the answer is a code of ours, at once. */
+/** Damaged archives of every kind end with an error code of ours, without delay. */
 import { gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { compress } from "zstd-napi";
-import { decompress } from "../../../agent/archive/decompress.ts";
-import { detectCompression } from "../../../agent/archive/detect-compression.ts";
+import { decompress, detectCompression } from "../../../agent/archive/decompress.ts";
 import { createTarReader } from "../../../agent/archive/tar-reader.ts";
 import { AgentError } from "../../../agent/errors.ts";
 import { buildPax, buildRawHeader, buildTar } from "../../unit/archive/tar-builder.ts";
@@ -55,7 +54,7 @@ function damage(bytes: Buffer, random: (below: number) => number): Buffer {
   return random(4) === 0 ? damaged.subarray(0, random(damaged.length)) : damaged;
 }
 
-/** Repairs the checksums, so that damage in the fields is looked at. */
+/** Corrects the checksums, so that damaged fields are parsed. */
 function repairHeaders(bytes: Buffer): Buffer {
   for (let at = 0; at + 512 <= bytes.length; at += 512) {
     if (bytes.toString("latin1", at + 257, at + 262) !== "ustar") continue;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createArchiveOpener } from "../../../agent/net/archives/archive-opener.ts";
 import type { HttpClient } from "../../../agent/net/http/http-message.ts";
-import { createS3Client } from "../../../agent/net/s3/client.ts";
+import { S3Client } from "../../../agent/net/s3/client.ts";
 import { pathOfObject } from "../../../agent/store/store-layout.ts";
 import { answer, type MisbehavingServer, startServer } from "../../servers/misbehaving-server.ts";
 import { type RangeManners, serveRanges } from "../../servers/range-server.ts";
@@ -200,7 +200,7 @@ describe("an archive from S3", () => {
     const archive = await packTar(buildTar(files([...numbered(80), "new", "newer"])));
     // As most of them: one range at a time.
     const server = await serve(archive.blob, { maxRanges: 1, refusal: "whole" });
-    const open = createArchiveOpener(http, createS3Client(http, { endpoint: endpoint(server), credentials }));
+    const open = createArchiveOpener(http, new S3Client(http, { endpoint: endpoint(server), credentials }));
     const { open: _open, parts } = open("s3://bucket/some/install.tar.zst");
     await test.take({ open: () => Promise.reject(new Error("not needed")), parts });
     expect(test.lines.at(-1)).toMatch(/2 of 82 files missing/);
@@ -216,7 +216,7 @@ describe("an archive from S3", () => {
     const body = "<Error><Code>NoSuchKey</Code></Error>";
     const server = await startServer(answer(404, { "content-type": "application/xml" }, body));
     servers.push(server);
-    const open = createArchiveOpener(http, createS3Client(http, { endpoint: endpoint(server), credentials }));
+    const open = createArchiveOpener(http, new S3Client(http, { endpoint: endpoint(server), credentials }));
     const { parts } = open("s3://bucket/nothing");
     const taking = test.take({ open: () => Promise.reject(new Error("not needed")), parts });
     await expect(taking).rejects.toMatchObject({ code: "S3_NO_KEY" });

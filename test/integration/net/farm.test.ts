@@ -1,6 +1,6 @@
 /**
  * The registry and S3 clients against the farm's real servers: docker-registry with TLS and a password, Swift's S3.
- * skopeo pushes what we pull; the AWS SDK reads what we wrote and writes what we read.
+ * skopeo pushes the images; the AWS SDK reads the objects that our client wrote, and writes those that it reads.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
@@ -16,8 +16,8 @@ import {
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createHttpClient, type HttpClient } from "../../../agent/net/http/http-client.ts";
-import { createRegistryClient } from "../../../agent/net/registry/registry.ts";
-import { createS3Client } from "../../../agent/net/s3/client.ts";
+import { RegistryClient } from "../../../agent/net/registry/registry.ts";
+import { S3Client as AgentS3Client } from "../../../agent/net/s3/client.ts";
 import { parseImageReference } from "../../../agent/oci/reference.ts";
 import { type Farm, startFarm } from "../../../qemu/farm/farm.ts";
 import { digestOf } from "../../servers/memory-registry.ts";
@@ -71,7 +71,7 @@ describe("docker-registry", () => {
   const tar = randomBytes(2_000_000);
   const layer = gzipSync(tar);
   const createClient = (user: { username: string; password: string } | undefined) =>
-    createRegistryClient(http, { auth: () => user });
+    new RegistryClient(http, { auth: () => user });
   const refer = (rest: string) => parseImageReference(`${farm.registry.hostAddress}/test/image${rest}`);
 
   async function pushImage(): Promise<void> {
@@ -109,7 +109,7 @@ describe("docker-registry", () => {
 
   beforeAll(pushImage, 120_000);
 
-  test("what skopeo pushed is resolved and read, whole and in parts", async () => {
+  test("an image that skopeo pushed is resolved and read, completely and by ranges", async () => {
     const registry = createClient(farm.registry);
     const image = await registry.resolveImage(refer(":v1"), AMD64);
     expect(image.layers).toHaveLength(1);
@@ -138,16 +138,16 @@ describe("docker-registry", () => {
     await expect(createClient(users[user]).resolveImage(refer(rest), AMD64)).rejects.toMatchObject({ code });
   });
 
-  test("a certificate that is not trusted", async () => {
+  test("an untrusted certificate is refused", async () => {
     const stranger = createHttpClient({ insecureHosts: [], log: { warn: () => {} }, retry: QUICK });
-    const registry = createRegistryClient(stranger, { auth: () => farm.registry });
+    const registry = new RegistryClient(stranger, { auth: () => farm.registry });
     await expect(registry.resolveImage(refer(":v1"), AMD64)).rejects.toMatchObject({
       code: "FETCH_TLS_UNTRUSTED",
     });
     await stranger.close();
   });
 
-  test("a blob that is gone", async () => {
+  test("a missing blob is an error", async () => {
     const gone = { digest: `sha256:${"1".repeat(64)}`, sizeBytes: 5 };
     const pull = createClient(farm.registry).openBlob(refer(":v1"), gone);
     await expect(pull).rejects.toMatchObject({ code: "REGISTRY_BLOB_MISSING" });
@@ -163,7 +163,7 @@ describe("Swift's S3", () => {
     secretKey?: string;
     partBytes?: number;
   } = {}) =>
-    createS3Client(http, {
+    new AgentS3Client(http, {
       endpoint: { url: farm.s3.hostUrl, region: farm.s3.region },
       credentials: { accessKey: farm.s3.accessKey, secretKey: farm.s3.secretKey, ...credentials },
       partBytes,
@@ -184,7 +184,7 @@ describe("Swift's S3", () => {
     "dots/..x/...",
   ];
 
-  test.each(ODD_KEYS)("key %j: the SDK reads ours, we read the SDK's, both can be deleted", async (name) => {
+  test.each(ODD_KEYS)("key %j: the SDK and our client read and delete each other's objects", async (name) => {
     const s3 = createClient();
     const ours = `ours/${name}`;
     const theirs = `theirs/${name}`;
@@ -211,7 +211,7 @@ describe("Swift's S3", () => {
   test.each([
     { name: "empty", sizeBytes: 0, partBytes: 1000 },
     { name: "one byte", sizeBytes: 1, partBytes: 1000 },
-    { name: "one part to the byte", sizeBytes: 100_000, partBytes: 100_000 },
+    { name: "exactly one part", sizeBytes: 100_000, partBytes: 100_000 },
     { name: "one byte more than a part", sizeBytes: 100_001, partBytes: 100_000 },
     { name: "eleven parts and a rest", sizeBytes: 1_123_456, partBytes: 100_000 },
     { name: "parts of the usual size", sizeBytes: 20_000_000, partBytes: undefined },
@@ -219,7 +219,7 @@ describe("Swift's S3", () => {
     const s3 = createClient(partBytes === undefined ? {} : { partBytes });
     const content = randomBytes(sizeBytes);
     const path = join(folder, "upload");
-    // What a log gains after its size was taken stays out.
+    // What is appended to a log after its size was taken is not uploaded.
     await writeFile(path, Buffer.concat([content, Buffer.from("later")]));
     const key = `files/${name}`;
     const stored = await s3.putObject(
@@ -234,7 +234,7 @@ describe("Swift's S3", () => {
     expect(seen.ContentType).toBe("text/plain");
   });
 
-  test("a file that shrinks is told, and leaves no parts behind", async () => {
+  test("a file that shrinks is an error and leaves no parts behind", async () => {
     const path = join(folder, "shrinking");
     await writeFile(path, randomBytes(250_000));
     await truncate(path, 150_000);
@@ -247,7 +247,7 @@ describe("Swift's S3", () => {
     expect(uploads.Uploads ?? []).toEqual([]);
   });
 
-  test("listings go over pages", async () => {
+  test("a listing continues over several pages", async () => {
     const s3 = createClient();
     const keys = Array.from({ length: 25 }, (_, index) => `many/${String(index).padStart(2, "0")} +é`);
     const waiting = keys.values();

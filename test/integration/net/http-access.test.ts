@@ -11,7 +11,7 @@ import {
 } from "../../servers/misbehaving-server.ts";
 import { CONTENT, createClient, download, ETAG, hash, serve } from "./http-downloads.ts";
 
-describe("who may be reached how", () => {
+describe("access to", () => {
   const cases: {
     name: string;
     certificate?: CertificateName;
@@ -62,13 +62,13 @@ describe("who may be reached how", () => {
     if (!code) expect(hash(outcome.bytes)).toBe(hash(CONTENT));
   });
 
-  test("TLS spoken to a plain server", async () => {
+  test("TLS to a plain HTTP server fails", async () => {
     const server = await serve(serveFile(CONTENT));
     const { code } = await download(`https://${server.host}/file`);
     expect(code).toBe("FETCH_TLS_FAILED");
   });
 
-  test("a redirect from HTTPS down to HTTP", async () => {
+  test("a redirect from HTTPS to HTTP is refused", async () => {
     const plain = await serve(serveFile(CONTENT));
     const secure = await serve(redirect(`http://localhost:${plain.host.split(":")[1]}/file`), {
       certificate: "good",
@@ -94,7 +94,7 @@ describe("who may be reached how", () => {
     expect(await http.findOrigin(server.host)).toBe(`${scheme}://${server.host}`);
   });
 
-  test("findOrigin: nobody there", async () => {
+  test("findOrigin reports an unreachable host", async () => {
     const server = await startServer(stayQuiet);
     await server.close();
     const { http, lines } = createClient();
@@ -106,13 +106,13 @@ describe("who may be reached how", () => {
 describe("credentials", () => {
   const secrets = { authorization: "Basic c2VjcmV0", cookie: "id=secret", "x-auth-token": "secret" };
 
-  test("go along with a redirect on the same origin", async () => {
+  test("follow a redirect on the same origin", async () => {
     const server = await serve([redirect("/other"), serveFile(CONTENT)]);
     await download(`${server.origin}/file`, { headers: secrets });
     expect(server.requests[1]?.headers).toMatchObject(secrets);
   });
 
-  test("stay behind when a redirect leaves the origin, and when it comes back", async () => {
+  test("are not sent after a redirect to another origin, nor after one back", async () => {
     const home = await serve([]);
     const away = await serve(redirect(`${home.origin}/back`));
     await home.close();
@@ -130,7 +130,7 @@ describe("credentials", () => {
     }
   });
 
-  test("are renewed once after a 401, and for the rest of a broken download", async () => {
+  test("are renewed once after a 401, and for the rest of an interrupted download", async () => {
     const unauthorized = answer(401, { "www-authenticate": "Bearer" });
     const server = await serve([
       unauthorized,

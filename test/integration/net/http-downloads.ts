@@ -1,4 +1,4 @@
-/** A client in a hurry, servers that go with the test, and a download with what came of it. */
+/** An HTTP client with short limits, servers that close with the test, and a download with its outcome. */
 import { createHash, randomBytes } from "node:crypto";
 import { afterEach } from "vitest";
 import { AgentError, type ErrorCode } from "../../../agent/errors.ts";

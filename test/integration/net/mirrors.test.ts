@@ -1,8 +1,8 @@
-/** Mirrors: who is asked in which order, what happens when one is wrong or gone, and whose credentials go where. */
+/** Mirrors: the order of the hosts, what happens when one fails, and which host gets which credentials. */
 import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import { createHttpClient } from "../../../agent/net/http/http-client.ts";
-import { createRegistryClient } from "../../../agent/net/registry/registry.ts";
+import { RegistryClient } from "../../../agent/net/registry/registry.ts";
 import { parseImageReference } from "../../../agent/oci/reference.ts";
 import { createMemoryRegistry, digestOf, type MemoryRegistry } from "../../servers/memory-registry.ts";
 import { answer, type MisbehavingServer, startServer } from "../../servers/misbehaving-server.ts";
@@ -56,7 +56,7 @@ function connect(origin: Side, mirrorUrls: readonly string[], extraHosts: readon
   });
   toClose.push(http);
   const asked: string[] = [];
-  const client = createRegistryClient(http, {
+  const client = new RegistryClient(http, {
     auth: (registry) => {
       asked.push(registry);
       return registry === origin.server.host ? USER : undefined;
@@ -81,8 +81,8 @@ function connect(origin: Side, mirrorUrls: readonly string[], extraHosts: readon
 const paths = ({ memory }: Side) =>
   memory.log.filter(({ path }) => path.startsWith("/v2/")).map(({ path }) => path);
 
-describe("a mirror is asked first", () => {
-  it("and the registry not at all where it has everything; below the mirror's prefix", async () => {
+describe("the mirror", () => {
+  it("is used instead of the registry when it has everything, below its prefix", async () => {
     const origin = await start();
     const mirror = await start();
     const { pull, warnings } = connect(origin, [`${mirror.server.origin}/hub`]);
@@ -92,7 +92,7 @@ describe("a mirror is asked first", () => {
     expect(warnings).toEqual([]);
   });
 
-  it("and the first of several that answers counts", async () => {
+  it("is the first of several that responds", async () => {
     const origin = await start();
     const [first, second] = [await start(), await start()];
     await connect(origin, [first.server.origin, second.server.origin]).pull();
@@ -100,7 +100,7 @@ describe("a mirror is asked first", () => {
     expect([...paths(second), ...paths(origin)]).toEqual([]);
   });
 
-  it("but never with the registry's credentials", async () => {
+  it("never gets the registry's credentials", async () => {
     const origin = await start("basic");
     const mirror = await start("basic");
     const { pull, asked } = connect(origin, [mirror.server.origin]);
@@ -111,8 +111,8 @@ describe("a mirror is asked first", () => {
   });
 });
 
-describe("the registry is asked where a mirror", () => {
-  it("has not the image", async () => {
+describe("the registry is used when a mirror", () => {
+  it("does not have the image", async () => {
     const origin = await start();
     const empty = await startServer(answer(404, {}, '{"errors":[{"code":"MANIFEST_UNKNOWN"}]}'));
     toClose.push(empty);
@@ -121,14 +121,14 @@ describe("the registry is asked where a mirror", () => {
     expect(warnings[0]).toContain(`the mirror ${empty.host} failed (IMAGE_NOT_FOUND)`);
   });
 
-  it("is gone, which is asked once only", async () => {
+  it("is unreachable, which is tried only once", async () => {
     const origin = await start();
     const { pull, warnings } = connect(origin, ["http://127.0.0.1:1"]);
     expect((await pull()).isRight).toBe(true);
     expect(warnings).toHaveLength(1);
   });
 
-  it("sends another config than the manifest says", async () => {
+  it("sends a config other than the one in the manifest", async () => {
     const origin = await start();
     const mirror = await start();
     mirror.memory.lies.set(mirror.configDigest, answer(200, {}, "{}"));
@@ -137,7 +137,7 @@ describe("the registry is asked where a mirror", () => {
     expect(warnings[0]).toMatch(/IMAGE_(DIGEST|SIZE)_MISMATCH/);
   });
 
-  it("breaks off in the middle of a layer for good", async () => {
+  it("fails in the middle of a layer", async () => {
     const origin = await start();
     const mirror = await start();
     mirror.memory.lies.set(digestOf(LAYER), (request, response) => {
@@ -151,7 +151,7 @@ describe("the registry is asked where a mirror", () => {
     expect(paths(origin)).toEqual([`/v2/a/image/blobs/${digestOf(LAYER)}`]);
   });
 
-  it("and what the registry itself says is the failure", async () => {
+  it("and the error of the registry itself is reported", async () => {
     const origin = await start("basic");
     const { pull } = connect(origin, ["http://127.0.0.1:1"]);
     origin.memory.lies.set("latest", answer(404, {}, "{}"));

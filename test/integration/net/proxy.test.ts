@@ -1,4 +1,4 @@
-/** Downloads by a proxy: which go there, what it is asked, and what is said when it is in the way. */
+/** Downloads through a proxy: which requests it gets, in which form, and the errors that it causes. */
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createHttpClient } from "../../../agent/net/http/http-client.ts";
@@ -49,20 +49,20 @@ async function get(url: string, by: Record<string, string>, insecure: string[] =
   }
 }
 
-describe("by scheme", () => {
-  it("HTTPS goes through a tunnel", async () => {
+describe("the proxy of a scheme", () => {
+  it("sends HTTPS through a tunnel", async () => {
     const proxy = await startProxy(secure);
     expect(await get("https://far.test:8443/x", { https: proxy.url }, ["far.test"])).toBe("secure");
     expect(proxy.asked).toEqual(["CONNECT far.test:8443"]);
   });
 
-  it("plain HTTP is asked for whole", async () => {
+  it("sends whole requests for plain HTTP", async () => {
     const proxy = await startProxy(plain);
     expect(await get("http://far.test/x?y", { http: proxy.url }, ["far.test"])).toBe("plain");
     expect(proxy.asked).toEqual(["GET http://far.test/x?y"]);
   });
 
-  it("a scheme without a proxy and this machine itself are asked directly", async () => {
+  it("connects directly for a scheme without a proxy and to this machine itself", async () => {
     const proxy = await startProxy(secure);
     expect(await get(`${plain.origin}/`, { https: proxy.url, http: proxy.url }, ["127.0.0.1"])).toBe("plain");
     expect(await get(`${secure.origin}/`, { http: proxy.url, https: proxy.url }, ["127.0.0.1"])).toBe(
@@ -72,22 +72,22 @@ describe("by scheme", () => {
   });
 });
 
-describe("what goes wrong", () => {
-  it("a certificate is checked behind the proxy too", async () => {
+describe("errors", () => {
+  it("checks the certificate of a server behind the proxy", async () => {
     const proxy = await startProxy(secure);
     // The certificate is for another name.
     const asking = get("https://far.test/", { https: proxy.url });
     await expect(asking).rejects.toMatchObject({ code: expect.stringMatching(/^FETCH_TLS_/) });
   });
 
-  it.each([403, 407, 502])("a proxy that answers with %s", async (refusal) => {
+  it.each([403, 407, 502])("reports a proxy that responds with status %s", async (refusal) => {
     const proxy = await startProxy(secure, refusal);
     await expect(get("https://far.test/", { https: proxy.url })).rejects.toMatchObject({
       code: "FETCH_PROXY_FAILED",
     });
   });
 
-  it("a proxy that is not there", async () => {
+  it("reports an unreachable proxy", async () => {
     const asking = get("https://far.test/", { https: "http://127.0.0.1:1" });
     await expect(asking).rejects.toMatchObject({ code: "FETCH_UNREACHABLE" });
   });

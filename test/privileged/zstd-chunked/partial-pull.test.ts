@@ -8,7 +8,7 @@ import { join } from "node:path";
 import pino from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createHttpClient } from "../../../agent/net/http/http-client.ts";
-import { createRegistryClient } from "../../../agent/net/registry/registry.ts";
+import { RegistryClient } from "../../../agent/net/registry/registry.ts";
 import { parseImageReference } from "../../../agent/oci/reference.ts";
 import { fetchImage } from "../../../agent/phases/fetch.ts";
 import { startProgress } from "../../../agent/report/log/progress.ts";
@@ -57,7 +57,7 @@ async function createDriver(): Promise<RootDriver> {
 }
 
 async function pull(driver: RootDriver, name: string) {
-  const client = createRegistryClient(http, { auth: () => undefined });
+  const client = new RegistryClient(http, { auth: () => undefined });
   return fetchImage(
     parseImageReference(`127.0.0.1:${registry!.port}/${name}:t`),
     { log: pino({ level: "silent" }), signal: new AbortController().signal },

@@ -7,7 +7,7 @@ import { decompressZstd } from "../../../agent/archive/zstd-decompressor.ts";
 const text = Buffer.from("The quick brown fox jumps over the lazy dog. ".repeat(5000));
 const skippable = Buffer.concat([Buffer.from("552a4d1805000000", "hex"), Buffer.from("abcde")]);
 
-/** Pieces in one buffer that is used again and again, as the worker's inbox does. */
+/** Pieces in one reused buffer, as in the worker's inbox. */
 async function* inPieces(bytes: Buffer, pieceBytes: number): AsyncGenerator<Buffer> {
   const piece = Buffer.alloc(pieceBytes);
   for (let at = 0; at < bytes.length; at += pieceBytes) {
@@ -40,8 +40,8 @@ const good = {
     Buffer.concat([skippable, zstdFrame, skippable, zstdFrame, skippable]),
     Buffer.concat([text, text]),
   ],
-  "zstd, skippable frames alone": ["zstd", Buffer.concat([skippable, skippable]), Buffer.alloc(0)],
-  "zstd that barely shrinks": ["zstd", compress(random), random],
+  "zstd, only skippable frames": ["zstd", Buffer.concat([skippable, skippable]), Buffer.alloc(0)],
+  "zstd of incompressible data": ["zstd", compress(random), random],
   "zstd of three megabytes of zeros": ["zstd", compress(Buffer.alloc(3 << 20)), Buffer.alloc(3 << 20)],
   "no compression": ["none", text, text],
 } as const;
@@ -58,10 +58,10 @@ damaged[damaged.length >> 1]! ^= 0xff;
 const garbage = Buffer.from("garbage that is no frame");
 
 const bad = {
-  "gzip, cut": ["gzip", gzipSync(text).subarray(0, -12), "ARCHIVE_TRUNCATED"],
-  "gzip, cut at its header": ["gzip", gzipSync(text).subarray(0, 5), "ARCHIVE_TRUNCATED"],
+  "gzip, truncated": ["gzip", gzipSync(text).subarray(0, -12), "ARCHIVE_TRUNCATED"],
+  "gzip, truncated in its header": ["gzip", gzipSync(text).subarray(0, 5), "ARCHIVE_TRUNCATED"],
   "gzip, garbage after it": ["gzip", Buffer.concat([gzipSync(text), garbage]), "ARCHIVE_CORRUPT"],
-  "gzip, second member cut": [
+  "gzip, second member truncated": [
     "gzip",
     Buffer.concat([gzipSync(text), gzipSync(text).subarray(0, -1)]),
     "ARCHIVE_TRUNCATED",
@@ -71,13 +71,13 @@ const bad = {
     Buffer.concat([gzipSync(text).subarray(0, -8), Buffer.alloc(8)]),
     "ARCHIVE_CORRUPT",
   ],
-  "zstd, cut": ["zstd", zstdFrame.subarray(0, -1), "ARCHIVE_TRUNCATED"],
-  "zstd, second frame cut at its magic": [
+  "zstd, truncated": ["zstd", zstdFrame.subarray(0, -1), "ARCHIVE_TRUNCATED"],
+  "zstd, second frame truncated in its magic": [
     "zstd",
     Buffer.concat([zstdFrame, zstdFrame.subarray(0, 2)]),
     "ARCHIVE_TRUNCATED",
   ],
-  "zstd, skippable frame cut": [
+  "zstd, skippable frame truncated": [
     "zstd",
     Buffer.concat([zstdFrame, skippable.subarray(0, -1)]),
     "ARCHIVE_TRUNCATED",
@@ -92,7 +92,7 @@ describe.each(Object.entries(bad))("%s", (_name, [kind, bytes, code]) => {
   });
 });
 
-it("refuses a zstd window that would take too much memory", async () => {
+it("refuses a zstd window that needs too much memory", async () => {
   const bytes = compress(Buffer.alloc(1 << 20), { windowLog: 20, contentSizeFlag: false });
   const chunks = decompressZstd(inPieces(bytes, 4096), { windowLogMax: 19 });
   await expect(collect(chunks)).rejects.toMatchObject({ code: "ARCHIVE_CORRUPT" });

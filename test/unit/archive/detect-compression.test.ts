@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { compress } from "zstd-napi";
-import { detectCompression } from "../../../agent/archive/detect-compression.ts";
+import { detectCompression } from "../../../agent/archive/decompress.ts";
 import { buildTar } from "./tar-builder.ts";
 
 const text = Buffer.from("some text");

@@ -29,7 +29,7 @@ describe("records", () => {
     ]);
   });
 
-  it("takes the last of a repeated key", () => {
+  it("uses the last value of a repeated key", () => {
     const bytes = Buffer.concat([buildPaxRecord("path", "one"), buildPaxRecord("path", "two")]);
     expect([...parsePaxRecords(bytes)]).toEqual([["path", "two"]]);
   });

@@ -1,4 +1,4 @@
-/** Builds tar archives byte by byte, right and wrong ones, so that a test says exactly what is in them. */
+/** Builds valid and invalid tar archives byte by byte, so that a test states exactly what is in them. */
 
 const TYPEFLAGS = {
   file: "0",
@@ -11,10 +11,10 @@ const TYPEFLAGS = {
 } as const;
 
 export interface Member {
-  /** latin1: one character a byte. */
+  /** In latin1: one character per byte. */
   path: string;
   type?: keyof typeof TYPEFLAGS;
-  /** For types we refuse. */
+  /** For types that are refused. */
   typeflag?: string;
   content?: string | Buffer;
   mode?: number;
@@ -25,7 +25,7 @@ export interface Member {
   device?: [major: number, minor: number];
   /** Written into a pax header before the member, in this order. */
   pax?: readonly (readonly [key: string, value: string | Buffer])[];
-  /** Of the header, where it is to lie. */
+  /** Overrides the header's field. */
   size?: number | Buffer;
   /** `ustar` by default. */
   magic?: "ustar" | "gnu" | "none";
@@ -51,7 +51,7 @@ export function buildPax(records: Member["pax"], typeflag = "x"): Buffer {
   return buildRawHeader("PaxHeader", typeflag, content);
 }
 
-/** A header of its own with a body, such as GNU's long names ("L", "K"). */
+/** A separate header with a body, such as GNU's long names ("L", "K"). */
 export function buildRawHeader(path: string, typeflag: string, content: Buffer): Buffer {
   return Buffer.concat([buildHeader({ path, typeflag }, content.length), padToBlock(content)]);
 }

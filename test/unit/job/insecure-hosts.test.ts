@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { isHostInsecure } from "../../../agent/job/insecure-hosts.ts";
 import { parseHosts } from "../../../agent/job/syntax/values.ts";
-import { createUrlPolicy } from "../../../agent/net/http/url-policy.ts";
+import { UrlPolicy } from "../../../agent/net/http/url-policy.ts";
 
 describe("dut.insecure", () => {
   it.each([
@@ -19,6 +19,6 @@ describe("dut.insecure", () => {
   ])("%s for %s: %s", (hosts, text, isAllowed) => {
     const url = new URL(text);
     expect(isHostInsecure(url, parseHosts(hosts))).toBe(isAllowed);
-    expect(createUrlPolicy(parseHosts(hosts)).isInsecure(url)).toBe(isAllowed);
+    expect(new UrlPolicy(parseHosts(hosts)).isInsecure(url)).toBe(isAllowed);
   });
 });

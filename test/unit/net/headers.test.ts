@@ -1,4 +1,4 @@
-/** Ranges, validators, Retry-After, delays, URLs for logs: the small pure parts of the network. */
+/** The pure parts of the HTTP client: ranges, validators, Retry-After, delays, URLs for logs. */
 import { describe, expect, test } from "vitest";
 import { formatPublicUrl } from "../../../agent/net/http/public-url.ts";
 import {
@@ -8,7 +8,7 @@ import {
   parseStrongEtag,
 } from "../../../agent/net/http/range-headers.ts";
 import { parseRetryAfter, planRetryDelay } from "../../../agent/net/http/retry-policy.ts";
-import { createUrlPolicy } from "../../../agent/net/http/url-policy.ts";
+import { UrlPolicy } from "../../../agent/net/http/url-policy.ts";
 import { RETRY_LIMITS } from "../../../agent/net/limits.ts";
 
 test.each([
@@ -112,7 +112,7 @@ test.each([
 });
 
 describe("insecure hosts", () => {
-  const rules = createUrlPolicy(["Farm", "registry:5000", "web:443", "[::1]", "10.0.2.2"]);
+  const rules = new UrlPolicy(["Farm", "registry:5000", "web:443", "[::1]", "10.0.2.2"]);
   test.each([
     ["http://farm/", true],
     ["https://farm:8443/", true],

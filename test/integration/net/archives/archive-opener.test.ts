@@ -1,4 +1,4 @@
-/** Archives that are files, whole and in parts, and plain HTTP where a digest vouches for what comes. */
+/** Archives that are files, read completely and by ranges, and plain HTTP where a digest protects the content. */
 import { closeSync, openSync } from "node:fs";
 import { mkdtemp, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -44,13 +44,13 @@ describe.each([
   ["file:", () => `file://${path}`],
   ["nfs:", () => "nfs://server/export/root.tar"],
 ])("a file by %s", (_scheme, url) => {
-  it("comes whole", async () => {
+  it("is read completely", async () => {
     const { sizeBytes, body } = await open(url()).open();
     expect(sizeBytes).toBe(CONTENT.length);
     expect((await read(body)).equals(CONTENT)).toBe(true);
   });
 
-  it("comes in parts", async () => {
+  it("is read by ranges", async () => {
     const { parts } = open(url());
     const tail = await parts.readTail(1000);
     expect(tail).toMatchObject({ totalBytes: CONTENT.length });
@@ -69,7 +69,7 @@ describe.each([
     ]);
   });
 
-  it("ends with an error where the file does", async () => {
+  it("ends with an error where the file ends", async () => {
     const short = join(folder, "short");
     await writeFile(short, CONTENT);
     const before = path;
@@ -84,7 +84,7 @@ describe.each([
   });
 });
 
-it("files of NFS servers are closed, read or not", async () => {
+it("closes files on NFS servers, whether they were read or not", async () => {
   closed = 0;
   const url = "nfs://server/export/root.tar";
   await read((await open(url).open()).body);
@@ -100,7 +100,7 @@ it.each([
   await expect(open(url()).open()).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
 });
 
-describe("plain HTTP to a host that nobody named", () => {
+describe("plain HTTP to a host that is not insecure by the job", () => {
   let server: MisbehavingServer;
   beforeAll(async () => {
     server = await startServer(answer(200, { "content-length": "5" }, "bytes"));

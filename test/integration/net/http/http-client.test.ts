@@ -1,5 +1,5 @@
 /**
- * The HTTP client against servers that misbehave: what comes out, byte for byte, or with which code it ends.
+ * The HTTP client against misbehaving servers: each download is complete, byte for byte, or ends with an error code.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { describe, expect, test } from "vitest";
@@ -18,14 +18,14 @@ import {
 } from "../../../servers/misbehaving-server.ts";
 import { CONTENT, createClient, download, ETAG, hash, OTHER, serve } from "../http-downloads.ts";
 
-describe("downloads that come through", () => {
+describe("a download succeeds after", () => {
   const broken = { after: 1_000_000, fault: "reset" } as const;
   const cases: {
     name: string;
     behaviours: Behaviour[];
     request?: HttpRequest;
     expected?: Buffer;
-    /** Of each request. */
+    /** The Range header of each request. */
     ranges?: (string | undefined)[];
     ifRanges?: (string | undefined)[];
   }[] = [
@@ -33,24 +33,24 @@ describe("downloads that come through", () => {
     { name: "no Content-Length", behaviours: [serveFile(CONTENT, { isChunked: true })] },
     { name: "an empty file", behaviours: [serveFile(Buffer.alloc(0))], expected: Buffer.alloc(0) },
     {
-      name: "a reset mid-body, with a strong ETag",
+      name: "a reset in the body, with a strong ETag",
       behaviours: [serveFile(CONTENT, { etag: ETAG, ...broken }), serveFile(CONTENT, { etag: ETAG })],
       ranges: [undefined, "resumed"],
       ifRanges: [undefined, ETAG],
     },
     {
-      name: "a reset mid-body, without ETag, with a digest",
+      name: "a reset in the body, without ETag, with a digest",
       behaviours: [serveFile(CONTENT, broken), serveFile(CONTENT)],
       request: { hasDigest: true },
       ranges: [undefined, "resumed"],
     },
     {
-      name: "a reset mid-body, without ETag and digest: from the start, compared",
+      name: "a reset in the body, without ETag and digest: from the start, compared",
       behaviours: [serveFile(CONTENT, broken), serveFile(CONTENT)],
       ranges: [undefined, undefined],
     },
     {
-      name: "a reset mid-body, with a weak ETag only: from the start",
+      name: "a reset in the body, with a weak ETag only: from the start",
       behaviours: [
         serveFile(CONTENT, { etag: 'W/"one"', ...broken }),
         serveFile(CONTENT, { etag: 'W/"one"' }),
@@ -84,7 +84,7 @@ describe("downloads that come through", () => {
       ranges: [undefined, "resumed"],
     },
     {
-      name: "silence mid-body",
+      name: "silence in the body",
       behaviours: [
         serveFile(CONTENT, { etag: ETAG, after: 1_000_000, fault: "silence" }),
         serveFile(CONTENT, { etag: ETAG }),
@@ -113,7 +113,7 @@ describe("downloads that come through", () => {
       ranges: [undefined, "resumed", undefined],
     },
     {
-      name: "another slice than asked for",
+      name: "a range other than the requested one",
       behaviours: [
         serveFile(CONTENT, { etag: ETAG, ...broken }),
         serveFile(CONTENT, { etag: ETAG, sliceShift: 7 }),
@@ -153,33 +153,33 @@ describe("downloads that come through", () => {
       expected: CONTENT.subarray(2_999_990),
     },
     {
-      name: "a range of a server that knows none",
+      name: "a range from a server without support for ranges",
       behaviours: [serveFile(CONTENT, { ignoresRange: true })],
       request: { range: { start: 1_000, end: 2_000_001 } },
       expected: CONTENT.subarray(1_000, 2_000_001),
     },
     {
-      name: "a range that breaks",
+      name: "a range that is interrupted",
       behaviours: [serveFile(CONTENT, { etag: ETAG, ...broken }), serveFile(CONTENT, { etag: ETAG })],
       request: { range: { start: 10, end: 2_500_001 } },
       expected: CONTENT.subarray(10, 2_500_001),
       ranges: ["bytes=10-2500000", "resumed"],
     },
     {
-      name: "a range that breaks, no ETag, no digest",
+      name: "a range that is interrupted, without ETag and digest",
       behaviours: [serveFile(CONTENT, broken), serveFile(CONTENT)],
       request: { range: { start: 10, end: 2_500_001 } },
       expected: CONTENT.subarray(10, 2_500_001),
       ranges: ["bytes=10-2500000", "bytes=10-2500000"],
     },
     {
-      name: "a range that breaks and comes back as 200",
+      name: "a range that is interrupted and continues with a 200",
       behaviours: [serveFile(CONTENT, broken), serveFile(CONTENT, { ignoresRange: true })],
       request: { range: { start: 10, end: 2_500_001 } },
       expected: CONTENT.subarray(10, 2_500_001),
     },
     {
-      name: "text/html that is none",
+      name: "text/html that is not a page",
       behaviours: [serveFile(CONTENT, { type: "text/html" })],
     },
   ];
@@ -202,7 +202,7 @@ describe("downloads that come through", () => {
   });
 });
 
-describe("downloads that end in a code", () => {
+describe("a download fails after", () => {
   const broken = { after: 1_000_000, fault: "reset" } as const;
   const cases: {
     name: string;
@@ -217,33 +217,33 @@ describe("downloads that end in a code", () => {
     { name: "410", behaviours: [answer(410)], code: "HTTP_NOT_FOUND", requests: 1 },
     { name: "400", behaviours: [answer(400)], code: "HTTP_REJECTED", requests: 1 },
     { name: "501", behaviours: [answer(501)], code: "HTTP_SERVER_ERROR", requests: 1 },
-    { name: "500 for ever", behaviours: [answer(500)], code: "HTTP_SERVER_ERROR" },
+    { name: "500 on every attempt", behaviours: [answer(500)], code: "HTTP_SERVER_ERROR" },
     {
-      name: "503 for ever with a long Retry-After",
+      name: "503 with a long Retry-After on every attempt",
       behaviours: [answer(503, { "retry-after": "9999" })],
       code: "HTTP_SERVER_ERROR",
     },
-    { name: "silence for ever", behaviours: [stayQuiet], code: "FETCH_STALLED" },
+    { name: "endless silence", behaviours: [stayQuiet], code: "FETCH_STALLED" },
     {
-      name: "silence mid-body for ever",
+      name: "endless silence in the body",
       behaviours: [serveFile(CONTENT, { after: 100, fault: "silence" })],
       code: "FETCH_STALLED",
     },
-    { name: "a trickle for ever", behaviours: [trickle(CONTENT, 100, 20)], code: "FETCH_TOO_SLOW" },
-    { name: "resets for ever", behaviours: [reset], code: "FETCH_INTERRUPTED" },
-    { name: "garbage for ever", behaviours: [speakGarbage], code: "FETCH_BAD_RESPONSE" },
+    { name: "an endless trickle", behaviours: [trickle(CONTENT, 100, 20)], code: "FETCH_TOO_SLOW" },
+    { name: "endless resets", behaviours: [reset], code: "FETCH_INTERRUPTED" },
+    { name: "endless garbage", behaviours: [speakGarbage], code: "FETCH_BAD_RESPONSE" },
     {
-      name: "a changed file, told by its ETag",
+      name: "a file that changed, shown by its ETag",
       behaviours: [serveFile(CONTENT, { etag: ETAG, ...broken }), serveFile(OTHER, { etag: '"two"' })],
       code: "FETCH_CHANGED",
     },
     {
-      name: "a changed file of the same size without ETag",
+      name: "a file that changed, of the same size and without ETag",
       behaviours: [serveFile(CONTENT, broken), serveFile(OTHER)],
       code: "FETCH_CHANGED",
     },
     {
-      name: "a changed file of another size",
+      name: "a file that changed, of another size",
       behaviours: [
         serveFile(CONTENT, { etag: ETAG, ...broken }),
         serveFile(OTHER.subarray(1), { etag: '"two"' }),
@@ -251,7 +251,7 @@ describe("downloads that end in a code", () => {
       code: "FETCH_CHANGED",
     },
     {
-      name: "a file that grew shorter than what we have",
+      name: "a file that became shorter than the delivered part",
       behaviours: [
         serveFile(CONTENT, { isChunked: true, ...broken }),
         serveFile(CONTENT.subarray(0, 500), { isChunked: true }),
@@ -267,7 +267,7 @@ describe("downloads that end in a code", () => {
       requests: 1,
     },
     {
-      name: "a range beyond the end of a server that knows none",
+      name: "a range beyond the end from a server without support for ranges",
       behaviours: [serveFile(CONTENT, { ignoresRange: true })],
       request: { range: { start: 3_000_000, end: Number.POSITIVE_INFINITY } },
       code: "FETCH_WRONG_RANGE",
@@ -285,21 +285,21 @@ describe("downloads that end in a code", () => {
       requests: 1,
     },
     {
-      name: "more than allowed, told",
+      name: "a Content-Length above the limit",
       behaviours: [serveFile(CONTENT)],
       request: { maxBytes: 1000 },
       code: "FETCH_TOO_LARGE",
       requests: 1,
     },
     {
-      name: "more than allowed, not told",
+      name: "a body above the limit, without Content-Length",
       behaviours: [serveFile(CONTENT, { isChunked: true })],
       request: { maxBytes: 1000 },
       code: "FETCH_TOO_LARGE",
       requests: 1,
     },
     {
-      name: "a redirect circle",
+      name: "a redirect loop",
       behaviours: [redirect("/file")],
       code: "FETCH_REDIRECT_REFUSED",
       requests: 2,
@@ -314,7 +314,11 @@ describe("downloads that end in a code", () => {
       behaviours: [redirect("file:///etc/shadow")],
       code: "FETCH_REDIRECT_REFUSED",
     },
-    { name: "a redirect to nowhere", behaviours: [redirect("http://[")], code: "FETCH_REDIRECT_REFUSED" },
+    {
+      name: "a redirect to an invalid URL",
+      behaviours: [redirect("http://[")],
+      code: "FETCH_REDIRECT_REFUSED",
+    },
     {
       name: "a redirect to the metadata address",
       behaviours: [redirect("https://169.254.169.254/latest/")],
@@ -325,9 +329,9 @@ describe("downloads that end in a code", () => {
       behaviours: [redirect("http://elsewhere.invalid/")],
       code: "FETCH_REDIRECT_REFUSED",
     },
-    { name: "304 unasked", behaviours: [answer(304)], code: "FETCH_BAD_RESPONSE" },
+    { name: "an unexpected 304", behaviours: [answer(304)], code: "FETCH_BAD_RESPONSE" },
     {
-      name: "a POST that breaks",
+      name: "an interrupted POST",
       behaviours: [reset],
       request: { method: "POST", body: Buffer.from("x") },
       code: "FETCH_INTERRUPTED",
@@ -342,7 +346,7 @@ describe("downloads that end in a code", () => {
     if (requests !== undefined) expect(server.requests).toHaveLength(requests);
   });
 
-  test("a host that nobody listens on, told within the first-contact budget", async () => {
+  test("a host without a server is reported within the first-contact budget", async () => {
     const server = await startServer(stayQuiet);
     await server.close();
     const startedMs = performance.now();
@@ -352,7 +356,7 @@ describe("downloads that end in a code", () => {
     expect(performance.now() - startedMs).toBeLessThan(1_200);
   });
 
-  test("a name that does not exist", async () => {
+  test("a host name that does not exist is reported", async () => {
     const { code } = await download("https://no-such-host.invalid/file");
     expect(code).toBe("FETCH_UNREACHABLE");
   });
@@ -363,14 +367,14 @@ describe("downloads that end in a code", () => {
     "/relative",
     "https://user:secret@127.0.0.1/x",
     "https://",
-  ])("no URL for us: %s", async (url) => {
+  ])("the URL is refused: %s", async (url) => {
     const { code, error } = await download(url);
     expect(code).toBe("FETCH_BAD_URL");
     expect(error?.message).not.toContain("secret");
   });
 });
 describe("time", () => {
-  test("a slow reader is no silent server", async () => {
+  test("a slow reader is not taken for a silent server", async () => {
     const server = await serve(serveFile(CONTENT));
     const { http, lines } = createClient();
     const { body } = await http.fetch(`${server.origin}/file`);
@@ -384,7 +388,7 @@ describe("time", () => {
     expect(lines).toEqual([]);
   });
 
-  test("retries are told, without query", async () => {
+  test("retries are logged, without the query of the URL", async () => {
     const server = await serve([answer(503), serveFile(CONTENT)]);
     const client = createClient();
     await download(`${server.origin}/file?token=secret`, {}, client);
@@ -406,18 +410,21 @@ describe("time", () => {
       behaviour: serveFile(CONTENT, { after: 100, fault: "silence" as const }),
       limits: { silenceMs: 9_000, windowMs: 9_000 },
     },
-  ])("the caller's signal ends it $when, with the caller's reason", async ({ behaviour, limits }) => {
-    const server = await serve(behaviour);
-    const stop = new AbortController();
-    const reason = new Error("deadline");
-    setTimeout(() => stop.abort(reason), 100);
-    const startedMs = performance.now();
-    const client = createClient({ retry: limits });
-    await expect(download(`${server.origin}/file`, { signal: stop.signal }, client)).rejects.toBe(reason);
-    expect(performance.now() - startedMs).toBeLessThan(2_000);
-  });
+  ])(
+    "the caller's signal aborts the request $when, with the caller's reason",
+    async ({ behaviour, limits }) => {
+      const server = await serve(behaviour);
+      const stop = new AbortController();
+      const reason = new Error("deadline");
+      setTimeout(() => stop.abort(reason), 100);
+      const startedMs = performance.now();
+      const client = createClient({ retry: limits });
+      await expect(download(`${server.origin}/file`, { signal: stop.signal }, client)).rejects.toBe(reason);
+      expect(performance.now() - startedMs).toBeLessThan(2_000);
+    },
+  );
 
-  test("an upload is repeated whole", async () => {
+  test("an upload is repeated completely", async () => {
     const body = randomBytes(1_000_000);
     const server = await serve([reset, answer(503), answer(200)]);
     await download(`${server.origin}/file`, { method: "PUT", body });
@@ -425,7 +432,7 @@ describe("time", () => {
     expect(hash(server.requests[2]?.body)).toBe(hash(body));
   });
 
-  test("several ranges come as the server sends them, with retries before the first byte only", async () => {
+  test("several ranges are returned as the server sends them, with retries before the first byte only", async () => {
     const multipart = answer(206, { "content-type": "multipart/byteranges; boundary=x" }, "--x\r\n");
     const server = await serve([answer(503), multipart]);
     const ranges = [
@@ -440,7 +447,7 @@ describe("time", () => {
     expect(breaking.requests).toHaveLength(1);
   });
 
-  test("the whole file's size is told with a range", async () => {
+  test("the response to a range has the size of the whole file", async () => {
     const server = await serve(serveFile(CONTENT));
     const { http } = createClient();
     const response = await http.fetch(`${server.origin}/file`, { range: { start: 0, end: 1 } });
@@ -454,7 +461,7 @@ describe("time", () => {
       response.writeHead(status, { "content-length": "100", ...headers }).write("some");
     };
 
-  test("a redirect whose body never ends is silence", async () => {
+  test("a redirect whose body never ends is a stall", async () => {
     const server = await serve(unending(302, { location: "/other" }));
     expect((await download(`${server.origin}/file`)).code).toBe("FETCH_STALLED");
   });

@@ -1,11 +1,11 @@
 /**
- * The registry client against a registry in memory: what is resolved, what is refused, and whose fault it is.
+ * The registry client against a registry in memory: which images it resolves, which it refuses, and who is to blame.
  */
 import { randomBytes } from "node:crypto";
 import { afterEach, describe, expect, test } from "vitest";
 import type { ErrorCode } from "../../../../agent/errors.ts";
 import { createHttpClient } from "../../../../agent/net/http/http-client.ts";
-import { createRegistryClient } from "../../../../agent/net/registry/registry.ts";
+import { RegistryClient } from "../../../../agent/net/registry/registry.ts";
 import { parseImageReference } from "../../../../agent/oci/reference.ts";
 import {
   createMemoryRegistry,
@@ -37,7 +37,7 @@ async function start(
     retry: { budgetMs: 300, firstDelayMs: 5, silenceMs: 500 },
   });
   toClose.push(server, http);
-  const registry = createRegistryClient(http, { auth: () => user });
+  const registry = new RegistryClient(http, { auth: () => user });
   const refer = (rest: string) => parseImageReference(`${server.host}/a/image${rest}`);
   return { memory, server, registry, refer };
 }
@@ -74,7 +74,7 @@ async function read(body: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-describe("what is resolved", () => {
+describe("resolves", () => {
   test.each<MemoryRegistryOptions>([
     {},
     { auth: "basic", user: USER },
@@ -101,7 +101,7 @@ describe("what is resolved", () => {
     expect(await read(part)).toEqual(LAYER.subarray(7, 100));
   });
 
-  test("an index leads to the machine's manifest, also by digest", async () => {
+  test("the manifest for the machine from an index, also by digest", async () => {
     const { memory, registry, refer } = await start();
     const arm = putImage(memory, "arm", "arm64");
     const amd = putImage(memory, "amd");
@@ -120,7 +120,7 @@ describe("what is resolved", () => {
   });
 });
 
-describe("what is refused", () => {
+describe("refuses", () => {
   const cases: {
     name: string;
     prepare: (memory: MemoryRegistry) => string | undefined;
@@ -131,7 +131,7 @@ describe("what is refused", () => {
   }[] = [
     { name: "no such tag", prepare: () => ":none", code: "IMAGE_NOT_FOUND", blame: "job" },
     {
-      name: "another digest than the reference's",
+      name: "a digest other than the reference's",
       prepare: (memory) => {
         const { document } = putImage(memory);
         const other = `sha256:${"0".repeat(64)}`;
@@ -145,7 +145,7 @@ describe("what is refused", () => {
       blame: "infra",
     },
     {
-      name: "another digest than the registry's own header",
+      name: "a digest other than that in the registry's header",
       prepare: (memory) => {
         memory.putManifest("latest", putImage(memory).document, { digestHeader: `sha256:${"0".repeat(64)}` });
         return "";
@@ -154,7 +154,7 @@ describe("what is refused", () => {
       blame: "infra",
     },
     {
-      name: "a config whose bytes are others",
+      name: "a config with other bytes",
       prepare: (memory) => {
         memory.lies.set(putImage(memory).configDigest, answer(200, {}, "{}"));
         return "";
@@ -163,7 +163,7 @@ describe("what is refused", () => {
       blame: "infra",
     },
     {
-      name: "a config that is gone",
+      name: "a missing config",
       prepare: (memory) => {
         memory.lies.set(putImage(memory).configDigest, answer(404));
         return "";
@@ -181,7 +181,7 @@ describe("what is refused", () => {
       blame: "job",
     },
     {
-      name: "an index that leads to an index",
+      name: "an index that contains an index",
       prepare: (memory) => {
         const type = `${OCI}.index.v1+json`;
         const inner = { schemaVersion: 2, manifests: [] };
@@ -198,7 +198,7 @@ describe("what is refused", () => {
       blame: "job",
     },
     {
-      name: "a manifest that is longer than the index says",
+      name: "a manifest that is longer than its descriptor",
       prepare: (memory) => {
         const { digest, sizeBytes } = putImage(memory, "amd");
         const entry = { mediaType: `${OCI}.manifest.v1+json`, digest, size: sizeBytes - 1, platform: AMD64 };
@@ -222,7 +222,7 @@ describe("what is refused", () => {
       blame: "job",
     },
     {
-      name: "a manifest without end",
+      name: "an endless manifest",
       prepare: (memory) => {
         memory.lies.set("latest", serveFile(Buffer.alloc(5_000_000), { isChunked: true }));
         return "";
@@ -264,7 +264,7 @@ describe("what is refused", () => {
       blame: "config",
     },
     {
-      name: "tokens that are worth nothing",
+      name: "useless tokens",
       prepare: () => "",
       options: { auth: "bearer", tokenUses: 0 },
       code: "REGISTRY_UNAUTHORIZED",
@@ -280,7 +280,7 @@ describe("what is refused", () => {
       blame: "config",
     },
     {
-      name: "a challenge that nobody knows",
+      name: "an unknown challenge",
       prepare: (memory) => {
         memory.lies.set("latest", answer(401, { "www-authenticate": "Negotiate" }));
         return "";
@@ -324,7 +324,7 @@ describe("what is refused", () => {
     { name: "shorter", bytes: LAYER.subarray(1), isChunked: false, code: "IMAGE_SIZE_MISMATCH" },
     { name: "longer", bytes: Buffer.concat([LAYER, LAYER]), isChunked: false, code: "IMAGE_SIZE_MISMATCH" },
     {
-      name: "longer, length not told",
+      name: "longer, without Content-Length,",
       bytes: Buffer.concat([LAYER, LAYER]),
       isChunked: true,
       code: "IMAGE_SIZE_MISMATCH",
@@ -340,7 +340,7 @@ describe("what is refused", () => {
 });
 
 describe("tokens", () => {
-  test("one serves manifest, config and layers", async () => {
+  test("are shared by manifest, config and layers", async () => {
     const { memory, registry, refer } = await start({ auth: "bearer", user: USER });
     putImage(memory);
     const image = await registry.resolveImage(refer(""), AMD64);
@@ -348,7 +348,7 @@ describe("tokens", () => {
     expect(memory.tokens).toEqual(["token-1 repository:a/image:pull"]);
   });
 
-  test("are renewed when they run out mid-pull, once for all layers", async () => {
+  test("are renewed when they expire during a pull, once for all layers", async () => {
     const { memory, registry, refer } = await start({ auth: "bearer", user: USER, tokenUses: 4 });
     putImage(memory);
     const image = await registry.resolveImage(refer(""), AMD64);
@@ -360,7 +360,7 @@ describe("tokens", () => {
     expect(memory.tokens.length).toBe(2);
   });
 
-  test("that expire soon are renewed before they are refused", async () => {
+  test("are renewed shortly before they expire", async () => {
     const { memory, registry, refer } = await start({ auth: "bearer", expiresIn: 0.1 });
     putImage(memory);
     const image = await registry.resolveImage(refer(""), AMD64);
@@ -370,7 +370,7 @@ describe("tokens", () => {
     expect(memory.log.filter(({ path, status }) => path !== "/" && status === 401)).toHaveLength(1);
   });
 
-  test("a broken download goes on with a new token", async () => {
+  test("let an interrupted download continue after they expired", async () => {
     const { memory, registry, refer } = await start({ auth: "bearer", tokenUses: 3 });
     const { layerDigest } = putImage(memory);
     const image = await registry.resolveImage(refer(""), AMD64);

@@ -1,6 +1,6 @@
 /**
- * Buckets for volumes: what goes over the wire beside the content. Swift has no keys of its clients' (SSE-C), so a server that
- * only listens stands in; mirrors with the real Swift are in test/integration/volumes.
+ * Buckets for volumes: the headers of their requests. Swift does not support customer-provided keys (SSE-C), so a server that only
+ * records requests replaces it; test/integration/volumes has mirrors with the real Swift.
  */
 import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -51,7 +51,7 @@ async function start(behaviours: Behaviour[]) {
 
 const place = { alias: "farm", bucket: "b".repeat(3) };
 
-test("a put carries metadata and the key, and gives the ETag", async () => {
+test("put sends metadata and the key, and returns the ETag", async () => {
   const { server, openBucket, makeFile } = await start([answer(200, { etag: '"abc"' })]);
   const bucket = openBucket({ ...place, encryptionKey: KEY });
   await expect(
@@ -67,7 +67,7 @@ test("a put carries metadata and the key, and gives the ETag", async () => {
   expect(headers.authorization).toContain("Credential=later/");
 });
 
-test("a put in parts says metadata once, and the key with every part", async () => {
+test("put in parts sends metadata once, and the key with every part", async () => {
   const started = answer(
     200,
     {},
@@ -91,7 +91,7 @@ test("a put in parts says metadata once, and the key with every part", async () 
   ]);
 });
 
-test("a get shows the key and gives the object's own metadata", async () => {
+test("get sends the key and returns the object's metadata", async () => {
   const { server, openBucket } = await start([
     answer(200, { "x-amz-meta-mc-attrs": "mode:420", "x-amz-request-id": "1", "content-length": "1" }, "x"),
   ]);
@@ -102,13 +102,13 @@ test("a get shows the key and gives the object's own metadata", async () => {
   expect(server.requests[0]!.headers).toMatchObject(KEY_HEADERS);
 });
 
-test("without a key there is no word of one", async () => {
+test("without a key no header mentions one", async () => {
   const { server, openBucket, makeFile } = await start([answer(200)]);
   await openBucket(place).put("k", makeFile(1), { metadata: {}, signal });
   expect(Object.keys(server.requests[0]!.headers).join()).not.toMatch(/encryption|meta/);
 });
 
-test("a name that no service has is told without asking anybody", async () => {
+test("an unknown alias is an error without any request", async () => {
   const { openBucket } = await start([]);
   expect(() => openBucket({ ...place, alias: "other" })).toThrowError(
     expect.objectContaining({ code: "VOLUME_NO_ALIAS" }),

@@ -1,5 +1,5 @@
 /**
- * The S3 client against services that misbehave: lost answers, late errors, a clock that is wrong. Real Swift: farm.test.ts.
+ * The S3 client against misbehaving services: lost responses, late errors, wrong clocks. farm.test.ts uses the real Swift.
  */
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { createHttpClient } from "../../../../agent/net/http/http-client.ts";
-import { createS3Client } from "../../../../agent/net/s3/client.ts";
+import { S3Client } from "../../../../agent/net/s3/client.ts";
 import {
   answer,
   type Behaviour,
@@ -40,7 +40,7 @@ async function start(behaviours: Behaviour[], partBytes = 1000) {
     retry: { budgetMs: 400, firstDelayMs: 5, maxDelayMs: 50 },
   });
   toClose.push(server, http);
-  const s3 = createS3Client(http, {
+  const s3 = new S3Client(http, {
     endpoint: { url: server.origin, region: "us-east-1" },
     credentials: { accessKey: "key", secretKey: "secret", sessionToken: "session" },
     partBytes,
@@ -61,9 +61,9 @@ const steps = ({ requests }: MisbehavingServer) => requests.map(({ method, path 
 test.each([
   { name: "an internal error", first: xmlError(500, "InternalError") },
   { name: "slow down", first: xmlError(503, "SlowDown") },
-  { name: "a timeout that comes as 400", first: xmlError(400, "RequestTimeout") },
+  { name: "a timeout with status 400", first: xmlError(400, "RequestTimeout") },
   { name: "a reset", first: reset },
-])("a put is tried again after $name, signed anew", async ({ first }) => {
+])("a put is retried after $name, with a new signature", async ({ first }) => {
   const { server, s3 } = await start([first, answer(200)]);
   await s3.putObject(OBJECT, Buffer.from("text"));
   expect(steps(server)).toEqual(["PUT /results/run/log", "PUT /results/run/log"]);
@@ -83,7 +83,7 @@ test.each([
   { name: "no right", behaviour: xmlError(403, "AccessDenied"), code: "S3_ACCESS_DENIED", requests: 1 },
   { name: "no bucket", behaviour: xmlError(404, "NoSuchBucket"), code: "S3_NO_BUCKET", requests: 1 },
   {
-    name: "errors for ever",
+    name: "errors on every attempt",
     behaviour: xmlError(503, "SlowDown"),
     code: "S3_SERVER_ERROR",
     requests: undefined,
@@ -111,12 +111,12 @@ test("a clock that is two years behind is corrected by the server's date", async
   expect(years).toEqual([thisYear, thatYear, thatYear]);
 });
 
-test("a server that calls every clock wrong is told as such", async () => {
+test("a server that rejects every clock is reported as such", async () => {
   const { s3 } = await start([xmlError(403, "RequestTimeTooSkewed")]);
   await expect(s3.putObject(OBJECT, Buffer.from("text"))).rejects.toMatchObject({ code: "S3_CLOCK_SKEW" });
 });
 
-test("an upload in parts", async () => {
+test("a large object is uploaded in parts", async () => {
   const { server, s3 } = await start([started, part, part, part, done]);
   await s3.putObject(OBJECT, await makeFile(2_500));
   expect(steps(server).sort()).toEqual([
@@ -131,7 +131,7 @@ test("an upload in parts", async () => {
   ).toBe(2_500);
 });
 
-test("a completion whose answer was lost is found done by the object's size", async () => {
+test("a completion whose response was lost is recognized by the object's size", async () => {
   const found = answer(200, { "content-length": "1500" });
   const { server, s3 } = await start([started, part, part, reset, xmlError(404, "NoSuchUpload"), found]);
   await s3.putObject(OBJECT, await makeFile(1_500));
@@ -140,12 +140,12 @@ test("a completion whose answer was lost is found done by the object's size", as
 
 test.each([
   {
-    name: "a completion that fails after its 200",
+    name: "a completion that fails after its 200 is an error",
     after: [xmlError(200, "InternalError")],
     code: "S3_SERVER_ERROR",
   },
   {
-    name: "an upload that the service forgot",
+    name: "an upload that the service lost is an error",
     after: [xmlError(404, "NoSuchUpload"), answer(404)],
     code: "S3_NO_SUCH_UPLOAD",
   },
@@ -155,7 +155,7 @@ test.each([
   expect(steps(server).at(-1)).toBe("DELETE /results/run/log?uploadId=u1");
 });
 
-test("a part that is refused gives the upload up", async () => {
+test("a rejected part aborts the upload", async () => {
   const { server, s3 } = await start([started, xmlError(403, "AccessDenied")]);
   await expect(s3.putObject(OBJECT, await makeFile(5_500))).rejects.toMatchObject({
     code: "S3_ACCESS_DENIED",
@@ -164,7 +164,7 @@ test("a part that is refused gives the upload up", async () => {
   expect(server.requests.length).toBeLessThanOrEqual(4);
 });
 
-test("a listing that sends the same page for ever ends", async () => {
+test("an endless listing of the same page is an error", async () => {
   const page =
     "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken></ListBucketResult>";
   const { s3 } = await start([answer(200, {}, page)]);

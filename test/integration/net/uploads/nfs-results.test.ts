@@ -1,4 +1,4 @@
-/** Results into a directory: whole files under their names, and what becomes of a place that cannot take them. */
+/** Results in a directory: complete files under their names, and the errors of a directory that cannot store them. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -26,7 +26,7 @@ function create(name: string, options: string[] = []) {
   return { directory, mounts, uploader: createNfsResults(place, { directory, mount }) };
 }
 
-it("files and buffers are there whole and nothing else is, after one mount", async () => {
+it("stores complete files and buffers and nothing else, after one mount", async () => {
   const { directory, mounts, uploader } = create("whole");
   await Promise.all([
     uploader.put(describeUpload("a/b/file", source()), { signal }),
@@ -45,13 +45,13 @@ it("files and buffers are there whole and nothing else is, after one mount", asy
   expect(uploader.place).toBe("nas:/results");
 });
 
-it("a mount that the job wants hard stays so", async () => {
+it("keeps a hard mount of the job", async () => {
   const { mounts, uploader } = create("hard", ["hard"]);
   await uploader.put(describeUpload("x", Buffer.from("x")), { signal });
   expect(mounts).toEqual([["hard"]]);
 });
 
-it("what cannot be written is an error and leaves nothing behind", async () => {
+it("leaves nothing behind when a file cannot be written", async () => {
   const { directory, uploader } = create("refused");
   writeFileSync(join(directory, "in-the-way"), "");
   await expect(uploader.put(describeUpload("in-the-way/file", source()), { signal })).rejects.toMatchObject({

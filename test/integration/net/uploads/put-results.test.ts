@@ -1,4 +1,4 @@
-/** Results by HTTP PUT: what arrives, who is told the token, and what a server's answers become. */
+/** Results by HTTP PUT: what the server receives, who gets the token, and how responses are interpreted. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -45,7 +45,7 @@ async function serve(behaviours: Behaviour | Behaviour[], token?: string) {
 
 const file = () => ({ path: join(folder, "file"), sizeBytes: CONTENT.length });
 
-it("files and buffers arrive whole, with the token, under their names", async () => {
+it("sends complete files and buffers, with the token, under their names", async () => {
   const { uploader, requests } = await serve(answer(201), "secret-token");
   await uploader.put(describeUpload("a/b c#.log", file()), { signal });
   await uploader.put(describeUpload("empty", Buffer.alloc(0)), { signal });
@@ -61,7 +61,7 @@ it("files and buffers arrive whole, with the token, under their names", async ()
   expect(uploader.place).not.toContain("secret-token");
 });
 
-it("a file is sent anew after a failure", async () => {
+it("sends a file again after a failure", async () => {
   const { uploader, requests } = await serve([answer(503), answer(500), answer(200)]);
   await uploader.put(describeUpload("log", file()), { signal });
   expect(requests.map(({ method }) => method)).toEqual(["PUT", "PUT", "PUT", "HEAD"]);
@@ -73,14 +73,14 @@ it.each([
   ["401", 401, "UPLOAD_REFUSED"],
   ["403", 403, "UPLOAD_REFUSED"],
   ["404", 404, "HTTP_NOT_FOUND"],
-])("status %s is told as what it is", async (_name, status, code) => {
+])("reports status %s with its own code", async (_name, status, code) => {
   const { uploader } = await serve(answer(status), "wrong");
   const putting = uploader.put(describeUpload("log", file()), { signal });
   await expect(putting).rejects.toMatchObject({ code });
   await expect(putting).rejects.not.toThrow(/wrong/);
 });
 
-it("a file that grew shorter is an error of its own", async () => {
+it("reports a file that became shorter", async () => {
   const { uploader } = await serve(answer(200));
   const putting = uploader.put(describeUpload("log", { ...file(), sizeBytes: CONTENT.length + 1 }), {
     signal,
@@ -88,7 +88,7 @@ it("a file that grew shorter is an error of its own", async () => {
   await expect(putting).rejects.toMatchObject({ code: "UPLOAD_FILE_CHANGED" });
 });
 
-/** A server that takes everything and says `etag` and `sizeBytes` of it; `kept` is what it gives back. */
+/** A server that accepts everything and sends `etag` and `sizeBytes` for it; `kept` is what it returns to GET. */
 function keepOther(say: { etag?: string; sizeBytes?: number; head?: number; kept?: Buffer }): Behaviour {
   return (request, response) => {
     const headers = say.etag === undefined ? {} : { etag: say.etag };
@@ -110,19 +110,19 @@ const ownMd5 = `"${describeUpload("x", CONTENT).md5}"`;
 
 it.each([
   ["the MD5 of what was sent", { etag: ownMd5 }, undefined, "PUT"],
-  ["an ETag that is no MD5", { etag: '"5f3-61e0a"', sizeBytes: CONTENT.length }, undefined, "PUT HEAD"],
-  ["nothing, and refuses HEAD", { head: 405 }, undefined, "PUT HEAD"],
-  ["nothing, and knows no HEAD", { head: 501 }, undefined, "PUT HEAD"],
+  ["an ETag that is not an MD5", { etag: '"5f3-61e0a"', sizeBytes: CONTENT.length }, undefined, "PUT HEAD"],
+  ["nothing and refuses HEAD", { head: 405 }, undefined, "PUT HEAD"],
+  ["nothing and does not support HEAD", { head: 501 }, undefined, "PUT HEAD"],
   ["another length", { sizeBytes: 5 }, "UPLOAD_MISMATCH", "PUT HEAD"],
   [
-    "another MD5, and gives other bytes back",
+    "another MD5 and returns other bytes",
     { etag: OTHER_MD5, kept: Buffer.from("other") },
     "UPLOAD_MISMATCH",
     "PUT HEAD GET",
   ],
-  ["another MD5, and gives nothing back", { etag: OTHER_MD5 }, "UPLOAD_MISMATCH", "PUT HEAD GET"],
-  ["a wrong MD5, but has the right bytes", { etag: OTHER_MD5, kept: CONTENT }, undefined, "PUT HEAD GET"],
-] as const)("a server that says %s", async (_name, says, code, methods) => {
+  ["another MD5 and returns nothing", { etag: OTHER_MD5 }, "UPLOAD_MISMATCH", "PUT HEAD GET"],
+  ["a wrong MD5 but stored the right bytes", { etag: OTHER_MD5, kept: CONTENT }, undefined, "PUT HEAD GET"],
+] as const)("handles a server that sends %s", async (_name, says, code, methods) => {
   const { uploader, requests } = await serve(keepOther(says));
   const putting = uploader.put(describeUpload("log", file()), { signal });
   if (code) await expect(putting).rejects.toMatchObject({ code });

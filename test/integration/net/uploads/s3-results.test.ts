@@ -1,11 +1,11 @@
-/** Results as S3 objects: what counts as a proof that the service has them, and what becomes of one that has something else. */
+/** Results as S3 objects: what proves that the service stored them, and the error when it stored something else. */
 import { createHash } from "node:crypto";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { createHttpClient, type HttpClient } from "../../../../agent/net/http/http-client.ts";
-import { createS3Client } from "../../../../agent/net/s3/client.ts";
+import { S3Client } from "../../../../agent/net/s3/client.ts";
 import { createS3Results } from "../../../../agent/net/uploads/s3-results.ts";
 import { type Behaviour, type MisbehavingServer, startServer } from "../../../servers/misbehaving-server.ts";
 import { describeUpload } from "../../../servers/result-upload.ts";
@@ -38,12 +38,12 @@ afterAll(async () => {
 });
 
 interface Service {
-  /** Of what was put, whole or in parts. */
+  /** ETag of the object, uploaded at once or in parts. */
   etag?: string;
   headers?: Record<string, string>;
-  /** Status, or the length that it says. */
+  /** Status, or the length that it sends. */
   head?: number | { sizeBytes: number };
-  /** Status, or what it gives back. */
+  /** Status, or the bytes that it returns. */
   get?: number | Buffer;
 }
 
@@ -68,7 +68,7 @@ function behave({ etag, headers = {}, head = 403, get = 403 }: Service): Behavio
 
 async function put(service: Service, sizeBytes: number, times = 1) {
   server = await startServer(behave(service));
-  const s3 = createS3Client(http, {
+  const s3 = new S3Client(http, {
     endpoint: { url: server.origin, region: "us-east-1" },
     credentials: { accessKey: "key", secretKey: "secret" },
     partBytes: PART_BYTES,
@@ -87,10 +87,10 @@ const methods = () => server!.requests.map(({ method }) => method).join(" ");
 it.each([
   ["its MD5", { etag: whole }, 500, "PUT"],
   ["the MD5 of its parts", { etag: ofParts }, 2_500, "POST PUT PUT PUT POST"],
-  ["no ETag, but its size", { head: { sizeBytes: 500 } }, 500, "PUT HEAD"],
-  ["an ETag of another kind, and its size", { etag: "v1.42", head: { sizeBytes: 500 } }, 500, "PUT HEAD"],
-  ["no ETag, to keys that may only write", {}, 500, "PUT HEAD"],
-  ["a wrong MD5, but has it", { etag: WRONG, get: CONTENT.subarray(0, 500) }, 500, "PUT GET"],
+  ["no ETag but the size", { head: { sizeBytes: 500 } }, 500, "PUT HEAD"],
+  ["an ETag of another kind and the size", { etag: "v1.42", head: { sizeBytes: 500 } }, 500, "PUT HEAD"],
+  ["no ETag and only allows writing", {}, 500, "PUT HEAD"],
+  ["a wrong MD5 but stored the right bytes", { etag: WRONG, get: CONTENT.subarray(0, 500) }, 500, "PUT GET"],
   [
     "the MD5 of parts of another size, but has it",
     { etag: `${WRONG}-3`, get: CONTENT },
@@ -103,7 +103,7 @@ it.each([
     500,
     "PUT HEAD",
   ],
-] as const)("a service that says %s is believed", async (_name, service, sizeBytes, asked) => {
+] as const)("trusts a service that sends %s", async (_name, service, sizeBytes, asked) => {
   await put(service, sizeBytes);
   expect(methods()).toBe(asked);
 });
@@ -118,12 +118,12 @@ it.each([
   ],
   ["a wrong MD5 of the parts", { etag: `${WRONG}-3`, get: CONTENT.subarray(1) }, 2_500, "UPLOAD_MISMATCH"],
   ["another size", { head: { sizeBytes: 499 } }, 500, "UPLOAD_MISMATCH"],
-  ["that it has no such object", { head: 404 }, 500, "UPLOAD_MISMATCH"],
-] as const)("a service that says %s is not", async (_name, service, sizeBytes, code) => {
+  ["404 for the object", { head: 404 }, 500, "UPLOAD_MISMATCH"],
+] as const)("does not trust a service that sends %s", async (_name, service, sizeBytes, code) => {
   await expect(put(service, sizeBytes)).rejects.toMatchObject({ code });
 });
 
-it("a service whose ETags are something else is read back once", async () => {
+it("reads back only once from a service whose ETags are not MD5s", async () => {
   await put({ etag: WRONG, get: CONTENT.subarray(0, 500), head: { sizeBytes: 500 } }, 500, 3);
   expect(methods()).toBe("PUT GET PUT HEAD PUT HEAD");
 });

@@ -1,6 +1,6 @@
 /**
- * Answers to requests for many ranges are taken apart by what each part says of itself, in any order and any pieces.
- * Bodies of real servers differ in preambles, quotes, line ends and what follows the end.
+ * Multipart responses are split by the Content-Range of each part, in any order and in chunks of any size.
+ * Bodies of real servers differ in preambles, quotes, line ends and epilogues.
  */
 
 import { describe, expect, test } from "vitest";
@@ -88,15 +88,15 @@ describe("a multipart body", () => {
   });
 
   const broken: [string, string][] = [
-    ["that is cut in a part", part("bytes 0-9/10", "12345")],
-    ["that is cut between parts", part("bytes 0-0/10", "1")],
+    ["that is truncated in a part", part("bytes 0-9/10", "12345")],
+    ["that is truncated between parts", part("bytes 0-0/10", "1")],
     ["whose part has no range", `--B\r\nContent-Type: x\r\n\r\nabc${END}`],
-    ["whose part has a bad range", part("bytes 9-0/10", "x") + END],
-    ["whose part reaches beyond the whole", part("bytes 0-9/5", "0123456789") + END],
-    ["whose part is longer than it says", part("bytes 0-1/10", "abcdef") + END],
-    ["whose part is shorter than it says", part("bytes 0-5/10", "abc") + END],
+    ["whose part has an invalid range", part("bytes 9-0/10", "x") + END],
+    ["whose part exceeds the file", part("bytes 0-9/5", "0123456789") + END],
+    ["whose part is longer than its Content-Range", part("bytes 0-1/10", "abcdef") + END],
+    ["whose part is shorter than its Content-Range", part("bytes 0-5/10", "abc") + END],
     ["whose headers do not end", `--B\r\n${"X-Long: y\r\n".repeat(5000)}`],
-    ["that is no multipart at all", "just some text"],
+    ["that is not multipart", "just some text"],
     ["that is empty", ""],
   ];
   test.each(broken)("%s is refused", async (_, body) => {

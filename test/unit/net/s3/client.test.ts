@@ -21,12 +21,12 @@ describe("URLs", () => {
     expect(new URL(`http://s3${path}`).pathname).toBe(path);
   });
 
-  test.each(["", ".", "a/../b", "a/./b", "x".repeat(1025), "\ud800"])("no key: %j", (key) => {
+  test.each(["", ".", "a/../b", "a/./b", "x".repeat(1025), "\ud800"])("refuse the key %j", (key) => {
     const refusal = expect.objectContaining({ code: "S3_BAD_KEY" });
     expect(() => formatObjectUrl("http://s3", { bucket: "bucket", key })).toThrow(refusal);
   });
 
-  test.each(["", "a", "../x", "a/b", "a b"])("no bucket: %j", (bucket) => {
+  test.each(["", "a", "../x", "a/b", "a b"])("refuse the bucket %j", (bucket) => {
     expect(() => formatBucketUrl("http://s3", bucket)).toThrow(
       expect.objectContaining({ code: "S3_NO_BUCKET" }),
     );
@@ -40,7 +40,7 @@ describe("URLs", () => {
     expect(parseS3Endpoint({ url, region: "us-east-1" })).toBe(expected);
   });
 
-  test.each(["", "s3", "ftp://s3", "https://u:p@s3", "https://s3/?x"])("no endpoint: %j", (url) => {
+  test.each(["", "s3", "ftp://s3", "https://u:p@s3", "https://s3/?x"])("refuse the endpoint %j", (url) => {
     expect(() => parseS3Endpoint({ url, region: "" })).toThrow(
       expect.objectContaining({ code: "S3_BAD_ENDPOINT" }),
     );
@@ -73,7 +73,7 @@ describe("errors", () => {
   });
 });
 
-describe("answers", () => {
+describe("responses", () => {
   const page = (inner: string) => Buffer.from(`<ListBucketResult xmlns="x">${inner}</ListBucketResult>`);
   const entry = (key: string) =>
     `<Contents><Key>${key}</Key><Size>3</Size><ETag>&quot;e&quot;</ETag></Contents>`;
@@ -90,7 +90,7 @@ describe("answers", () => {
     expect(objects).toEqual(keys.map((key) => ({ key, sizeBytes: 3, etag: "e" })));
   });
 
-  test("a page that goes on", () => {
+  test("a page with a continuation token", () => {
     const more = "<IsTruncated>true</IsTruncated><NextContinuationToken>t</NextContinuationToken>";
     expect(parseListPage(page(more)).continuationToken).toBe("t");
   });
