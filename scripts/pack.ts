@@ -1,12 +1,11 @@
 /**
- * `dutboot pack`: a zstd:chunked archive of a tar, which agents pull in parts and everyone else reads as .tar.zst.
- * The same tar gives the same archive; a bad one is exit code 202 (the input is wrong), a wrong call exit code 2.
+ * `dutboot pack` packs a tar as a zstd:chunked archive: agents fetch only the parts they lack, other tools read a .tar.zst.
+ * The same tar gives the same archive. Exit code 202 means an invalid tar, exit code 2 wrong arguments.
  */
 import { once } from "node:events";
 import { createReadStream, createWriteStream } from "node:fs";
 import { rename, rm } from "node:fs/promises";
-import { decompress } from "../agent/archive/decompress.ts";
-import { COMPRESSION_MAGIC_BYTES, detectCompression } from "../agent/archive/detect-compression.ts";
+import { COMPRESSION_MAGIC_BYTES, decompress, detectCompression } from "../agent/archive/decompress.ts";
 import { AgentError, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
 import { type Command, type CommandInput, parseCount, UsageError } from "./command.ts";
 import { type PackedArchive, packArchive } from "./pack/archive-packer.ts";
@@ -30,7 +29,7 @@ export const packCommand: Command = {
     const level = readLevel(input);
     const [source, target, ...others] = input.operands;
     if (source === undefined || target === undefined || others.length > 0) {
-      throw new UsageError("Cannot tell what to pack: give IN.tar and OUT.tar.zst");
+      throw new UsageError("Cannot pack: expected the operands IN.tar and OUT.tar.zst");
     }
     try {
       const packed = await packFile(source, target, level);
@@ -48,11 +47,12 @@ export const packCommand: Command = {
 
 function readLevel(input: CommandInput): number {
   const level = parseCount("level", input.text("level") ?? String(DEFAULT_LEVEL));
-  if (level > MAX_LEVEL) throw new UsageError(`Cannot use --level "${level}": zstd knows 1 to ${MAX_LEVEL}`);
+  if (level > MAX_LEVEL)
+    throw new UsageError(`Cannot use --level "${level}": zstd has the levels 1 to ${MAX_LEVEL}`);
   return level;
 }
 
-/** The target appears whole or not at all. */
+/** Writes to a temporary file and renames it when it is complete. */
 async function packFile(source: string, target: string, level: number): Promise<PackedArchive> {
   const tar = await openTar(source);
   const partial = `${target}.partial`;
@@ -80,7 +80,7 @@ async function packFile(source: string, target: string, level: number): Promise<
 async function openTar(path: string): Promise<AsyncIterable<Buffer>> {
   const kind = detectCompression(await readStart(path));
   if (kind === "xz") {
-    throw new AgentError("ARCHIVE_UNKNOWN_FORMAT", `Cannot pack "${path}": it is compressed by xz`, {
+    throw new AgentError("ARCHIVE_UNKNOWN_FORMAT", `Cannot pack "${path}": it is compressed with xz`, {
       hint: "Decompress it first: xz -d",
     });
   }

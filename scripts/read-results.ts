@@ -1,6 +1,6 @@
 /**
- * Reads what a boot left at its place: our own files, and whether every file is as the manifest says. Nothing there is trusted, and
- * whatever is missing or half written is told in place of an error.
+ * Reads the results of a boot: the agent's files, and whether every file matches the manifest. Nothing is trusted, and missing or
+ * incomplete files are reported instead of causing an error.
  */
 import { createHash } from "node:crypto";
 import { createInterface } from "node:readline";
@@ -19,7 +19,7 @@ export interface ReadResults {
   job: JobSummary;
   log: LogTail;
   files: CheckedFiles;
-  /** What is odd about the files of ours. */
+  /** Problems with the agent's files. */
   problems: string[];
   hasPage: boolean;
 }
@@ -29,15 +29,15 @@ export interface CheckedFiles {
   listed?: number;
   good: number;
   totalBytes: number;
-  /** Listed, and not there. */
+  /** Listed but missing. */
   missing: string[];
-  /** Of other bytes than were uploaded. */
+  /** The content differs from what was uploaded. */
   changed: string[];
   /** What the DUT could not upload. */
   notUploaded: { name: string; code: string }[];
 }
 
-/** Of a small file of ours; what is larger is none. */
+/** The agent's JSON files are smaller. */
 const RECORD_MAX_BYTES = 64 * 1024 * 1024;
 /** Hides the round trips to a bucket. */
 const FILES_AT_A_TIME = 4;
@@ -57,7 +57,7 @@ export async function readResults(place: ResultsPlace): Promise<ReadResults> {
     try {
       return JSON.parse(Buffer.concat(chunks).toString());
     } catch {
-      problems.push(`${name} is no JSON: it was cut short, or is somebody else's`);
+      problems.push(`${name} is not valid JSON: it is truncated, or not a file of the agent`);
       return undefined;
     }
   };
@@ -69,18 +69,18 @@ export async function readResults(place: ResultsPlace): Promise<ReadResults> {
       crlfDelay: Infinity,
     });
     for await (const line of lines) reader.add(line);
-  } else problems.push("events.jsonl is missing: nothing is known of phases and times");
+  } else problems.push("events.jsonl is missing: phases and times are unknown");
   const { facts } = reader;
 
   const record = await readJson("verdict.json");
   let verdict = parseVerdict(record);
   if (record !== undefined && !verdict)
-    problems.push("verdict.json is no sound record of this version and counts for nothing");
+    problems.push("verdict.json is not a valid record of this version and is ignored");
   if (verdict && facts.bootId !== undefined && verdict.bootId !== facts.bootId) {
-    problems.push(`verdict.json is of another boot, ${verdict.bootId}: it counts for nothing`);
+    problems.push(`verdict.json belongs to another boot, ${verdict.bootId}, and is ignored`);
     verdict = undefined;
   }
-  // The events went up in this very phase; what became of it, the verdict says.
+  // The events were uploaded during this phase; the verdict has its outcome.
   if (verdict)
     facts.phases = facts.phases.filter(({ name, endMs }) => name !== "upload" || endMs !== undefined);
   const partial = await readJson("partial.json");

@@ -1,6 +1,6 @@
 /**
- * `dutboot repair`: a serial log made whole from the numbered log that came over the network (docs/network-log.md).
- * The log goes to standard output, what was done to it to standard error.
+ * `dutboot repair` completes a serial log with the numbered log that was sent over the network (docs/network-log.md).
+ * It prints the log to standard output and a summary to standard error.
  */
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -10,17 +10,17 @@ import { type RepairReport, repairLog } from "./repair-log/repair-log.ts";
 
 export const repairCommand: Command = {
   name: "repair",
-  summary: "Repair a serial log from the numbered log that came over the network",
+  summary: "Repair a serial log with the numbered log that was sent over the network",
   operands: "SERIAL_LOG NETWORK_LOG…",
   options: {
     output: {
       type: "string",
       value: "FILE",
-      help: "Where the repaired log goes; standard output without it",
+      help: "Write the repaired log to FILE (default: standard output)",
     },
   },
   notes: [
-    "A NETWORK_LOG is what a reader of dut.log kept: plain numbered lines, syslog messages, or a folder with parts of them.",
+    "A NETWORK_LOG is what a receiver of dut.log stored: plain numbered lines, syslog messages, or a folder with parts of them.",
   ],
   examples: [
     "npx dutboot repair serial.log dut.log > whole.log",
@@ -29,13 +29,13 @@ export const repairCommand: Command = {
   async run(input) {
     const [serialPath, ...networkPaths] = input.operands;
     if (serialPath === undefined || networkPaths.length === 0)
-      throw new UsageError("Cannot repair: a serial log and at least one network log are needed");
+      throw new UsageError("Cannot repair: expected a serial log and at least one network log");
     const serial = readFileSync(checkPath(serialPath));
     const files = networkPaths.flatMap((path) => listFiles(checkPath(path)));
     const boots = assembleBoots(files.flatMap((path) => [...readNetworkLines(readFileSync(path))]));
     if (boots.length === 0)
       throw new UsageError(
-        `Cannot find a numbered line in ${networkPaths.join(", ")}: docs/network-log.md shows one`,
+        `Cannot find a numbered line in ${networkPaths.join(", ")}: docs/network-log.md describes the format`,
       );
     const { lines, report } = repairLog(serial, boots);
     const log = Buffer.concat(lines.flatMap((line) => [line, LINE_END]));
@@ -48,7 +48,7 @@ export const repairCommand: Command = {
 const LINE_END = Buffer.from("\n");
 
 function checkPath(path: string): string {
-  if (!existsSync(path)) throw new UsageError(`Cannot read "${path}": there is no such file`);
+  if (!existsSync(path)) throw new UsageError(`Cannot read "${path}": no such file`);
   return path;
 }
 
@@ -62,6 +62,6 @@ function listFiles(path: string): string[] {
 }
 
 function formatReport({ serialLines, networkLines, restored, torn, notes, missing }: RepairReport): string {
-  const lacks = missing === 0 ? "" : `; the network's log itself lacks ${missing} lines`;
-  return `repair: ${restored} lines restored, in place of ${torn} torn ones and ${notes} notes; the serial log had ${serialLines} lines, the network's has ${networkLines}${lacks}`;
+  const lacks = missing === 0 ? "" : `; ${missing} lines are missing in the network log as well`;
+  return `repair: restored ${restored} lines, replaced ${torn} damaged lines and ${notes} notes; the serial log had ${serialLines} lines, the network log has ${networkLines}${lacks}`;
 }

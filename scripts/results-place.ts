@@ -1,5 +1,5 @@
 /**
- * Where `dutboot results` reads from: a folder, or a prefix in a bucket of any S3 service, with what AWS's tools know of credentials.
+ * The sources of `dutboot results`: a folder, or a prefix in a bucket of any S3 service, with the credentials of AWS's tools.
  */
 import { createReadStream, readFileSync, statSync } from "node:fs";
 import { readdir } from "node:fs/promises";
@@ -7,15 +7,15 @@ import { homedir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { createHttpClient } from "../agent/net/http/http-client.ts";
 import { parseAwsCredentials } from "../agent/net/s3/aws-credentials.ts";
-import { createS3Client } from "../agent/net/s3/client.ts";
+import { S3Client } from "../agent/net/s3/client.ts";
 import { UsageError } from "./command.ts";
 
 export interface ResultsPlace {
-  /** As a person may open it. */
+  /** For messages. */
   name: string;
-  /** The address of one file there. */
+  /** The URL of one file. */
   locate(file: string): string;
-  /** Names of files, with `/` between parts. */
+  /** Names of files, with `/` between their components. */
   list(): Promise<Set<string>>;
   read(file: string): Promise<AsyncIterable<Buffer>>;
   close(): Promise<void>;
@@ -24,7 +24,7 @@ export interface ResultsPlace {
 export interface S3Options {
   endpoint: string | undefined;
   region: string | undefined;
-  /** The environment: AWS's own variables are read. */
+  /** For AWS's own variables. */
   env: NodeJS.ProcessEnv;
 }
 
@@ -35,13 +35,13 @@ export function openPlace(text: string, options: S3Options): ResultsPlace {
 
 function openFolder(folder: string): ResultsPlace {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
-    throw new UsageError(`Cannot read results from "${folder}": there is no such folder`);
+    throw new UsageError(`Cannot read results from "${folder}": no such folder`);
   return {
     name: folder,
     locate: (file) => `file://${join(folder, file)}`,
     async list() {
       const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-      // A link may lead anywhere, and none was uploaded.
+      // Links are ignored: they may lead anywhere, and the agent uploads none.
       const files = entries.filter((entry) => entry.isFile());
       return new Set(files.map((entry) => relative(folder, join(entry.parentPath, entry.name))));
     },
@@ -57,12 +57,12 @@ function openBucket(bucket: string, prefix: string, { endpoint, region, env }: S
   const credentials = readCredentials(env);
   const parsed = URL.parse(url);
   const http = createHttpClient({
-    // Whoever names an address by plain HTTP means it.
+    // A user who gives an http:// URL accepts plain HTTP.
     insecureHosts: parsed?.protocol === "http:" ? [parsed.host] : [],
     log: { warn: (message) => console.error(`dutboot: ${message}`) },
     retry: { budgetMs: 30_000, firstContactBudgetMs: 10_000 },
   });
-  const s3 = createS3Client(http, {
+  const s3 = new S3Client(http, {
     endpoint: { url, region: regionName },
     credentials,
   });
@@ -84,7 +84,7 @@ function openBucket(bucket: string, prefix: string, { endpoint, region, env }: S
   };
 }
 
-/** The environment's, else the shared file's default profile; undefined: requests go out unsigned. */
+/** From the environment, else from the default profile of the shared file; without any, requests are not signed. */
 function readCredentials(env: NodeJS.ProcessEnv) {
   const {
     AWS_ACCESS_KEY_ID: accessKey,

@@ -1,5 +1,5 @@
 /**
- * The results of a boot for a terminal: what `report.html` shows, as lines. No text of the boot's can steer the terminal.
+ * Formats the results of a boot for a terminal: the content of `report.html` as text. Control characters from the boot are removed.
  */
 import { stripVTControlCharacters } from "node:util";
 import { describeVerdict } from "../agent/page/describe-verdict.ts";
@@ -11,11 +11,11 @@ import type { ReadResults } from "./read-results.ts";
 
 export interface TextOptions {
   hasColor: boolean;
-  /** Of the terminal. */
+  /** Width of the terminal. */
   columns: number;
-  /** Lines of the log's end. */
+  /** How many of the log's last lines to show. */
   logLines: number;
-  /** Where the page lies, as a person opens it. */
+  /** URL of the page. */
   page?: string;
 }
 
@@ -33,20 +33,20 @@ export function formatResultsText(results: ReadResults, options: TextOptions): s
   const { facts, verdict, job, files, problems, log } = results;
   const paint = (code: string, text: string) => (options.hasColor ? `\x1b[${code}m${text}\x1b[0m` : text);
   const clean = (text: string) => showText(stripVTControlCharacters(text)).replace(/\s*\n\s*/g, " ");
-  const words = describeVerdict(verdict, facts);
-  const of = [job.root, formatDuration(facts.endMs), facts.bootId && `boot ${facts.bootId}`];
+  const description = describeVerdict(verdict, facts);
+  const subjects = [job.root, formatDuration(facts.endMs), facts.bootId && `boot ${facts.bootId}`];
   const lines = [
-    `${paint(COLORS[words.state], ` ${words.word.toUpperCase()} `)} ${clean(words.says)}`,
+    `${paint(COLORS[description.state], ` ${description.word.toUpperCase()} `)} ${clean(description.says)}`,
     paint(
       QUIET,
-      `  ${of
+      `  ${subjects
         .filter((text) => text !== undefined)
         .map((text) => clean(shortenName(text, 120)))
         .join(" · ")}`,
     ),
   ];
-  if (words.error) {
-    const { code, blame, whoActs, message, hint } = words.error;
+  if (description.error) {
+    const { code, blame, whoActs, message, hint } = description.error;
     lines.push(
       "",
       `  ${clean(code)}: ${clean(message)}`,
@@ -143,7 +143,7 @@ function formatTimeline(facts: ReportFacts, width: number): Row[] {
   return [...rows, ...formatSamples(facts, width)];
 }
 
-/** A column for each stretch of time, as high as its highest sample. */
+/** One column for each interval, as high as its highest sample. */
 function formatSamples({ samples, endMs }: ReportFacts, width: number): Row[] {
   const total = samples[0]?.memoryTotalBytes ?? 0;
   if (samples.length < 2 || total === 0) return [];
@@ -152,7 +152,7 @@ function formatSamples({ samples, endMs }: ReportFacts, width: number): Row[] {
   let last = 0;
   for (const { atMs, memoryUsedBytes, cpuPercent } of samples) {
     const column = Math.min(width - 1, Math.floor((atMs * width) / Math.max(1, endMs)));
-    // Between two samples it is as the later one says.
+    // The columns between two samples show the later one.
     for (let at = last === 0 ? column : last + 1; at <= column; at++) {
       memory[at] = Math.max(memory[at]!, memoryUsedBytes / total);
       cpu[at] = Math.max(cpu[at]!, cpuPercent / 100);
@@ -187,8 +187,8 @@ function formatNumbers({ facts, files, verdict }: ReadResults): (readonly [strin
   rows.push([
     "files",
     files.listed === undefined
-      ? "no manifest: nothing says what should be here"
-      : `${formatCount(files.good)} of ${formatCount(files.listed)} are as the manifest says, ${formatBytes(files.totalBytes)}`,
+      ? "no manifest: the expected files are unknown"
+      : `${formatCount(files.good)} of ${formatCount(files.listed)} match the manifest, ${formatBytes(files.totalBytes)}`,
   ]);
   if (machine)
     rows.push([

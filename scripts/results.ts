@@ -1,6 +1,6 @@
 /**
- * `dutboot results`: what a boot left, from a folder or from S3, as `report.html` shows it. Exit code: the verdict's, as if the job
- * had run here; 201 where there is no verdict.
+ * `dutboot results` shows the results of a boot, from a folder or from S3, with the content of `report.html`. Its exit code is that
+ * of the verdict, as if the job had run here, or 201 without a verdict.
  */
 import { writeFile } from "node:fs/promises";
 import { resolve } from "node:path";
@@ -20,15 +20,15 @@ const DEFAULT_COLUMNS = 100;
 
 export const resultsCommand: Command = {
   name: "results",
-  summary: "Show what a boot left: verdict, timeline, what was fetched, tests, warnings, the log's end",
+  summary: "Show the results of a boot: verdict, timeline, downloads, tests, warnings, the end of the log",
   operands: "DIR | s3://BUCKET/PREFIX",
   options: {
     json: { type: "boolean", help: "Print JSON" },
-    html: { type: "string", value: "FILE", help: "Make report.html anew, with what is known by now" },
+    html: { type: "string", value: "FILE", help: "Write report.html again, with everything known now" },
     lines: {
       type: "string",
       value: "N",
-      help: `Lines of the log's end, at most ${LOG_LINES_MAX} (default ${LOG_LINES})`,
+      help: `Show the last N lines of the log, at most ${LOG_LINES_MAX} (default ${LOG_LINES})`,
     },
     endpoint: { type: "string", value: "URL", help: "S3 service (default: AWS_ENDPOINT_URL, or Amazon's)" },
     region: { type: "string", value: "NAME", help: "S3 region (default: AWS_REGION, or us-east-1)" },
@@ -45,7 +45,7 @@ export const resultsCommand: Command = {
   async run(input) {
     const [where, ...others] = input.operands;
     if (where === undefined || others.length > 0)
-      throw new UsageError("Cannot tell which results: give one folder or s3://BUCKET/PREFIX");
+      throw new UsageError("Cannot show results: expected one folder or s3://BUCKET/PREFIX");
     const logLines = readLineCount(input.text("lines"));
     const place = openPlace(where, {
       endpoint: input.text("endpoint"),
@@ -88,11 +88,11 @@ function readLineCount(text: string | undefined): number {
   if (text === undefined) return LOG_LINES;
   const count = Number(text);
   if (!Number.isInteger(count) || count < 0 || count > LOG_LINES_MAX)
-    throw new UsageError(`Cannot use --lines "${text}": a whole number up to ${LOG_LINES_MAX} is expected`);
+    throw new UsageError(`Cannot use --lines "${text}": expected a whole number up to ${LOG_LINES_MAX}`);
   return count;
 }
 
-/** The JSON: every field always there, null where nothing is known. */
+/** The JSON: every field is always present, and null when it is unknown. */
 function describeResults({ facts, verdict, job, files, problems }: ReadResults, page: string | undefined) {
   const { phases, steps, transfers, tests, warnings, warningCount, machine, agentVersion, bootId } = facts;
   return {

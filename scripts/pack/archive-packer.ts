@@ -1,6 +1,6 @@
 /**
- * Makes a zstd:chunked archive of a tar: every content in frames of its own, then table, tar-split and footer.
- * To all others it is an ordinary .tar.zst. Follows containers/storage's writer (podman 5.4 can pull it in parts).
+ * Packs a tar as a zstd:chunked archive: the content of each file in its own frames, then TOC, tar-split and footer.
+ * Other tools read it as an ordinary .tar.zst. It follows containers/storage's writer; podman 5.4 can pull parts of it.
  */
 
 import { createHash, type Hash } from "node:crypto";
@@ -28,17 +28,17 @@ export interface PackedArchive {
   sizeBytes: number;
   /** `sha256:…` of the archive. */
   digest: string;
-  /** `sha256:…` of the tar inside: an image layer's DiffID. */
+  /** `sha256:…` of the tar: the DiffID of an image layer. */
   diffId: string;
   tarBytes: number;
   files: number;
   positions: ChunkedPositions;
-  /** What a layer's descriptor in a manifest must carry. */
+  /** For the layer's descriptor in a manifest. */
   annotations: Record<string, string>;
 }
 
 /**
- * Yields the archive of a tar stream and returns what it is; memory is bounded by a chunk and the compressed tables.
+ * Yields the archive of a tar stream and returns its description. It holds one chunk and the compressed tables in memory.
  * Throws ARCHIVE_CORRUPT, ARCHIVE_TRUNCATED and ARCHIVE_UNSUPPORTED_MEMBER.
  */
 export async function* packArchive(
@@ -68,7 +68,7 @@ class ArchivePacker {
   #blobBytes = 0;
   #tarBytes = 0;
   #files = 0;
-  /** Literal bytes since the last frame. */
+  /** Bytes of headers and padding since the last frame. */
   #literals: Buffer[] = [];
   #literalBytes = 0;
 
@@ -128,7 +128,7 @@ class ArchivePacker {
 
   #addLiteral(bytes: Buffer): void {
     this.#tarSplit.addLiteral(bytes);
-    // The caller may use its buffer again before the frame is full.
+    // The caller may reuse its buffer before the frame is full.
     this.#literals.push(Buffer.from(bytes));
     this.#literalBytes += bytes.length;
     if (this.#literalBytes >= PACK_LITERAL_MAX_BYTES) this.#flushLiterals();

@@ -1,6 +1,6 @@
 /**
- * Cuts a file's content into chunks at places that its bytes decide, so that a small change moves few borders.
- * containers/storage's rule: bup's rolling sum over 64 bytes, 64 KiB on average; runs of zeros stand alone.
+ * Splits a file's content into content-defined chunks, so that a small change affects few of them.
+ * The rule of containers/storage: bup's rolling sum over 64 bytes, 64 KiB on average; runs of zeros are separate chunks.
  */
 
 import { CHUNK_MAX_BYTES } from "./limits.ts";
@@ -8,22 +8,22 @@ import { CHUNK_MAX_BYTES } from "./limits.ts";
 const WINDOW_BYTES = 64;
 const CHARACTER_OFFSET = 31;
 const SPLIT_MASK = 0xffff;
-/** Zeros in a row that make a hole. */
+/** Consecutive zeros that become a hole. */
 const HOLE_BYTES = 1024;
 
 export interface ContentChunk {
-  /** Valid during the call alone. */
+  /** Valid during the call only. */
   bytes: Buffer;
   isZeros: boolean;
 }
 
-/** Give it one file: `push` its bytes, then `finish`. Chunks are at most CHUNK_MAX_BYTES, which is also what it holds. */
+/** For each file, `push` its bytes, then `finish`. A chunk has at most CHUNK_MAX_BYTES, all of which are held in memory. */
 export class ContentSplitter {
   readonly #onChunk: (chunk: ContentChunk) => void;
   readonly #chunk = Buffer.allocUnsafeSlow(CHUNK_MAX_BYTES);
   #zeros: Buffer | undefined;
   #chunkBytes = 0;
-  /** Zeros seen last that may become a hole. */
+  /** Trailing zeros that may become a hole. */
   #zeroBytes = 0;
   readonly #window = new Uint8Array(WINDOW_BYTES);
   #windowAt = 0;
@@ -35,7 +35,7 @@ export class ContentSplitter {
     this.#reset();
   }
 
-  /** The sums live in locals for the length of a run without zeros: the loop runs once for every byte packed. */
+  /** The sums are local variables during a run without zeros, because the loop runs for every byte. */
   push(bytes: Uint8Array): void {
     let index = 0;
     while (index < bytes.length) {
@@ -59,7 +59,7 @@ export class ContentSplitter {
     return index;
   }
 
-  /** Adds bytes up to a border, to a long run of zeros, or to the end. */
+  /** Adds bytes up to a border, a long run of zeros, or the end. */
   #addRun(bytes: Uint8Array, from: number): number {
     const chunk = this.#chunk;
     const window = this.#window;
@@ -69,14 +69,14 @@ export class ContentSplitter {
     let sum1 = this.#sum1;
     let sum2 = this.#sum2;
     let index = from;
-    /** Zeros before this are known to be no hole. */
+    /** Zeros before this index are known not to be a hole. */
     let dataEnd = from;
     let isBorder = false;
     while (index < end && !isBorder) {
       const byte = bytes[index]!;
       if (byte === 0 && index >= dataEnd) {
         dataEnd = endOfShortRun(bytes, index);
-        // It may become a hole: to be counted first.
+        // It may become a hole, so it is counted first.
         if (dataEnd === index) break;
       }
       chunk[chunkStart + index] = byte;
@@ -96,7 +96,7 @@ export class ContentSplitter {
     return index;
   }
 
-  /** Ends the file; the splitter is ready for the next. */
+  /** Ends the file; the splitter is ready for the next one. */
   finish(): void {
     this.#endZeros();
     this.#cut();
@@ -151,7 +151,7 @@ export class ContentSplitter {
   }
 }
 
-/** The end of a run of zeros too short for a hole, or its start when it is long or reaches the end of the bytes. */
+/** The end of a run of zeros too short for a hole; its start when the run is long or reaches the end of the bytes. */
 function endOfShortRun(bytes: Uint8Array, start: number): number {
   const limit = Math.min(bytes.length, start + HOLE_BYTES);
   for (let index = start + 1; index < limit; index++) if (bytes[index] !== 0) return index;

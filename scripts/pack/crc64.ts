@@ -1,6 +1,6 @@
 /**
- * The CRC-64 of ISO 3309 as Go's hash/crc64 has it, which tar-split keeps of every file's content.
- * 64 bits are two 32-bit halves; of a table entry only the upper half is ever set.
+ * The CRC-64 of ISO 3309 as in Go's hash/crc64, which tar-split stores for the content of every file.
+ * The 64 bits are two 32-bit halves; only the upper half of a table entry is ever set.
  */
 
 const POLYNOMIAL_HIGH = 0xd8000000;

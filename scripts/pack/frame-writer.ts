@@ -1,6 +1,6 @@
 /**
- * Compresses pieces of bytes to zstd frames: whole pieces at once, or a long text bit by bit into one frame.
- * Every frame carries a checksum; the same input gives the same bytes.
+ * Compresses data to zstd frames: one frame for each piece, or one frame for a stream.
+ * Every frame has a checksum. The same input gives the same bytes.
  */
 
 import zstd from "zstd-napi/binding.js";
@@ -15,7 +15,7 @@ function createContext(level: number): InstanceType<typeof zstd.CCtx> {
   return context;
 }
 
-/** One frame for each piece, which states its size. */
+/** Writes one frame for each piece; the frame states the size. */
 export class FrameCompressor {
   readonly #context: InstanceType<typeof zstd.CCtx>;
   #output = Buffer.alloc(0);
@@ -32,7 +32,7 @@ export class FrameCompressor {
   }
 }
 
-/** One frame from many pieces; holds the compressed bytes alone. */
+/** Writes one frame for a stream; holds only the compressed bytes in memory. */
 export class FrameStream {
   readonly #context: InstanceType<typeof zstd.CCtx>;
   readonly #parts: Buffer[] = [];
@@ -48,7 +48,7 @@ export class FrameStream {
     this.#drive(bytes, zstd.EndDirective.continue);
   }
 
-  /** The frame, whole. */
+  /** The complete frame. */
   finish(): Buffer {
     this.#drive(Buffer.alloc(0), zstd.EndDirective.end);
     return Buffer.concat(this.#parts);

@@ -4,9 +4,9 @@
  */
 import { MiB } from "../../agent/units.ts";
 
-/** Of bytes behind an archive's end, as vbatts/tar-split cuts them. */
+/** vbatts/tar-split cuts the bytes after the end of an archive into segments of this size. */
 export const TAR_SPLIT_SEGMENT_BYTES = 2 * MiB;
-/** A chunk is compressed whole in memory; the rolling sum makes them 64 KiB on average. */
+/** A chunk is compressed in memory; the rolling sum makes them 64 KiB on average. */
 export const CHUNK_MAX_BYTES = 4 * MiB;
-/** Headers of members without content, gathered to one frame. */
+/** Headers of members without content are collected in frames of this size. */
 export const PACK_LITERAL_MAX_BYTES = MiB;

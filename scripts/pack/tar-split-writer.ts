@@ -1,6 +1,6 @@
 /**
- * Writes a tar-split beside a chunked archive: JSON lines of the literal bytes and of the places of contents.
- * Byte for byte as vbatts/tar-split groups them: one segment for a member's padding and headers, one line a member.
+ * Writes the tar-split of a chunked archive: JSON lines with the literal bytes and the positions of the contents.
+ * It groups them as vbatts/tar-split does: one segment for a member's padding and headers, and one line per member.
  */
 
 import { isUtf8 } from "node:buffer";
@@ -23,7 +23,7 @@ export class TarSplitWriter {
   addLiteral(bytes: Buffer): void {
     this.#literals.push(Buffer.from(bytes));
     this.#literalBytes += bytes.length;
-    // Only what follows the end of the archive grows so long: a header has a limit.
+    // Only the bytes after the end of the archive can be that long, because headers are limited.
     while (this.#literalBytes > TAR_SPLIT_SEGMENT_BYTES) this.#writeSegment(TAR_SPLIT_SEGMENT_BYTES);
   }
 

@@ -1,6 +1,6 @@
 /**
- * Writes the table of contents of a chunked archive, member by member, straight into its compressed form.
- * Fields and their order are those of containers/storage's TOC; what is zero or empty is left out.
+ * Writes the compressed TOC of a chunked archive, member by member.
+ * Fields and their order are those of containers/storage's TOC; zero and empty fields are omitted.
  */
 
 import type { TarEntryType, TarTime } from "../../agent/archive/tar-entry.ts";
@@ -25,7 +25,7 @@ const TYPES: Readonly<Record<TarEntryType, string>> = {
   fifo: "fifo",
   symlink: "symlink",
 };
-/** RFC 3339 has years of four digits, and the first day of year 1 means that there is no time. */
+/** RFC 3339 years have four digits, and the first day of year 1 means that there is no time. */
 const FIRST_SECOND = Date.parse("0001-01-02T00:00:00Z") / 1000;
 const LAST_SECOND = Date.parse("9999-12-31T23:59:59Z") / 1000;
 
@@ -38,7 +38,7 @@ export class TocWriter {
     this.#write('{"version":1,"entries":[');
   }
 
-  /** `digest` (sha256, hex) and chunks of a member with content, which ends at `endOffset` of the archive. */
+  /** `digest` (sha256 in hex) and `chunks` are those of the content, which ends at `endOffset` of the archive. */
   addMember(
     member: TarMember,
     digest: string | undefined,
@@ -74,7 +74,7 @@ export class TocWriter {
     }
   }
 
-  /** `tarSplitDigest`: sha256 (hex) of the compressed tar-split. */
+  /** `tarSplitDigest`: sha256 of the compressed tar-split, in hex. */
   finish(tarSplitDigest: string): { frame: Buffer; plainBytes: number } {
     this.#write(`],"tarSplitDigest":"sha256:${tarSplitDigest}"}`);
     const frame = this.#stream.finish();
@@ -115,7 +115,7 @@ function formatXattrs(xattrs: ReadonlyMap<string, Buffer>): Record<string, strin
   return Object.fromEntries([...xattrs].map(([key, value]) => [toUtf8(key), value.toString("base64")]));
 }
 
-/** Bytes that are not UTF-8 become U+FFFD, as in Go's JSON: the tar-split has them. */
+/** Invalid UTF-8 becomes U+FFFD, as in Go's JSON; the tar-split has the original bytes. */
 function toUtf8(latin1: string): string {
   return Buffer.from(latin1, "latin1").toString("utf8");
 }

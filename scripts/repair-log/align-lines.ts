@@ -1,9 +1,9 @@
 /**
- * Which lines of two texts are the same line, in order: patience diff (Bram Cohen), by lines that stand once in both, then within
- * each gap between them again. What repeats itself is matched from both ends of a gap, and then from its front.
+ * Matches the lines of two texts in order, by patience diff (Bram Cohen): first the lines that occur once in both texts, then the
+ * lines in each gap between them, recursively. Repeated lines are matched from both ends of a gap, and then from its start.
  */
 
-/** `[index in a, index in b]`, both rising. */
+/** `[index in a, index in b]`, both ascending. */
 export type Match = readonly [number, number];
 
 interface Gap {
@@ -13,7 +13,7 @@ interface Gap {
   bTo: number;
 }
 
-/** Lines are the same where their keys are; undefined is like no other. */
+/** Lines match where their keys are equal; undefined matches nothing. */
 export function alignLines(a: readonly (string | undefined)[], b: readonly (string | undefined)[]): Match[] {
   const matches: Match[] = [];
   const gaps: Gap[] = [{ aFrom: 0, aTo: a.length, bFrom: 0, bTo: b.length }];
@@ -40,7 +40,7 @@ export function alignLines(a: readonly (string | undefined)[], b: readonly (stri
 
 const isSame = (one: string | undefined, other: string | undefined) => one !== undefined && one === other;
 
-/** The longest rising sequence of lines that stand once on either side. */
+/** The longest ascending sequence of lines that occur once in each text. */
 function findAnchors(
   a: readonly (string | undefined)[],
   b: readonly (string | undefined)[],
@@ -62,11 +62,13 @@ function findAnchors(
     place.bCount++;
   }
   const pairs = [...places.values()].filter(({ aCount, bCount }) => aCount === 1 && bCount === 1);
-  return findRising(pairs.sort((one, other) => one.a - other.a).map((pair): Match => [pair.a, pair.b]));
+  return findLongestAscending(
+    pairs.sort((one, other) => one.a - other.a).map((pair): Match => [pair.a, pair.b]),
+  );
 }
 
-/** Of pairs that rise by their first, the most that rise by their second too. */
-function findRising(pairs: readonly Match[]): Match[] {
+/** The longest ascending subsequence by the second index; the pairs are sorted by the first. */
+function findLongestAscending(pairs: readonly Match[]): Match[] {
   /** Index of the pair that ends the best sequence of each length. */
   const ends: number[] = [];
   const before: number[] = [];
@@ -85,7 +87,7 @@ function findRising(pairs: readonly Match[]): Match[] {
   return rising.reverse();
 }
 
-/** Each line of `a` with the next one of `b` that is the same. */
+/** Matches each line of `a` with the next equal line of `b`. */
 function matchFromFront(
   a: readonly (string | undefined)[],
   b: readonly (string | undefined)[],

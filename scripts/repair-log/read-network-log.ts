@@ -1,11 +1,11 @@
 /**
- * Reads a numbered log in any form it is kept in: plain numbered lines (HTTP, S3), syslog messages a line each, frames of RFC 6587.
- * Lines that came twice are one, pieces of a line are joined, and what is missing is known by its numbers.
+ * Reads a numbered log in any of its formats: plain numbered lines (HTTP, S3), syslog messages one per line, frames of RFC 6587.
+ * Duplicate lines are dropped, pieces of a line are joined, and missing lines are counted by their numbers.
  */
 import { type NumberedLine, parseNumberedLine } from "../../agent/wire/numbered-line.ts";
 import { parseSyslogMessage } from "../../agent/wire/syslog.ts";
 
-/** A whole line, or what there is of it. */
+/** A complete line, or as much of it as was received. */
 export interface WholeLine {
   /** Of its first piece. */
   number: number;
@@ -14,13 +14,13 @@ export interface WholeLine {
 
 export interface BootLog {
   boot: string;
-  /** In the order of their numbers. */
+  /** Sorted by number. */
   lines: WholeLine[];
-  /** Numbers that are not there, below the last one that is. */
+  /** How many numbers below the last one are missing. */
   missing: number;
 }
 
-/** Of one file; what is no numbered line is passed over. */
+/** The numbered lines of one file; everything else is ignored. */
 export function* readNetworkLines(bytes: Buffer): Generator<NumberedLine> {
   for (let at = 0; at < bytes.length; ) {
     const frame = findFrame(bytes, at);
@@ -36,14 +36,14 @@ export function* readNetworkLines(bytes: Buffer): Generator<NumberedLine> {
   }
 }
 
-/** Every boot that the lines are of, in the order that they came in. */
+/** Groups the lines by boot, in the order in which the boots appear. */
 export function assembleBoots(lines: Iterable<NumberedLine>): BootLog[] {
   const boots = new Map<string, Map<number, NumberedLine>>();
   for (const line of lines) {
     const boot = boots.get(line.boot) ?? new Map<number, NumberedLine>();
     boots.set(line.boot, boot);
     const known = boot.get(line.number);
-    // Of a line that a break cut, the other copy is the longer one.
+    // Where an interruption cut a line, the other copy is longer.
     if (!known || known.text.length < line.text.length) boot.set(line.number, line);
   }
   return [...boots].map(([boot, byNumber]) => {
@@ -69,7 +69,7 @@ function findFrame(bytes: Buffer, at: number): { start: number; end: number } | 
   return end <= bytes.length ? { start, end } : undefined;
 }
 
-/** Where a server has put lines behind one that a break cut, they stand in one. */
+/** The start of a line that follows, in the same line of the file, another one that an interruption cut. */
 const RESUMED = /[0-9a-f]{8} [1-9]\d{0,15}~?\+? \d{1,12}\.\d{3} /g;
 
 function* readLine(bytes: Buffer): Generator<NumberedLine> {
@@ -77,7 +77,7 @@ function* readLine(bytes: Buffer): Generator<NumberedLine> {
   const text = bytes.toString("latin1");
   for (const { index } of text.matchAll(RESUMED)) {
     const resumed = index === 0 ? undefined : parseNumberedLine(bytes.subarray(index));
-    // Nobody goes on with a later line than the one that was cut.
+    // The sender resumes with the line that was cut, or an earlier one.
     if (!resumed || (line && (resumed.boot !== line.boot || resumed.number > line.number))) continue;
     if (line) yield { ...line, text: line.text.subarray(0, index - (bytes.length - line.text.length)) };
     yield resumed;
@@ -86,7 +86,7 @@ function* readLine(bytes: Buffer): Generator<NumberedLine> {
   if (line) yield line;
 }
 
-/** At most one line is open at a time, whatever comes in between. */
+/** At most one line is incomplete at a time; complete lines may come between its pieces. */
 function joinPieces(lines: readonly NumberedLine[]): WholeLine[] {
   const whole: (WholeLine & { pieces?: Buffer[] })[] = [];
   let open: (WholeLine & { pieces?: Buffer[] }) | undefined;
@@ -95,7 +95,7 @@ function joinPieces(lines: readonly NumberedLine[]): WholeLine[] {
       whole.push({ number, text });
       continue;
     }
-    // Where the beginning is missing, the rest is a line of its own.
+    // Without its beginning the rest becomes a separate line.
     if (part === "start" || !open) {
       open = { number, text, pieces: [] };
       whole.push(open);

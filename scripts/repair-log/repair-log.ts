@@ -1,21 +1,21 @@
 /**
- * Repairs a serial log from the numbered one: lines that it lacks are put in, in place of torn ones and of notes about lines that were
- * left out. What only the serial log has (a boot loader's words, a line that nothing explains) stays where it was.
+ * Repairs a serial log with the numbered log: inserts the missing lines, in place of damaged lines and of notes about omitted
+ * lines. Lines that only the serial log has (those of the boot loader, or unknown ones) stay where they are.
  */
 import { alignLines } from "./align-lines.ts";
 import type { BootLog, WholeLine } from "./read-network-log.ts";
 
 export interface RepairReport {
-  /** Of the serial log, as it was. */
+  /** Before the repair. */
   serialLines: number;
   networkLines: number;
-  /** Put in. */
+  /** Inserted lines. */
   restored: number;
-  /** Lines of the serial log that stood for others, and were taken out. */
+  /** Damaged lines that were removed from the serial log. */
   torn: number;
-  /** Notes about lines that were left out, taken out. */
+  /** Notes about omitted lines that were removed. */
   notes: number;
-  /** Numbers that the network's log lacks. */
+  /** Lines that are missing in the network log. */
   missing: number;
 }
 
@@ -40,7 +40,7 @@ export function repairLog(
   };
   const isFound = new Set(matches.map(([, newLine]) => newLine));
   const isAbsent = (at: number) => at in newKeys && !isFound.has(at) && !moved.newLines.has(at);
-  /** What torn lines may be pieces of: absent lines at both ends of a gap, also beyond, for lines like another match at once. */
+  /** What damaged lines may be pieces of: absent lines near both ends of a gap, inside and outside of it, because a damaged line can match a similar one. */
   const gatherNear = (from: number, to: number): string => {
     const near = new Set<number>();
     for (const end of [from, to])
@@ -64,7 +64,7 @@ export function repairLog(
   return { lines, report };
 }
 
-/** Those that the serial log tells of, as it does; without any, all. */
+/** The boots that the serial log mentions, in its order; all boots if it mentions none. */
 function chooseBoots(serial: Buffer, boots: readonly BootLog[]): BootLog[] {
   const found = boots
     .map((log) => ({ log, at: serial.indexOf(log.boot) }))
@@ -75,7 +75,7 @@ function chooseBoots(serial: Buffer, boots: readonly BootLog[]): BootLog[] {
 
 const LINE_END = 0x0a;
 
-/** Without their line ends. */
+/** Without line ends. */
 function splitLines(bytes: Buffer): Buffer[] {
   const lines: Buffer[] = [];
   for (let at = 0; at < bytes.length; ) {
@@ -90,11 +90,11 @@ function splitLines(bytes: Buffer): Buffer[] {
 }
 
 const SEQUENCE = /\x1b\[[\d;:?]*[A-Za-z]/g;
-/** What a console shows of a control byte, and the byte itself; both are nothing here. */
+/** Control bytes and their escaped form on a console; both are ignored. */
 const CONTROL =
   /\\x[0-9a-f]{2}|[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd]/g;
 
-/** What of a line is the same, whatever the console made of it; undefined for an empty one. */
+/** The part of a line that does not depend on the console; undefined for an empty line. */
 function makeKey(line: Buffer): string | undefined {
   let text = line.toString();
   if (!PLAIN.test(text)) {
@@ -107,10 +107,10 @@ function makeKey(line: Buffer): string | undefined {
 
 const PLAIN = /^[\t\x20-\x5b\x5d-\x7e]*$/;
 
-/** Apart by this much at most: the kernel's lines overtake the agent's on the console. */
+/** How far a line may have moved: the kernel's lines overtake the agent's on the console. */
 const MOVED_LINES = 200;
 
-/** Lines that both have, but not in the same order. */
+/** Lines that both logs have, in a different order. */
 function findMoved(
   oldKeys: readonly (string | undefined)[],
   newKeys: readonly (string | undefined)[],
@@ -118,7 +118,7 @@ function findMoved(
 ): { oldLines: Set<number>; newLines: Set<number> } {
   const moved = { oldLines: new Set<number>(), newLines: new Set<number>() };
   const matched = new Map(matches);
-  /** Unmatched lines of the serial log by key, with the place in the other that they stand at. */
+  /** Unmatched lines of the serial log by key, with their position in the network log. */
   const waiting = new Map<string, { old: number; place: number }[]>();
   let place = 0;
   oldKeys.forEach((key, old) => {
@@ -145,10 +145,10 @@ interface GapLine {
 }
 
 const NOTE = /… [\d,]+ lines? not shown|\[dutboot: \d+ bytes of (?:output|the log) left out here/;
-/** Torn lines stand at the ends of what is missing. */
+/** Damaged lines are at the ends of a gap. */
 const NEAR_LINES = 100;
 
-/** `absent` takes the place of the first line in the gap that stands for it; where there is none, it comes behind them. */
+/** Inserts the absent lines in place of the first damaged line or note in the gap, or at the end of the gap if there is none. */
 function fillGap(
   gap: readonly GapLine[],
   { absent, near }: { absent: readonly WholeLine[]; near: string },
@@ -176,12 +176,12 @@ function fillGap(
   report.restored += absent.length;
 }
 
-/** Pieces below this length are found anywhere. */
+/** Shorter pieces would match anywhere. */
 const PIECE_MIN_LENGTH = 6;
-/** Some letters are lost or wrong where a line is torn. */
+/** A damaged line has lost or wrong characters. */
 const PIECE_SHARE = 0.7;
 
-/** Whether a line is mostly made of pieces of `text`, whose lines stand between line ends. */
+/** Whether a line consists mostly of pieces of `text`, which starts and ends with a line end. */
 function isPieceOf(line: string, text: string): boolean {
   if (line.length < PIECE_MIN_LENGTH)
     return line !== "" && (text.includes(`\n${line}`) || text.includes(`${line}\n`));

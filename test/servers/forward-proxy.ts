@@ -1,4 +1,4 @@
-/** A forward proxy as farms have them: tunnels by CONNECT, whole requests for plain HTTP, and a list of what it was asked. */
+/** A forward proxy as farms use them: tunnels by CONNECT, whole requests for plain HTTP, and a list of its requests. */
 import { createServer, request as send } from "node:http";
 import { type AddressInfo, connect, type Socket } from "node:net";
 
@@ -9,7 +9,7 @@ export interface ForwardProxy {
   close(): Promise<void>;
 }
 
-/** Everything goes to `target`, whatever host is asked for; with `refusal` it answers with that status alone. */
+/** Forwards everything to `target`, whatever the requested host; with `refusal` it only responds with that status. */
 export async function startForwardProxy(
   target: { host: string; port: number },
   { refusal }: { refusal?: number } = {},

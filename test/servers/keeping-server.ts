@@ -1,18 +1,18 @@
 /**
- * A real HTTP server that keeps what is PUT to it and says its MD5 as S3 does, and misbehaves where a test wants it to.
+ * A real HTTP server that stores what is PUT to it and sends its MD5 as S3 does. A test can make it misbehave.
  */
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type MisbehavingServer, startServer } from "./misbehaving-server.ts";
 
 export interface KeepingServer extends MisbehavingServer {
-  /** By path, without the slash in front. */
+  /** By path, without the leading slash. */
   kept: Map<string, Buffer>;
-  /** In the order they came. */
+  /** In the order of arrival. */
   puts: string[];
 }
 
-/** Called with each PUT, by its number from 1; true when it has been dealt with. */
+/** Called for each PUT, with its number from 1 on; true when it has sent the response. */
 export type Fault = (put: {
   number: number;
   name: string;

@@ -1,6 +1,6 @@
 /**
- * A small registry in memory, with a token server of its own, for what a real registry cannot be made to do:
- * tokens that run out, digests that lie, manifests of every shape. docker-registry is tested beside it.
+ * A small registry in memory, with its own token server, for what a real registry cannot be made to do: expired tokens,
+ * wrong digests, manifests of every shape. The tests also use docker-registry.
  */
 import { createHash } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -8,18 +8,18 @@ import { answer, type Behaviour, serveFile } from "./misbehaving-server.ts";
 
 export interface MemoryRegistry {
   behaviour: Behaviour;
-  /** What the requests asked for and with which proof, oldest first. */
+  /** The requests and their credentials, oldest first. */
   log: { path: string; authorization: string | undefined; status: number }[];
   putBlob(bytes: Buffer): string;
   putManifest(name: string, document: unknown, options?: { type?: string; digestHeader?: string }): string;
-  /** Of all blobs by digest: what is sent instead. */
+  /** By digest: what is sent instead of the blob. */
   lies: Map<string, Behaviour>;
-  /** Tokens handed out. */
+  /** How many tokens were issued. */
   tokens: string[];
 }
 
 export interface MemoryRegistryOptions {
-  /** `bearer`: every token is good for this many requests. */
+  /** With `bearer`: how many requests a token is valid for. */
   auth?: "none" | "basic" | "bearer";
   tokenUses?: number;
   user?: { username: string; password: string };

@@ -1,6 +1,6 @@
 /**
- * A real HTTP(S) server that misbehaves on purpose: each request gets the next behaviour of a list, the last one for ever.
- * It keeps what it was asked, so that tests can look at ranges, validators and credentials.
+ * A real HTTP(S) server that misbehaves on purpose: each request gets the next behaviour of a list, and the last one repeats.
+ * It records the requests, so that tests can check ranges, validators and credentials.
  */
 import { readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from "node:http";
@@ -51,7 +51,7 @@ export async function startServer(
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       seen.body = Buffer.concat(chunks);
-      // A client that breaks off is part of the game.
+      // Clients may abort their requests.
       Promise.resolve(behaviour(request, response)).catch(() => response.destroy());
     });
   };
@@ -85,20 +85,20 @@ export interface FileOptions {
   etag?: string;
   type?: string;
   headers?: Record<string, string>;
-  /** Answers 200 with everything, whatever range was asked for. */
+  /** Responds with 200 and the whole file to every range. */
   ignoresRange?: boolean;
-  /** Answers a Range though If-Range names another version. */
+  /** Responds to a Range although If-Range names another version. */
   ignoresIfRange?: boolean;
-  /** Sends this many bytes later than asked for, with an honest Content-Range. */
+  /** Shifts the range by this many bytes, with a correct Content-Range. */
   sliceShift?: number;
-  /** No Content-Length. */
+  /** Sends no Content-Length. */
   isChunked?: boolean;
-  /** What happens after so many bytes of the body. */
+  /** What happens after this many bytes of the body. */
   after?: number;
   fault?: "reset" | "silence" | "end";
 }
 
-/** A static file server's answer, with faults. */
+/** Responds as a static file server, with faults. */
 export function serveFile(content: Buffer, options: FileOptions = {}): Behaviour {
   return async (request, response) => {
     const { etag } = options;
@@ -134,7 +134,7 @@ export function serveFile(content: Buffer, options: FileOptions = {}): Behaviour
       return;
     }
     response.write(body.subarray(0, options.after));
-    // Give the bytes time to leave: a reset throws away what still waits.
+    // A reset discards what is still queued, so the bytes get time to leave.
     await sleep(20);
     if (options.fault === "reset") response.socket?.resetAndDestroy();
     else if (options.fault === "end") response.socket?.end();
@@ -166,10 +166,10 @@ export function redirect(location: string, status = 302): Behaviour {
   return answer(status, { location });
 }
 
-/** Takes the request and says nothing. */
+/** Accepts the request and never responds. */
 export const stayQuiet: Behaviour = () => {};
 
-/** Breaks off before any answer. */
+/** Resets the connection before any response. */
 export const reset: Behaviour = (_request, response) => {
   response.socket?.resetAndDestroy();
 };

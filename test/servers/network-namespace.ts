@@ -1,6 +1,6 @@
 /**
  * Two network namespaces with a cable between them: "farm" for real servers, "dut" for the code under test.
- * Each is held open by a sleeping process; everything goes away with `close`.
+ * A sleeping process holds each of them open; `close` removes everything.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,11 +10,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { ensureToolsRoot, type ToolsRoot } from "../../qemu/tools-root.ts";
 
 export interface Namespace {
-  /** Words before a command that make it run in here. */
+  /** Arguments before a command that run it in this namespace. */
   enter: string[];
-  /** Runs busybox's `ip` in here. */
+  /** Runs busybox's `ip` in this namespace. */
   ip(words: string): void;
-  /** Starts a program of the tools root in here. */
+  /** Starts a program of the tools root in this namespace. */
   startTool(program: string, words: string[]): ChildProcess;
 }
 
@@ -23,7 +23,7 @@ export interface NamespacePair {
   dut: Namespace;
   tools: ToolsRoot;
   busybox: string;
-  /** A cable: one end in the farm, the other in the DUT, both down. */
+  /** Creates a cable: one end in the farm, the other in the DUT, both down. */
   addCable(farmEnd: string, dutEnd: string): void;
   close(): Promise<void>;
 }
@@ -61,7 +61,7 @@ export async function createNamespacePair(): Promise<NamespacePair> {
     tools,
     busybox,
     addCable(farmEnd, dutEnd) {
-      // Busybox names only one end; the kernel calls the other one veth0.
+      // Busybox names only one end; the kernel names the other one veth0.
       farm.ip(`link add dev ${farmEnd} type veth`);
       farm.ip(`link set veth0 name ${dutEnd}`);
       farm.ip(`link set ${dutEnd} netns ${dut.pid}`);

@@ -1,5 +1,5 @@
 /**
- * A pseudo-terminal whose other side is read at a chosen rate, as a UART's receiver does: what a console is for tests.
+ * A pseudo-terminal whose other side is read at a chosen rate, as by the receiver of a UART: the console of the tests.
  */
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { ioctl } from "../../agent/kernel/machine.ts";
@@ -9,16 +9,16 @@ const TIOCSPTLCK = 0x40045431;
 const TIOCGPTN = 0x80045430;
 
 export interface PseudoTerminal {
-  /** What a console is opened by; `name` is its last part. */
+  /** The path to open; `name` is its last component. */
   readonly path: string;
   readonly name: string;
-  /** What has been received so far. */
+  /** Everything received so far. */
   readonly text: string;
-  /** A line that hangs up: writing fails from then on. */
+  /** Hangs up the line: writing fails from then on. */
   close(): void;
 }
 
-/** Without `bytesPerSecond` it is read as fast as it comes. */
+/** Without `bytesPerSecond` it is read at full speed. */
 export function openPseudoTerminal({
   bytesPerSecond = Infinity,
   onData,
@@ -42,7 +42,7 @@ export function openPseudoTerminal({
     const due = Math.floor(((performance.now() - startedAt) * bytesPerSecond) / 1000);
     const most = Math.min(buffer.length, Math.max(0, due - receivedBytes));
     if (most === 0) return;
-    // A line that is idle does not save up.
+    // An idle line does not accumulate credit.
     if (bytesPerSecond !== Infinity) receivedBytes = due;
     try {
       const bytes = Buffer.from(buffer.subarray(0, readSync(fd, buffer, 0, most, null)));

@@ -1,27 +1,27 @@
 /**
- * Answers to requests for ranges of a file, as real servers give them: parts, parts in any order, the whole, refusals.
+ * A server for ranges of a file that responds as real servers do: with parts, parts in any order, the whole file, or a refusal.
  */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { answer, type Behaviour, serveFile } from "./misbehaving-server.ts";
 
 export interface RangeManners {
-  /** How many ranges at once are answered by parts; more get `refusal`. */
+  /** How many ranges it accepts in one request; more get `refusal`. */
   maxRanges?: number;
-  /** To too many ranges: the whole file, or an error's status. */
+  /** The response to too many ranges: the whole file, or an error status. */
   refusal?: "whole" | 400 | 416 | 501;
-  /** No range is known at all. */
+  /** It does not support ranges. */
   ignoresRanges?: boolean;
   order?: "asked" | "reversed";
-  /** Parts less than this many bytes apart become one. */
+  /** Parts less than this many bytes apart are joined. */
   mergesGaps?: number;
-  /** Only so many parts come, and the body ends in good order. */
+  /** It sends only so many parts, and ends the body correctly. */
   omitsAfter?: number;
-  /** The body ends in the middle, after so many bytes. */
+  /** The body is interrupted after so many bytes. */
   cutAt?: number;
-  /** Of many ranges one comes, without multipart. */
+  /** It sends one of several ranges, without multipart. */
   answersFirstOnly?: boolean;
   contentType?: (boundary: string) => string;
-  /** Changes bytes on their way out, by their place in the file. */
+  /** Changes the bytes that it sends, by their offset in the file. */
   spoil?: (bytes: Buffer, offset: number) => void;
 }
 

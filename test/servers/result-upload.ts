@@ -1,4 +1,4 @@
-/** One file of results as the uploaders take it, with the hashes that its bytes have. */
+/** One file of results for the uploaders, with the hashes of its bytes. */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { ResultUpload } from "../../agent/net/uploads/results-uploader.ts";

@@ -86,7 +86,7 @@ describe("a folder", () => {
     expect(stdout).toMatch(/^ {2}memory, of 16\.6 GB +[▁▂▃▄]+ +5\.9 GB$/m);
     expect(stdout).toMatch(/^ {2}fetched +117\.2 MB, 196\.4 MB here already \(63 %\)$/m);
     expect(stdout).toMatch(/^ {2}tests +12,204: 12,150 passed, 0 failed, 54 skipped \(deqp-runner\)$/m);
-    expect(stdout).toMatch(/^ {2}files +5 of 5 are as the manifest says/m);
+    expect(stdout).toMatch(/^ {2}files +5 of 5 match the manifest/m);
     expect(stdout).toContain(`page: file://${folder}/report.html`);
     expect(stdout).not.toContain("\x1b");
     expect(stdout).not.toContain("not finished");
@@ -109,14 +109,14 @@ describe("a folder", () => {
     );
     expect(stdout).toMatch(/^ {2}run +█+ +not finished$/m);
     expect(stdout).toContain("no manifest");
-    expect(stdout).toContain("verdict.json is no JSON");
+    expect(stdout).toContain("verdict.json is not valid JSON");
   });
 
   it("with the verdict of an earlier boot", async () => {
     const verdict = JSON.stringify({ ...PASS_VERDICT, bootId: "ffffffff" });
     const { status, stdout } = await results([writeFolder({ ...GOOD, "verdict.json": verdict })]);
     expect(status).toBe(201);
-    expect(stdout).toContain("verdict.json is of another boot, ffffffff");
+    expect(stdout).toContain("verdict.json belongs to another boot, ffffffff");
   });
 
   it("with a file that is missing and one that was changed", async () => {
@@ -124,7 +124,7 @@ describe("a folder", () => {
     const folder = writeFolder({ ...files, "report.html": "<b>" });
     const { status, stdout } = await results([folder]);
     expect(status).toBe(0);
-    expect(stdout).toMatch(/^ {2}files +3 of 5 are as the manifest says/m);
+    expect(stdout).toMatch(/^ {2}files +3 of 5 match the manifest/m);
     expect(stdout).toMatch(/^ {2}missing: facts\n {2}changed: report\.html$/m);
   });
 
@@ -193,7 +193,7 @@ describe("a bucket", () => {
     try {
       const { status, stdout } = await results(["s3://results/mesa/1/"], file);
       expect(status).toBe(0);
-      expect(stdout).toMatch(/^ {2}files +5 of 5 are as the manifest says/m);
+      expect(stdout).toMatch(/^ {2}files +5 of 5 match the manifest/m);
       expect(stdout).toContain("page: s3://results/mesa/1/report.html");
       expect(seen()).toEqual(["FROMFILE", "us-east-1"]);
       await results(["--region", "farm", "s3://results/mesa/1"], { ...file, ...keys });

@@ -34,7 +34,7 @@ it("repairs from a folder of parts", () => {
   const { status, stdout, stderr } = call("serial.log", "parts");
   expect(stdout).toBe("U-Boot\nhello, boot 1a2b3c4d\ntorn line\nlost line\nend\n");
   expect(stderr).toBe(
-    "repair: 2 lines restored, in place of 1 torn ones and 0 notes; the serial log had 4 lines, the network's has 4; the network's log itself lacks 1 lines\n",
+    "repair: restored 2 lines, replaced 1 damaged lines and 0 notes; the serial log had 4 lines, the network log has 4; 1 lines are missing in the network log as well\n",
   );
   expect(status).toBe(0);
 });

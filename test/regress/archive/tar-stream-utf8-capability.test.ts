@@ -1,4 +1,4 @@
-/** tar-stream decodes pax values as UTF-8: cap_setuid's byte 0x80 came out as ef bf bd, and files lost their capability. */
+/** tar-stream decodes pax values as UTF-8: byte 0x80 of cap_setuid became ef bf bd, and files lost their capability. */
 import { expect, it } from "vitest";
 import { createTarReader } from "../../../agent/archive/tar-reader.ts";
 import { buildTar } from "../../unit/archive/tar-builder.ts";
