@@ -3,8 +3,8 @@
  * Exit code 0 for a valid line, 2 for any error in it; docs/explain.md describes the JSON.
  */
 import { describeLine, type JobDescription } from "../agent/job/explain/describe-job.ts";
-import { warnOfMissingEnd } from "../agent/job/line-warnings.ts";
-import { readCommandLine } from "../agent/job/read-job.ts";
+import { readJob, warnOfMissingEnd } from "../agent/job/read-job.ts";
+import { parseCommandLine } from "../agent/job/syntax/command-line.ts";
 import type { Command } from "./command.ts";
 import { formatExplanation } from "./explanation.ts";
 import { JOB_INPUT_OPTIONS, type JobFiles, readJobInput } from "./job-input.ts";
@@ -37,8 +37,9 @@ export const explainCommand: Command = {
   },
 };
 
-function explainLine(line: string, { error, ...files }: JobFiles): JobDescription {
-  const read = readCommandLine(line, files);
+function explainLine(text: string, { error, ...files }: JobFiles): JobDescription {
+  const line = parseCommandLine(text.trimEnd());
+  const read = readJob(line, files);
   return describeLine({
     ...read,
     errors: [...(error ? [error] : []), ...read.errors],

@@ -3,9 +3,9 @@
  * A test compares the committed pages with this output.
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { formatUsage, type Option } from "../agent/job/dut/option.ts";
-import { OPTIONS } from "../agent/job/dut/options.ts";
-import { DUT_PREFIX } from "../agent/job/dut/read-options.ts";
+import { DUT_PREFIX, OPTIONS } from "../agent/job/dut/options.ts";
+import { type DutOption, formatUsage } from "../agent/job/option.ts";
+
 import { parseCommandLine } from "../agent/job/syntax/command-line.ts";
 import { ERROR_PAGES } from "./error-pages.ts";
 
@@ -68,7 +68,7 @@ function joinList(text: string): string {
   return line.length <= LINE_WIDTH ? line : text;
 }
 
-function describeProperty({ name, form, help, example, isRepeatable }: Option) {
+function describeProperty({ name, form, help, example, isRepeatable }: DutOption) {
   const text = { $ref: "#/$defs/text" };
   const value = form === "yes|no" ? { enum: ["yes", "no", true, false] } : text;
   const kinds = [

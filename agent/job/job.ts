@@ -49,7 +49,7 @@ export interface NfsExport {
 }
 
 /** Where the results go; `put` is a prefix of URLs: each file is PUT at `PREFIX/NAME`. */
-export type ResultsPlace = { s3: S3Location } | { put: string } | { nfs: NfsExport };
+export type ResultsDestination = { s3: S3Location } | { put: string } | { nfs: NfsExport };
 
 export interface HostAndPort {
   host: string;
@@ -57,7 +57,7 @@ export interface HostAndPort {
 }
 
 /** Who takes the log as it comes: `tcp` the raw bytes, the others numbered lines; `http` is a URL. */
-export type LogPlace =
+export type LogDestination =
   | { tcp: HostAndPort }
   | { syslog: HostAndPort & { protocol: "udp" | "tcp" } }
   | { http: string }
@@ -166,7 +166,7 @@ export interface Job {
   cache: { choice: CacheChoice; mayFormat: boolean; quota: CacheQuota };
   /** Name of the file system that the store lies on, in place of a device. */
   cacheFileSystem?: string;
-  results?: { to: ResultsPlace };
+  results?: { to: ResultsDestination };
   s3?: S3Endpoint;
   /** Tried in this order; the registry itself is the last resort. */
   mirrors?: RegistryMirror[];
@@ -179,7 +179,7 @@ export interface Job {
   /** The main step is an interactive shell on the console, for whoever types there. */
   shell?: boolean;
   /** Everything the console shows goes there as well, while the job runs. */
-  logTo?: LogPlace;
+  logTo?: LogDestination;
   /** Consoles beside those that the kernel was given. */
   consolePorts?: SerialPortSettings[];
   /** Whether consoles show the test's colours; absent: auto. */

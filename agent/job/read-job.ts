@@ -1,58 +1,85 @@
 /**
- * From the text of a command line to a Job, in whatever dialect it is written: the DUT and `dutboot explain` read it here.
+ * From a command line to a Job, in whatever dialect it is written. The DUT and `dutboot explain` both read it here.
  */
+import type { AgentError } from "../errors.ts";
+import { findSecrets } from "../redaction/patterns.ts";
 import { B2C_PREFIX, readB2cDialect } from "./b2c/dialect.ts";
 import { readDutDialect } from "./dut/dialect.ts";
 import type { Dialect, Job } from "./job.ts";
+import { END_MARKER, JobReader } from "./job-reader.ts";
+import { CMDLINE_MAX_BYTES, CMDLINE_WARN_BYTES } from "./limits.ts";
 import { isNfsRootLine, readNfsRootDialect } from "./nfsroot/dialect.ts";
-import type { ReadAnyJob } from "./read-result.ts";
-import { type Parameter, parseCommandLine } from "./syntax/command-line.ts";
+import { type CommandLine, type Parameter, parseCommandLine } from "./syntax/command-line.ts";
 
-export interface ReadLine extends Omit<ReadAnyJob, "job"> {
+export interface ReadLine {
   dialect: Dialect;
-  /** Absent where errors left nothing of it. */
+  /** As far as it could be read; absent where errors leave nothing of it. */
   job?: Job;
+  /** In the order of the line, then what is missing; includes the errors of steps. */
+  errors: AgentError[];
+  warnings: string[];
 }
 
-export interface ReadLineOptions {
-  /** What the DUT fetches from b2c.extra_args_url. */
+/** What the DUT fetches to complete a line. */
+export interface FetchedFiles {
+  /** The text of b2c.extra_args_url. */
   extraArguments?: string;
-  /** Parameters of a job file. */
+  /** The parameters of dut.job. */
   jobFile?: readonly Parameter[];
 }
 
-/** A root or a container of our own; a job file alone may as well belong to another dialect. */
-const OUR_OWN = new Set(["dut.image", "dut.rootfs", "dut.step", "dut.service", "dut.post"]);
+/** Options with a root or a container: they decide for our dialect. */
+const DECISIVE = new Set(["dut.image", "dut.rootfs", "dut.step", "dut.service", "dut.post"]);
 
-/** Our own root decides; then boot2container's prefix, then an NFS root. What is left is ours, and has to say why not. */
-export function chooseDialect(parameters: readonly Pick<Parameter, "name" | "value">[]): Dialect {
+/** A line without any mark is ours: its errors say what is missing. */
+export function chooseDialect(parameters: readonly Parameter[]): Dialect {
   const has = (test: (name: string) => boolean) => parameters.some(({ name }) => test(name));
-  if (has((name) => OUR_OWN.has(name))) return "dut";
+  if (has((name) => DECISIVE.has(name))) return "dut";
   if (has((name) => name.startsWith(B2C_PREFIX))) return "b2c";
-  return isNfsRootLine(parameters as Parameter[]) ? "nfsroot" : "dut";
+  return isNfsRootLine(parameters) ? "nfsroot" : "dut";
 }
 
-const NO_JOB_FILE = "the job file is not read: boot2container's dialect has extra arguments in its place";
+export function readCommandLine(text: string, files: FetchedFiles = {}): ReadLine {
+  return readJob(parseCommandLine(text.trimEnd()), files);
+}
 
-/** Never throws for anything that stands in `line`. */
-export function readCommandLine(line: string, { extraArguments, jobFile }: ReadLineOptions = {}): ReadLine {
-  const { parameters } = parseCommandLine(line.trimEnd());
-  const dialect = chooseDialect([...(jobFile ?? []), ...parameters]);
+/** Never throws, whatever the line contains. */
+export function readJob(line: CommandLine, { extraArguments, jobFile }: FetchedFiles = {}): ReadLine {
+  const dialect = chooseDialect([...(jobFile ?? []), ...line.parameters]);
+  const reader = new JobReader(dialect);
+  const { errors, warnings } = reader;
+  warnings.push(...findSecrets(line.text), ...warnOfLength(line));
   if (dialect === "b2c") {
-    const { warnings, ...rest } = readB2cDialect(
-      line,
-      extraArguments === undefined ? {} : { extraArguments },
-    );
-    return { dialect, ...rest, warnings: [...warnings, ...(jobFile ? [NO_JOB_FILE] : [])] };
+    const job = readB2cDialect(reader, line, extraArguments);
+    if (jobFile)
+      warnings.push("the job file is ignored: boot2container's dialect has extra arguments instead");
+    return { dialect, job, errors, warnings };
   }
-  const files = jobFile && { jobFile };
-  if (dialect === "nfsroot") return { dialect, ...readNfsRootDialect(line, files) };
-  const read = readDutDialect(line, files);
-  const unread = parameters.filter(({ name }) => name.startsWith(B2C_PREFIX)).map(({ name }) => name);
-  const warnings = [...read.warnings];
-  if (unread.length > 0)
-    warnings.push(
-      `${[...new Set(unread)].join(", ")} is not read: dut.* makes this a job of our own dialect`,
-    );
-  return { ...read, dialect, warnings };
+  if (dialect === "nfsroot")
+    return { dialect, job: readNfsRootDialect(reader, line, jobFile), errors, warnings };
+  const job = readDutDialect(reader, line, jobFile);
+  const ignored = new Set(
+    line.parameters.map(({ name }) => name).filter((name) => name.startsWith(B2C_PREFIX)),
+  );
+  if (ignored.size > 0)
+    warnings.push(`${[...ignored].join(", ")} ignored: dut.* options make this a job of our own dialect`);
+  return { dialect, job, errors, warnings };
+}
+
+/** x86 kernels silently cut a line at COMMAND_LINE_SIZE (arch/x86/include/asm/setup.h); other architectures differ. */
+function warnOfLength({ text }: CommandLine): string[] {
+  const bytes = Buffer.byteLength(text);
+  if (bytes < CMDLINE_WARN_BYTES) return [];
+  const size = `the command line has ${bytes} bytes`;
+  // The last byte is the NUL.
+  if (bytes >= CMDLINE_MAX_BYTES - 1)
+    return [`${size}: x86 kernels keep ${CMDLINE_MAX_BYTES - 1} and drop the rest`];
+  return [`${size}: x86 kernels cut it at ${CMDLINE_MAX_BYTES}, many boot loaders earlier`];
+}
+
+/** For `explain`: a missing end marker. Other dialects have none, so it is worth a warning only near the limit. */
+export function warnOfMissingEnd({ text, parameters }: CommandLine, dialect: Dialect): string[] {
+  if (dialect !== "dut" && Buffer.byteLength(text) < CMDLINE_WARN_BYTES) return [];
+  if (parameters.some(({ name }) => name === END_MARKER)) return [];
+  return [`no end marker: with ${END_MARKER} as the last word, a line that was cut can be recognized`];
 }

@@ -2,11 +2,11 @@
  * The job's steps: services beside the main steps, the main steps in turn, the post steps whatever came out.
  * The status is that of the first main step that fails, as boot2container's pipeline has it.
  */
-import { type AgentError, toAgentError } from "../errors.ts";
+import { AgentError, toAgentError } from "../errors.ts";
 import { formatStepImage } from "../job/explain/plan.ts";
 import type { Job } from "../job/job.ts";
 import { isInteractive, type Mount, type Step } from "../job/step.ts";
-import { readB2cContainer } from "../job/syntax/container-value.ts";
+import { readContainer } from "../job/syntax/container-value.ts";
 import type { MirrorCondition } from "../job/volume.ts";
 import { hideSecrets } from "../redaction/patterns.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
@@ -261,13 +261,14 @@ const nameContainer = (number: number) => `dutboot-${number}`;
 
 type StepEnd = Extract<EventBody, { event: "step_end" }>;
 
-/** Words such as $B2C_PIPELINE_STATUS are known only now. */
+/** Variables such as $B2C_PIPELINE_STATUS have their values only now. */
 function expandStep(step: Step, variables: Readonly<Record<string, string>>, { log }: PhaseContext): Step {
   if (step.source === undefined) return step;
-  return readB2cContainer(step.kind, step.source, {
-    option: `the ${step.kind} step`,
+  return readContainer(step.kind, step.source, {
     lookup: (name) => variables[name],
-    warn: (warning) => log.warn(`run: ${warning}`),
+    warn: (warning) => log.warn(`run: ${step.kind} step: ${warning}`),
+    createError: (reason) =>
+      new AgentError("CMDLINE_BAD_VALUE", `Cannot run the ${step.kind} step: ${reason}`),
   });
 }
 

@@ -2,7 +2,7 @@
  * Where a boot's results go, as a later boot may read it from a disk: without credentials, and never believed further than
  * this machine's own job reaches: whoever wrote the disk must not have the next job's credentials sent elsewhere.
  */
-import type { Job, ResultsPlace } from "../job/job.ts";
+import type { Job, ResultsDestination } from "../job/job.ts";
 import { hideSecrets } from "../redaction/patterns.ts";
 
 export type JournaledDestination =
@@ -22,7 +22,7 @@ export function describeDestination({
   return hideSecrets(text) === text ? place : null;
 }
 
-function findPlace(to: ResultsPlace, s3Url: string | undefined): JournaledDestination | undefined {
+function findPlace(to: ResultsDestination, s3Url: string | undefined): JournaledDestination | undefined {
   if ("put" in to) return { kind: "put", url: to.put };
   if ("nfs" in to) return { kind: "nfs", server: to.nfs.server, path: to.nfs.path };
   return s3Url === undefined ? undefined : { kind: "s3", url: s3Url, ...to.s3 };
@@ -32,7 +32,7 @@ function findPlace(to: ResultsPlace, s3Url: string | undefined): JournaledDestin
 export function resolveDestination(
   place: JournaledDestination,
   { results, s3 }: Pick<Job, "results" | "s3">,
-): ResultsPlace | undefined {
+): ResultsDestination | undefined {
   if (place.kind === "s3")
     return s3?.url === place.url ? { s3: { bucket: place.bucket, prefix: place.prefix } } : undefined;
   const to = results?.to;

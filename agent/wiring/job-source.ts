@@ -8,7 +8,7 @@ import type { Dialect, Job } from "../job/job.ts";
 import { parseJobFileText } from "../job/job-file.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
 import { JOB_FILE_MAX_BYTES } from "../job/limits.ts";
-import { type ReadLineOptions, readCommandLine } from "../job/read-job.ts";
+import { type FetchedFiles, readCommandLine } from "../job/read-job.ts";
 import type { ArchiveOpener } from "../net/archives/archive-opener.ts";
 import { listSecretValues } from "../redaction/patterns.ts";
 import type { Log } from "../report/log/log.ts";
@@ -60,7 +60,7 @@ export function createJobSource({
   };
 }
 
-function readJob(line: string, options: ReadLineOptions, log: Log): Job {
+function readJob(line: string, options: FetchedFiles, log: Log): Job {
   const { job, errors, warnings } = readCommandLine(line, options);
   for (const warning of warnings) log.warn(`job: ${warning}`);
   // A step that cannot be read fails when its turn comes.

@@ -2,7 +2,7 @@
  * Where a job's results lie and where they go: the place that the job names, and how all of the folder gets there.
  */
 import { AgentError } from "../errors.ts";
-import type { NfsExport, ResultsPlace } from "../job/job.ts";
+import type { NfsExport, ResultsDestination } from "../job/job.ts";
 import type { HttpClient } from "../net/http/http-message.ts";
 import type { S3Client } from "../net/s3/client.ts";
 import { createNfsResults } from "../net/uploads/nfs-results.ts";
@@ -39,7 +39,7 @@ export interface ResultsTools {
 }
 
 export async function createResultsAdapters(
-  to: ResultsPlace,
+  to: ResultsDestination,
   s3: S3Client | undefined,
   tools: ResultsTools,
 ): Promise<UploadAdapters> {
@@ -84,7 +84,7 @@ export function openStepLog(
 }
 
 export async function createUploader(
-  to: ResultsPlace,
+  to: ResultsDestination,
   s3: S3Client | undefined,
   { http, credentials, redaction, nfs, directory = PATHS.resultsExport }: ResultsTools,
 ): Promise<ResultsUploader> {

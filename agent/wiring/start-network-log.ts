@@ -1,7 +1,7 @@
 /**
  * Who takes the log that `dut.log` sends: the job's place with what this machine knows of credentials, its name and the time.
  */
-import type { Job, LogPlace } from "../job/job.ts";
+import type { Job, LogDestination } from "../job/job.ts";
 import { formatPublicUrl } from "../net/http/public-url.ts";
 import { createLogUpload } from "../net/uploads/log-upload.ts";
 import type { Redaction } from "../redaction/redaction.ts";
@@ -45,7 +45,7 @@ const NO_RETRIES = { budgetMs: 0, firstContactBudgetMs: 0 };
 
 async function createTransport(
   job: Job,
-  place: Exclude<LogPlace, { tcp: unknown }>,
+  place: Exclude<LogDestination, { tcp: unknown }>,
   { credentials, redaction, hostname, isClockRight }: LogReaderTools,
 ): Promise<LogTransport> {
   if ("syslog" in place) {

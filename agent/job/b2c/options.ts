@@ -1,124 +1,93 @@
 /**
- * The table of boot2container's options under their old and new names: one entry an option, as in options.ts for ours.
- * Those that repeat go through splitEchoedValue first; of the others the last one counts.
+ * The table of boot2container's options. The values of repeatable ones go through splitEchoedValue first; of the others the
+ * last one counts.
  */
-
-import type { Job } from "../job.ts";
-import type { EndSettings, MachineSettings } from "../machine-settings.ts";
-import type { StepKind } from "../step.ts";
-import { parseB2cCache, parseB2cStorage, parseWholeNumber } from "../syntax/machine-values.ts";
+import { readStep } from "../dut/step-options.ts";
+import type { JobDraft } from "../job-draft.ts";
+import { add, addAll, type Option, set, toEnd, toJob, toMachine } from "../option.ts";
 import {
-  readFileSystem,
-  readHostname,
-  readInterface,
-  readKeymap,
-  readModuleFiles,
-  readModules,
-  readNetworkBlockDevice,
-  readNtpPeer,
-  readPoweroffCommand,
-  readProxies,
-  readRebootCommand,
-  readS3Alias,
-  readSwap,
-  readVolume,
-} from "../syntax/setting-readers.ts";
-import type { ReadingRules } from "../syntax/sub-parameters.ts";
-import { parseUrl } from "../syntax/values.ts";
+  parseEndCommand,
+  parseFileSystem,
+  parseHostname,
+  parseInterface,
+  parseKeymap,
+  parseNetworkBlockDevice,
+  parseNtp,
+  parseProxies,
+  parseS3Alias,
+  parseSwap,
+  parseVolume,
+} from "../syntax/settings.ts";
+import { type ReadingRules, readSubParameters } from "../syntax/sub-parameters.ts";
+import { parseUrl, parseWholeNumber, splitList, ValueError } from "../syntax/values.ts";
 
-export interface B2cDraft extends Job {
-  machine: MachineSettings;
-  end: EndSettings;
-}
-
-export interface B2cOption {
-  /** The newest first. */
-  names: readonly string[];
-  form?: string;
-  isRepeatable?: boolean;
-  /** What kind of step the value is; it is read by readB2cContainer. */
-  step?: StepKind;
-  /** The value is empty for an option that has no form. */
-  read?: (value: string, draft: B2cDraft, rules: ReadingRules) => void;
-}
-
-/** Above a day nobody waits. */
 const MAX_POWEROFF_DELAY_S = 86_400;
 
-export const B2C_OPTIONS: readonly B2cOption[] = [
-  { names: ["b2c.run", "b2c.container"], form: "CONTAINER", isRepeatable: true, step: "main" },
-  { names: ["b2c.run_service", "b2c.service"], form: "CONTAINER", isRepeatable: true, step: "service" },
-  { names: ["b2c.run_post", "b2c.post_container"], form: "CONTAINER", isRepeatable: true, step: "post" },
+const CONTAINER = {
+  form: `"-e NAME=VALUE docker://HOST/IMAGE:TAG sh -c '…'"`,
+  isRepeatable: true,
+} as const;
+
+export const B2C_OPTIONS: readonly Option[] = [
+  { ...CONTAINER, name: "b2c.run", aliases: ["b2c.container"], read: readStep("main") },
+  { ...CONTAINER, name: "b2c.run_service", aliases: ["b2c.service"], read: readStep("service") },
+  { ...CONTAINER, name: "b2c.run_post", aliases: ["b2c.post_container"], read: readStep("post") },
+  { name: "b2c.pipefail", read: set(toJob, "stopsAtFailure", () => true) },
+  { name: "b2c.volume", form: "NAME[,…]", isRepeatable: true, read: add(toJob, "volumes", parseVolume) },
   {
-    names: ["b2c.pipefail"],
-    read: (_value, draft) => {
-      draft.stopsAtFailure = true;
-    },
-  },
-  { names: ["b2c.volume"], form: "NAME[,…]", isRepeatable: true, read: readVolume },
-  {
-    names: ["b2c.minio"],
+    name: "b2c.minio",
     form: "ALIAS,URL,ACCESS_KEY,SECRET_KEY",
     isRepeatable: true,
-    read: (value, draft, rules) => {
-      readS3Alias(value, draft, rules);
-      allowPlainHttp(draft.s3Aliases!.at(-1)!.url, draft);
-    },
-  },
-  {
-    names: ["b2c.cache_device"],
-    form: "none|auto|reset|/dev/X|FILESYSTEM",
+    isSecret: true,
     read: (value, draft) => {
-      const choice = parseB2cCache(value);
-      delete draft.cacheFileSystem;
-      if (typeof choice === "object" && "fileSystem" in choice) {
-        draft.cache.choice = "none";
-        draft.cacheFileSystem = choice.fileSystem;
-      } else draft.cache.choice = choice;
+      const alias = parseS3Alias(value);
+      draft.s3Aliases = [...(draft.s3Aliases ?? []), alias];
+      allowPlainHttp(alias.url, draft);
     },
   },
+  { name: "b2c.cache_device", form: "none|auto|reset|/dev/X|FILESYSTEM", read: readCacheDevice },
   {
-    names: ["b2c.filesystem"],
+    name: "b2c.filesystem",
     form: "NAME,src=…[,type=…][,opts=A|B]",
     isRepeatable: true,
-    read: readFileSystem,
+    read: add(toJob, "fileSystems", parseFileSystem),
   },
-  { names: ["b2c.swap"], form: "SIZE|/dev/X[,swappiness=N]", read: readSwap },
+  { name: "b2c.swap", form: "SIZE|/dev/X[,swappiness=N]", read: set(toMachine, "swap", parseSwap) },
   {
-    names: ["b2c.nbd"],
+    name: "b2c.nbd",
     form: "/dev/nbdN,host=H[,port=P][,connections=N]",
     isRepeatable: true,
-    read: readNetworkBlockDevice,
+    read: add(toMachine, "networkBlockDevices", parseNetworkBlockDevice),
   },
   {
-    names: ["b2c.storage"],
+    name: "b2c.storage",
     form: "additionalimagestores=FILESYSTEM",
-    read: (value, { machine }, rules) => {
-      machine.imageStores = parseB2cStorage(value, rules);
-    },
+    read: set(toMachine, "imageStores", parseImageStores),
   },
-  { names: ["b2c.proxy"], form: "https=URL", read: readProxies },
+  { name: "b2c.proxy", form: "https=URL", read: set(toMachine, "proxies", parseProxies) },
   {
-    names: ["b2c.iface"],
+    name: "b2c.iface",
     form: "NAME[,dhcp][,address=IP/LENGTH][,…]",
     isRepeatable: true,
-    read: readInterface,
+    read: add(toMachine, "interfaces", parseInterface),
   },
-  { names: ["b2c.ntp_peer"], form: "none|auto|HOST", read: readNtpPeer },
-  { names: ["b2c.hostname"], form: "NAME", read: readHostname },
-  { names: ["b2c.keymap"], form: "NAME", read: readKeymap },
-  { names: ["b2c.insmods"], form: "FILE,FILE", read: readModuleFiles },
+  { name: "b2c.ntp_peer", form: "none|auto|HOST", read: set(toMachine, "ntp", parseNtp) },
+  { name: "b2c.hostname", form: "NAME", read: set(toMachine, "hostname", parseHostname) },
+  { name: "b2c.keymap", form: "NAME", read: set(toMachine, "keymap", parseKeymap) },
+  { name: "b2c.insmods", form: "FILE,FILE", read: set(toMachine, "moduleFiles", (text) => splitList(text)) },
   {
-    names: ["b2c.poweroff_delay"],
+    name: "b2c.poweroff_delay",
     form: "SECONDS",
-    read: (value, { end }) => {
-      end.poweroffDelayMs = parseWholeNumber(value, { max: MAX_POWEROFF_DELAY_S }) * 1_000;
-    },
+    read: set(
+      toEnd,
+      "poweroffDelayMs",
+      (text) => parseWholeNumber(text, { max: MAX_POWEROFF_DELAY_S }) * 1_000,
+    ),
   },
-  { names: ["b2c.shutdown_cmd"], form: "COMMAND", read: readPoweroffCommand },
-  { names: ["b2c.reboot_cmd"], form: "COMMAND", read: readRebootCommand },
+  { name: "b2c.shutdown_cmd", form: "COMMAND", read: set(toEnd, "poweroffCommand", parseEndCommand) },
+  { name: "b2c.reboot_cmd", form: "COMMAND", read: set(toEnd, "rebootCommand", parseEndCommand) },
   {
-    names: ["b2c.extra_args_url"],
+    name: "b2c.extra_args_url",
     form: "URL",
     read: (value, draft) => {
       draft.machine.extraArgumentsUrl = parseUrl(value).href;
@@ -126,23 +95,43 @@ export const B2C_OPTIONS: readonly B2cOption[] = [
     },
   },
   {
-    // systemd's, and read by newer releases; no prefix of theirs.
-    names: ["modules_load", "modules-load"],
+    // systemd's option, which newer releases of boot2container read too.
+    name: "modules_load",
+    aliases: ["modules-load"],
     form: "NAME,NAME",
     isRepeatable: true,
-    read: readModules,
+    read: addAll(toMachine, "modules", (text) => splitList(text)),
   },
 ];
 
-/** Named by users in places, found in no source: they did nothing, and do nothing. */
+/** Users write these names, but no release of boot2container reads them. */
 export const UNDOCUMENTED_OPTIONS = /^b2c\.(login|load|image_\w+|firmware\w*)$/;
 
-/** Farms of this dialect speak plain HTTP to their gateway, and their lines say so with the URL alone. */
-function allowPlainHttp(text: string, draft: B2cDraft): void {
+export function findB2cOption(name: string): Option | undefined {
+  return B2C_OPTIONS.find((option) => option.name === name || option.aliases?.includes(name));
+}
+
+/** Farms of this dialect use plain HTTP with their gateway; the URL alone allows it. */
+function allowPlainHttp(text: string, draft: JobDraft): void {
   const url = new URL(text);
   if (url.protocol === "http:") draft.insecureHosts.push(url.host);
 }
 
-export function findB2cOption(name: string): B2cOption | undefined {
-  return B2C_OPTIONS.find(({ names }) => names.includes(name));
+function readCacheDevice(text: string, draft: JobDraft): void {
+  draft.cacheFileSystem = undefined;
+  if (text.startsWith("/")) {
+    if (!/^\/dev\/[\w/.:-]+$/.test(text)) throw new ValueError("is a path that is not below /dev");
+    draft.cache.choice = { device: text };
+  } else if (text === "none" || text === "auto" || text === "reset") draft.cache.choice = text;
+  else {
+    draft.cache.choice = "none";
+    draft.cacheFileSystem = text;
+  }
+}
+
+function parseImageStores(text: string, rules: ReadingRules): string[] {
+  const key = "additionalimagestores";
+  return readSubParameters(`,${text}`, { values: [key] }, rules)
+    .all(key)
+    .flatMap((names) => names.split("|"));
 }

@@ -1,13 +1,11 @@
 /**
- * Options of our own about how long things may take: the whole job, and each phase of it.
+ * Options of ours that limit the time of the job and of each phase.
  */
-
+import { type DutOption, set, toLimits } from "../option.ts";
 import { PHASE_NAMES, type PhaseName } from "../phase-names.ts";
 import { parseDuration } from "../syntax/values.ts";
-import type { Option } from "./option.ts";
 
-/** What an example of each phase's limit says. */
-const EXAMPLES: Readonly<Record<PhaseName, string>> = {
+const PHASE_EXAMPLES: Readonly<Record<PhaseName, string>> = {
   machine: "2m",
   fetch: "5m",
   assemble: "1m",
@@ -17,39 +15,35 @@ const EXAMPLES: Readonly<Record<PhaseName, string>> = {
   end: "1m",
 };
 
-const ON_DEADLINE: Readonly<Partial<Record<PhaseName, string>>> = {
-  run: "; the test is told to stop, then killed, and its results still go out",
-  upload: "; without it ten minutes, also behind the deadline of the job",
-  end: "; without it ten minutes, also behind the deadline of the job",
+const PHASE_NOTES: Readonly<Partial<Record<PhaseName, string>>> = {
+  run: "; then the test is asked to stop and killed, and its results are still uploaded",
+  upload: "; ten minutes by default, also after the job's deadline",
+  end: "; ten minutes by default, also after the job's deadline",
 };
 
-export const LIMIT_OPTIONS: readonly Option[] = [
+export const LIMIT_OPTIONS: readonly DutOption[] = [
   {
     name: "dut.timeout",
     form: "DURATION",
-    help: "The whole job's deadline, counted from the start of the agent: 90s, 15m, 2h, 1h30m",
+    help: "The deadline of the whole job, counted from the start of the agent: 90s, 15m, 2h, 1h30m",
     example: "dut.timeout=15m",
-    read: (value, draft) => {
-      draft.limits.timeoutMs = parseDuration(value);
-    },
+    read: set(toLimits, "timeoutMs", parseDuration),
   },
   {
     name: "dut.sync",
     form: "DURATION|never",
-    help: "How often results that have changed go out while the test runs, so that a hang loses no more; without it every 30 s",
+    help: "How often changed results are uploaded while the test runs, so that a hang loses at most this much; every 30 s by default",
     example: "dut.sync=10s",
-    read: (value, draft) => {
-      draft.limits.syncMs = value === "never" ? 0 : parseDuration(value);
-    },
+    read: set(toLimits, "syncMs", (text) => (text === "never" ? 0 : parseDuration(text))),
   },
   ...PHASE_NAMES.map(
-    (phase): Option => ({
+    (phase): DutOption => ({
       name: `dut.timeout.${phase}`,
       form: "DURATION",
-      help: `How long phase "${phase}" may take${ON_DEADLINE[phase] ?? ""}`,
-      example: `dut.timeout.${phase}=${EXAMPLES[phase]}`,
-      read: (value, draft) => {
-        draft.limits.phasesMs = { ...draft.limits.phasesMs, [phase]: parseDuration(value) };
+      help: `How long the phase "${phase}" may take${PHASE_NOTES[phase] ?? ""}`,
+      example: `dut.timeout.${phase}=${PHASE_EXAMPLES[phase]}`,
+      read: (value, { limits }) => {
+        limits.phasesMs = { ...limits.phasesMs, [phase]: parseDuration(value) };
       },
     }),
   ),

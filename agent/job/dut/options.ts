@@ -1,16 +1,17 @@
 /**
- * The table of `dut.*` options, one entry an option: reading the command line and job files, `--help`, docs/options.md and
- * docs/job.schema.json all come from here.
+ * The table of `dut.*` options. The command line, job files, `--help`, docs/options.md and docs/job.schema.json are all
+ * based on it.
  */
-import { CONSOLE_OPTIONS } from "./console-options.ts";
+import { type DutOption, formatUsage } from "../option.ts";
 import { LIMIT_OPTIONS } from "./limit-options.ts";
-import { MACHINE_OPTIONS } from "./machine-options.ts";
-import { formatUsage, type Option } from "./option.ts";
+import { CONSOLE_OPTIONS, MACHINE_OPTIONS } from "./machine-options.ts";
 import { ROOT_OPTIONS } from "./root-options.ts";
 import { STEP_OPTIONS } from "./step-options.ts";
 import { STORAGE_OPTIONS } from "./storage-options.ts";
 
-export const OPTIONS: readonly Option[] = [
+export const DUT_PREFIX = "dut.";
+
+export const OPTIONS: readonly DutOption[] = [
   ...ROOT_OPTIONS,
   ...STEP_OPTIONS,
   ...LIMIT_OPTIONS,
@@ -19,7 +20,7 @@ export const OPTIONS: readonly Option[] = [
   ...MACHINE_OPTIONS,
 ];
 
-export function findOption(name: string): Option | undefined {
+export function findOption(name: string): DutOption | undefined {
   return OPTIONS.find((option) => option.name === name);
 }
 

@@ -5,12 +5,12 @@
 import type { AgentError } from "../../errors.ts";
 import { formatImageReference } from "../../oci/reference.ts";
 import { hideEnvironment, hideSecrets } from "../../redaction/patterns.ts";
-import type { CacheChoice, Dialect, Job, ResultsPlace, Root } from "../job.ts";
+import type { CacheChoice, Dialect, Job, ResultsDestination, Root } from "../job.ts";
 import { RESULTS_SYNC_MS } from "../limits.ts";
 import type { ReadLine } from "../read-job.ts";
 import type { Mount, Step } from "../step.ts";
 import type { Mirror, Volume } from "../volume.ts";
-import { formatLogPlace, formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
+import { formatLogDestination, formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
 
 export interface JobDescription {
   dialect: Dialect;
@@ -77,7 +77,7 @@ function describeJob(job: Job) {
     onExit: job.onExit,
     ip: job.ip ?? null,
     shell: job.shell ?? false,
-    logTo: job.logTo ? formatLogPlace(job.logTo) : null,
+    logTo: job.logTo ? formatLogDestination(job.logTo) : null,
     console: { color: job.color ?? "auto", ports: job.consolePorts ?? [] },
     machine: describeMachine(job),
   };
@@ -112,7 +112,7 @@ function describeRoot(root: Root) {
   };
 }
 
-function describePlace(place: ResultsPlace) {
+function describePlace(place: ResultsDestination) {
   if ("s3" in place) return { s3: `s3://${place.s3.bucket}/${place.s3.prefix}` };
   if ("put" in place) return { put: hideSecrets(place.put) };
   const { server, path, version, options } = place.nfs;

@@ -4,7 +4,7 @@
  */
 import { formatImageReference } from "../../oci/reference.ts";
 import { hideSecrets } from "../../redaction/patterns.ts";
-import type { HostAndPort, Job, LogPlace, ResultsPlace, Root, RootArchive } from "../job.ts";
+import type { HostAndPort, Job, LogDestination, ResultsDestination, Root, RootArchive } from "../job.ts";
 import type { MachineSettings } from "../machine-settings.ts";
 import { PHASE_NAMES, type PhaseName } from "../phase-names.ts";
 import type { Step, StepImage } from "../step.ts";
@@ -78,12 +78,12 @@ function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo, dialect 
   ];
 }
 
-function describeLog(place: LogPlace): string {
-  const what = `send everything on the console to ${formatLogPlace(place)} as well`;
+function describeLog(place: LogDestination): string {
+  const what = `send everything on the console to ${formatLogDestination(place)} as well`;
   return "tcp" in place ? what : `${what}, in numbered lines`;
 }
 
-export function formatLogPlace(place: LogPlace): string {
+export function formatLogDestination(place: LogDestination): string {
   if ("tcp" in place) return `tcp://${formatHostPort(place.tcp)}`;
   if ("s3" in place) return `s3://${place.s3.bucket}/${place.s3.prefix}`;
   if ("http" in place) return hideSecrets(place.http);
@@ -206,7 +206,7 @@ function planUpload({ results, volumes = [] }: Job): string[] {
   ];
 }
 
-function formatPlace(place: ResultsPlace): string {
+function formatPlace(place: ResultsDestination): string {
   if ("s3" in place) return `s3://${place.s3.bucket}/${place.s3.prefix}`;
   return "put" in place ? hideSecrets(place.put) : `${place.nfs.server}:${place.nfs.path} by NFS`;
 }

@@ -1,108 +1,57 @@
 /**
- * The kernel's own reading of its command line (next_arg and parse_args in lib/cmdline.c, kernel/params.c): words between
- * white space, double quotes keep spaces, round a whole word or round a value; there is no escape character.
+ * Splits a command line as the kernel does (next_arg in lib/cmdline.c, parse_args in kernel/params.c): white space separates
+ * words, double quotes around a word or around a value keep spaces, and there is no escape character.
  */
-import { AgentError } from "../../errors.ts";
 
+/** One option of a command line, of extra arguments or of a job file. */
 export interface Parameter {
-  /** Text up to the first `=` that is not the first character. */
   name: string;
-  /** Text behind that `=`, its quotes taken off; undefined for a bare word. */
+  /** Undefined for a bare word. */
   value: string | undefined;
-  /** The word as it stands in the line. */
+}
+
+export interface Word extends Parameter {
+  /** The word as it is written, with its quotes. */
   text: string;
-  /** Where the word begins, in UTF-16 units from the start of the line. */
-  start: number;
 }
 
 export interface CommandLine {
-  parameters: Parameter[];
-  /** Words behind ` -- `: the kernel hands them to init and reads none of them. */
-  initParameters: Parameter[];
-  /** A quote was opened and never closed: the line may have been cut. */
+  text: string;
+  parameters: Word[];
+  /** Words after a bare `--`: the kernel passes them to init and reads none of them. */
+  initParameters: Word[];
+  /** A quote is never closed: the line may have been cut. */
   isUnterminated: boolean;
 }
 
-/** What C's isspace takes for white space; the kernel's takes byte 0xA0 too, which would cut UTF-8 letters in two. */
-const SPACE = /[\t\n\v\f\r ]/;
+/** White space as C's isspace has it; the kernel's isspace includes byte 0xA0, which would split UTF-8 letters. */
+const WORD = /(?:"[^"]*(?:"|$)|[^"\t\n\v\f\r ]+)+/g;
 
-/** Never throws: whatever stands in a line, the kernel has booted with it. */
-export function parseCommandLine(line: string): CommandLine {
-  const { words, isUnterminated } = splitWords(line);
-  const parameters = words.map(parseWord);
-  const end = parameters.findIndex(({ name, value }) => name === "--" && value === undefined);
-  if (end === -1) return { parameters, initParameters: [], isUnterminated };
+/** Never throws: the kernel has booted with this line. */
+export function parseCommandLine(text: string): CommandLine {
+  const words = (text.match(WORD) ?? []).map(parseWord);
+  const end = words.findIndex(({ name, value }) => name === "--" && value === undefined);
   return {
-    parameters: parameters.slice(0, end),
-    initParameters: parameters.slice(end + 1),
-    isUnterminated,
+    text,
+    parameters: end === -1 ? words : words.slice(0, end),
+    initParameters: end === -1 ? [] : words.slice(end + 1),
+    isUnterminated: text.split('"').length % 2 === 0,
   };
 }
 
-interface Word {
-  text: string;
-  start: number;
-}
-
-function splitWords(line: string): { words: Word[]; isUnterminated: boolean } {
-  const words: Word[] = [];
-  let start = -1;
-  let isQuoted = false;
-  for (let at = 0; at < line.length; at++) {
-    const character = line[at]!;
-    if (!isQuoted && SPACE.test(character)) {
-      if (start !== -1) words.push({ text: line.slice(start, at), start });
-      start = -1;
-      continue;
-    }
-    if (character === '"') isQuoted = !isQuoted;
-    if (start === -1) start = at;
-  }
-  if (start !== -1) words.push({ text: line.slice(start), start });
-  return { words, isUnterminated: isQuoted };
-}
-
-/** Quotes are taken off where the kernel takes them off: round the whole word, or round the value; others stay. */
-function parseWord({ text, start }: Word): Parameter {
+/** Removes the quotes that the kernel removes: around the whole word or around the value. Others stay. */
+function parseWord(text: string): Word {
   const startsQuoted = text.startsWith('"');
   const word = startsQuoted ? text.slice(1) : text;
-  // next_arg holds "no `=` yet" as position 0, so a first character `=` belongs to the name.
+  // next_arg uses position 0 for "no `=` found", so a leading `=` belongs to the name.
   const equals = word.indexOf("=", 1);
-  if (equals === -1) return { name: startsQuoted ? stripEnd(word) : word, value: undefined, text, start };
+  if (equals === -1) return { name: startsQuoted ? stripEnd(word) : word, value: undefined, text };
   const value = word.slice(equals + 1);
   const isValueQuoted = value.startsWith('"');
   const bare = isValueQuoted ? value.slice(1) : value;
-  return {
-    name: word.slice(0, equals),
-    value: isValueQuoted || startsQuoted ? stripEnd(bare) : bare,
-    text,
-    start,
-  };
+  return { name: word.slice(0, equals), value: isValueQuoted || startsQuoted ? stripEnd(bare) : bare, text };
 }
 
 function stripEnd(text: string): string {
   return text.endsWith('"') ? text.slice(0, -1) : text;
-}
-
-/**
- * The shortest word that the kernel reads back as this name and value.
- * Throws CMDLINE_BAD_VALUE where none is: a value with a space behind an odd number of quotes, say.
- */
-export function formatParameter(name: string, value: string | undefined): string {
-  const candidates =
-    value === undefined ? [name] : [`${name}=${value}`, `${name}="${value}"`, `"${name}=${value}"`];
-  // An empty value without quotes reads back, but nobody sees it.
-  if (value === "") candidates.shift();
-  const fits = (word: string) => {
-    const { parameters, isUnterminated } = parseCommandLine(word);
-    const [only] = parameters;
-    return parameters.length === 1 && !isUnterminated && only?.name === name && only.value === value;
-  };
-  const found = candidates.find(fits);
-  if (found !== undefined) return found;
-  throw new AgentError(
-    "CMDLINE_BAD_VALUE",
-    `Cannot write "${name}" on a command line: the kernel would not read its value back`,
-    { hint: 'Write the value without `"`: there is no escape character for it' },
-  );
 }

@@ -1,17 +1,16 @@
 /**
- * Readers of places that bytes come from and go to: URLs of five schemes, and the sub-options behind them.
- * `https://`, `http://`, `s3://BUCKET/KEY`, `nfs://SERVER/EXPORT/PATH`, and `file:` for what an initrd archive brought along.
+ * Parsers of sources and destinations: URLs of five schemes with their sub-options.
+ * `https://`, `http://`, `s3://BUCKET/KEY`, `nfs://SERVER/EXPORT/PATH`, and `file:` for a path in the initrd.
  */
-
 import { showValue } from "../../redaction/patterns.ts";
 import type {
   Artifact,
   HostAndPort,
-  LogPlace,
+  LogDestination,
   NfsExport,
   NfsRoot,
   RegistryMirror,
-  ResultsPlace,
+  ResultsDestination,
   RootArchive,
   Source,
 } from "../job.ts";
@@ -21,21 +20,22 @@ import {
   parseS3Location,
   parseSha256,
   parseUrl,
+  parseUrlPrefix,
   splitSubOptions,
   ValueError,
 } from "./values.ts";
 
-/** What one `dut.rootfs` says. */
+/** The value of one `dut.rootfs`. */
 export type RootSource = { archive: RootArchive } | { nfs: NfsRoot["nfs"] } | { directory: string };
 
-/** One file at any place; throws ValueError. */
+/** A single file; throws ValueError. */
 function parseSource(text: string): Source {
   const scheme = readScheme(text);
   if (scheme === "s3") {
     if (!parseS3Location(text).prefix) throw new ValueError("is not s3://BUCKET/KEY");
   } else if (scheme === "nfs") {
     parseNfsUrl(text);
-    if (text.endsWith("/")) throw new ValueError("names a directory, where a file is needed");
+    if (text.endsWith("/")) throw new ValueError("names a directory, not a file");
   } else if (scheme === "file") return `file://${parseInitrdPath(text)}`;
   else parseUrl(text);
   return text;
@@ -43,7 +43,7 @@ function parseSource(text: string): Source {
 
 function readScheme(text: string): string | undefined {
   if (/[\x00-\x20\x7f]/.test(text))
-    throw new ValueError("is not a URL: it holds a space or a control character");
+    throw new ValueError("is not a URL: it contains a space or a control character");
   const [, scheme] = /^([a-z][a-z0-9+.-]*):/.exec(text) ?? [];
   return scheme;
 }
@@ -58,7 +58,7 @@ function decodePath(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch {
-    throw new ValueError(`has the path "${showValue(path)}" with a % that is none of an encoded character`);
+    throw new ValueError(`has the path "${showValue(path)}" with an invalid % encoding`);
   }
 }
 
@@ -67,7 +67,7 @@ export function parseNfsUrl(text: string): NfsExport {
   const url = URL.parse(text);
   if (!url?.hostname || url.pathname === "" || url.search || url.hash)
     throw new ValueError("is not nfs://SERVER/PATH");
-  if (url.username || url.password) throw new ValueError("holds a user name, which NFS has no use for");
+  if (url.username || url.password) throw new ValueError("contains a user name, which NFS does not use");
   return {
     server: url.hostname,
     path: parseAbsolutePath(decodePath(url.pathname), `has the path "${showValue(url.pathname)}"`),
@@ -75,57 +75,57 @@ export function parseNfsUrl(text: string): NfsExport {
   };
 }
 
-/** `nfs://SERVER/EXPORT[,vers=4.2][,opts=A|B]`, a comma of the path written %2C; `flags` are words without a value. */
-function parseNfsPlace(
+/** `nfs://SERVER/EXPORT[,vers=4.2][,opts=A|B]`, with a comma in the path as %2C; `flags` have no value. */
+function parseNfsExport(
   text: string,
   flags: readonly string[] = [],
 ): { nfs: NfsExport; flags: ReadonlySet<string> } {
   const [head = "", ...words] = text.split(",");
   const nfs = parseNfsUrl(head);
-  const found = new Set<string>();
+  const given = new Set<string>();
   for (const word of words) {
     const [, name, value = ""] = /^(vers|opts)=(.+)$/.exec(word) ?? [];
     if (name === "vers") nfs.version = parseNfsVersion(value);
     else if (name === "opts") nfs.options.push(...value.split("|").filter((option) => option !== ""));
-    else if (flags.includes(word)) found.add(word);
+    else if (flags.includes(word)) given.add(word);
     else {
       const known = [...flags, "vers=", "opts="].join(", ");
       throw new ValueError(
-        `ends in ",${showValue(word)}": known there are ${known}; a comma of a path is written %2C`,
+        `ends in ",${showValue(word)}", but only ${known} are known; write a comma in a path as %2C`,
       );
     }
   }
-  return { nfs, flags: found };
+  return { nfs, flags: given };
 }
 
-/** Throws ValueError for versions that Linux mounts no more. */
+/** Throws ValueError for versions that Linux no longer mounts. */
 export function parseNfsVersion(text: string): string {
   if (!/^(3|4(\.[012])?)$/.test(text))
-    throw new ValueError(`asks for NFS version ${showValue(text)}: 3, 4, 4.0, 4.1 and 4.2 are known`);
+    throw new ValueError(`asks for NFS version ${showValue(text)}, which is not 3, 4, 4.0, 4.1 or 4.2`);
   return text;
 }
 
-/** A name that says "archive": what else lies on an NFS server or in an initrd is taken for a directory. */
+/** Other paths on an NFS server or in an initrd are directories. */
 const ARCHIVE_NAME = /\.(tar|tgz|txz|tzst|tar\.(gz|xz|zst|zstd))$/i;
 
 /** `SOURCE[,sha256=HEX][,toc=HEX]` for archives, `nfs://SERVER/EXPORT[,rw][,vers=V][,opts=A|B]`, `file:/DIRECTORY`. */
 export function parseRootSource(text: string): RootSource {
   const scheme = readScheme(text);
-  const place = text.replace(/,.*$/s, "");
-  const isDirectory = (scheme === "nfs" || scheme === "file") && !ARCHIVE_NAME.test(place);
+  const path = text.replace(/,.*$/s, "");
+  const isDirectory = (scheme === "nfs" || scheme === "file") && !ARCHIVE_NAME.test(path);
   if (isDirectory && scheme === "nfs") {
-    const { nfs, flags } = parseNfsPlace(text, ["rw", "ro"]);
+    const { nfs, flags } = parseNfsExport(text, ["rw", "ro"]);
     return { nfs: { ...nfs, isWritable: flags.has("rw") && !flags.has("ro") } };
   }
   if (isDirectory) {
-    if (place !== text) throw new ValueError("is a directory, which takes no further words");
+    if (path !== text) throw new ValueError("is a directory, which takes no sub-options");
     return { directory: parseInitrdPath(text).replace(/(?<=.)\/+$/, "") };
   }
   const { head, options } = splitSubOptions(text, ["sha256", "toc"]);
   return { archive: { url: parseSource(head), ...parseDigests(options) } };
 }
 
-/** `SOURCE[,to=/path][,sha256=HEX][,toc=HEX]`: told from the end by their names, so that a URL may hold commas. */
+/** `SOURCE[,to=/path][,sha256=HEX][,toc=HEX]`: read from the end by their names, so that a URL may contain commas. */
 export function parseArtifact(text: string): Artifact {
   const { head, options } = splitSubOptions(text, ["to", "sha256", "toc"]);
   const to = options.get("to") ?? "/";
@@ -140,36 +140,30 @@ function parseDigests(options: ReadonlyMap<string, string>): Pick<RootArchive, "
   const sha256 = options.get("sha256");
   const toc = options.get("toc");
   return {
-    ...(sha256 !== undefined && { sha256: parseSha256("sha256", sha256) }),
-    ...(toc !== undefined && { tableSha256: parseSha256("toc", toc.replace(/^sha256:/, "")) }),
+    sha256: sha256 === undefined ? undefined : parseSha256("sha256", sha256),
+    tableSha256: toc === undefined ? undefined : parseSha256("toc", toc.replace(/^sha256:/, "")),
   };
 }
 
 /** `SOURCE[,sha256=HEX]` */
-export function parseJobFilePlace(text: string): { url: Source; sha256?: string } {
+export function parseJobFileSource(text: string): { url: Source; sha256?: string } {
   const { head, options } = splitSubOptions(text, ["sha256"]);
-  const sha256 = options.get("sha256");
-  return { url: parseSource(head), ...(sha256 !== undefined && { sha256: parseSha256("sha256", sha256) }) };
+  return { url: parseSource(head), sha256: parseDigests(options).sha256 };
 }
 
 /** `s3://BUCKET/PREFIX`, `https://HOST/PREFIX` for PUT, or `nfs://SERVER/EXPORT[,vers=V][,opts=A|B]`. */
-export function parseResultsPlace(text: string): ResultsPlace {
+export function parseResultsDestination(text: string): ResultsDestination {
   const scheme = readScheme(text);
-  if (scheme === "nfs") return { nfs: parseNfsPlace(text).nfs };
+  if (scheme === "nfs") return { nfs: parseNfsExport(text).nfs };
   if (scheme !== "https" && scheme !== "http") return { s3: parseS3Location(text) };
-  const url = parseUrl(text);
-  if (url.search || url.hash)
-    throw new ValueError("has more than a host and a path: names are put behind it");
-  return { put: url.href.replace(/\/+$/, "") };
+  return { put: parseUrlPrefix(text) };
 }
 
 /** `REGISTRY=URL` */
 export function parseRegistryMirror(text: string): RegistryMirror {
   const [, registry, target] = /^([^=/]+)=(.+)$/s.exec(text) ?? [];
   if (registry === undefined) throw new ValueError("is not REGISTRY=URL");
-  const url = parseUrl(target!);
-  if (url.search || url.hash) throw new ValueError("has a URL with more than a host and a path");
-  return { registry: parseHosts(registry)[0]!, url: url.href.replace(/\/+$/, "") };
+  return { registry: parseHosts(registry)[0]!, url: parseUrlPrefix(target!) };
 }
 
 const SYSLOG_PORT = { udp: 514, tcp: 601 } as const;
@@ -178,33 +172,33 @@ const LOG_FORMS =
   "tcp://HOST:PORT, syslog://HOST[:PORT], syslog+tcp://HOST[:PORT], https://HOST/PATH or s3://BUCKET/PREFIX";
 
 /** `tcp://HOST:PORT`, `syslog://HOST`, `syslog+tcp://HOST`, `https://HOST/PATH`, `s3://BUCKET/PREFIX`. */
-export function parseLogPlace(text: string): LogPlace {
+export function parseLogDestination(text: string): LogDestination {
   const scheme = readScheme(text);
   if (scheme === "s3") return { s3: parseS3Location(text) };
   if (scheme === "https" || scheme === "http") {
     const url = parseUrl(text);
-    if (url.hash) throw new ValueError("has a part behind #, which no server sees");
+    if (url.hash) throw new ValueError("has a fragment (#), which is not sent to servers");
     return { http: url.href };
   }
-  const place = text.replace(/^[^:]*:\/\//, "");
-  if (scheme === "tcp") return { tcp: parseHostAndPort(place, { form: "tcp://HOST:PORT" }) };
-  if (scheme !== "syslog" && scheme !== "syslog+tcp") throw new ValueError(`is none of ${LOG_FORMS}`);
+  const address = text.replace(/^[^:]*:\/\//, "");
+  if (scheme === "tcp") return { tcp: parseHostAndPort(address, { form: "tcp://HOST:PORT" }) };
+  if (scheme !== "syslog" && scheme !== "syslog+tcp") throw new ValueError(`is not ${LOG_FORMS}`);
   const protocol = scheme === "syslog" ? "udp" : "tcp";
   const form = `${scheme}://HOST[:PORT]`;
-  return { syslog: { ...parseHostAndPort(place, { form, port: SYSLOG_PORT[protocol] }), protocol } };
+  return { syslog: { ...parseHostAndPort(address, { form, port: SYSLOG_PORT[protocol] }), protocol } };
 }
 
 /** `HOST[:PORT]` */
-export function parseNetconsolePlace(text: string): HostAndPort {
+export function parseNetconsoleTarget(text: string): HostAndPort {
   return parseHostAndPort(text, { form: "HOST[:PORT]", port: NETCONSOLE_PORT });
 }
 
-/** `port` stands in for one that is not said; `form` is for the message. */
+/** `port` is the default; `form` is for the message. */
 function parseHostAndPort(text: string, { form, port }: { form: string; port?: number }): HostAndPort {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([\w.-]+))(?::(\d{1,5}))?\/?$/.exec(text);
   const host = match?.[1] ?? match?.[2];
-  const found = match?.[3] === undefined ? port : Number(match[3]);
-  if (host === undefined || found === undefined || found < 1 || found > 65_535)
+  const given = match?.[3] === undefined ? port : Number(match[3]);
+  if (host === undefined || given === undefined || given < 1 || given > 65_535)
     throw new ValueError(`is not ${form}`);
-  return { host, port: found };
+  return { host, port: given };
 }

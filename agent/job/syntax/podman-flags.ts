@@ -1,31 +1,25 @@
 /**
- * The flags of `podman create` that test jobs use, as a table: what each does to a step, or why it does nothing.
- * Read as podman's own parser does (pflag): up to the first word that is no flag, which is the image.
+ * The flags of `podman create` that test jobs use, as a table: what each sets in a step, or why it has no effect.
+ * They are read as podman's parser (pflag) reads them: up to the first word that is not a flag, which is the image.
  */
 
 import { showValue } from "../../redaction/patterns.ts";
-import type { ContainerSettings, Step } from "../step.ts";
+import type { ContainerSettings, Mount, Step } from "../step.ts";
 import { findNearestName } from "./nearest-name.ts";
 import { isTrue, parseDeviceFlag, parseMountFlag, parseTmpfsFlag, parseVolumeFlag } from "./podman-mounts.ts";
-import { parseSize } from "./size.ts";
-import { parseDuration, ValueError } from "./values.ts";
+import { parseDuration, parseSize, ValueError } from "./values.ts";
 
-/** The step under construction, with everything that flags write to. */
-export interface StepDraft extends Omit<Step, "kind"> {
-  envFiles: string[];
-  volumes: NonNullable<Step["volumes"]>;
-  container: ContainerSettings;
-}
+type FlagReader = (value: string, step: Step) => void;
 
 interface PodmanFlag {
   names: readonly string[];
-  /** What the flag needs behind it; absent: it is on or off. */
+  /** The form of its value; absent for a switch. */
   takes?: string;
-  read?: (value: string, draft: StepDraft) => void;
-  /** Why the flag changes nothing; it is accepted in silence. */
-  idle?: string;
-  /** Why it cannot be had; using it is an error. */
-  refused?: string;
+  read?: FlagReader;
+  /** Why the flag has no effect here; it is accepted silently. */
+  ignored?: string;
+  /** Why using the flag is an error. */
+  unsupported?: string;
 }
 
 type Settings = ContainerSettings;
@@ -34,33 +28,41 @@ type ListName = {
   [Name in keyof Settings]-?: NonNullable<Settings[Name]> extends string[] ? Name : never;
 }[keyof Settings];
 
-const push =
-  (name: ListName, split = false) =>
-  (value: string, { container }: StepDraft) => {
-    container[name] = [...(container[name] ?? []), ...(split ? value.split(",") : [value])];
+const append =
+  (name: ListName, split: (value: string) => string[] = (value) => [value]): FlagReader =>
+  (value, step) => {
+    step.container = { ...step.container, [name]: [...(step.container?.[name] ?? []), ...split(value)] };
   };
 
 const set =
-  <Name extends keyof Settings>(name: Name, parse: (value: string) => NonNullable<Settings[Name]>) =>
-  (value: string, { container }: StepDraft) => {
-    container[name] = parse(value);
+  <Name extends keyof Settings>(
+    name: Name,
+    parse: (value: string) => NonNullable<Settings[Name]>,
+  ): FlagReader =>
+  (value, step) => {
+    step.container = { ...step.container, [name]: parse(value) };
+  };
+
+const addMount =
+  (parse: (value: string) => Mount): FlagReader =>
+  (value, step) => {
+    step.volumes = [...(step.volumes ?? []), parse(value)];
   };
 
 const asText = (value: string) => value;
+const asList = (value: string) => value.split(",");
 
-/** Namespaces of podman that make sense with one test on one machine. */
 const asOneOf =
   <Choice extends string>(...choices: Choice[]) =>
   (value: string): Choice => {
-    const found = choices.find((choice) => choice === value);
-    if (found === undefined) {
-      throw new ValueError(`has "${showValue(value)}": known are ${choices.join(" and ")}`);
-    }
-    return found;
+    const known = choices.find((choice) => choice === value);
+    if (known !== undefined) return known;
+    throw new ValueError(`has "${showValue(value)}", but only ${choices.join(" and ")} are supported`);
   };
 
 const asNumber = (value: string): number => {
-  if (!/^-?\d+(\.\d+)?$/.test(value)) throw new ValueError(`has "${showValue(value)}", which is no number`);
+  if (!/^-?\d+(\.\d+)?$/.test(value))
+    throw new ValueError(`has "${showValue(value)}", which is not a number`);
   return Number(value);
 };
 
@@ -71,7 +73,7 @@ const asSeconds = (value: string): number =>
 const toggle = (name: "isPrivileged" | "hasTerminal" | "keepsInputOpen" | "isReadOnly" | "hasInit") =>
   set(name, (value) => isTrue(value, "it"));
 
-/** A JSON list, or one word; an empty one takes the image's entrypoint away. */
+/** A JSON list or one word; an empty value removes the image's entrypoint. */
 function parseEntrypoint(value: string): string[] {
   if (value === "") return [];
   if (!value.startsWith("[")) return [value];
@@ -79,45 +81,48 @@ function parseEntrypoint(value: string): string[] {
     const words: unknown = JSON.parse(value);
     if (Array.isArray(words) && words.every((word) => typeof word === "string")) return words;
   } catch {
-    // As podman does: what is no JSON is one word.
+    // Not JSON: one word, as for podman.
   }
   return [value];
 }
 
-const ONE_JOB = "the machine runs one job and forgets its containers";
+const ONE_JOB = "the machine runs one job and keeps no containers";
 const NO_BRIDGE = "containers of a test job share the machine's network";
 
 const FLAGS: readonly PodmanFlag[] = [
   { names: ["-e", "--env"], takes: "NAME=VALUE", read: (value, { env }) => env.push(value) },
-  { names: ["--env-file"], takes: "FILE", read: (value, { envFiles }) => envFiles.push(value) },
   {
-    names: ["-v", "--volume"],
-    takes: "SOURCE:TARGET",
-    read: (value, { volumes }) => volumes.push(parseVolumeFlag(value)),
+    names: ["--env-file"],
+    takes: "FILE",
+    read: (value, step) => {
+      step.envFiles = [...(step.envFiles ?? []), value];
+    },
   },
-  { names: ["--mount"], takes: "FIELDS", read: (value, { volumes }) => volumes.push(parseMountFlag(value)) },
-  { names: ["--tmpfs"], takes: "TARGET", read: (value, { volumes }) => volumes.push(parseTmpfsFlag(value)) },
+  { names: ["-v", "--volume"], takes: "SOURCE:TARGET", read: addMount(parseVolumeFlag) },
+  { names: ["--mount"], takes: "FIELDS", read: addMount(parseMountFlag) },
+  { names: ["--tmpfs"], takes: "TARGET", read: addMount(parseTmpfsFlag) },
   {
     names: ["--device"],
     takes: "DEVICE",
-    read: (value, { container }) => {
-      container.devices = [...(container.devices ?? []), parseDeviceFlag(value)];
+    read: (value, step) => {
+      const devices = [...(step.container?.devices ?? []), parseDeviceFlag(value)];
+      step.container = { ...step.container, devices };
     },
   },
   {
     names: ["-w", "--workdir"],
     takes: "DIRECTORY",
-    read: (value, draft) => {
+    read: (value, step) => {
       if (!value.startsWith("/"))
         throw new ValueError(`has "${showValue(value)}", which is not an absolute path`);
-      draft.workdir = value;
+      step.workdir = value;
     },
   },
   {
     names: ["--entrypoint"],
     takes: "COMMAND",
-    read: (value, draft) => {
-      draft.entrypoint = parseEntrypoint(value);
+    read: (value, step) => {
+      step.entrypoint = parseEntrypoint(value);
     },
   },
   { names: ["-t", "--tty"], read: toggle("hasTerminal") },
@@ -126,94 +131,101 @@ const FLAGS: readonly PodmanFlag[] = [
   { names: ["--read-only"], read: toggle("isReadOnly") },
   { names: ["--init"], read: toggle("hasInit") },
   { names: ["-u", "--user"], takes: "USER", read: set("user", asText) },
-  { names: ["--group-add"], takes: "GROUP", read: push("groups") },
+  { names: ["--group-add"], takes: "GROUP", read: append("groups") },
   { names: ["-h", "--hostname"], takes: "NAME", read: set("hostname", asText) },
   { names: ["--umask"], takes: "MASK", read: set("umask", asText) },
   { names: ["--tz"], takes: "ZONE", read: set("timezone", asText) },
-  { names: ["--cap-add"], takes: "CAPABILITY", read: push("addedCapabilities", true) },
-  { names: ["--cap-drop"], takes: "CAPABILITY", read: push("droppedCapabilities", true) },
-  { names: ["--security-opt"], takes: "OPTION", read: push("securityOptions") },
+  { names: ["--cap-add"], takes: "CAPABILITY", read: append("addedCapabilities", asList) },
+  { names: ["--cap-drop"], takes: "CAPABILITY", read: append("droppedCapabilities", asList) },
+  { names: ["--security-opt"], takes: "OPTION", read: append("securityOptions") },
   { names: ["--network", "--net"], takes: "MODE", read: set("network", asOneOf("host", "none")) },
   { names: ["--pid"], takes: "MODE", read: set("pid", asOneOf("host", "private")) },
   { names: ["--ipc"], takes: "MODE", read: set("ipc", asOneOf("host", "private", "none", "shareable")) },
   { names: ["--uts"], takes: "MODE", read: set("uts", asOneOf("host", "private")) },
   { names: ["--cgroupns"], takes: "MODE", read: set("cgroups", asOneOf("host", "private")) },
-  { names: ["--dns"], takes: "ADDRESS", read: push("nameservers", true) },
-  { names: ["--dns-search"], takes: "DOMAIN", read: push("searchDomains", true) },
-  { names: ["--add-host"], takes: "NAME:ADDRESS", read: push("hosts") },
+  { names: ["--dns"], takes: "ADDRESS", read: append("nameservers", asList) },
+  { names: ["--dns-search"], takes: "DOMAIN", read: append("searchDomains", asList) },
+  { names: ["--add-host"], takes: "NAME:ADDRESS", read: append("hosts") },
   { names: ["--shm-size"], takes: "SIZE", read: set("shmSizeBytes", parseSize) },
   { names: ["-m", "--memory"], takes: "SIZE", read: set("memoryBytes", parseSize) },
   { names: ["--cpus"], takes: "NUMBER", read: set("cpus", asNumber) },
   { names: ["--pids-limit"], takes: "NUMBER", read: set("maxProcesses", asNumber) },
   { names: ["--oom-score-adj"], takes: "NUMBER", read: set("oomScoreAdjust", asNumber) },
-  { names: ["--ulimit"], takes: "NAME=SOFT[:HARD]", read: push("ulimits") },
-  { names: ["--sysctl"], takes: "NAME=VALUE", read: push("sysctls") },
+  { names: ["--ulimit"], takes: "NAME=SOFT[:HARD]", read: append("ulimits") },
+  { names: ["--sysctl"], takes: "NAME=VALUE", read: append("sysctls") },
   { names: ["--stop-signal"], takes: "SIGNAL", read: set("stopSignal", asText) },
   { names: ["--stop-timeout"], takes: "SECONDS", read: set("stopTimeoutMs", asSeconds) },
   { names: ["--timeout"], takes: "SECONDS", read: set("timeoutMs", asSeconds) },
+  { names: ["--tls-verify"], read: set("isRegistryInsecure", (value) => !isTrue(value, "it")) },
+  { names: ["--rm"], ignored: ONE_JOB },
+  { names: ["--replace"], ignored: ONE_JOB },
+  { names: ["--name"], takes: "NAME", ignored: ONE_JOB },
+  { names: ["-l", "--label"], takes: "NAME=VALUE", ignored: ONE_JOB },
+  { names: ["--annotation"], takes: "NAME=VALUE", ignored: ONE_JOB },
   {
-    names: ["--tls-verify"],
-    read: (value, { container }) => {
-      container.isRegistryInsecure = !isTrue(value, "it");
-    },
+    names: ["--pull"],
+    takes: "POLICY",
+    ignored: "the registry is always asked for the image; layers are cached",
   },
-  { names: ["--rm"], idle: ONE_JOB },
-  { names: ["--replace"], idle: ONE_JOB },
-  { names: ["--name"], takes: "NAME", idle: ONE_JOB },
-  { names: ["-l", "--label"], takes: "NAME=VALUE", idle: ONE_JOB },
-  { names: ["--annotation"], takes: "NAME=VALUE", idle: ONE_JOB },
-  { names: ["--pull"], takes: "POLICY", idle: "an image is always asked for, and its layers are kept" },
-  { names: ["-q", "--quiet"], idle: "the log has its own measure" },
-  { names: ["--log-driver"], takes: "DRIVER", idle: "the output goes to the console and to a file" },
-  { names: ["--log-opt"], takes: "OPTION", idle: "the output goes to the console and to a file" },
-  { names: ["-a", "--attach"], takes: "STREAM", idle: "the output is always attached" },
-  { names: ["--runtime"], takes: "PATH", idle: "the runtime is the agent's" },
-  { names: ["--http-proxy"], idle: "nothing of the agent's environment is passed on" },
-  { names: ["--device-cgroup-rule"], takes: "RULE", idle: "every device is allowed" },
-  { names: ["--no-healthcheck"], idle: "health is not checked" },
-  { names: ["--dns-option", "--dns-opt"], takes: "OPTION", refused: "resolver options are not supported" },
-  { names: ["-p", "--publish"], takes: "PORTS", refused: NO_BRIDGE },
-  { names: ["-P", "--publish-all"], refused: NO_BRIDGE },
-  { names: ["--ip"], takes: "ADDRESS", refused: NO_BRIDGE },
-  { names: ["--userns"], takes: "MODE", refused: "a test runs as the machine's root" },
-  { names: ["--volumes-from"], takes: "CONTAINER", refused: "containers have no names; use a volume" },
-  { names: ["--pod"], takes: "NAME", refused: "there are no pods; use services" },
-  { names: ["--rootfs"], refused: "the root is an image" },
-  { names: ["--gpus"], takes: "GPUS", refused: "use --device, or nothing: a privileged container has all" },
+  { names: ["-q", "--quiet"], ignored: "the agent decides what it logs" },
+  { names: ["--log-driver"], takes: "DRIVER", ignored: "the output goes to the console and to a file" },
+  { names: ["--log-opt"], takes: "OPTION", ignored: "the output goes to the console and to a file" },
+  { names: ["-a", "--attach"], takes: "STREAM", ignored: "the output is always attached" },
+  { names: ["--runtime"], takes: "PATH", ignored: "the agent brings its own runtime" },
+  { names: ["--http-proxy"], ignored: "the agent's environment is not passed on" },
+  { names: ["--device-cgroup-rule"], takes: "RULE", ignored: "every device is allowed" },
+  { names: ["--no-healthcheck"], ignored: "there are no health checks" },
+  {
+    names: ["--dns-option", "--dns-opt"],
+    takes: "OPTION",
+    unsupported: "resolver options are not supported",
+  },
+  { names: ["-p", "--publish"], takes: "PORTS", unsupported: NO_BRIDGE },
+  { names: ["-P", "--publish-all"], unsupported: NO_BRIDGE },
+  { names: ["--ip"], takes: "ADDRESS", unsupported: NO_BRIDGE },
+  { names: ["--userns"], takes: "MODE", unsupported: "a test runs as root of the machine" },
+  { names: ["--volumes-from"], takes: "CONTAINER", unsupported: "containers have no names; use a volume" },
+  { names: ["--pod"], takes: "NAME", unsupported: "there are no pods; use services" },
+  { names: ["--rootfs"], unsupported: "the root is an image" },
+  {
+    names: ["--gpus"],
+    takes: "GPUS",
+    unsupported: "use --device; a privileged container has all devices anyway",
+  },
   {
     names: ["--creds"],
     takes: "USER:PASSWORD",
-    refused: "registry credentials come from registry.json (docs/credentials.md)",
+    unsupported: "registry credentials come from registry.json (docs/credentials.md)",
   },
   {
     names: ["--authfile"],
     takes: "FILE",
-    refused: "registry credentials come from registry.json (docs/credentials.md)",
+    unsupported: "registry credentials come from registry.json (docs/credentials.md)",
   },
-  { names: ["--platform"], takes: "PLATFORM", refused: "the image is the one for this machine" },
-  { names: ["--arch"], takes: "ARCHITECTURE", refused: "the image is the one for this machine" },
+  { names: ["--platform"], takes: "PLATFORM", unsupported: "the image is the one for this machine" },
+  { names: ["--arch"], takes: "ARCHITECTURE", unsupported: "the image is the one for this machine" },
 ];
 
-/** What a switch has without `=`. */
+/** The value of a switch without `=`. */
 const ON = "true";
 
 export interface ReadFlags {
   /** The words from the image on. */
   rest: string[];
-  /** Each as the end of "Cannot read …: …". */
-  complaints: string[];
+  /** Each completes "Cannot read …: …". */
+  problems: string[];
 }
 
-/** Reads the flags in front of the image into `draft`, as far as they can be read. */
-export function readPodmanFlags(words: readonly string[], draft: StepDraft): ReadFlags {
-  const complaints: string[] = [];
+/** Applies the flags before the image to `step`, as far as they can be read. */
+export function readPodmanFlags(words: readonly string[], step: Step): ReadFlags {
+  const problems: string[] = [];
   const rest = [...words];
-  const apply = (shown: string, flag: PodmanFlag | undefined, value: string | undefined) => {
+  const apply = (name: string, flag: PodmanFlag | undefined, value: string | undefined) => {
     try {
-      applyFlag(shown, flag, value, draft);
+      applyFlag(name, flag, value, step);
     } catch (error) {
       if (!(error instanceof ValueError)) throw error;
-      complaints.push(`its flag "${showValue(shown)}" ${error.message}`);
+      problems.push(`its flag "${showValue(name)}" ${error.message}`);
     }
   };
   for (let word = rest[0]; word?.startsWith("-") && word !== "-"; word = rest[0]) {
@@ -226,34 +238,28 @@ export function readPodmanFlags(words: readonly string[], draft: StepDraft): Rea
       apply(name, flag, value ?? takeNext(flag));
       continue;
     }
-    // -tiv A:B is -t -i -v A:B; what follows the first that takes a value is its value.
+    // -tiv A:B is -t -i -v A:B: the text after the first flag that takes a value is its value.
     for (let at = 1; at < word.length; at++) {
       const flag = findFlag(`-${word[at]}`);
       const attached = word.slice(at + 1).replace(/^=/, "");
       const isLast = !flag || flag.takes !== undefined || word[at + 1] === "=";
-      if (isLast) apply(`-${word[at]}`, flag, attached === "" ? takeNext(flag) : attached);
-      else apply(`-${word[at]}`, flag, undefined);
+      apply(`-${word[at]}`, flag, isLast ? attached || takeNext(flag) : undefined);
       if (isLast) break;
     }
   }
-  return { rest, complaints };
+  return { rest, problems };
 }
 
 function findFlag(name: string): PodmanFlag | undefined {
   return FLAGS.find(({ names }) => names.includes(name));
 }
 
-function applyFlag(
-  shown: string,
-  flag: PodmanFlag | undefined,
-  value: string | undefined,
-  draft: StepDraft,
-): void {
+function applyFlag(name: string, flag: PodmanFlag | undefined, value: string | undefined, step: Step): void {
   if (!flag) {
-    const names = FLAGS.flatMap(({ names }) => names.filter((name) => name.startsWith("--")));
-    throw new ValueError(`is no flag known here; the nearest is "${findNearestName(shown, names)}"`);
+    const names = FLAGS.flatMap(({ names }) => names.filter((known) => known.startsWith("--")));
+    throw new ValueError(`is unknown; the nearest known one is "${findNearestName(name, names)}"`);
   }
-  if (flag.refused !== undefined) throw new ValueError(`cannot be had: ${flag.refused}`);
-  if (flag.takes !== undefined && value === undefined) throw new ValueError(`has no ${flag.takes} behind it`);
-  flag.read?.(value ?? ON, draft);
+  if (flag.unsupported !== undefined) throw new ValueError(`is not supported: ${flag.unsupported}`);
+  if (flag.takes !== undefined && value === undefined) throw new ValueError(`needs ${flag.takes} after it`);
+  flag.read?.(value ?? ON, step);
 }

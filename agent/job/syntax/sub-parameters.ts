@@ -1,65 +1,59 @@
 /**
- * boot2container's values with sub-parameters: NAME first, then `key=value` or flags, separated by commas.
- * Unknown ones are only warned of, as the original does; under our own names they are errors.
+ * Values of the form `NAME,key=value,flag`, as boot2container has them.
+ * Unknown keys are an error in our own options; for boot2container's options they are ignored with a warning, as it does.
  */
-
 import { showValue } from "../../redaction/patterns.ts";
 import { findNearestName } from "./nearest-name.ts";
 import { ValueError } from "./values.ts";
 
-export type Warn = (warning: string) => void;
-
 export interface ReadingRules {
-  warn: Warn;
-  /** Of our own dialect: what is unknown is refused, and half a mirror is one. */
+  warn: (warning: string) => void;
+  /** The option is one of ours: mistakes are errors. */
   isStrict: boolean;
 }
 
-export interface SubParameter {
-  key: string;
-  value: string | undefined;
+export interface SubParameters {
+  /** The text before the first comma. */
+  head: string;
+  has(flag: string): boolean;
+  /** All values of a key. */
+  all(key: string): string[];
+  /** The last value that any of these keys has. */
+  last(...keys: string[]): string | undefined;
 }
 
-export function splitSubParameters(text: string): { head: string; parameters: SubParameter[] } {
-  const [head = "", ...words] = text.split(",");
-  const parameters = words
-    .filter((word) => word !== "")
-    .map((word) => {
-      const equals = word.indexOf("=");
-      return equals === -1
-        ? { key: word, value: undefined }
-        : { key: word.slice(0, equals), value: word.slice(equals + 1) };
-    });
-  return { head, parameters };
-}
-
-export type SubReaders = Readonly<Record<string, (value: string, key: string) => void>>;
-
-/** Values are asked for by readers that name their argument; flags take none. */
+/** Throws ValueError; keys of `values` need a value, those of `flags` do not. */
 export function readSubParameters(
-  parameters: readonly SubParameter[],
-  readers: SubReaders,
+  text: string,
+  { values = [], flags = [] }: { values?: readonly string[]; flags?: readonly string[] },
   rules: ReadingRules,
-): void {
-  for (const { key, value } of parameters) {
-    const reader = Object.hasOwn(readers, key) ? readers[key]! : undefined;
-    if (!reader) {
-      reportUnknownKey(`the parameter ${showValue(key)}`, Object.keys(readers), key, rules);
-      continue;
-    }
-    if (reader.length > 0 && !value) throw new ValueError(`has "${key}" without a value`);
-    reader(value ?? "", key);
-  }
+): SubParameters {
+  const [head = "", ...words] = text.split(",");
+  const entries = words.flatMap((word) => {
+    const [key = "", ...rest] = word.split("=");
+    const value = rest.join("=");
+    if (word === "") return [];
+    if (values.includes(key) && value === "") throw new ValueError(`has "${key}" without a value`);
+    if (values.includes(key) || flags.includes(key)) return { key, value };
+    reportUnknownName(`the parameter ${showValue(key)}`, [...values, ...flags], key, rules);
+    return [];
+  });
+  return {
+    head,
+    has: (flag) => entries.some(({ key }) => key === flag),
+    all: (name) => entries.filter(({ key }) => key === name).map(({ value }) => value),
+    last: (...keys) => entries.findLast(({ key }) => keys.includes(key))?.value,
+  };
 }
 
-/** Throws ValueError where the rules are strict; `what` starts a sentence, and is no secret. */
-export function reportUnknownKey(
+/** Throws ValueError where the rules are strict, else warns. `what` shows the name and starts a sentence. */
+export function reportUnknownName(
   what: string,
   known: readonly string[],
-  word: string,
+  name: string,
   { warn, isStrict }: ReadingRules,
 ): void {
-  const nearest = `the nearest known one is "${findNearestName(word, known)}"`;
+  const nearest = `the nearest known one is "${findNearestName(name, known)}"`;
   if (isStrict) throw new ValueError(`has ${what}, which is unknown; ${nearest}`);
   warn(`${what} is unknown and ignored; ${nearest}`);
 }

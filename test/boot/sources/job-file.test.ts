@@ -47,7 +47,7 @@ describe.concurrent("a job file", { timeout: 600_000 }, () => {
   it("contains a complete job, with a mirror, an artifact from S3 and a post step", async () => {
     const run = await guest.boot(`dut.job={http}/job.yaml,sha256=${jobSha256} dut.timeout=10m`);
     expect(run.verdict, describeRun(run)).toMatchObject({ verdict: "fail", exitCode: 5 });
-    expect(run.console).toMatch(/dut\.timeout of the command line wins over that of the job file/);
+    expect(run.console).toMatch(/dut\.timeout: the command line overrides the job file/);
     expect(run.console).toMatch(/^from S3\r?\ntwo words\r?$/m);
     expect(run.console).toMatch(/^afterwards\r?$/m);
     expect(run.results.get("verdict.json")).toContain('"fail"');

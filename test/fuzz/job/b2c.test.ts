@@ -1,4 +1,4 @@
-/** boot2container's lines and shell words out of random pieces: never a throw, and every error has a step or a place in the list. */
+/** boot2container's lines and shell words from random pieces: reading never throws, and every error is in the list. */
 import { randomInt } from "node:crypto";
 import { expect, it } from "vitest";
 import { B2C_OPTIONS } from "../../../agent/job/b2c/options.ts";
@@ -22,7 +22,7 @@ const PIECES = [
   "/dev/nbd0",
   " root=/dev/nfs ",
   " nfsroot=",
-  ...B2C_OPTIONS.flatMap(({ names }) => names.map((name) => ` ${name}=`)),
+  ...B2C_OPTIONS.flatMap(({ name, aliases = [] }) => [name, ...aliases].map((known) => ` ${known}=`)),
 ];
 
 const randomText = (max: number) =>

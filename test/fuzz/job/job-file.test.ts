@@ -1,4 +1,4 @@
-/** Job files out of random pieces: parameters or JOB_FILE_INVALID, and never a throw from what is made of them. */
+/** Job files from random pieces: they give parameters or JOB_FILE_INVALID, and reading these never throws. */
 import { randomInt } from "node:crypto";
 import { expect, it } from "vitest";
 import { AgentError } from "../../../agent/errors.ts";

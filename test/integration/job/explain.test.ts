@@ -54,7 +54,7 @@ it.each([
   expect(JSON.parse(stdout)).toMatchObject({ dialect: "dut", job: { root: { image: "h:1/i:latest" } } });
 });
 
-it("reads what the DUT would fetch", () => {
+it("reads the files that the DUT would fetch", () => {
   const extra = writeTemporary("extra", 'b2c.run="h:1/i\n ls"\nb2c.pipefail\n');
   const { status, stdout } = explain([
     "--json",
@@ -83,7 +83,7 @@ it("reads what the DUT would fetch", () => {
     dialect: "dut",
     job: { steps: [{ argv: ["/bin/sh", "-c", "c"] }] },
     warnings: [
-      expect.stringContaining("dut.run of the command line wins"),
+      expect.stringContaining("dut.run: the command line overrides"),
       expect.stringContaining("dut.end"),
     ],
   });
@@ -93,7 +93,7 @@ it("reads what the DUT would fetch", () => {
 
 it.each([
   ["two operands", ["a", "b"]],
-  ["a file that is not there", ["--extra-args", "/nowhere", GOOD]],
+  ["a missing file", ["--extra-args", "/nowhere", GOOD]],
   ["an unknown option", ["--nonsense", GOOD]],
 ])("a wrong call: %s", (_name, words) => {
   const { status, stdout, stderr } = explain(words);

@@ -1,4 +1,4 @@
-/** Our own options beyond the plain case: what each makes of good values, and how it refuses bad ones. */
+/** Our own options beyond the plain case: what each does with valid values, and how it refuses invalid ones. */
 import { describe, expect, it } from "vitest";
 import { describeLine } from "../../../agent/job/explain/describe-job.ts";
 import { planPhases } from "../../../agent/job/explain/plan.ts";
@@ -62,9 +62,9 @@ describe("a root", () => {
     expect(job?.steps).toEqual([{ kind: "main", env: [], entrypoint: [], argv: ["/bin/sh", "-c", "x"] }]);
   });
 
-  it("is told where no driver makes it", () => {
+  it("reports dut.root where it has no effect", () => {
     expect(read("dut.rootfs=file:/r dut.run=x dut.root=overlay").warnings).toEqual([
-      expect.stringContaining("dut.root is not read"),
+      expect.stringContaining("dut.root has no effect"),
     ]);
   });
 
@@ -124,7 +124,7 @@ describe("what runs", () => {
         { kind: "service", image: { repository: "s" }, argv: ["x"] },
       ],
     ],
-    // The root's own step stands where its word stands, first without any.
+    // The root's own step has the position of its option; without one it is the first.
     [
       `dut.step=h:1/a ${IMAGE} dut.run=x dut.step=h:1/b`,
       [{ image: {} }, { argv: ["/bin/sh", "-c", "x"] }, { image: {} }],
@@ -141,7 +141,7 @@ describe("what runs", () => {
     expect(read("dut.step=h:1/a").job).toMatchObject({ root: undefined, steps: [{ kind: "main" }] });
   });
 
-  it("may ask a registry without a known certificate", () => {
+  it("may use a registry without a known certificate", () => {
     expect(read('dut.step="--tls-verify=false h:1/a"').job?.insecureHosts).toEqual(["h:1"]);
   });
 });
@@ -208,7 +208,7 @@ describe("what is kept", () => {
     expect(job).toMatchObject(expected);
   });
 
-  it("has half a mirror where half a mirror is asked for", () => {
+  it("has one half of a mirror where only that is requested", () => {
     const [volume] = read(`${IMAGE} dut.volume=v,push_to=s3/bkt dut.s3=https://s`).job!.volumes!;
     expect(volume?.pull).toBeUndefined();
     expect(volume?.push?.on).toEqual(["pipeline_end"]);
@@ -290,7 +290,7 @@ describe("refused", () => {
     ["dut.rootfs=file:/r", "CMDLINE_MISSING_OPTION", /no "dut.run"/],
     ["dut.rootfs=https://a/b.tar", "CMDLINE_MISSING_OPTION", /no "dut.run"/],
     ["dut.rootfs=ftp://a/b.tar dut.run=x", "CMDLINE_BAD_VALUE", /https:\/\//],
-    ["dut.rootfs=http://a/b.tar dut.run=x", "FETCH_INSECURE_REFUSED", /"a" is not among/],
+    ["dut.rootfs=http://a/b.tar dut.run=x", "FETCH_INSECURE_REFUSED", /not allowed for "a"/],
     ["dut.rootfs=http://a/b.tar,sha256=12 dut.run=x", "CMDLINE_BAD_VALUE", /64 hex/],
     [`dut.rootfs=http://a/b.tar,toc=${HEX} dut.run=x`, "FETCH_INSECURE_REFUSED", /dut.rootfs/],
     ["dut.rootfs=s3://bkt/b.tar dut.run=x", "CMDLINE_MISSING_OPTION", /dut.s3/],
@@ -299,7 +299,7 @@ describe("refused", () => {
     ["dut.rootfs=file:rootfs dut.run=x", "CMDLINE_BAD_VALUE", /absolute/],
     ["dut.rootfs=file:/a/../b dut.run=x", "CMDLINE_BAD_VALUE", /"\.\."/],
     ["dut.rootfs=file:/a/%2e%2e/b dut.run=x", "CMDLINE_BAD_VALUE", /"\.\."|has the path/],
-    ["dut.rootfs=file:/r,rw dut.run=x", "CMDLINE_BAD_VALUE", /no further words/],
+    ["dut.rootfs=file:/r,rw dut.run=x", "CMDLINE_BAD_VALUE", /no sub-options/],
     ["dut.rootfs=nfs:///srv dut.run=x", "CMDLINE_BAD_VALUE", /nfs:\/\/SERVER/],
     ["dut.rootfs=nfs://h/srv,vers=2 dut.run=x", "CMDLINE_BAD_VALUE", /version 2/],
     ["dut.rootfs=nfs://h/srv,wr dut.run=x", "CMDLINE_BAD_VALUE", /",wr"/],
@@ -307,19 +307,19 @@ describe("refused", () => {
     [
       "dut.rootfs=file:/r dut.rootfs=https://a/b.tar dut.run=x",
       "CMDLINE_BAD_VALUE",
-      /a directory is a root by itself/,
+      /a directory is a complete root/,
     ],
     ["dut.rootfs=nfs://h/a dut.rootfs=nfs://h/b dut.run=x", "CMDLINE_BAD_VALUE", /an NFS export/],
-    [`${IMAGE} dut.rootfs=file:/r`, "CMDLINE_BAD_VALUE", /beside "dut.image"/],
-    [`${IMAGE} dut.run=x dut.init=/init`, "CMDLINE_BAD_VALUE", /"dut.init" beside "dut.run"/],
-    [`${IMAGE} dut.init=/init dut.shell=yes`, "CMDLINE_BAD_VALUE", /"dut.shell" beside "dut.init"/],
+    [`${IMAGE} dut.rootfs=file:/r`, "CMDLINE_BAD_VALUE", /together with "dut.image"/],
+    [`${IMAGE} dut.run=x dut.init=/init`, "CMDLINE_BAD_VALUE", /"dut.init" together with "dut.run"/],
+    [`${IMAGE} dut.init=/init dut.shell=yes`, "CMDLINE_BAD_VALUE", /"dut.shell" together with "dut.init"/],
     [`${IMAGE} dut.init=init`, "CMDLINE_BAD_VALUE", /absolute/],
     [`${IMAGE} dut.init="/init 'x"`, "CMDLINE_BAD_VALUE", /never closed/],
     [`${IMAGE} dut.shell=1`, "CMDLINE_BAD_VALUE", /yes, no/],
     [`${IMAGE} dut.mount=x`, "CMDLINE_BAD_VALUE", /absolute/],
     [`${IMAGE} dut.mount=../x:/y`, "CMDLINE_BAD_VALUE", /source/],
-    [`${IMAGE} dut.container="--frob"`, "CMDLINE_BAD_VALUE", /"--frob" is no flag/],
-    [`${IMAGE} dut.container="--user 1 image"`, "CMDLINE_BAD_VALUE", /"image" is no flag/],
+    [`${IMAGE} dut.container="--frob"`, "CMDLINE_BAD_VALUE", /flag "--frob" is unknown/],
+    [`${IMAGE} dut.container="--user 1 image"`, "CMDLINE_BAD_VALUE", /"image" is not a flag/],
     [`${IMAGE} dut.container="-e NAME"`, "CMDLINE_BAD_VALUE", /NAME=VALUE/],
     ['dut.step="--frob h:1/i"', "CMDLINE_BAD_VALUE", /"dut.step=--frob h:1\/i": its flag "--frob"/],
     ['dut.step="h:1/i; x"', "CMDLINE_BAD_VALUE", /outside of quotes/],
@@ -355,7 +355,7 @@ describe("refused", () => {
     [`${IMAGE} dut.nbd=/dev/nbd0`, "CMDLINE_BAD_VALUE", /host=/],
     [`${IMAGE} dut.iface=eth0,address=10.0.0.2`, "CMDLINE_BAD_VALUE", /ADDRESS\/LENGTH/],
     [`${IMAGE} dut.iface=eth0,adress=10.0.0.2/24`, "CMDLINE_BAD_VALUE", /"address"/],
-    [`${IMAGE} dut.ntp=a_b!`, "CMDLINE_BAD_VALUE", /no host/],
+    [`${IMAGE} dut.ntp=a_b!`, "CMDLINE_BAD_VALUE", /not a host/],
     [`${IMAGE} dut.hostname=-x`, "CMDLINE_BAD_VALUE", /name/],
     [`${IMAGE} dut.keymap=../x`, "CMDLINE_BAD_VALUE", /keymap/],
     [`${IMAGE} dut.mirror=https://a`, "CMDLINE_BAD_VALUE", /REGISTRY=URL/],
@@ -377,7 +377,7 @@ describe("refused", () => {
     [`${IMAGE} dut.log=https://h/#x`, "CMDLINE_BAD_VALUE", /#/],
     [`${IMAGE} dut.log=http://h/`, "FETCH_INSECURE_REFUSED", /dut\.log/],
     [`${IMAGE} dut.log=s3://logs/x`, "CMDLINE_MISSING_OPTION", /dut\.s3/],
-    [`${IMAGE} dut.netconsole=`, "CMDLINE_BAD_VALUE", /empty|HOST/],
+    [`${IMAGE} dut.netconsole=`, "CMDLINE_BAD_VALUE", /no value/],
     [`${IMAGE} dut.netconsole=a:0`, "CMDLINE_BAD_VALUE", /HOST\[:PORT\]/],
     [`${IMAGE} dut.netconsole=udp://a`, "CMDLINE_BAD_VALUE", /HOST\[:PORT\]/],
     [`${IMAGE} dut.poweroff_command="curl x"`, "CMDLINE_BAD_VALUE", /curl/],
@@ -396,8 +396,8 @@ describe("refused", () => {
   });
 });
 
-describe("a job whose file is still to come", () => {
-  it("is a job with gaps, and says so", () => {
+describe("a job whose file is not fetched yet", () => {
+  it("is a job with gaps, and has a warning", () => {
     const { job, errors, warnings } = read(`dut.job=http://a/1.yaml,sha256=${HEX} dut.results=s3://bkt/x`);
     expect(errors).toEqual([]);
     expect(job).toMatchObject({
@@ -408,7 +408,7 @@ describe("a job whose file is still to come", () => {
     expect(warnings).toEqual([expect.stringContaining("--job FILE")]);
   });
 
-  it("is refused for what no file can mend", () => {
+  it("is refused for errors that no file can correct", () => {
     const { errors } = read("dut.job=https://a/1.yaml dut.timeout=1 dut.nonsense");
     expect(errors.map(({ code }) => code)).toEqual(["CMDLINE_BAD_VALUE", "CMDLINE_UNKNOWN_OPTION"]);
   });
@@ -459,7 +459,7 @@ describe("the plan and the description", () => {
     expect(planOf(line, "machine")).toContain(sentence);
   });
 
-  it("says all of the machine", () => {
+  it("describes the machine", () => {
     const line = `${IMAGE} dut.log=tcp://h:1 dut.job=https://j/1?token=hunter2 dut.keymap=fr dut.hostname=x dut.ntp=none`;
     const does = planOf(line, "machine");
     expect(does).toEqual(

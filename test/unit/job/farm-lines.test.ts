@@ -1,4 +1,4 @@
-/** Every farm's own lines, read by the parser of the DUT and of `dutboot explain`. */
+/** Command lines that farms send, read by the parser that the DUT and `dutboot explain` use. */
 import { expect, it } from "vitest";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
 import { B2C_LINES, NFS_LINES } from "./farm-lines.ts";

@@ -98,7 +98,7 @@ export const B2C_LINES: readonly FarmLine[] = [
     name: "RC-13, two spaces between options",
     line: `b2c.ntp_peer="10.42.0.1" b2c.pipefail b2c.cache_device=auto  b2c.poweroff_delay=15`,
     expected: { steps: [], stopsAtFailure: true },
-    warnings: [/no container is run/],
+    warnings: [/no container runs/],
   },
   {
     name: "RC-15, Mesa in April 2021",
@@ -168,7 +168,7 @@ export const B2C_LINES: readonly FarmLine[] = [
       volumes: [{ name: "job-42-results" }, { name: "tmp", expiration: "never" }],
       machine: { modules: ["amdgpu", "i915"], end: { poweroffDelayMs: 15_000 } },
     },
-    warnings: [/not followed/],
+    warnings: [/among the extra arguments is ignored/],
   },
   {
     name: "RC-24, the introductory job of today",

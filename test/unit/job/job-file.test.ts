@@ -1,4 +1,4 @@
-/** Job files: both notations, what each value becomes, and what is refused without showing it. */
+/** Job files: both notations, how values are read, and what is refused without showing it. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { OPTIONS } from "../../../agent/job/dut/options.ts";
@@ -55,13 +55,13 @@ describe("a job file", () => {
     });
   });
 
-  it("in JSON, tabs and all", () => {
+  it("in JSON, with tabs", () => {
     const { job, errors } = read(
       '{\n\t"image": "h:1/i",\n\t"env": ["A=1", "B=\\u00e9"],\n\t"pipefail": false\n}',
     );
     expect(errors).toEqual([]);
     expect(job).toMatchObject({ steps: [{ env: ["A=1", "B=é"] }] });
-    expect(job?.stopsAtFailure).toBeUndefined();
+    expect(job?.stopsAtFailure).toBe(false);
   });
 
   it("keeps digits as they are written", () => {
@@ -91,7 +91,7 @@ describe("a job file", () => {
     ["image: h:1/i\n  run: hunter2\n", /line 1/],
     ['{"image": "hunter2', /line 1/],
     ["image: h:1/i\n---\nimage: h:1/j", /line 2: multiple docs/],
-    ["1: x", /a name in it is no text/],
+    ["1: x", /a name in it is not text/],
     ["image: *nowhere", /./],
     ["image: !frob hunter2", /line 1: tag resolve failed/],
     ["image: !!binary hunter2", /"image" is neither text/],
@@ -115,16 +115,16 @@ describe("a job file", () => {
     ["image: h:1/i\ntimeout: 15", "CMDLINE_BAD_VALUE", /dut.timeout=15/],
     ["image: h:1/i\ns3_alias: gw,https://s,hunter2", "CMDLINE_BAD_VALUE", /dut.s3_alias=gw/],
     ["image: h:1/i\nvolume: v,fscrypt_key=hunter2,x=y", "CMDLINE_BAD_VALUE", /dut.volume/],
-  ])("has its errors told: %j", (text, code, words) => {
+  ])("reports its errors: %j", (text, code, words) => {
     const { errors } = read(text);
     expect(errors).toMatchObject([{ code, message: expect.stringMatching(words) }]);
     expect(errors[0]!.message).not.toContain("hunter2");
   });
 
-  it("loses against the line, and that is said", () => {
+  it("is overridden by the line, with a warning", () => {
     const { job, warnings } = read("image: h:1/i\nrun: a\nenv: [A=1]", "dut.run=b dut.env=B=2 dut.env=C=3");
     expect(job?.steps).toMatchObject([{ env: ["A=1", "B=2", "C=3"], argv: ["/bin/sh", "-c", "b"] }]);
-    expect(warnings).toEqual(["dut.run of the command line wins over that of the job file"]);
+    expect(warnings).toEqual(["dut.run: the command line overrides the job file"]);
   });
 
   it("completes a line that names it, and an NFS root", () => {
@@ -137,15 +137,15 @@ describe("a job file", () => {
     });
   });
 
-  it("is not read by boot2container's dialect, which is said", () => {
+  it("is ignored with a warning in boot2container's dialect", () => {
     const { dialect, warnings } = read("run: x", "b2c.run=h:1/i");
     expect(dialect).toBe("b2c");
-    expect(warnings).toEqual([expect.stringContaining("the job file is not read")]);
+    expect(warnings).toEqual([expect.stringContaining("the job file is ignored")]);
   });
 });
 
 describe("the schema", () => {
-  it("has every option that a file may have, and lists where several may stand", () => {
+  it("has every option that a file may have, and allows lists for repeatable ones", () => {
     const names = OPTIONS.filter(({ isOfLine }) => !isOfLine).map(({ name }) => name.replace("dut.", ""));
     expect(Object.keys(SCHEMA.properties)).toEqual(names);
     for (const { name, isRepeatable = false } of OPTIONS) {
@@ -154,7 +154,7 @@ describe("the schema", () => {
     }
   });
 
-  it("has examples that a file may hold", () => {
+  it("has examples that a file may contain", () => {
     for (const [name, { examples }] of Object.entries(SCHEMA.properties)) {
       const text = JSON.stringify({ [name]: examples[0]!.replace("sha256:…", `sha256:${"a".repeat(64)}`) });
       const codes = read(text, "dut.s3=https://s").errors.map(({ code }) => code);

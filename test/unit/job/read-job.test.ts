@@ -1,4 +1,4 @@
-/** Which dialect a line is read in, what is refused in an NFS root, and the JSON that explain prints. */
+/** In which dialect a line is read, what is refused in an NFS root, and the JSON that explain prints. */
 import { describe, expect, it } from "vitest";
 import { describeLine } from "../../../agent/job/explain/describe-job.ts";
 import { parseJobFileText } from "../../../agent/job/job-file.ts";
@@ -22,9 +22,9 @@ describe("the dialect", () => {
     expect(readCommandLine(line).dialect).toBe(dialect);
   });
 
-  it("that is not read is told", () => {
+  it("has a warning for options of another one", () => {
     const { warnings } = readCommandLine("dut.image=h:1/i b2c.run=h:1/i b2c.pipefail");
-    expect(warnings).toEqual([expect.stringContaining("b2c.run, b2c.pipefail is not read")]);
+    expect(warnings).toEqual([expect.stringContaining("b2c.run, b2c.pipefail ignored")]);
   });
 });
 
@@ -40,21 +40,21 @@ describe("an NFS root is refused", () => {
     expect(errors).toMatchObject([{ code: "CMDLINE_BAD_VALUE", message: expect.stringMatching(words) }]);
   });
 
-  it("takes options of ours, and complains of them", () => {
+  it("reads options of ours, and reports their errors", () => {
     const { errors } = readCommandLine("root=/dev/nfs dut.iamge=x dut.timeout=x");
     expect(errors.map(({ code }) => code)).toEqual(["CMDLINE_UNKNOWN_OPTION", "CMDLINE_BAD_VALUE"]);
   });
 });
 
 describe("a job file", () => {
-  it("says the same as the line, which wins", () => {
+  it("is overridden by the line", () => {
     const jobFile = parseJobFileText(
       JSON.stringify({ image: "h:1/i", env: ["A=1", "B=2"], "dut.timeout": "5m", run: "ls" }),
     );
     const { job, errors, warnings } = readCommandLine("dut.timeout=1m dut.env=A=3", { jobFile });
     expect(errors).toEqual([]);
     expect(job).toMatchObject({ limits: { timeoutMs: 60_000 }, steps: [{ env: ["A=1", "B=2", "A=3"] }] });
-    expect(warnings).toEqual([expect.stringContaining("dut.timeout of the command line wins")]);
+    expect(warnings).toEqual([expect.stringContaining("dut.timeout: the command line overrides")]);
   });
 
   it.each([null, [], "x", { image: {} }, { env: [[]] }])("is refused: %j", (content) => {
@@ -63,7 +63,7 @@ describe("a job file", () => {
     );
   });
 
-  it("is read by the same table", () => {
+  it("is read with the same table of options", () => {
     const { errors } = readCommandLine("", { jobFile: parseJobFileText('{"iamge": "x"}') });
     expect(errors.map(({ code }) => code)).toEqual(["CMDLINE_UNKNOWN_OPTION", "CMDLINE_MISSING_OPTION"]);
   });
@@ -99,7 +99,7 @@ describe("the description", () => {
     });
   });
 
-  it("of a line that is wrong", () => {
+  it("of an invalid line", () => {
     expect(describeText("dut.iamge=x")).toMatchObject({
       job: null,
       phases: [],
@@ -107,7 +107,7 @@ describe("the description", () => {
     });
   });
 
-  it("says which phases are skipped", () => {
+  it("marks the phases that are skipped", () => {
     const { phases } = describeText("b2c.run=h:1/i");
     expect(phases.filter(({ skipped }) => skipped).map(({ name }) => name)).toEqual([
       "assemble",
@@ -126,7 +126,7 @@ describe("the description", () => {
     "b2c.run=h:1/i b2c.shutdown_cmd=\"curl -H 'Authorization: Bearer hunter2' x\"",
     'b2c.run="h:1/i; API_TOKEN=hunter2" b2c.minio=gw,http://m,hunter2',
     "root=/dev/nfs dut.env=API_TOKEN=hunter2 dut.image=https://u:hunter2@h",
-  ])("keeps secrets: %s", (line) => {
+  ])("shows no secret: %s", (line) => {
     expect(JSON.stringify(describeText(line))).not.toContain("hunter2");
   });
 });

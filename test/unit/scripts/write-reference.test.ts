@@ -1,8 +1,8 @@
 /** The committed pages are what the tables say. */
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
-import { formatUsage } from "../../../agent/job/dut/option.ts";
 import { OPTIONS } from "../../../agent/job/dut/options.ts";
+import { formatUsage } from "../../../agent/job/option.ts";
 import { PAGES } from "../../../scripts/write-reference.ts";
 
 it.each(PAGES)("$path is current: else run `npm run docs` and commit it", ({ path, text }) => {

@@ -1,10 +1,14 @@
-/** boot2container's options one by one: what each means, what is only warned of, what is refused. */
+/** boot2container's options one by one: what each means, what causes a warning, and what is refused. */
 import { describe, expect, it } from "vitest";
 import { parseB2cLine } from "../../../../agent/job/b2c/command-line.ts";
-import { readB2cDialect } from "../../../../agent/job/b2c/dialect.ts";
+import { readCommandLine } from "../../../../agent/job/read-job.ts";
 
 const RUN = "b2c.run=docker://h:1/i";
-const read = (line: string) => readB2cDialect(`${line} ${RUN}`);
+const readLine = (line: string) => {
+  const { job, ...rest } = readCommandLine(line);
+  return { job: job!, ...rest };
+};
+const read = (line: string) => readLine(`${line} ${RUN}`);
 
 describe("words", () => {
   it.each([
@@ -32,7 +36,7 @@ describe("words", () => {
         ["b", undefined],
       ],
     ],
-    // Of the old kind: the backslash is a letter.
+    // An old line: the backslash is a plain character.
     [
       'a="b\\" c',
       [
@@ -61,17 +65,17 @@ describe("words", () => {
     expect(parseB2cLine(line).parameters.map(({ name, value }) => [name, value])).toEqual(words);
   });
 
-  it("splits an accumulated value at \\n, unless a half would be no sentence", () => {
+  it("splits a repeatable value at \\n, unless a part is not valid shell text", () => {
     expect(read("b2c.volume=a,overwrite\\nb").job.volumes?.map(({ name }) => name)).toEqual(["a", "b"]);
-    const { steps } = readB2cDialect(`b2c.run="h:1/i printf 'a\\nb'"`).job;
+    const { steps } = readLine(`b2c.run="h:1/i printf 'a\\nb'"`).job;
     expect(steps.map(({ argv }) => argv)).toEqual([["printf", "a\\nb"]]);
-    const two = readB2cDialect(`b2c.run="h:1/i a\\nh:1/i b"`).job;
+    const two = readLine(`b2c.run="h:1/i a\\nh:1/i b"`).job;
     expect(two.steps.map(({ argv }) => argv)).toEqual([["a"], ["b"]]);
   });
 
-  it("interprets the other escapes of accumulated values alone", () => {
+  it("expands the other escapes of repeatable values only", () => {
     const line = `b2c.run="h:1/i printf 'a\\tb\\\\\\\\c\\x41\\0102\\q'" b2c.shutdown_cmd="echo a\\tb"`;
-    const { job } = readB2cDialect(line);
+    const { job } = readLine(line);
     expect(job.steps[0]?.argv).toEqual(["printf", "a\tb\\\\cAB\\q"]);
     expect(job.machine?.end?.poweroffCommand).toBe("echo a\\tb");
   });
@@ -187,7 +191,7 @@ describe("volumes", () => {
     expect(job.volumes).toMatchObject([{ name: "v", ...expected }]);
   });
 
-  it("is not mirrored by half", () => {
+  it("is not mirrored with one half only", () => {
     const { job, warnings } = read(`b2c.volume=v,push_to=gw/b,push_on=changes`);
     expect(job.volumes?.[0]).not.toHaveProperty("push");
     expect(warnings[0]).toMatch(/both pull_from and push_to/);
@@ -197,16 +201,16 @@ describe("volumes", () => {
 describe("warnings", () => {
   it.each([
     ["b2c.runs=x", /nearest known option is "b2c.run"/],
-    ["b2c.login=x", /known by name only/],
+    ["b2c.login=x", /undocumented and ignored/],
     ["b2c.pipefail=1", /takes no value/],
-    ["b2c.hostname", /has no value and is ignored/],
+    ["b2c.hostname", /is ignored: it has no value/],
     ["b2c.hostname=a b2c.hostname=b", /the last one counts/],
     ["b2c.volume=v,pull=x", /parameter pull is unknown.*"pull_on"/],
     ["b2c.volume=v,pull_on=pipline_start", /"pipeline_start"/],
     ["b2c.volume=v,push_on=changes|pipeline_end", /are ignored/],
     ["b2c.cache_device=myFS", /there is no cache/],
     ["b2c.swap=8G", /there is no swap/],
-    ['b2c.shutdown_cmd="ipmitool power off"', /runs "ipmitool".*ends without it/],
+    ['b2c.shutdown_cmd="ipmitool power off"', /runs "ipmitool".*ends without running it/],
     ['b2c.reboot_cmd="echo x > /dev/kmsg"', /">", which only a shell/],
     ['b2c.run="h:1/i echo $HOME"', /\$HOME outside of single quotes/],
     ['b2c.run="-e HOME h:1/i"', /--env HOME without a value/],
@@ -223,7 +227,7 @@ describe("warnings", () => {
 
 describe("errors", () => {
   it.each([
-    ["b2c.volume=v,expiration=soon", "CMDLINE_BAD_VALUE", /never and pipeline_end/],
+    ["b2c.volume=v,expiration=soon", "CMDLINE_BAD_VALUE", /never or pipeline_end/],
     ["b2c.volume=v,mirror=gw", "CMDLINE_BAD_VALUE", /ALIAS\/BUCKET/],
     ["b2c.volume=v,mirror=gw/b", "CMDLINE_BAD_VALUE", /no b2c.minio/],
     ["b2c.volume=v,filesystem=f", "CMDLINE_BAD_VALUE", /no b2c.filesystem/],
@@ -253,8 +257,8 @@ describe("errors", () => {
     expect(errors[0]?.message).not.toContain("hunter2");
   });
 
-  it("tells an open quote", () => {
-    const { errors } = readB2cDialect('b2c.pipefail b2c.run="h:1/i');
+  it("reports an open quote", () => {
+    const { errors } = readLine('b2c.pipefail b2c.run="h:1/i');
     expect(errors).toMatchObject([{ code: "CMDLINE_UNTERMINATED_QUOTE" }]);
   });
 });

@@ -1,15 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { readDutDialect } from "../../../../agent/job/dut/dialect.ts";
 import { OPTIONS } from "../../../../agent/job/dut/options.ts";
 import { planPhases } from "../../../../agent/job/explain/plan.ts";
+import { readCommandLine } from "../../../../agent/job/read-job.ts";
 
 const IMAGE = "dut.image=registry.farm:5000/mesa/vk:1";
 const HEX = "ab".repeat(32);
 
 describe("a job", () => {
-  it("is read whole", () => {
+  it("is read completely", () => {
     const line = [
-      "console=ttyS0 quiet ip=dhcp b2c.run=x rdut.image=y dut=z",
+      "console=ttyS0 quiet ip=dhcp rdut.image=y dut=z",
       `dut.image=docker://registry.farm:5000/mesa/vk:1@sha256:${HEX},composefs=v1-sha256-12:${HEX}`,
       "dut.cache=LABEL=MY_DISK dut.cache_format=yes dut.cache_quota=10G dut.root=composefs",
       `dut.artifact=https://a.farm/x,y.tar.zst,sha256=${HEX.toUpperCase()},to=/opt`,
@@ -21,7 +21,7 @@ describe("a job", () => {
       "dut.insecure=a.farm,10.0.0.1:80 dut.insecure=b.farm",
       "dut.timeout=1h30m dut.on_exit=reboot",
     ].join(" ");
-    const { job, errors, warnings } = readDutDialect(line);
+    const { job, errors, warnings } = readCommandLine(line);
     expect(errors).toEqual([]);
     expect(warnings).toEqual([]);
     expect(job).toEqual({
@@ -50,17 +50,18 @@ describe("a job", () => {
       limits: { timeoutMs: 5_400_000 },
       onExit: "reboot",
       ip: "dhcp",
+      machine: {},
     });
   });
 
   it("needs no more than an image", () => {
-    const { job } = readDutDialect(IMAGE);
+    const { job } = readCommandLine(IMAGE);
     expect(job).toMatchObject({ steps: [{ kind: "main", env: [] }], onExit: "poweroff", limits: {} });
     expect(job!.steps[0]).not.toHaveProperty("argv");
   });
 });
 
-describe("complaints", () => {
+describe("errors", () => {
   it.each([
     ["quiet", ["CMDLINE_MISSING_OPTION"], /"dut.image"/],
     [`${IMAGE} dut.iamge=x`, ["CMDLINE_UNKNOWN_OPTION"], /nearest known one is "dut.image"/],
@@ -91,7 +92,7 @@ describe("complaints", () => {
     [`${IMAGE} dut.artifact=https://u:hunter2@a/b.tar`, ["CMDLINE_BAD_VALUE"], /password/],
     [`${IMAGE} dut.artifact="https://a/b c.tar"`, ["CMDLINE_BAD_VALUE"], /not a URL/],
     [`${IMAGE} dut.artifact=/b.tar`, ["CMDLINE_BAD_VALUE"], /https:\/\//],
-    [`${IMAGE} dut.artifact=http://a.farm/b.tar`, ["FETCH_INSECURE_REFUSED"], /"a.farm" is not among/],
+    [`${IMAGE} dut.artifact=http://a.farm/b.tar`, ["FETCH_INSECURE_REFUSED"], /not allowed for "a.farm"/],
     [
       `${IMAGE} dut.artifact=http://a.farm:81/b.tar dut.insecure=a.farm:80`,
       ["FETCH_INSECURE_REFUSED"],
@@ -126,7 +127,7 @@ describe("complaints", () => {
     [`${IMAGE} dut.cache_quota=0`, ["CMDLINE_BAD_VALUE"], /10G/],
     [`${IMAGE} dut.cache_quota=101%`, ["CMDLINE_BAD_VALUE"], /80%/],
     [`${IMAGE} dut.root=squashfs`, ["CMDLINE_BAD_VALUE"], /composefs, overlay, auto/],
-    [`${IMAGE} dut.run=""`, ["CMDLINE_BAD_VALUE"], /empty/],
+    [`${IMAGE} dut.run=""`, ["CMDLINE_BAD_VALUE"], /no value/],
     [`${IMAGE} dut.run="never closed`, ["CMDLINE_UNTERMINATED_QUOTE"], /never closed/],
     [
       `dut.timeout=x dut.nonsense=1`,
@@ -134,7 +135,7 @@ describe("complaints", () => {
       /./,
     ],
   ])("%s", (line, codes, words) => {
-    const { job, errors } = readDutDialect(line);
+    const { job, errors } = readCommandLine(line);
     expect(errors.map(({ code }) => code)).toEqual(codes);
     expect(errors[0]!.message).toMatch(words);
     expect(errors[0]!.message).not.toContain("hunter2");
@@ -143,18 +144,18 @@ describe("complaints", () => {
 
   it("shows an example of the option with every bad value", () => {
     for (const { name, form, example } of OPTIONS) {
-      const [error] = readDutDialect(form === undefined ? `${name}=x` : `${name}=`).errors;
+      const [error] = readCommandLine(form === undefined ? `${name}=x` : `${name}=`).errors;
       expect(error).toMatchObject({ code: "CMDLINE_BAD_VALUE", hint: `Write it as ${example}` });
     }
   });
 
-  it("has the examples of the table without any", () => {
+  it("has none for the examples of the table", () => {
     const digest = `sha256:${HEX}`;
     for (const { name, example } of OPTIONS) {
       const word = example.replace("sha256:…", digest);
       const root = { "dut.image": "", "dut.rootfs": "dut.run=x" }[name] ?? IMAGE;
       const others = `${root} dut.s3=https://s dut.filesystem=gateway,src=/dev/sda1`;
-      expect(readDutDialect(`${others} ${word}`).errors).toEqual([]);
+      expect(readCommandLine(`${others} ${word}`).errors).toEqual([]);
     }
   });
 });
@@ -164,13 +165,13 @@ describe("warnings", () => {
     [`${IMAGE} dut.timeout=1s dut.timeout=2s`, /more than once/],
     [`${IMAGE} proxy=https://u:hunter2@a/b.tar`, /user name or password/],
     [`${IMAGE} dut.env=CI_JOB_TOKEN=hunter2`, /named like a secret/],
-    [`${IMAGE} dut.end dut.timeout=5s`, /dut.timeout stands behind dut.end/],
-    [`${IMAGE} -- dut.run=ls`, /dut.run stands behind "--"/],
+    [`${IMAGE} dut.end dut.timeout=5s`, /dut.timeout follows dut.end/],
+    [`${IMAGE} -- dut.run=ls`, /dut.run is ignored: words after "--"/],
     [`${IMAGE} ${"x".repeat(3000)}`, /drop the rest/],
     [`${IMAGE} dut.artifact=https://a/b.tar?X-Amz-Signature=hunter2`, /signature/],
     [`${IMAGE} ${"x".repeat(1900)}`, /cut it at 2048/],
   ])("%s", (line, words) => {
-    const { warnings, errors } = readDutDialect(line);
+    const { warnings, errors } = readCommandLine(line);
     expect(errors).toEqual([]);
     expect(warnings).toHaveLength(1);
     expect(warnings[0]).toMatch(words);
@@ -179,8 +180,8 @@ describe("warnings", () => {
 });
 
 describe("the plan", () => {
-  it("lists every phase in order and says what has nothing to do", () => {
-    const { job } = readDutDialect(`${IMAGE} dut.artifact=https://a/b.tar?sig=hunter2`);
+  it("lists every phase in order, also those with nothing to do", () => {
+    const { job } = readCommandLine(`${IMAGE} dut.artifact=https://a/b.tar?sig=hunter2`);
     const plan = planPhases(job!);
     expect(plan.map(({ name }) => name)).toEqual([
       "machine",

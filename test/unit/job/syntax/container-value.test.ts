@@ -1,10 +1,12 @@
-/** What a container's value becomes, and what is an error of that step alone. */
+/** How the value of a container is read, and what is an error of that step alone. */
 import { describe, expect, it } from "vitest";
-import { readB2cContainer, showPipelineVariable } from "../../../../agent/job/syntax/container-value.ts";
+import { AgentError } from "../../../../agent/errors.ts";
+import { readContainer, showPipelineVariable } from "../../../../agent/job/syntax/container-value.ts";
 
+const createError = (reason: string) => new AgentError("CMDLINE_BAD_VALUE", reason);
 const read = (value: string, warnings: string[] = []) =>
-  readB2cContainer("main", value, {
-    option: "b2c.run",
+  readContainer("main", value, {
+    createError,
     lookup: showPipelineVariable,
     warn: (warning) => warnings.push(warning),
   });
@@ -118,10 +120,10 @@ describe("images", () => {
 
 describe("an error of the step", () => {
   it.each([
-    ["--frobnicate h:1/i", /"--frobnicate" is no flag known here/],
+    ["--frobnicate h:1/i", /"--frobnicate" is unknown/],
     ["--privilegd h:1/i", /"--privileged"/],
-    ["-Z h:1/i", /"-Z" is no flag/],
-    ["-tZ h:1/i", /"-Z" is no flag/],
+    ["-Z h:1/i", /"-Z" is unknown/],
+    ["-tZ h:1/i", /"-Z" is unknown/],
     ["--publish 80:80 h:1/i", /machine's network/],
     ["--network bridge h:1/i", /host and none/],
     ["--privileged=maybe h:1/i", /neither true nor false/],
@@ -132,7 +134,7 @@ describe("an error of the step", () => {
     ["--mount type=devpts,target=/b h:1/i", /type "devpts"/],
     ["-w mesa h:1/i", /not an absolute path/],
     ["-m lots h:1/i", /size "lots"/],
-    ["-e", /no NAME=VALUE behind it/],
+    ["-e", /needs NAME=VALUE after it/],
     ["", /names no image/],
     ["-ti", /names no image/],
     ["h:1/I ls", /no image name/],
@@ -151,7 +153,7 @@ describe("an error of the step", () => {
     expect(error?.message).toMatch(words);
   });
 
-  it("names all that is wrong, and keeps what could be read", () => {
+  it("lists all problems, and the step keeps what could be read", () => {
     const step = read("--frob -w mesa -e A=b h:1/i ls");
     expect(step.error?.message).toMatch(/--frob.*-w/);
     expect(step).toMatchObject({ image: IMAGE, argv: ["ls"], env: ["A=b"] });
@@ -159,15 +161,15 @@ describe("an error of the step", () => {
 });
 
 describe("variables", () => {
-  it("of the pipeline stand for themselves until they have values", () => {
+  it("of the pipeline stay as written until they have values", () => {
     const value = "h:1/i echo $B2C_PIPELINE_STATUS '$B2C_PIPELINE_STATUS'";
     expect(read(value).argv).toEqual(["echo", "$B2C_PIPELINE_STATUS", "$B2C_PIPELINE_STATUS"]);
     const lookup = (name: string) => (name === "B2C_PIPELINE_STATUS" ? "3" : undefined);
-    const step = readB2cContainer("main", value, { option: "b2c.run", lookup, warn: () => {} });
+    const step = readContainer("main", value, { createError, lookup, warn: () => {} });
     expect(step.argv).toEqual(["echo", "3", "$B2C_PIPELINE_STATUS"]);
   });
 
-  it("that nobody knows become nothing, and that is said", () => {
+  it("that do not exist are empty, with a warning", () => {
     const warnings: string[] = [];
     expect(read('h:1/i echo $A "$A" x$A', warnings).argv).toEqual(["echo", "", "x"]);
     expect(warnings).toEqual([expect.stringContaining("$A")]);
