@@ -11,13 +11,13 @@ import { type BootResult, boot } from "./phases/boot.ts";
 import { createPhaseRunner } from "./phases/phase-runner.ts";
 import { createRedaction } from "./redaction/redaction.ts";
 import { createAnnouncer } from "./report/console/b2c-announcer.ts";
-import { createConsoleTee } from "./report/console/console-tee.ts";
 import { createPhaseSections } from "./report/console/gitlab-sections.ts";
 import { createEventStream } from "./report/log/event-stream.ts";
 import { startHeartbeat } from "./report/log/heartbeat.ts";
-import { keepKernelLog } from "./report/log/kernel-log-file.ts";
+import { keepKernelLog } from "./report/log/kernel-log.ts";
 import { createLog } from "./report/log/log.ts";
-import { createNetworkLog } from "./report/network-log/network-log.ts";
+import { NetworkLog } from "./report/network-log/network-log.ts";
+import { OutputBus } from "./report/output-bus.ts";
 import { createAgentFiles } from "./report/results/agent-files.ts";
 import { mountResults } from "./report/results/list-results.ts";
 import { printReproduction } from "./report/results/reproduction.ts";
@@ -61,15 +61,12 @@ async function main(): Promise<void> {
   const log = createLog({
     redaction,
     readUptimeMs,
-    onLine: (line) => {
-      screen.line(line);
-      logFile.write(`${line}\n`);
-    },
+    onLine: (line) => output.logLine(line),
     onRecord: keepRecord,
   });
   const { clean } = redaction;
-  const networkLog = createNetworkLog({ log, boot: bootId, readUptimeMs, clean });
-  const screen = createConsoleTee(console_, networkLog, redaction);
+  const networkLog = new NetworkLog({ log, boot: bootId, readUptimeMs, clean });
+  const output = new OutputBus({ console: console_, networkLog, logFile, redaction });
   const events = createEventStream({
     readUptimeMs,
     clean: redaction.cleanValue,
@@ -78,7 +75,13 @@ async function main(): Promise<void> {
   const source = createJobSource({ log });
   // Before the kernel's messages are kept: the line is one of them.
   for (const secret of source.secrets) redaction.hide(secret);
-  const moments = { console: screen, readUptimeMs, nowMs: () => Math.max(Date.now(), build.buildTimeMs) };
+  const kernelLog = keepKernelLog({
+    files,
+    clean,
+    warn: (message) => log.warn(message),
+    onShownLine: (line) => output.kernelLine(line),
+  });
+  const moments = { console: output, readUptimeMs, nowMs: () => Math.max(Date.now(), build.buildTimeMs) };
   const announcer = createAnnouncer(source.dialect, moments);
   const sections = source.hasSections ? createPhaseSections(moments) : undefined;
   const runner = createPhaseRunner({
@@ -90,7 +93,7 @@ async function main(): Promise<void> {
       sections?.started(phase);
     },
     onEnd: () => sections?.ended(),
-    readSilenceMs: screen.readSilenceMs,
+    readSilenceMs: () => output.readSilenceMs(),
   });
 
   let sampling: ReturnType<typeof startSampling> | undefined;
@@ -108,8 +111,8 @@ async function main(): Promise<void> {
     logFile.write(`${line}\n`);
     announcer.ended(1);
     for (const numbered of formatVerdictLines(line, bootId)) {
-      screen.line(numbered);
-      await console_.flush();
+      output.line(numbered);
+      await output.flush();
     }
     writeFileSync(PATHS.verdictPrinted, "");
     const mode = readOnExitIfKnown();
@@ -120,8 +123,7 @@ async function main(): Promise<void> {
     }
     await endJob(steps?.endsMachine ?? mode, {
       announcer,
-      console: screen,
-      closeConsole: screen.close,
+      output,
       variables: steps?.variables ?? {},
       ...(job?.machine?.end && { end: job.machine.end }),
     });
@@ -153,11 +155,6 @@ async function main(): Promise<void> {
   const { linuxVersion: kernel, architecture, cpu, ramBytes } = info;
   events.emit({ event: "machine", kernel, architecture, cpu, ramBytes });
   sampling = startSampling({ onSample: (sample) => events.emit({ event: "sample", ...sample }) });
-  const kernelLog = keepKernelLog({
-    files,
-    clean: redaction.clean,
-    warn: (message) => log.warn(message),
-  });
   const adapters = createBootAdapters({
     runner,
     log,
@@ -165,7 +162,7 @@ async function main(): Promise<void> {
     files,
     bootId,
     kernelLog,
-    screen,
+    output,
     consoles: console_,
     events,
     reportFacts,

@@ -10,7 +10,7 @@ import { readContainer } from "../job/syntax/container-value.ts";
 import type { MirrorCondition } from "../job/volume.ts";
 import { hideSecrets } from "../redaction/patterns.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
-import type { LogFile } from "../report/log/log-file.ts";
+import type { StepOutput } from "../report/output-bus.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
 import type { ContainerExit } from "../sys/container/container.ts";
 import type { StepContainer } from "../sys/container/step-container.ts";
@@ -45,15 +45,8 @@ export interface StepsAdapters {
   emit: (event: EventBody) => void;
   /** Bound to /results. */
   resultsPath?: string;
-  /** Main and post steps' output, as it comes. */
-  onOutput: (chunk: Buffer) => void;
-  /** Around a main or post step's output; an interactive one is shown byte by byte. */
-  beginOutput?(options: { isInteractive: boolean }): void;
-  endOutput?(): void;
-  /** Takes each step's raw output by itself, under a name below the results. */
-  openStepLog?(name: string): Pick<LogFile, "write" | "close"> | undefined;
-  /** Services talk into the log file alone, as those of boot2container do. */
-  onServiceOutput: (chunk: Buffer) => void;
+  /** Where a step's output goes; `logName` is its own log among the results. */
+  openOutput(options: { logName: string; isService: boolean; isInteractive: boolean }): StepOutput;
 }
 
 export interface StepsResult {
@@ -196,13 +189,13 @@ function createStepRunner(
     if (step.error) throw step.error;
     if (step.kind !== "service") announcer.containerCreating(nameStep(step));
     const { root, config, release } = await adapters.openStepRoot(step, context);
-    const rawLog = adapters.openStepLog?.(`steps/${number}-${step.kind}.log`);
-    const onOutput = step.kind === "service" ? adapters.onServiceOutput : adapters.onOutput;
+    if (step.kind !== "service") announcer.containerStarted(nameStep(step));
+    const output = adapters.openOutput({
+      logName: `steps/${number}-${step.kind}.log`,
+      isService: step.kind === "service",
+      isInteractive: isInteractive(step),
+    });
     try {
-      if (step.kind !== "service") {
-        announcer.containerStarted(nameStep(step));
-        adapters.beginOutput?.({ isInteractive: isInteractive(step) });
-      }
       const container: StepContainer = {
         id: nameContainer(number),
         config,
@@ -212,10 +205,7 @@ function createStepRunner(
         resultsPath,
         extraEnv: written.source === undefined ? [] : formatVariables(variables),
         ...(step.kind === "main" && { input }),
-        onOutput(chunk) {
-          rawLog?.write(chunk);
-          onOutput(chunk);
-        },
+        onOutput: output.write,
         signal,
       };
       const exit = await context.during(
@@ -228,8 +218,7 @@ function createStepRunner(
         );
       return exit;
     } finally {
-      if (step.kind !== "service") adapters.endOutput?.();
-      rawLog?.close();
+      output.end();
       await release();
     }
   };

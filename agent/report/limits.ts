@@ -35,8 +35,10 @@ export const SERIAL_LOOK_MS = 500;
 export const SERIAL_MODULES_MS = 5_000;
 /** The agent's first lines, for a console that appears later. */
 export const CONSOLE_HISTORY_BYTES = 8 * KiB;
-/** A test that writes a line in pieces does so at once; one that asks a question waits for an answer. */
-export const CONSOLE_HOLD_MS = 1_000;
+/** A test that writes a line in pieces writes them at once; one that asks a question waits for an answer. */
+export const OUTPUT_HOLD_MS = 1_000;
+/** An open line of the test in the network log: it may be a prompt, or the last line before a hang. */
+export const NETWORK_LOG_OPEN_LINE_MS = 1_000;
 /** Of the log's copy over the network while nobody takes it: minutes of a loud test. What is lost is counted. */
 export const NETWORK_LOG_QUEUE_BYTES = 8 * MiB;
 export const NETWORK_LOG_CHUNK_BYTES = 64 * KiB;
@@ -44,26 +46,22 @@ export const NETWORK_LOG_CHUNK_BYTES = 64 * KiB;
 export const NETWORK_LOG_LINE_BYTES = 4 * KiB;
 export const NETWORK_LOG_RETRY_MS = 1_000;
 export const NETWORK_LOG_RETRY_MAX_MS = 10_000;
-/** Between two complaints about lines that were lost. */
-export const NETWORK_LOG_TELL_LOST_MS = 30_000;
-/** A reader that takes nothing for so long is gone, though nothing says so. */
+/** Between two warnings about lost lines. */
+export const NETWORK_LOG_LOST_INTERVAL_MS = 30_000;
+/** A reader that accepts nothing for so long has failed without closing the connection. */
 export const NETWORK_LOG_STALL_MS = 30_000;
 /** What the machine's end waits for the last lines to leave. */
 export const NETWORK_LOG_FLUSH_MS = 5_000;
 /** One request or object of the log: what a break costs to send again, and how late a proxy that buffers makes it. */
 export const NETWORK_LOG_PART_MS = 10_000;
 export const NETWORK_LOG_PART_BYTES = MiB;
-/** UDP has no brakes: 3 MB/s in portions that a collector's default buffer holds; a refusal comes back within the pause. */
-export const SYSLOG_UDP_PORTION_BYTES = 64 * KiB;
+/** UDP has no flow control: 3 MB/s in batches that a collector's default buffer holds; a refusal comes back within the pause. */
+export const SYSLOG_UDP_BATCH_BYTES = 64 * KiB;
 export const SYSLOG_UDP_PAUSE_MS = 20;
-/** TCP says what the other machine has, not what its program has read: those lines are sent again after a break. */
-export const SYSLOG_TCP_TRUST_MS = 5_000;
-/** Between two looks at what is still on its way. */
-export const SYSLOG_TCP_LOOK_MS = 500;
-/** Kernel messages in the log's copy: late enough to cost nothing, early enough to be live. */
+/** What is sent again after a break: longer than a collector takes to restart. Readers drop what they have, by its number. */
+export const SYSLOG_TCP_RESEND_MS = 30_000;
+/** Rare enough to cost nothing, often enough to be live. */
 export const KERNEL_LOG_POLL_MS = 250;
-/** The same for the file among the results: nobody looks at it live, and the kernel's buffer holds minutes. */
-export const KERNEL_LOG_FILE_POLL_MS = 1_000;
 /** A record of /dev/kmsg is at most 8 KiB, escapes and all. */
 export const KERNEL_LOG_RECORD_BYTES = 8 * KiB;
 export const PROGRESS_INTERVAL_MS = 2_000;

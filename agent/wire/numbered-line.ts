@@ -18,6 +18,16 @@ export interface NumberedLine {
   text: Buffer;
 }
 
+/** Consecutive lines in one request (HTTP) or object (S3). */
+export interface LogPart {
+  /** `log-1a2b3c4d-00001.txt`: unique, and sorted as the lines are. */
+  name: string;
+  boot: string;
+  firstNumber: number;
+  /** Whole numbered lines; ends with the part. */
+  body: AsyncIterable<Buffer>;
+}
+
 /** `17`, `17+` goes on with a later number, `18~` goes on from an earlier one, `18~+` does both. */
 const MARK: Readonly<Record<LinePart, string>> = { whole: "", start: "+", middle: "~+", end: "~" };
 const PART: Readonly<Record<string, LinePart>> = { "": "whole", "+": "start", "~+": "middle", "~": "end" };

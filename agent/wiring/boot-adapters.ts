@@ -19,12 +19,12 @@ import { listCredentialSecrets } from "../redaction/credential-secrets.ts";
 import type { Redaction } from "../redaction/redaction.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
 import type { ConsoleSet } from "../report/console/console.ts";
-import type { ConsoleTee } from "../report/console/console-tee.ts";
 import type { EventStream } from "../report/log/event-stream.ts";
-import type { KernelLogFollower } from "../report/log/kernel-log.ts";
+import type { KernelLog } from "../report/log/kernel-log.ts";
 import type { Log } from "../report/log/log.ts";
 import type { LogFile } from "../report/log/log-file.ts";
 import type { NetworkLog } from "../report/network-log/network-log.ts";
+import type { OutputBus } from "../report/output-bus.ts";
 import type { AgentFiles } from "../report/results/agent-files.ts";
 import { writeAgentFiles } from "../report/results/write-agent-files.ts";
 import type { MountedRoot } from "../root/root-driver.ts";
@@ -63,8 +63,8 @@ export interface BootTools {
   logFile: LogFile;
   files: AgentFiles;
   bootId: string;
-  kernelLog: KernelLogFollower;
-  screen: ConsoleTee;
+  kernelLog: KernelLog;
+  output: OutputBus;
   consoles: ConsoleSet;
   events: EventStream;
   /** Of all events so far. */

@@ -6,7 +6,6 @@ import { createHash } from "node:crypto";
 import { AgentError } from "../errors.ts";
 import type { Job, RootDriverChoice } from "../job/job.ts";
 import { listEnvironmentSecrets } from "../job/job-secrets.ts";
-import { isInteractive } from "../job/step.ts";
 import type { FileSystem } from "../job/volume.ts";
 import type { StepRecorder } from "../junit/step-cases.ts";
 import { createArchiveOpener } from "../net/archives/archive-opener.ts";
@@ -18,19 +17,17 @@ import { PATHS } from "../paths.ts";
 import type { JobAdapters } from "../phases/boot.ts";
 import type { PhaseRunner } from "../phases/phase-runner.ts";
 import type { Redaction } from "../redaction/redaction.ts";
-import type { ConsoleTee } from "../report/console/console-tee.ts";
 import type { EventStream } from "../report/log/event-stream.ts";
 import type { Log } from "../report/log/log.ts";
-import type { LogFile } from "../report/log/log-file.ts";
 import { startProgress } from "../report/log/progress.ts";
+import type { OutputBus } from "../report/output-bus.ts";
 import type { AgentFiles } from "../report/results/agent-files.ts";
 import { chooseRootDriver } from "../root/drivers/choose-driver.ts";
 import { mountDirectoryRoot } from "../root/drivers/existing-tree.ts";
 import { type ImageStore, openImageStore } from "../root/drivers/image-store.ts";
 import type { UnpackPool } from "../root/unpack/pool.ts";
 import type { OpenStore } from "../store/open-store.ts";
-import { type ContainerExit, runContainer } from "../sys/container/container.ts";
-import type { StepContainer } from "../sys/container/step-container.ts";
+import { runContainer } from "../sys/container/container.ts";
 import type { Credentials } from "../sys/machine/credentials.ts";
 import { isFull } from "../sys/storage/is-full.ts";
 import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
@@ -43,10 +40,9 @@ export type MountFileSystem = (fileSystem: FileSystem, target: string) => Promis
 export interface JobTools {
   runner: PhaseRunner;
   log: Log;
-  logFile: LogFile;
   files: AgentFiles;
   bootId: string;
-  screen: ConsoleTee;
+  output: OutputBus;
   events: EventStream;
   redaction: Redaction;
   credentials: Credentials;
@@ -59,12 +55,16 @@ export interface JobTools {
 }
 
 export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobAdapters> {
-  const { log, logFile, redaction, store, http, credentials } = tools;
+  const { log, redaction, store, http, credentials } = tools;
   const authFile = await credentials.read("registry.json");
   const auths = authFile && parseAuthFile(authFile);
   const s3 = job.s3 && (await connectS3(job.s3, tools));
   const imageStores = await openImageStores(job, tools);
   let nextPlace = 0;
+  // Variables from files, names that are resolved only now, and what the image itself sets.
+  const onEnvironment = (entries: readonly string[]) => {
+    for (const secret of listEnvironmentSecrets(entries)) redaction.hide(secret);
+  };
 
   return {
     openArchive: createArchiveOpener(http, s3, tools.nfs.openFile),
@@ -106,20 +106,16 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
     readFreeBytes: store.readFreeBytes,
     // boot2container has no such place, and a test's own /results must not vanish below ours.
     ...((job.dialect !== "b2c" || job.results) && { resultsPath: PATHS.results }),
-    onOutput(chunk) {
-      tools.screen.output(chunk);
-      logFile.write(chunk);
+    openOutput({ logName, ...options }) {
+      // Step logs are read among the uploaded results only.
+      const stepLog = job.results && openStepLog(logName, tools);
+      return tools.output.openStep({ ...options, log: stepLog });
     },
-    beginOutput: tools.screen.beginOutput,
-    endOutput: tools.screen.endOutput,
     emit(body) {
       tools.steps.observe(body);
       tools.events.emit(body);
     },
-    // Nobody would read them where the results stay here.
-    ...(job.results && { openStepLog: (name: string) => openStepLog(name, tools) }),
-    onServiceOutput: (chunk) => logFile.write(chunk),
-    runContainer: (step) => runFiltered(step, tools),
+    runContainer: (step) => runContainer({ ...step, onEnvironment }, { log, bundleDir: PATHS.bundle }),
     volumes: createVolumeKeeper({
       volumesDir: `${store.path}/volumes`,
       volumes: job.volumes ?? [],
@@ -140,24 +136,6 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
       return isFull(store.scratchDir) ? "root" : undefined;
     },
   };
-}
-
-/** In front of all that the output goes to: the console, its copies, and the logs among the results. */
-async function runFiltered(step: StepContainer, { log, redaction }: JobTools): Promise<ContainerExit> {
-  const filter = redaction.openFilter(step.onOutput, { isInteractive: isInteractive(step.step) });
-  try {
-    const filtered: StepContainer = {
-      ...step,
-      onOutput: filter.write,
-      // Files of variables, words that were known only now, and what the image itself holds.
-      onEnvironment(entries) {
-        for (const secret of listEnvironmentSecrets(entries)) redaction.hide(secret);
-      },
-    };
-    return await runContainer(filtered, { log, bundleDir: PATHS.bundle });
-  } finally {
-    filter.end();
-  }
 }
 
 async function openImageStores(

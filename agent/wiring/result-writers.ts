@@ -2,7 +2,7 @@
  * The files that the agent adds to the results at the end of a job, in the order they are made.
  */
 import { describeLine } from "../job/explain/describe-job.ts";
-import type { KernelLogFollower } from "../report/log/kernel-log.ts";
+import type { KernelLog } from "../report/log/kernel-log.ts";
 import type { ResultWriter } from "../report/results/write-agent-files.ts";
 import { createJunitWriter, type JunitWriterOptions } from "./junit-writer.ts";
 import { createPageWriter, type PageWriterOptions } from "./page-writer.ts";
@@ -11,7 +11,7 @@ import { createPageWriter, type PageWriterOptions } from "./page-writer.ts";
 export const AGENT_FILE_NAMES = ["job.json", "manifest.json", "partial.json", "report.html", "verdict.json"];
 
 export interface ResultWriterTools extends JunitWriterOptions, PageWriterOptions {
-  kernelLog: KernelLogFollower;
+  kernelLog: KernelLog;
 }
 
 export function listResultWriters({ kernelLog, ...tools }: ResultWriterTools): ResultWriter[] {

@@ -8,39 +8,37 @@ import type { EndSettings } from "../job/machine-settings.ts";
 import { type EndCommand, parseEndCommands } from "../job/syntax/shutdown-command.ts";
 import { PATHS } from "../paths.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
-import type { Console } from "../report/console/console.ts";
+import type { OutputBus } from "../report/output-bus.ts";
 import { endMachine } from "../sys/machine/power.ts";
 
 export interface EndOptions {
   end?: EndSettings;
   announcer: Announcer;
-  console: Console;
-  /** Nothing is printed after it. */
-  closeConsole: () => Promise<void>;
+  output: OutputBus;
   /** Of the pipeline, for the commands' words. */
   variables: Readonly<Record<string, string>>;
 }
 
 /** Does not return where the kernel obeys. */
-export async function endJob(mode: OnExit, { end = {}, announcer, console, ...options }: EndOptions) {
+export async function endJob(mode: OnExit, { end = {}, announcer, output, variables }: EndOptions) {
   const text = (mode === "reboot" ? end.rebootCommand : end.poweroffCommand) ?? `${mode} -f`;
   if (mode === "reboot") announcer.rebooting();
   else announcer.poweringOff({ delayMs: end.poweroffDelayMs ?? 0 });
-  await console.flush();
+  await output.flush();
   writeFileSync(PATHS.endTold, "");
   // The farm may cut the power now; nothing that counts is left to write.
   if (mode !== "reboot") await sleep(end.poweroffDelayMs ?? 0);
   let ends = mode;
-  for (const { program, args } of parseEndCommands(text, (name) => options.variables[name])) {
+  for (const { program, args } of parseEndCommands(text, (name) => variables[name])) {
     announcer.commandRunning([program, ...args].join(" "));
-    if (program === "echo") console.line(args.join(" "));
+    if (program === "echo") output.line(args.join(" "));
     if (program === "sleep") await sleep(parseSeconds(args) * 1000);
     if (isEnd(program)) {
       ends = program;
       break;
     }
   }
-  await options.closeConsole();
+  await output.close();
   if (ends === "halt") {
     // A watchdog would wake what has halted; init has it in its hands and lets it go first (initrd/files/run-agent).
     writeFileSync(PATHS.onExit, ends);

@@ -1,5 +1,5 @@
 /**
- * Who takes the log that `dut.log` sends: the job's place with what this machine knows of credentials, its name and the time.
+ * Makes the transport for `dut.log` from the job, the credentials, the hostname and the clock.
  */
 import type { Job, LogDestination } from "../job/job.ts";
 import { formatPublicUrl } from "../net/http/public-url.ts";
@@ -7,10 +7,9 @@ import { createLogUpload } from "../net/uploads/log-upload.ts";
 import type { Redaction } from "../redaction/redaction.ts";
 import { createBatchedLog } from "../report/network-log/batched-log.ts";
 import type { LogLine } from "../report/network-log/line-queue.ts";
-import type { LogTransport } from "../report/network-log/line-sender.ts";
-import type { NetworkLog } from "../report/network-log/network-log.ts";
-import { createSyslogTcp } from "../report/network-log/syslog-tcp.ts";
+import type { LogTransport, NetworkLog } from "../report/network-log/network-log.ts";
 import { createSyslogUdp } from "../report/network-log/syslog-udp.ts";
+import { createRawLog, createSyslogTcp } from "../report/network-log/tcp-log.ts";
 import type { Credentials } from "../sys/machine/credentials.ts";
 import { readUptimeMs } from "../sys/machine/uptime.ts";
 import { createSyslogFormat } from "../wire/syslog.ts";
@@ -22,34 +21,35 @@ export interface LogReaderTools {
   log: { warn(message: string): void };
   credentials: Credentials;
   redaction: Redaction;
-  /** How the machine is known in the network. */
+  /** The machine's name in the network. */
   hostname: string | undefined;
-  /** Whether times of the clock are true. */
+  /** Whether the clock is set. */
   isClockRight: boolean;
 }
 
-/** A log that cannot be sent is told; the job goes on without. */
+/** Never fails the job: a log that cannot be sent is a warning. */
 export async function startNetworkLog(job: Job, tools: LogReaderTools): Promise<void> {
   const { networkLog, log } = tools;
   if (!job.logTo) return networkLog.discard();
   try {
-    networkLog.start("tcp" in job.logTo ? job.logTo.tcp : await createTransport(job, job.logTo, tools));
+    networkLog.start(await createTransport(job, job.logTo, tools));
   } catch (error) {
-    log.warn(`log: it is not sent: ${(error as Error).message}`);
+    log.warn(`log: cannot send it: ${(error as Error).message}`);
     networkLog.discard();
   }
 }
 
-/** Whoever sends the lines tries again by himself, and tells of it once. */
+/** The network log retries by itself, and logs an outage once. */
 const NO_RETRIES = { budgetMs: 0, firstContactBudgetMs: 0 };
 
 async function createTransport(
   job: Job,
-  place: Exclude<LogDestination, { tcp: unknown }>,
+  destination: LogDestination,
   { credentials, redaction, hostname, isClockRight }: LogReaderTools,
 ): Promise<LogTransport> {
-  if ("syslog" in place) {
-    const { host, port, protocol } = place.syslog;
+  if ("tcp" in destination) return createRawLog(destination.tcp);
+  if ("syslog" in destination) {
+    const { host, port, protocol } = destination.syslog;
     const formatMessage = createSyslogFormat({ hostname });
     const format = (line: LogLine) => {
       const timeMs = isClockRight ? Date.now() - readUptimeMs() + line.uptimeMs : undefined;
@@ -58,16 +58,16 @@ async function createTransport(
     return (protocol === "udp" ? createSyslogUdp : createSyslogTcp)({ host, port, format });
   }
   const http = await connectHttp(job, { credentials, warn: () => {}, retry: NO_RETRIES });
-  if ("http" in place) {
+  if ("http" in destination) {
     const token = (await credentials.read("log-token"))?.toString().trim();
-    const putPart = createLogUpload(http, { url: place.http, token });
-    return createBatchedLog({ place: formatPublicUrl(place.http), putPart });
+    const putPart = createLogUpload(http, { url: destination.http, token });
+    return createBatchedLog({ location: formatPublicUrl(destination.http), putPart });
   }
-  const { bucket, prefix } = place.s3;
+  const { bucket, prefix } = destination.s3;
   if (!job.s3) throw new Error("the job names no S3 service");
   const s3 = await connectS3(job.s3, { http, credentials, redaction });
   return createBatchedLog({
-    place: `s3://${bucket}/${prefix}`,
+    location: `s3://${bucket}/${prefix}`,
     async putPart({ name, body }, { signal }) {
       const chunks: Buffer[] = [];
       for await (const chunk of body) chunks.push(chunk);

@@ -2,6 +2,7 @@
  * Uploads the log by HTTP (docs/network-log.md): each part is one streaming request, POSTed to the URL, or PUT as a file below
  * a URL that ends in a slash. Nothing is retried here: the caller knows which lines the server has not accepted.
  */
+import type { LogPart } from "../../wire/numbered-line.ts";
 import { fetchBytes, type HttpClient } from "../http/http-message.ts";
 import { createUploadRequest } from "./results-uploader.ts";
 
@@ -9,7 +10,7 @@ import { createUploadRequest } from "./results-uploader.ts";
 export function createLogUpload(http: HttpClient, { url, token }: { url: string; token?: string }) {
   const isFolder = new URL(url).pathname.endsWith("/");
   return async (
-    part: { name: string; boot: string; firstNumber: number; body: AsyncIterable<Buffer> },
+    part: LogPart,
     { signal }: { signal: AbortSignal },
   ): Promise<void> => {
     const target = new URL(url);

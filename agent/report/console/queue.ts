@@ -6,7 +6,6 @@
 import { formatCount } from "../../text.ts";
 import {
   CONSOLE_AHEAD_MS,
-  CONSOLE_HOLD_MS,
   CONSOLE_QUEUE_MAX_BYTES,
   CONSOLE_QUEUE_MIN_BYTES,
   CONSOLE_QUEUE_MS,
@@ -75,8 +74,6 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
   let isEliding = false;
   const leftOut = createElidedLines({ resultsMaxBytes: CONSOLE_QUEUE_MAX_BYTES });
   let rawRest: Buffer = Buffer.alloc(0);
-  const held: string[] = [];
-  let holdTimer: NodeJS.Timeout | undefined;
 
   // Whatever slows a console down (the kernel's own lines, a reader of a virtual one) shows in how long writes take.
   const readRate = () =>
@@ -125,16 +122,6 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
     if (!isEliding) breakLine();
     isEliding = true;
     if (block.length > 0) leftOut.add(block, droppedBytes);
-  };
-
-  const releaseHeld = () => {
-    clearTimeout(holdTimer);
-    holdTimer = undefined;
-    for (const text of held.splice(0)) {
-      if (isEliding) showLeftOut(queuedBytes <= limitBytes() ? tailLimitBytes() : 0);
-      breakLine();
-      push(Buffer.from(`${text}\n`));
-    }
   };
 
   const becomeIdle = () => {
@@ -209,9 +196,9 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
       if (isGone) return;
       // Nobody has taken anything for minutes or days.
       if (queuedBytes > CONSOLE_QUEUE_MAX_BYTES) return elide(Buffer.from(`${text}\n`), 0);
-      held.push(text);
-      if (isMidLine) holdTimer ??= setTimeout(releaseHeld, CONSOLE_HOLD_MS);
-      else releaseHeld();
+      if (isEliding) showLeftOut(queuedBytes <= limitBytes() ? tailLimitBytes() : 0);
+      breakLine();
+      push(Buffer.from(`${text}\n`));
     },
     lines(block, droppedBytes) {
       if (isGone) return;
@@ -222,7 +209,6 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
         shownOpenBytes = 0;
         if (isMidLine || rest.length > 1) pushLine(rest, { droppedBytes, isContinued: isMidLine });
       }
-      if (!isMidLine) releaseHeld();
       while (at < block.length) {
         if (isEliding || queuedBytes >= limitBytes()) return elide(block.subarray(at), droppedBytes);
         const end = block.indexOf(LINE_END, at) + 1;
@@ -248,7 +234,6 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
         for (let at = 0; at < chunk.length; at += RAW_WRITE_BYTES) {
           push(Buffer.from(chunk.subarray(at, at + RAW_WRITE_BYTES)));
         }
-        if (!isMidLine) releaseHeld();
         return;
       }
       const all = Buffer.concat([rawRest, chunk]);
@@ -259,7 +244,6 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
     endOutput() {
       shownOpenBytes = 0;
       endEliding();
-      releaseHeld();
       breakLine();
     },
     setColor(wanted) {
@@ -269,7 +253,6 @@ export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueO
       nominalRate = bytesPerSecond;
     },
     async flush() {
-      releaseHeld();
       endEliding();
       if (isGone) return;
       const idle = new Promise<void>((resolve) => {

@@ -1,24 +1,24 @@
 /**
- * The log's lines as syslog messages by UDP (RFC 5426), one a datagram. Best effort by nature: no collector says what it got, and
- * only one that is not there says so. A pause behind every portion keeps bursts from overrunning it.
+ * The log's lines as syslog messages by UDP (RFC 5426), one per datagram. Delivery is best effort: only a collector that is not there
+ * is noticed, by ICMP. A pause after each batch keeps bursts from overrunning it.
  */
 import { createSocket, type Socket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import { SYSLOG_UDP_PAUSE_MS, SYSLOG_UDP_PORTION_BYTES } from "../limits.ts";
+import { SYSLOG_UDP_BATCH_BYTES, SYSLOG_UDP_PAUSE_MS } from "../limits.ts";
 import type { LogLine } from "./line-queue.ts";
-import type { LogTransport } from "./line-sender.ts";
+import type { LogTransport } from "./network-log.ts";
 
 export interface SyslogReader {
   host: string;
   port: number;
-  /** Of a line, as a message. */
+  /** Makes a message of a line. */
   format: (line: LogLine) => Buffer;
 }
 
 export function createSyslogUdp({ host, port, format }: SyslogReader): LogTransport {
   return {
-    place: `syslog://${host}:${port}`,
+    location: `syslog://${host}:${port}`,
     async run(source, { signal, onUp }) {
       const { address, family } = await lookup(host);
       const socket = createSocket(family === 6 ? "udp6" : "udp4");
@@ -30,8 +30,8 @@ export function createSyslogUdp({ host, port, format }: SyslogReader): LogTransp
       try {
         await connectSocket(socket, port, address);
         for (let isUp = false; ; isUp = true) {
-          // After an outage one line alone finds out whether anybody is there.
-          const maxBytes = isUp ? SYSLOG_UDP_PORTION_BYTES : 1;
+          // After an outage a single line probes whether the collector is there.
+          const maxBytes = isUp ? SYSLOG_UDP_BATCH_BYTES : 1;
           const lines = await source.next({ maxBytes, signal });
           if (!lines) return;
           for (const line of lines) await sendMessage(socket, format(line));

@@ -1,204 +1,125 @@
 /**
- * The log's copy as it is (`dut.log=tcp://HOST:PORT`): every byte that the console gets, at once and without numbers, for readers
- * that take a console (LAVA, a person with netcat). While nobody takes it a bounded queue does, then the oldest bytes go.
+ * The log by TCP: raw bytes for readers of a console (LAVA, netcat), or syslog messages with octet counting (RFC 6587). Readers
+ * acknowledge nothing, and what TCP has delivered may be lost with the reader: a line counts as taken `resendMs` after it was written,
+ * and when a connection breaks, later lines are sent again.
  */
+import { once } from "node:events";
 import { connect, type Socket } from "node:net";
-import type { Console } from "../console/console.ts";
-import {
-  CONSOLE_HOLD_MS,
-  NETWORK_LOG_CHUNK_BYTES,
-  NETWORK_LOG_FLUSH_MS,
-  NETWORK_LOG_QUEUE_BYTES,
-  NETWORK_LOG_RETRY_MS,
-  NETWORK_LOG_STALL_MS,
-} from "../limits.ts";
+import { frameSyslogMessage } from "../../wire/syslog.ts";
+import { NETWORK_LOG_CHUNK_BYTES, NETWORK_LOG_STALL_MS, SYSLOG_TCP_RESEND_MS } from "../limits.ts";
+import type { LogLine } from "./line-queue.ts";
+import type { LogTransport } from "./network-log.ts";
+import type { SyslogReader } from "./syslog-udp.ts";
 
-/** Takes what the console takes, from the first line on. */
-export interface RawLog extends Pick<Console, "line" | "output"> {
-  start(reader: { host: string; port: number }): void;
-  /** Before it is started: of what is kept, each line is replaced. */
-  cleanKept(clean: (line: string) => string): void;
-  /** What was kept is let go, and nothing is kept any more. */
-  discard(): void;
-  /** Waits for what is queued to leave, for a bounded time; then ends the connection. */
-  close(): Promise<void>;
-}
-
-export interface RawLogOptions {
-  log: { info(line: string): void; warn(line: string): void };
-  queueBytes?: number;
-  retryMs?: number;
+export interface TcpLogOptions {
   stallMs?: number;
-  flushMs?: number;
+  resendMs?: number;
 }
 
-export function createRawLog(options: RawLogOptions): RawLog {
-  const { log, queueBytes = NETWORK_LOG_QUEUE_BYTES, retryMs = NETWORK_LOG_RETRY_MS } = options;
-  const { stallMs = NETWORK_LOG_STALL_MS, flushMs = NETWORK_LOG_FLUSH_MS } = options;
-  const queue: Buffer[] = [];
-  let queuedBytes = 0;
-  let lostBytes = 0;
-  let atLineStart = true;
-  let isOver = false;
-  /** So many of the queue's first pieces are on their way and must stay. */
-  let sending = 0;
-  let socket: Socket | undefined;
-  let reader: { host: string; port: number } | undefined;
-  let retry: NodeJS.Timeout | undefined;
-  let wasTold = false;
-  const held: string[] = [];
-  let holdTimer: NodeJS.Timeout | undefined;
-  let whenEmpty: (() => void)[] = [];
+/** Lines have no numbers here, so a reader could not tell repeated ones: only what was not written is sent again. */
+export function createRawLog(
+  { host, port }: { host: string; port: number },
+  options?: TcpLogOptions,
+): LogTransport {
+  const location = `tcp://${host}:${port}`;
+  return createTcpLog(location, { host, port, createEncoder: createRawEncoder, resendMs: 0, ...options });
+}
 
-  const enqueue = (bytes: Buffer) => {
-    if (isOver || bytes.length === 0) return;
-    atLineStart = bytes.at(-1) === 0x0a;
-    // Whole small pieces, so that what is dropped is little and what is sent is seen.
-    for (let at = 0; at < bytes.length; at += NETWORK_LOG_CHUNK_BYTES) {
-      const piece = bytes.subarray(at, at + NETWORK_LOG_CHUNK_BYTES);
-      queue.push(piece);
-      queuedBytes += piece.length;
-    }
-    while (queuedBytes > queueBytes && queue.length > sending + 1) {
-      const [dropped] = queue.splice(sending, 1);
-      queuedBytes -= dropped!.length;
-      lostBytes += dropped!.length;
-    }
-    sendNext();
+export function createSyslogTcp({ host, port, format }: SyslogReader, options?: TcpLogOptions): LogTransport {
+  const createEncoder = () => (line: LogLine) => frameSyslogMessage(format(line));
+  const resendMs = SYSLOG_TCP_RESEND_MS;
+  return createTcpLog(`syslog+tcp://${host}:${port}`, { host, port, createEncoder, resendMs, ...options });
+}
+
+type Encoder = (line: LogLine) => Buffer;
+
+/** As a console shows them: a line of the agent or the kernel never continues an open line of the test. */
+function createRawEncoder(): Encoder {
+  let isMidLine = false;
+  return ({ part, text }) => {
+    const startsLine = part === "whole" || part === "start";
+    const endsLine = part === "whole" || part === "end";
+    // Another line has ended this one already.
+    if (part === "end" && text.length === 0 && !isMidLine) return text;
+    const prefix = startsLine && isMidLine ? "\n" : "";
+    isMidLine = !endsLine;
+    return Buffer.concat([Buffer.from(prefix), text, Buffer.from(endsLine ? "\n" : "")]);
   };
+}
 
-  const releaseHeld = () => {
-    clearTimeout(holdTimer);
-    holdTimer = undefined;
-    for (const text of held.splice(0)) {
-      enqueue(
-        Buffer.from(
-          atLineStart
-            ? `${text}
-`
-            : `
-${text}
-`,
-        ),
-      );
-    }
-  };
+interface TcpReader {
+  host: string;
+  port: number;
+  /** One for each connection. */
+  createEncoder: () => Encoder;
+  resendMs: number;
+  stallMs?: number;
+}
 
-  /** As on the console: the test's line comes whole, unless it stays open. */
-  const line = (text: string) => {
-    held.push(text);
-    if (atLineStart) releaseHeld();
-    else holdTimer ??= setTimeout(releaseHeld, CONSOLE_HOLD_MS).unref();
-  };
-
-  const sendNext = () => {
-    if (sending > 0 || !socket || socket.connecting) return;
-    if (lostBytes > 0) {
-      const note = Buffer.from(
-        `\n[dutboot: ${lostBytes} bytes of the log left out here: nobody took them]\n`,
-      );
-      queue.unshift(note);
-      queuedBytes += note.length;
-      lostBytes = 0;
-    }
-    if (queue.length === 0) {
-      for (const resolve of whenEmpty.splice(0)) resolve();
-      return;
-    }
-    let chunkBytes = 0;
-    while (sending < queue.length && (sending === 0 || chunkBytes < NETWORK_LOG_CHUNK_BYTES)) {
-      chunkBytes += queue[sending++]!.length;
-    }
-    const sender = socket;
-    sender.write(Buffer.concat(queue.slice(0, sending)), (error) => {
-      if (sender !== socket) return;
-      const sent = sending;
-      sending = 0;
-      // What did not leave whole is sent again at the next connection: rather twice than never.
-      if (error) return;
-      queue.splice(0, sent);
-      queuedBytes -= chunkBytes;
-      sendNext();
-    });
-  };
-
-  const open = () => {
-    if (!reader || isOver) return;
-    const fresh = connect({ ...reader, keepAlive: true });
-    socket = fresh;
-    fresh.unref();
-    // Nobody speaks on this connection but us; what comes is thrown away.
-    fresh.resume();
-    fresh.setTimeout(stallMs, () => {
-      if (sending > 0 || fresh.connecting) fresh.destroy(new Error(`takes nothing for ${stallMs / 1000} s`));
-    });
-    fresh.on("connect", () => {
-      log.info(`log: copied to ${reader!.host}:${reader!.port}${wasTold ? " again" : ""}`);
-      wasTold = false;
-      sendNext();
-    });
-    fresh.on("error", (error) => {
-      // Once for each time it is away: a reader that stays away must not fill the log with it.
-      if (!wasTold) log.warn(`log: ${reader!.host}:${reader!.port} does not take the log: ${error.message}`);
-      wasTold = true;
-    });
-    fresh.on("close", () => {
-      if (socket !== fresh) return;
-      socket = undefined;
-      sending = 0;
-      if (!isOver) retry = setTimeout(open, retryMs).unref();
-    });
-  };
-
+function createTcpLog(
+  location: string,
+  { host, port, createEncoder, resendMs, stallMs = NETWORK_LOG_STALL_MS }: TcpReader,
+): LogTransport {
   return {
-    line,
-    output(chunk) {
-      enqueue(chunk);
-      if (atLineStart) releaseHeld();
-    },
-    cleanKept(clean) {
-      if (reader) return;
-      const cleaned = queue.splice(0).map((piece) => Buffer.from(clean(piece.toString())));
-      queuedBytes = cleaned.reduce((sum, { length }) => sum + length, 0);
-      queue.push(...cleaned);
-    },
-    start(to) {
-      if (reader || isOver) return;
-      reader = to;
-      open();
-    },
-    discard() {
-      if (reader) return;
-      isOver = true;
-      queue.length = 0;
-      held.length = 0;
-      queuedBytes = 0;
-    },
-    async close() {
-      releaseHeld();
-      if (reader && !isOver) {
-        const { promise, resolve } = Promise.withResolvers<void>();
-        whenEmpty = [...whenEmpty, resolve];
-        const timer = setTimeout(resolve, flushMs);
-        sendNext();
-        await promise;
-        clearTimeout(timer);
+    location,
+    isUnbuffered: resendMs === 0,
+    async run(source, { signal, onUp }) {
+      const encode = createEncoder();
+      const written: { number: number; at: number }[] = [];
+      const acknowledge = () => {
+        const until = performance.now() - resendMs;
+        while (written.length > 0 && written[0]!.at <= until) source.acknowledge(written.shift()!.number);
+      };
+      const socket = connect({ host, port, keepAlive: true });
+      const failure = watchFailure(socket, stallMs);
+      const ended = AbortSignal.any([signal, failure]);
+      try {
+        await once(socket, "connect", { signal: ended });
+        onUp();
+        for (;;) {
+          const lines = await source.next({ maxBytes: NETWORK_LOG_CHUNK_BYTES, signal: ended });
+          ended.throwIfAborted();
+          if (!lines) break;
+          await write(socket, Buffer.concat(lines.map(encode)), ended);
+          written.push({ number: lines.at(-1)!.number, at: performance.now() });
+          acknowledge();
+        }
+        // A reader that has read everything closes as well; one that died with unread lines resets the connection.
+        const closed = once(socket, "close", { signal });
+        socket.end();
+        await closed;
+      } catch (error) {
+        throw failure.aborted ? failure.reason : error;
+      } finally {
+        acknowledge();
+        if (signal.aborted) socket.destroySoon();
+        else socket.destroy();
       }
-      isOver = true;
-      clearTimeout(retry);
-      await endSocket(socket, flushMs);
     },
   };
 }
 
-/** With a FIN behind the last byte, and not longer than the reader may take to answer it. */
-async function endSocket(socket: Socket | undefined, flushMs: number): Promise<void> {
-  if (!socket || socket.destroyed) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, flushMs);
-  socket.on("close", () => resolve());
-  socket.end();
-  await promise;
-  clearTimeout(timer);
-  socket.destroy();
+/** Aborts with the reason when the connection fails, is closed by the reader, or stalls. */
+function watchFailure(socket: Socket, stallMs: number): AbortSignal {
+  const controller = new AbortController();
+  const fail = (message: string) => controller.abort(new Error(message));
+  // Readers send nothing; what comes all the same is dropped.
+  socket.unref().resume();
+  socket.on("error", (error) => controller.abort(error));
+  for (const event of ["end", "close"])
+    socket.on(event, () => socket.writableEnded || fail("the connection was closed"));
+  socket.setTimeout(stallMs, () => {
+    if (socket.connecting) fail(`no answer for ${stallMs / 1000} s`);
+    else if (socket.writableLength > 0) fail(`it accepted no data for ${stallMs / 1000} s`);
+  });
+  return controller.signal;
+}
+
+/** Resolves when the kernel has taken all bytes. */
+function write(socket: Socket, bytes: Buffer, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const stop = () => reject(signal.reason as Error);
+  signal.addEventListener("abort", stop);
+  socket.write(bytes, (error) => (error ? reject(error) : resolve()));
+  return promise.finally(() => signal.removeEventListener("abort", stop));
 }

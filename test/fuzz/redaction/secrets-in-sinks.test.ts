@@ -2,9 +2,9 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { expect, it } from "vitest";
 import { createRedaction } from "../../../agent/redaction/redaction.ts";
-import { createConsoleTee } from "../../../agent/report/console/console-tee.ts";
 import { createEventStream } from "../../../agent/report/log/event-stream.ts";
 import { createLog } from "../../../agent/report/log/log.ts";
+import { OutputBus } from "../../../agent/report/output-bus.ts";
 
 const pick = <Item>(items: readonly Item[]) => items[randomInt(items.length)]!;
 
@@ -116,21 +116,17 @@ it("lets no secret through in our own lines, records and events", async () => {
       endOutput: nothing,
       flush: async () => {},
     };
-    const networkLog = {
-      line: sink,
-      output: nothing,
-      start: nothing,
-      discard: nothing,
-      close: async () => {},
-    };
-    const screen = createConsoleTee(console_, networkLog as never, redaction);
-    const log = createLog({ redaction, readUptimeMs: () => 1, onLine: screen.line, onRecord: sink });
+    const networkLog = { line: sink, output: nothing, endOutput: nothing, close: async () => {} };
+    const logFile = { write: (text: Buffer | string) => sink(String(text)) };
+    const output = new OutputBus({ console: console_, networkLog, logFile, redaction });
+    const onLine = (line: string) => output.logLine(line);
+    const log = createLog({ redaction, readUptimeMs: () => 1, onLine, onRecord: sink });
     const events = createEventStream({ readUptimeMs: () => 1, onLine: sink, clean: redaction.cleanValue });
     const text = mix(secrets);
     log.warn({ context: { url: text, list: [text] } }, text);
     log.error({ err: new Error(text) }, "it broke");
     events.emit({ event: "report", topic: "fuzz", text, deep: { text } });
-    screen.line(text);
+    output.line(text);
     await new Promise(setImmediate);
     expect(sinks.length).toBeGreaterThanOrEqual(8);
     for (const shown of sinks)

@@ -41,8 +41,7 @@ async function run(steps: Step[], answers: Record<string, ContainerExit | AgentE
     volumes: { runHooks: async () => {}, resolveMounts: () => ({ mounts: [], tmpfs: [] }) },
     announcer: createAnnouncer("dut", { console: { line: () => {} }, readUptimeMs: () => 0 }),
     emit: (event) => events.push(event),
-    onOutput: () => {},
-    onServiceOutput: () => {},
+    openOutput: () => ({ write: () => {}, end: () => {} }),
   };
   const context: PhaseContext = {
     log: pino({ level: "silent" }),

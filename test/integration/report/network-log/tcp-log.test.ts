@@ -1,15 +1,15 @@
-/** The raw copy of the log against readers that come late, go away, take nothing, or are not there at all. */
+/** The raw log by TCP against readers that come late, go away, accept nothing, or do not exist. */
 import { createServer, type Server, type Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
-import { afterEach, expect, test } from "vitest";
-import { createRawLog, type RawLogOptions } from "../../../../agent/report/network-log/tcp-log.ts";
+import { afterEach, expect, it } from "vitest";
+import { NetworkLog, type NetworkLogOptions } from "../../../../agent/report/network-log/network-log.ts";
+import { createRawLog } from "../../../../agent/report/network-log/tcp-log.ts";
 
 const cleanUps: (() => void)[] = [];
 afterEach(() => {
   for (const cleanUp of cleanUps.splice(0)) cleanUp();
 });
 
-/** A reader on a port of its own; each connection's bytes in a place of their own. */
+/** `texts`: the bytes of each connection. */
 async function startReader(port = 0, onSocket: (socket: Socket) => void = () => {}) {
   const texts: string[] = [];
   const sockets = new Set<Socket>();
@@ -32,113 +32,110 @@ async function startReader(port = 0, onSocket: (socket: Socket) => void = () => 
   return { texts, sockets, stop, port: address.port };
 }
 
-function createLog(options: Partial<RawLogOptions> = {}) {
-  const lines: string[] = [];
-  const tell = (line: string) => void lines.push(line);
-  const log = createRawLog({
-    log: { info: tell, warn: tell },
+function createLog(options: Partial<NetworkLogOptions> = {}) {
+  const messages: string[] = [];
+  const addMessage = (line: string) => void messages.push(line);
+  const log = new NetworkLog({
+    log: { info: addMessage, warn: addMessage },
+    boot: "1a2b3c4d",
+    readUptimeMs: () => 0,
+    clean: (line) => line,
     retryMs: 20,
     flushMs: 300,
     ...options,
   });
-  return { log, lines };
+  return { log, messages };
 }
 
-async function waitUntil(isTrue: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 500 && !isTrue(); tries++) await sleep(10);
-  expect(isTrue()).toBe(true);
-}
+const to = (port: number, options = {}) => createRawLog({ host: "127.0.0.1", port }, options);
+const hasMessage = (messages: readonly string[], text: string) =>
+  expect.poll(() => messages.join("\n"), { timeout: 5000 }).toContain(text);
 
-test("everything from the first line on, before the reader was named", async () => {
+it("sends everything from the first line on", async () => {
   const reader = await startReader();
   const { log } = createLog();
   log.line("first");
   log.output(Buffer.from("half a line"));
-  log.start({ host: "127.0.0.1", port: reader.port });
+  log.start(to(reader.port));
   log.line("last");
   await log.close();
   expect(reader.texts).toEqual(["first\nhalf a line\nlast\n"]);
 });
 
-test("the test's line stays whole, whoever speaks in between", async () => {
+it("sends an open line at once", async () => {
   const reader = await startReader();
   const { log } = createLog();
-  log.start({ host: "127.0.0.1", port: reader.port });
-  log.output(Buffer.from("hwci: mesa: "));
-  log.line("[ 12.000] dutboot: still here");
-  log.output(Buffer.from("exit_code: 0\n"));
+  log.start(to(reader.port));
+  log.output(Buffer.from("login: "));
+  await expect.poll(() => reader.texts[0]).toBe("login: ");
+  log.output(Buffer.from("ro"));
+  await expect.poll(() => reader.texts[0]).toBe("login: ro");
+  log.output(Buffer.from("ot\r\n# "));
   await log.close();
-  expect(reader.texts).toEqual(["hwci: mesa: exit_code: 0\n[ 12.000] dutboot: still here\n"]);
+  expect(reader.texts).toEqual(["login: root\r\n# \n"]);
 });
 
-test("a reader that comes late", async () => {
+it("waits for a reader that comes late", async () => {
   const first = await startReader();
   first.stop();
-  const { log, lines } = createLog();
-  log.start({ host: "127.0.0.1", port: first.port });
+  const { log, messages } = createLog();
+  log.start(to(first.port));
   log.line("early");
-  await sleep(100);
+  await hasMessage(messages, "cannot send to tcp://");
   const second = await startReader(first.port);
-  await waitUntil(() => second.texts[0] === "early\n");
+  await expect.poll(() => second.texts[0]).toBe("early\n");
   await log.close();
-  expect(lines.filter((line) => line.includes("does not take the log"))).toHaveLength(1);
+  expect(messages.filter((line) => line.includes("cannot send to"))).toHaveLength(1);
 });
 
-test("a connection that breaks is made again, and the log goes on", async () => {
+it("reconnects when a connection breaks, and repeats nothing", async () => {
   const reader = await startReader();
-  const { log } = createLog();
-  log.start({ host: "127.0.0.1", port: reader.port });
+  const { log, messages } = createLog();
+  log.start(to(reader.port));
   log.line("one");
-  await waitUntil(() => reader.texts[0] === "one\n");
+  await expect.poll(() => reader.texts[0]).toBe("one\n");
   for (const socket of reader.sockets) socket.resetAndDestroy();
-  await sleep(50);
+  await hasMessage(messages, "cannot send to tcp://");
   log.line("two");
-  await waitUntil(() => reader.texts[1] === "two\n");
+  await expect.poll(() => reader.texts[1]).toBe("two\n");
   await log.close();
 });
 
-test("a reader that takes nothing: memory is bounded, what is lost is counted, the newest is kept", async () => {
+it("keeps the newest lines in bounded memory and reports how many are lost", async () => {
   const reader = await startReader();
-  const { log } = createLog({ queueBytes: 1000 });
-  for (let count = 0; count < 100; count++) log.output(Buffer.from(`${String(count).padEnd(98)}.\n`));
-  log.start({ host: "127.0.0.1", port: reader.port });
+  const { log, messages } = createLog({ queueBytes: 10 * 260, lostIntervalMs: 0 });
+  for (let count = 0; count < 100; count++) log.output(Buffer.from(`${String(count).padEnd(99)}.\n`));
+  log.start(to(reader.port));
   await log.close();
-  const [text] = reader.texts;
-  expect(text).toMatch(/^\n\[dutboot: 9000 bytes of the log left out here: nobody took them\]\n90 /);
-  expect(text).toMatch(/99 +\.\n$/);
+  expect(reader.texts[0]).toMatch(/^90 +\.\n(?:.*\n){8}99 +\.\n$/);
+  expect(messages).toContainEqual(
+    expect.stringMatching(
+      /^log: 90 lines \(1 to 90\) are missing at tcp:\/\/127.0.0.1:\d+: the queue was full/,
+    ),
+  );
 });
 
-test("a reader that hangs is left, and the end does not wait for it", async () => {
+it("leaves a reader that accepts nothing, and does not delay the end", async () => {
   const reader = await startReader(0, (socket) => socket.pause());
-  const { log, lines } = createLog({ stallMs: 100, queueBytes: 64 * 1024 * 1024 });
-  log.start({ host: "127.0.0.1", port: reader.port });
+  const { log, messages } = createLog({ queueBytes: 64 * 1024 * 1024 });
+  log.start(to(reader.port, { stallMs: 100 }));
   for (let count = 0; count < 32; count++) log.output(Buffer.alloc(1024 * 1024, "x"));
-  await waitUntil(() => lines.some((line) => line.includes("takes nothing for")));
+  await hasMessage(messages, "it accepted no data for 0.1 s");
   const startedAt = performance.now();
   await log.close();
   expect(performance.now() - startedAt).toBeLessThan(2000);
 });
 
-test.each([
-  { name: "nobody there", to: { host: "127.0.0.1", port: 1 } },
-  { name: "a name that nobody knows", to: { host: "no.such.host.invalid", port: 1 } },
-])("$name: told once, and the end does not wait", async ({ to }) => {
-  const { log, lines } = createLog();
-  log.start(to);
-  log.line("lost");
-  await sleep(200);
-  const startedAt = performance.now();
-  await log.close();
-  expect(performance.now() - startedAt).toBeLessThan(1000);
-  expect(lines).toHaveLength(1);
-});
-
-test("a job that names no reader keeps nothing", async () => {
-  const { log } = createLog();
-  log.line("first");
-  log.discard();
-  log.line("second");
-  const startedAt = performance.now();
-  await log.close();
-  expect(performance.now() - startedAt).toBeLessThan(100);
-});
+it.each(["127.0.0.1", "no.such.host.invalid"])(
+  "warns once when nothing answers at %s, and does not delay the end",
+  async (host) => {
+    const { log, messages } = createLog();
+    log.start(createRawLog({ host, port: 1 }));
+    log.line("lost");
+    await hasMessage(messages, "cannot send to tcp://");
+    const startedAt = performance.now();
+    await log.close();
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(messages).toHaveLength(1);
+  },
+);

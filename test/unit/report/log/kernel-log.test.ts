@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { formatKernelRecord } from "../../../../agent/report/log/kernel-log.ts";
+import { parseKernelRecord } from "../../../../agent/report/log/kernel-log.ts";
 
 const CASES = [
   {
@@ -13,16 +13,17 @@ const CASES = [
     lines: ["[ 3661.000001] <LAVA_SIGNAL_ENDTC a;b>"],
   },
   {
-    name: "several lines in one",
+    name: "several lines in one message",
     record: "4,1,0,-;one\\x0atwo\n",
     lines: ["[    0.000000] one", "[    0.000000] two"],
   },
   { name: "bytes beyond ASCII", record: "4,1,0,-;caf\\xc3\\xa9 \\x5c\n", lines: ["[    0.000000] café \\"] },
-  { name: "below what the console shows", record: "7,2,1,-;debug\n", lines: [] },
-  { name: "the level counts, not who wrote", record: "31,2,1,-;debug of a daemon\n", lines: [] },
-  { name: "no record", record: "noise", lines: [] },
+  { name: "a level that the console does not show", record: "7,2,1,-;debug\n", lines: [] },
+  { name: "a level without its facility", record: "31,2,1,-;debug of a daemon\n", lines: [] },
+  { name: "not a record", record: "noise", lines: [] },
 ];
 
 it.each(CASES)("$name", ({ record, lines }) => {
-  expect(formatKernelRecord(record, 7)).toEqual(lines);
+  const parsed = parseKernelRecord(record);
+  expect(parsed.level < 7 ? parsed.lines : []).toEqual(lines);
 });
