@@ -85,7 +85,7 @@ export async function runSteps(
   const numbered = createStepRunner(context, { ...adapters, input: shell ? "console" : "none" }, pipeline);
 
   const services = of("service").map(async (step) => {
-    announcer.serviceStarted(nameStep(step));
+    announcer.serviceStarted();
     try {
       const { exitCode } = await numbered(step, { signal: AbortSignal.any([signal, stopServices.signal]) });
       log.info(`run: the service ${nameStep(step)} ended with exit code ${exitCode}`);
@@ -103,14 +103,14 @@ export async function runSteps(
       await adapters.volumes.runHooks("container_end", { signal });
       pipeline.note(step, exit);
       const continues = exit.exitCode === 0 || !stopsAtFailure;
-      announcer.containerEnded(nameStep(step), exit.exitCode, { continues });
+      announcer.containerEnded(exit.exitCode, { continues });
       if (pipeline.endsMachine) break;
     }
     for (const step of of("post")) {
-      announcer.postStarted(nameStep(step));
+      announcer.postStarted();
       const { exitCode } = await settleStep(numbered(step, { signal }), step, context);
       log.info(`run: the post step ended with exit code ${exitCode}`);
-      announcer.postEnded(nameStep(step));
+      announcer.postEnded();
     }
   } finally {
     stopServices.abort(new Error("The main steps are over"));
@@ -187,9 +187,9 @@ function createStepRunner(
     const { variables } = pipeline;
     const step = expandStep(written, variables, context);
     if (step.error) throw step.error;
-    if (step.kind !== "service") announcer.containerCreating(nameStep(step));
+    if (step.kind !== "service") announcer.containerCreating();
     const { root, config, release } = await adapters.openStepRoot(step, context);
-    if (step.kind !== "service") announcer.containerStarted(nameStep(step));
+    if (step.kind !== "service") announcer.containerStarted();
     const output = adapters.openOutput({
       logName: `steps/${number}-${step.kind}.log`,
       isService: step.kind === "service",

@@ -3,7 +3,7 @@
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job, SerialPortSettings } from "../job/job.ts";
-import { type ConsoleSet, createConsole } from "../report/console/console.ts";
+import { ConsoleSet } from "../report/console/console.ts";
 import { listKernelConsoles, openConsole, useDescriptor } from "../report/console/device.ts";
 import { awaitSerialConsole } from "../report/console/serial-console.ts";
 import { SERIAL_LOOK_MS } from "../report/limits.ts";
@@ -16,7 +16,7 @@ export interface ConsoleTools {
 
 /** Standard output, which init opened, is the console of a machine that names none. */
 export function createKernelConsoles({ readUptimeMs, warn }: ConsoleTools): ConsoleSet {
-  const consoles = createConsole([], {
+  const consoles = new ConsoleSet([], {
     readUptimeMs,
     onGone: (name, error) => warn(`console: "${name}" takes nothing any more: ${error.message}`),
   });

@@ -9,9 +9,9 @@ import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { createPipe, setPipeSize } from "../../agent/kernel/pipes.ts";
-import { createConsole } from "../../agent/report/console/console.ts";
+import { ConsoleSet } from "../../agent/report/console/console.ts";
 import { openConsole } from "../../agent/report/console/device.ts";
-import { openLogFile } from "../../agent/report/log/log-file.ts";
+import { LogFile } from "../../agent/report/log/log-file.ts";
 import { OUTPUT_PIPE_BYTES } from "../../agent/sys/limits.ts";
 
 /** What the parent reads. */
@@ -26,10 +26,10 @@ export interface ConsoleRun {
 
 const [path = "none", bytesPerSecond = "0", program = ""] = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), "console-bench-"));
-const logFile = openLogFile(join(folder, "log"), (error) => {
+const logFile = new LogFile(join(folder, "log"), (error) => {
   throw error;
 });
-const consoles = createConsole(path === "none" ? [] : [openConsole(path)], {
+const consoles = new ConsoleSet(path === "none" ? [] : [openConsole(path)], {
   readUptimeMs: () => process.uptime() * 1000,
 });
 consoles.setRate(basename(path), Number(bytesPerSecond));

@@ -1,6 +1,6 @@
 /**
- * Tells farms of boot2container where a job stands, in the lines and GitLab sections their executors know (agent/wire/b2c-console.ts).
- * Jobs of other dialects get the same calls and print nothing for them.
+ * Reports a job's progress to boot2container farms, in the lines and GitLab sections that their executors match
+ * (agent/wire/b2c-console.ts). Jobs of other dialects make the same calls, which print nothing.
  */
 import type { Dialect } from "../../job/job.ts";
 import {
@@ -17,101 +17,58 @@ import {
 } from "../../wire/b2c-console.ts";
 import { type Moment, momentAfter } from "../../wire/gitlab-section.ts";
 
-/** Each is called when the thing happens, in about this order; what a job does not need is not called. */
-export interface Announcer {
-  /** First of all: ends the section in which the submitter keeps the firmware's and the kernel's output. */
-  setupStarted(info: RuntimeInfo): void;
-  modulesLoading(): void;
-  /** The job asked for modules of its own. */
-  modulesLoaded(): void;
-  cacheMounting(): void;
-  cacheMounted(outcome: CacheOutcome): void;
-  networkConnecting(): void;
-  /** `kernel`: the line's own `ip=`. */
-  networkConnected(interfaces: readonly { name: string; address: string }[] | "kernel"): void;
-  networkFailed(): void;
-  clockSetting(): void;
-  /** Without a server the clock was left alone. */
-  clockSet(server?: string, isSet?: boolean): void;
-  extraArgumentsFetching(): void;
-  extraArgumentsFetched(isFetched: boolean): void;
-  hostnameSetting(): void;
-  keymapSetting(): void;
-  /** `path` is absent where there is no such keymap. */
-  keymapSet(name: string, path?: string, isLoaded?: boolean): void;
-  /** The machine is ready; images, volumes and containers follow. */
-  pipelineStarted(): void;
-  volumesPrepared(): void;
-  hooksStarted(name: string): void;
-  hooksEnded(): void;
-  serviceStarted(name: string): void;
-  /** The image is looked for, its root mounted. */
-  containerCreating(name: string): void;
-  /** What comes next is the container's own output. */
-  containerStarted(name: string): void;
-  containerEnded(name: string, exitCode: number, options: { continues: boolean }): void;
-  postStarted(name: string): void;
-  postEnded(name: string): void;
-  /** An error that ends the job, or a part of it. */
-  failed(message: string): void;
-  /**
-   * The result, for which executors wait: once, whatever is called before or after it, so that no later word can contradict it.
-   * Called when nothing can change it any more; where that is forgotten, the machine's end says 1.
-   */
-  ended(status: number): void;
-  cleanupStarted(): void;
-  cacheUnmounting(): void;
-  cacheUnmounted(device: string, isUnmounted: boolean): void;
-  /** The executor may cut the power from now on; the farm's delay is waited after this. */
-  poweringOff(options?: { delayMs?: number }): void;
-  rebooting(): void;
-  /** A command of the machine's end, as the shell's trace shows it: `+ poweroff -f` was the end of a job for some farms. */
-  commandRunning(command: string): void;
-}
-
 export interface AnnouncerOptions {
-  /** Gets whole lines, some of them with line ends inside; a line end is added. */
+  /** Gets whole lines, some of them with line ends inside; adds a line end. */
   console: { line(text: string): void };
   readUptimeMs: () => number;
   nowMs?: () => number;
 }
 
-export function createAnnouncer(dialect: Dialect, options: AnnouncerOptions): Announcer {
+/** Methods are called when the thing happens, in about this order; what a job does not need is not called. */
+export type Announcer = ReturnType<typeof createAnnouncer>;
+
+export function createAnnouncer(dialect: Dialect, options: AnnouncerOptions) {
   const { console: console_, readUptimeMs, nowMs = Date.now } = options;
-  const moment = () => ({ nowMs: nowMs(), uptimeMs: readUptimeMs() });
-  // Whoever opened this one did so by a clock of his own.
+  const now = () => ({ nowMs: nowMs(), uptimeMs: readUptimeMs() });
+  // The submitter opened this one, by another clock.
   let openSection: { id: SectionId; at?: Moment } | undefined = { id: "b2c_kernel_boot" };
   let hasEnded = false;
-  let hasStarted = { containers: false, posts: false };
+  let hasStartedContainers = false;
+  let hasStartedPosts = false;
 
   const print = (text: string) => {
     if (dialect === "b2c") console_.line(text.replace(/\n$/, ""));
   };
-  const say = (text: string) => print(formatB2cLine(text, moment()));
+  const say = (text: string) => print(formatB2cLine(text, now()));
   const close = () => {
     if (!openSection) return;
     const { id, at } = openSection;
     openSection = undefined;
-    print(formatSectionEnd(id, at ? momentAfter(at, readUptimeMs()) : moment()));
+    print(formatSectionEnd(id, at ? momentAfter(at, readUptimeMs()) : now()));
   };
   const open = (id: SectionId, title: string) => {
     close();
-    const at = moment();
+    const at = now();
     print(formatSectionStart(id, title, at));
     openSection = { id, at };
   };
+  /** An error that ends the job or a part of it. */
   const failed = (message: string) => {
     close();
-    print(formatB2cError(message, moment()));
+    print(formatB2cError(message, now()));
   };
+  /**
+   * The result, for which executors wait. It is printed once, so that nothing can contradict it, and therefore only when nothing can
+   * change it any more. Without this call the end of the machine reports 1.
+   */
   const ended = (status: number) => {
     if (hasEnded) return;
     hasEnded = true;
-    // In a folded section nobody would see it.
+    // GitLab would fold it away in an open section.
     close();
     say(B2C_TEXTS.status(status));
   };
-  const lastWords = (text: string) => {
+  const finish = (text: string) => {
     ended(1);
     close();
     say(text);
@@ -120,73 +77,82 @@ export function createAnnouncer(dialect: Dialect, options: AnnouncerOptions): An
   return {
     failed,
     ended,
-    setupStarted(info) {
+    /** The first call: ends the section in which the submitter keeps the output of firmware and kernel. */
+    setupStarted(info: RuntimeInfo) {
       open("b2c_setup", "Setting up boot2container");
       open("runtime_info", "Runtime information");
       print(formatRuntimeInfo(info));
     },
+    /** Modules that the job asks for. */
     modulesLoading: () => open("load_modules", "Load the kernel modules wanted by the user"),
     modulesLoaded: () => say(formatOutcome("Loading requested modules", true)),
     cacheMounting: () => open("mount_cache_partition", "Mount the cache partition"),
-    cacheMounted: (outcome) => {
+    cacheMounted: (outcome: CacheOutcome) => {
       for (const text of describeCache(outcome)) say(text);
     },
     networkConnecting: () => open("connect", "Connect to the network"),
-    networkConnected(interfaces) {
+    /** `kernel`: by the command line's `ip=`. */
+    networkConnected(interfaces: readonly { name: string; address: string }[] | "kernel") {
       if (interfaces === "kernel") return say(B2C_TEXTS.ipIsSet);
       for (const { name, address } of interfaces) say(`Getting IP for network interface ${name}: ${address}`);
     },
     networkFailed: () => say("ERROR: Could not connect to the network, shutting down!"),
     clockSetting: () => open("ntp_set", "Synchronize the clock"),
-    clockSet(server, isSet = true) {
+    /** Without a server the clock was not set. */
+    clockSet(server?: string, isSet = true) {
       if (server === undefined) say(B2C_TEXTS.clockLeftAlone);
       else say(formatOutcome(`Getting the time from the NTP server ${server}`, isSet));
     },
     extraArgumentsFetching: () => open("parse_extra_cmdline", "Download and parse the extra command line"),
-    extraArgumentsFetched(isFetched) {
+    extraArgumentsFetched(isFetched: boolean) {
       if (isFetched) say("Parse the extra command line");
       else failed("Could not download the extra command line, shutting down!");
     },
     hostnameSetting: () => open("set_hostname", "Set the hostname"),
     keymapSetting: () => open("set_keymap", "Setting the keymap"),
-    keymapSet(name, path, isLoaded = true) {
+    /** `path` is undefined for an unknown keymap. */
+    keymapSet(name: string, path?: string, isLoaded = true) {
       if (path === undefined) failed(`Cannot find any keymap file named ${name}.kmap!`);
       else say(formatOutcome(`Loading keymap file ${path}`, isLoaded));
     },
+    /** The machine is ready; images, volumes and containers follow. */
     pipelineStarted() {
       open("start_pipeline", "Run all the cmdline-specified containers");
       say("Run the containers");
     },
     volumesPrepared: () => say(B2C_TEXTS.volumesReady),
-    hooksStarted: (name) => open("execute_hooks", `Execute the ${name} hooks`),
+    hooksStarted: (name: string) => open("execute_hooks", `Execute the ${name} hooks`),
     hooksEnded: close,
     serviceStarted: () =>
       open("start_service_container", "Pull, create, init, and start the service container"),
     containerCreating() {
-      if (!hasStarted.containers) say("Start the containers pipeline");
-      hasStarted = { ...hasStarted, containers: true };
+      if (!hasStartedContainers) say("Start the containers pipeline");
+      hasStartedContainers = true;
       open("create_container", "Pull, create, and init the container");
     },
+    /** The container's own output follows. */
     containerStarted: () => open("container_run", "About to start executing a container"),
-    containerEnded(_name, exitCode, { continues }) {
+    containerEnded(exitCode: number, { continues }: { continues: boolean }) {
       open("b2c_post_container", "gathering container results");
       say(exitCode === 0 ? B2C_TEXTS.containerPassed : B2C_TEXTS.containerFailed(exitCode, continues));
     },
     postStarted() {
-      if (!hasStarted.posts) say("Running the post containers");
-      hasStarted = { containers: true, posts: true };
+      if (!hasStartedPosts) say("Running the post containers");
+      hasStartedContainers = hasStartedPosts = true;
     },
     postEnded: () => open("b2c_post_container", "gathering container results"),
     cleanupStarted: () => open("cleanup", "Done executing the pipeline, clean up time!"),
     cacheUnmounting: () => open("unmount_cache_partition", "Unmount the cache partition"),
-    cacheUnmounted: (device, isUnmounted) =>
+    cacheUnmounted: (device: string, isUnmounted: boolean) =>
       say(formatOutcome(`Remounting the partition ${device} read-only`, isUnmounted)),
+    /** The executor may cut the power from now on; the farm's delay follows. */
     poweringOff({ delayMs = 0 } = {}) {
-      lastWords(B2C_TEXTS.poweringOff);
+      finish(B2C_TEXTS.poweringOff);
       if (delayMs > 0) print(`sleep ${delayMs / 1000}`);
     },
-    rebooting: () => lastWords(B2C_TEXTS.rebooting),
-    commandRunning: (command) => print(`+ ${command}`),
+    rebooting: () => finish(B2C_TEXTS.rebooting),
+    /** A command of the machine's end, as a shell traces it: some farms take `+ poweroff -f` for the end of a job. */
+    commandRunning: (command: string) => print(`+ ${command}`),
   };
 }
 

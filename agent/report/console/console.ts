@@ -1,6 +1,6 @@
 /**
- * The consoles of the DUT: the agent's own lines and the test's live output, to every console through a queue of its own.
- * A UART carries 11 KB/s, so nothing waits for it: lines that do not fit are left out, counted and said; the log file has it all.
+ * The DUT's consoles: the agent's lines and the test's live output, each console with a queue of its own. A UART carries 11 KB/s and
+ * nothing waits for it: lines that exceed its rate are elided and counted. The log file has everything.
  */
 import {
   CONSOLE_HISTORY_BYTES,
@@ -10,38 +10,13 @@ import {
 } from "../limits.ts";
 import { formatAgentLine } from "./agent-line.ts";
 import type { ConsoleDevice } from "./device.ts";
-import { createLineSplitter } from "./line-splitter.ts";
-import { type ConsoleQueue, createConsoleQueue } from "./queue.ts";
+import { LineSplitter } from "./line-splitter.ts";
+import { ConsoleQueue } from "./queue.ts";
 import { isOverwritten } from "./sanitize-line.ts";
-
-export interface Console {
-  /** One line of the agent's, never left out; a line end is added. */
-  line(text: string): void;
-  /** Output of the test, as it came; of what is left out, the lines that farms wait for (result-lines.ts) still come. */
-  output(chunk: Buffer): void;
-  /** What follows is a step's output; `isInteractive`: bytes as they come, for whoever sits at the console. */
-  beginOutput(options: { isInteractive: boolean }): void;
-  /** The step is over: its last lines come now, whatever was left out before them. */
-  endOutput(): void;
-  /** Resolves when everything queued has left, or cannot. */
-  flush(): Promise<void>;
-}
-
-/** The console as whoever sets it up sees it. */
-export interface ConsoleSet extends Console {
-  /** Of those that still take what they get. */
-  readonly names: readonly string[];
-  /** It gets the agent's first lines, unless it was here before, and everything from now on. */
-  add(device: ConsoleDevice, options?: { isBack?: boolean }): void;
-  /** Whether colours of the test's are shown. */
-  setColor(hasColor: boolean): void;
-  /** False where there is no such console. */
-  setRate(name: string, bytesPerSecond: number): boolean;
-}
 
 export interface ConsoleOptions {
   readUptimeMs: () => number;
-  /** A console that takes nothing any more; the others go on. */
+  /** A console failed; the others go on. */
   onGone?: (name: string, error: Error) => void;
   openLineMs?: number;
   stateMs?: number;
@@ -49,96 +24,122 @@ export interface ConsoleOptions {
   stuckMs?: number;
 }
 
-export function createConsole(devices: readonly ConsoleDevice[], options: ConsoleOptions): ConsoleSet {
-  const { readUptimeMs, openLineMs = CONSOLE_OPEN_LINE_MS, stateMs = CONSOLE_STATE_MS } = options;
-  let queues: ConsoleQueue[] = [];
-  let hasColor = true;
-  let isInteractive = false;
-  const history: string[] = [];
-  let historyBytes = 0;
-  let openTimer: NodeJS.Timeout | undefined;
-  let nextStateAt = 0;
+/** The part that output goes through. */
+export type Console = Pick<ConsoleSet, "line" | "output" | "beginOutput" | "endOutput" | "flush">;
 
-  const add = (device: ConsoleDevice, { isBack = false } = {}) => {
-    const queue = createConsoleQueue(device, {
-      hasColor,
-      queueMs: options.queueMs,
-      stuckMs: options.stuckMs,
-      formatNote: (text) => formatAgentLine(text, readUptimeMs()),
-      onGone(error) {
-        queues = queues.filter((each) => each !== queue);
-        device.close();
-        options.onGone?.(device.name, error);
+export class ConsoleSet {
+  readonly #options: ConsoleOptions;
+  readonly #splitter: LineSplitter;
+  #queues: ConsoleQueue[] = [];
+  #hasColor = true;
+  #isInteractive = false;
+  /** The agent's first lines, for consoles that appear later. */
+  readonly #history: string[] = [];
+  #historyBytes = 0;
+  #openTimer: NodeJS.Timeout | undefined;
+  #nextStateAt = 0;
+
+  constructor(devices: readonly ConsoleDevice[], options: ConsoleOptions) {
+    this.#options = options;
+    this.#splitter = new LineSplitter({
+      lineMaxBytes: CONSOLE_LINE_MAX_BYTES,
+      onLines: (block, droppedBytes) => {
+        for (const queue of this.#queues) queue.lines(block, droppedBytes);
       },
     });
-    if (!isBack) for (const text of history) queue.line(text);
-    queues.push(queue);
-  };
-  const lines = createLineSplitter({
-    lineMaxBytes: CONSOLE_LINE_MAX_BYTES,
-    onLines: (block, droppedBytes) => {
-      for (const queue of queues) queue.lines(block, droppedBytes);
-    },
-  });
-  const showOpenLine = () => {
-    openTimer = undefined;
-    const { open } = lines;
-    if (open.length === 0) return;
-    if (isOverwritten(open)) nextStateAt = performance.now() + stateMs;
-    for (const queue of queues) queue.openLine(open);
-  };
-  const watchOpenLine = () => {
-    if (lines.open.length === 0) {
-      clearTimeout(openTimer);
-      openTimer = undefined;
-    } else {
-      openTimer ??= setTimeout(showOpenLine, Math.max(openLineMs, nextStateAt - performance.now()));
-    }
-  };
-  for (const device of devices) add(device);
+    for (const device of devices) this.add(device);
+  }
 
-  return {
-    get names() {
-      return queues.map(({ name }) => name);
-    },
-    add,
-    setColor(wanted) {
-      hasColor = wanted;
-      for (const queue of queues) queue.setColor(wanted);
-    },
-    setRate(name, bytesPerSecond) {
-      const queue = queues.find((each) => each.name === name);
-      queue?.setRate(bytesPerSecond);
-      return queue !== undefined;
-    },
-    line(text) {
-      if (historyBytes < CONSOLE_HISTORY_BYTES) {
-        history.push(text);
-        historyBytes += text.length;
-      }
-      for (const queue of queues) queue.line(text);
-    },
-    output(chunk) {
-      if (isInteractive) {
-        for (const queue of queues) queue.raw(chunk);
-        return;
-      }
-      lines.write(chunk);
-      watchOpenLine();
-    },
-    beginOutput(options) {
-      isInteractive = options.isInteractive;
-    },
-    endOutput() {
-      clearTimeout(openTimer);
-      openTimer = undefined;
-      nextStateAt = 0;
-      lines.end();
-      isInteractive = false;
-      for (const queue of queues) queue.endOutput();
-    },
-    async flush() {
-      await Promise.all(queues.map((queue) => queue.flush()));
-    },
-  };
+  /** Of the consoles that still work. */
+  get names(): readonly string[] {
+    return this.#queues.map(({ name }) => name);
+  }
+
+  /** `isBack`: the console had the agent's first lines before it went away. */
+  add(device: ConsoleDevice, { isBack = false } = {}): void {
+    const { readUptimeMs, queueMs, stuckMs, onGone } = this.#options;
+    const queue = new ConsoleQueue(device, {
+      hasColor: this.#hasColor,
+      queueMs,
+      stuckMs,
+      formatNote: (text) => formatAgentLine(text, readUptimeMs()),
+      onGone: (error) => {
+        this.#queues = this.#queues.filter((each) => each !== queue);
+        device.close();
+        onGone?.(device.name, error);
+      },
+    });
+    if (!isBack) for (const text of this.#history) queue.line(text);
+    this.#queues.push(queue);
+  }
+
+  /** Whether the test's colours are shown. */
+  setColor(hasColor: boolean): void {
+    this.#hasColor = hasColor;
+    for (const queue of this.#queues) queue.hasColor = hasColor;
+  }
+
+  /** False when there is no such console. */
+  setRate(name: string, bytesPerSecond: number): boolean {
+    const queue = this.#queues.find((each) => each.name === name);
+    queue?.setRate(bytesPerSecond);
+    return queue !== undefined;
+  }
+
+  /** A line of the agent, never elided; a line end is added. */
+  line(text: string): void {
+    if (this.#historyBytes < CONSOLE_HISTORY_BYTES) {
+      this.#history.push(text);
+      this.#historyBytes += text.length;
+    }
+    for (const queue of this.#queues) queue.line(text);
+  }
+
+  /** The test's output in chunks of any size. */
+  output(chunk: Buffer): void {
+    if (this.#isInteractive) {
+      for (const queue of this.#queues) queue.raw(chunk);
+      return;
+    }
+    this.#splitter.write(chunk);
+    if (this.#splitter.open.length === 0) this.#stopOpenTimer();
+    else {
+      const { openLineMs = CONSOLE_OPEN_LINE_MS } = this.#options;
+      const delayMs = Math.max(openLineMs, this.#nextStateAt - performance.now());
+      this.#openTimer ??= setTimeout(() => this.#showOpenLine(), delayMs);
+    }
+  }
+
+  /** A step begins; `isInteractive`: a user at the console gets bytes as they come. */
+  beginOutput({ isInteractive }: { isInteractive: boolean }): void {
+    this.#isInteractive = isInteractive;
+  }
+
+  /** The step is over: its last lines are shown, whatever was elided before them. */
+  endOutput(): void {
+    this.#stopOpenTimer();
+    this.#nextStateAt = 0;
+    this.#splitter.end();
+    this.#isInteractive = false;
+    for (const queue of this.#queues) queue.endOutput();
+  }
+
+  /** Resolves when everything queued has been sent, or cannot be. */
+  async flush(): Promise<void> {
+    await Promise.all(this.#queues.map((queue) => queue.flush()));
+  }
+
+  #showOpenLine(): void {
+    this.#openTimer = undefined;
+    const { open } = this.#splitter;
+    if (open.length === 0) return;
+    if (isOverwritten(open))
+      this.#nextStateAt = performance.now() + (this.#options.stateMs ?? CONSOLE_STATE_MS);
+    for (const queue of this.#queues) queue.openLine(open);
+  }
+
+  #stopOpenTimer(): void {
+    clearTimeout(this.#openTimer);
+    this.#openTimer = undefined;
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * A console as something that takes bytes: a terminal of the kernel's, or a file. Which ones the kernel was given, it says itself.
+ * A console as a device that accepts bytes: one of the kernel's terminals, or a file.
  */
 import { closeSync, constants, openSync, readFileSync, write } from "node:fs";
 import { basename } from "node:path";
@@ -10,43 +10,42 @@ import { CONSOLE_RETRY_MS } from "../limits.ts";
 export interface ConsoleDevice {
   /** As in `console=`. */
   readonly name: string;
-  /** What its line carries; absent where it has none. */
+  /** The rate of a serial line; undefined for other devices. */
   readonly bytesPerSecond?: number;
-  /** Calls back once all of it was taken; with an error when the device is gone. Not called again before that. */
+  /** Calls back once everything is written, with an error when the device has failed. Not called again before that. */
   write(bytes: Buffer, done: (error?: Error) => void): void;
-  /** Resolves when what was taken has left. */
+  /** Resolves when what was written has been sent. */
   drain(): Promise<void>;
   close(): void;
 }
 
-/** Names in the order of the command line; the last one is /dev/console. */
+/** In the order of the command line; the last one is /dev/console. */
 export function listKernelConsoles(path = "/sys/class/tty/console/active"): string[] {
   try {
     return readFileSync(path, "utf8").split(/\s+/).filter(Boolean);
   } catch {
-    return []; // not a machine of ours
+    return []; // not on a DUT
   }
 }
 
-/** Its own description, so that not waiting for it is no business of whoever else has it open. */
+/** Opens its own file description, because O_NONBLOCK would affect all users of a shared one. */
 export function openConsole(path: string): ConsoleDevice {
   const fd = openSync(path, constants.O_WRONLY | constants.O_NOCTTY | constants.O_NONBLOCK);
   return { ...useDescriptor(basename(path), fd), close: () => closeSync(fd) };
 }
 
-/** A descriptor that is open already and that others share. */
+/** For a descriptor that is open already and stays open. */
 export function useDescriptor(name: string, fd: number): ConsoleDevice {
-  const bytesPerSecond = hasLine(name) ? findRate(fd) : undefined;
   return {
     name,
-    bytesPerSecond,
+    bytesPerSecond: hasLine(name) ? findRate(fd) : undefined,
     write: (bytes, done) => writeAll(fd, bytes, done),
     drain: () => drainTerminal(fd),
     close: () => {},
   };
 }
 
-/** Screens, consoles of hypervisors and pseudo-terminals have a speed in their settings as well, which nothing obeys. */
+/** Screens, consoles of hypervisors and pseudo-terminals have a speed setting without effect. */
 export function hasLine(name: string): boolean {
   return /^tty(?!\d|GS|null|printk)./.test(name);
 }
@@ -55,7 +54,7 @@ function findRate(fd: number): number | undefined {
   try {
     return readLineRate(fd) || undefined;
   } catch {
-    return undefined; // no terminal
+    return undefined; // not a terminal
   }
 }
 

@@ -1,82 +1,78 @@
 /**
- * The part of the test's output that a console cannot carry: its lines are counted, those that look like results are kept,
- * and so are the last ones, as one sees them when the burst is over.
+ * The part of the test's output that exceeds a console's rate: its lines are counted, those that farms match are kept, and so are the
+ * last lines, which a user sees when the burst is over.
  */
 import { scanLines } from "./result-markers.ts";
 
 /** In order: a line that is shown after all, with its line end, or how many are not. */
 export type ElidedItem = { line: Buffer; droppedBytes: number } | { missingLines: number };
 
-export interface ElidedLines {
-  /** Whole lines; `droppedBytes` were not held of the one line that the block is then. */
-  add(block: Buffer, droppedBytes: number): void;
-  /** Everything so far, which begins anew: results, and of the last lines what fits into `tailBytes`, at least one line. */
-  take(options: { tailBytes: number }): ElidedItem[];
-}
-
-export interface ElidedLinesOptions {
-  /** Of results that wait; later ones are counted like other lines. */
-  resultsMaxBytes: number;
-}
-
 interface Result {
   line: Buffer;
   droppedBytes: number;
-  /** How many lines were left out before it. */
+  /** How many lines were elided before it. */
   index: number;
 }
 
 const LINE_END = 0x0a;
-/** Lines of ours between results; more of those come without, for the results' sake. */
+/** Notes about gaps between results; with more gaps there is one note before all results. */
 const GAPS_MAX = 20;
-/** What is held of the last lines, however short the console's own wish is by then. */
+/** What is kept of the last lines. */
 const TAIL_MAX_BYTES = 64 * 1024;
 
-export function createElidedLines({ resultsMaxBytes }: ElidedLinesOptions): ElidedLines {
-  let lineCount = 0;
-  let results: Result[] = [];
-  let resultBytes = 0;
-  let tail: Buffer[] = [];
-  let tailBytes = 0;
+export class ElidedLines {
+  readonly #resultsMaxBytes: number;
+  #lineCount = 0;
+  #results: Result[] = [];
+  #resultBytes = 0;
+  #tail: Buffer[] = [];
+  #tailBytes = 0;
 
-  return {
-    add(block, droppedBytes) {
-      const scan = scanLines(block);
-      for (const { start, end, index } of scan.results) {
-        if (resultBytes + end - start > resultsMaxBytes) break;
-        // A copy: the chunk it came in is some hundred times as large.
-        const line = Buffer.from(block.subarray(start, end));
-        results.push({ line, droppedBytes, index: lineCount + index });
-        resultBytes += line.length;
-      }
-      lineCount += scan.lineCount;
-      tail.push(block);
-      tailBytes += block.length;
-      while (tailBytes - tail[0]!.length >= TAIL_MAX_BYTES) tailBytes -= tail.shift()!.length;
-    },
-    take(options) {
-      const last = options.tailBytes > 0 ? cutTail(Buffer.concat(tail), options.tailBytes) : [];
-      const lastIndex = lineCount - last.length;
-      const early = results.filter(({ index }) => index < lastIndex);
-      const hasGaps = early.length <= GAPS_MAX;
-      const items: ElidedItem[] = hasGaps ? [] : [{ missingLines: lastIndex - early.length }];
-      let next = 0;
-      for (const { line, droppedBytes, index } of early) {
-        if (hasGaps) items.push({ missingLines: index - next });
-        items.push({ line, droppedBytes });
-        next = index + 1;
-      }
-      if (hasGaps) items.push({ missingLines: lastIndex - next });
-      for (const line of last) items.push({ line, droppedBytes: 0 });
-      lineCount = resultBytes = tailBytes = 0;
-      results = [];
-      tail = [];
-      return items.filter((item) => "line" in item || item.missingLines > 0);
-    },
-  };
+  /** Results beyond `resultsMaxBytes` are counted like other lines. */
+  constructor({ resultsMaxBytes }: { resultsMaxBytes: number }) {
+    this.#resultsMaxBytes = resultsMaxBytes;
+  }
+
+  /** `block`: whole lines, or a single line from which `droppedBytes` are missing. */
+  add(block: Buffer, droppedBytes: number): void {
+    const { lineCount, results } = scanLines(block);
+    for (const { start, end, index } of results) {
+      if (this.#resultBytes + end - start > this.#resultsMaxBytes) break;
+      // A copy: the chunk that it is part of is some hundred times as large.
+      const line = Buffer.from(block.subarray(start, end));
+      this.#results.push({ line, droppedBytes, index: this.#lineCount + index });
+      this.#resultBytes += line.length;
+    }
+    this.#lineCount += lineCount;
+    this.#tail.push(block);
+    this.#tailBytes += block.length;
+    while (this.#tailBytes - this.#tail[0]!.length >= TAIL_MAX_BYTES)
+      this.#tailBytes -= this.#tail.shift()!.length;
+  }
+
+  /** Removes and returns everything: results, and of the last lines what fits into `tailBytes`, at least one unless that is 0. */
+  take({ tailBytes }: { tailBytes: number }): ElidedItem[] {
+    const last = tailBytes > 0 ? cutTail(Buffer.concat(this.#tail), tailBytes) : [];
+    const lastIndex = this.#lineCount - last.length;
+    const early = this.#results.filter(({ index }) => index < lastIndex);
+    const hasGaps = early.length <= GAPS_MAX;
+    const items: ElidedItem[] = hasGaps ? [] : [{ missingLines: lastIndex - early.length }];
+    let next = 0;
+    for (const { line, droppedBytes, index } of early) {
+      if (hasGaps) items.push({ missingLines: index - next });
+      items.push({ line, droppedBytes });
+      next = index + 1;
+    }
+    if (hasGaps) items.push({ missingLines: lastIndex - next });
+    for (const line of last) items.push({ line, droppedBytes: 0 });
+    this.#lineCount = this.#resultBytes = this.#tailBytes = 0;
+    this.#results = [];
+    this.#tail = [];
+    return items.filter((item) => "line" in item || item.missingLines > 0);
+  }
 }
 
-/** The last whole lines of `limitBytes`, at least one. */
+/** The last whole lines within `limitBytes`, at least one. */
 function cutTail(bytes: Buffer, limitBytes: number): Buffer[] {
   const lines: Buffer[] = [];
   let end = bytes.length;

@@ -1,6 +1,5 @@
 /**
- * The phases of a job of ours as GitLab's sections on the console: all folded but the test's, so that the log opens at what
- * people look for.
+ * The phases of a dutboot job as GitLab sections on the console, all collapsed except the test's.
  */
 import type { PhaseName } from "../../job/phase-names.ts";
 import {
@@ -9,12 +8,6 @@ import {
   type Moment,
   momentAfter,
 } from "../../wire/gitlab-section.ts";
-
-export interface PhaseSections {
-  started(phase: PhaseName): void;
-  /** What is printed after it stands outside, and is seen: the phase's time, or its error. */
-  ended(): void;
-}
 
 export interface PhaseSectionsOptions {
   console: { line(text: string): void };
@@ -33,20 +26,16 @@ const TITLES: Readonly<Record<PhaseName, string>> = {
   end: "end: the disks",
 };
 
-export function createPhaseSections({
-  console: console_,
-  readUptimeMs,
-  nowMs,
-}: PhaseSectionsOptions): PhaseSections {
+export function createPhaseSections({ console: console_, readUptimeMs, nowMs }: PhaseSectionsOptions) {
   let open: { id: string; at: Moment } | undefined;
   return {
-    started(phase) {
+    started(phase: PhaseName) {
       const at = { nowMs: nowMs(), uptimeMs: readUptimeMs() };
       open = { id: `dutboot_${phase}`, at };
-      console_.line(
-        `${formatSectionStartMark(open.id, at.nowMs, { isFolded: phase !== "run" })}dutboot: ${TITLES[phase]}`,
-      );
+      const mark = formatSectionStartMark(open.id, at.nowMs, { isFolded: phase !== "run" });
+      console_.line(`${mark}dutboot: ${TITLES[phase]}`);
     },
+    /** What is printed next is outside the section, and therefore visible: the phase's time or its error. */
     ended() {
       if (!open) return;
       console_.line(formatSectionEndMark(open.id, momentAfter(open.at, readUptimeMs()).nowMs));

@@ -1,8 +1,7 @@
 /**
- * What waits for one console: the agent's lines, never left out, and the test's, of which whole lines are left out in the middle
- * when they outrun the console's rate. The first and last lines of a burst are shown, and all that look like results.
+ * What waits for one console: the agent's lines, never elided, and the test's lines, of which the middle of a burst is elided when they
+ * exceed the console's rate. The first and last lines of a burst are shown, and all that farms match.
  */
-
 import { formatCount } from "../../text.ts";
 import {
   CONSOLE_AHEAD_MS,
@@ -15,256 +14,282 @@ import {
   CONSOLE_WRITE_BYTES,
 } from "../limits.ts";
 import type { ConsoleDevice } from "./device.ts";
-import { createElidedLines } from "./elided-lines.ts";
+import { ElidedLines } from "./elided-lines.ts";
 import { countLines } from "./result-markers.ts";
 import { isOverwritten, type SanitizeOptions, sanitizeLine } from "./sanitize-line.ts";
 
-export interface ConsoleQueue {
-  readonly name: string;
-  /** Of the agent; a line end is added. While the test's line is on the console it waits for its end, a second at most. */
-  line(text: string): void;
-  /** Whole lines of the test's, with their line ends; `droppedBytes` as in LineSplitter. */
-  lines(block: Buffer, droppedBytes: number): void;
-  /** The line whose end is not there yet, from its start: what of it was not shown before is shown now. */
-  openLine(line: Buffer): void;
-  /** Bytes as they come, for whoever sits at the console. */
-  raw(chunk: Buffer): void;
-  /** Nothing of the test's is left to come for now: the last lines of a burst, and the end of an open line. */
-  endOutput(): void;
-  setColor(hasColor: boolean): void;
-  setRate(bytesPerSecond: number): void;
-  /** Resolves when all of it has left, or the console takes nothing any more. */
-  flush(): Promise<void>;
-}
-
 export interface ConsoleQueueOptions {
-  /** A line of ours about lines that were left out. */
+  /** Makes an agent's line of a note about elided lines. */
   formatNote: (text: string) => string;
   onGone: (error: Error) => void;
-  hasColor?: boolean;
+  hasColor: boolean;
   queueMs?: number;
   stuckMs?: number;
 }
 
 const LINE_END = 0x0a;
-/** Raw bytes are cut so that they can be paced. */
+/** Raw bytes are written in small pieces so that they can be paced. */
 const RAW_WRITE_BYTES = 256;
 
-export function createConsoleQueue(device: ConsoleDevice, options: ConsoleQueueOptions): ConsoleQueue {
-  const { queueMs = CONSOLE_QUEUE_MS, stuckMs = CONSOLE_STUCK_MS } = options;
-  let { hasColor = true } = options;
-  let nominalRate = device.bytesPerSecond ?? CONSOLE_UNBOUND_BYTES_PER_SECOND;
-  const isBound = () => nominalRate < CONSOLE_UNBOUND_BYTES_PER_SECOND;
-  const queue: Buffer[] = [];
-  let queuedBytes = 0;
-  let isWriting = false;
-  let isGone = false;
-  let isMidLine = false;
-  /** Of the test's open line. */
-  let shownOpenBytes = 0;
+export class ConsoleQueue {
+  hasColor: boolean;
+  readonly #device: ConsoleDevice;
+  readonly #options: ConsoleQueueOptions;
+  #nominalRate: number;
+  readonly #queue: Buffer[] = [];
+  #queuedBytes = 0;
+  #isWriting = false;
+  #isGone = false;
+  #isMidLine = false;
+  /** How much of the test's open line is on the console. */
+  #shownOpenBytes = 0;
   /** When the line will have sent what it was given, by its nominal rate. */
-  let freeAt = 0;
-  let pause: NodeJS.Timeout | undefined;
-  let lastTakenAt = 0;
-  let isStuck = false;
-  /** Of the last writes, older ones counting less. */
-  const taken = { bytes: 0, ms: 0 };
-  let whenIdle: (() => void)[] = [];
+  #freeAt = 0;
+  #pause: NodeJS.Timeout | undefined;
+  #lastWrittenAt = 0;
+  #isStuck = false;
+  /** Bytes and time of the last writes, with decreasing weight. */
+  readonly #written = { bytes: 0, ms: 0 };
+  #onIdle: (() => void)[] = [];
+  #isEliding = false;
+  readonly #elided = new ElidedLines({ resultsMaxBytes: CONSOLE_QUEUE_MAX_BYTES });
+  /** The open line of raw bytes while lines are elided. */
+  #rawRest: Buffer = Buffer.alloc(0);
 
-  let isEliding = false;
-  const leftOut = createElidedLines({ resultsMaxBytes: CONSOLE_QUEUE_MAX_BYTES });
-  let rawRest: Buffer = Buffer.alloc(0);
+  constructor(device: ConsoleDevice, options: ConsoleQueueOptions) {
+    this.#device = device;
+    this.#options = options;
+    this.hasColor = options.hasColor;
+    this.#nominalRate = device.bytesPerSecond ?? CONSOLE_UNBOUND_BYTES_PER_SECOND;
+  }
 
-  // Whatever slows a console down (the kernel's own lines, a reader of a virtual one) shows in how long writes take.
-  const readRate = () =>
-    taken.ms > 1 ? Math.min(nominalRate, (taken.bytes * 1000) / taken.ms) : nominalRate;
-  const countBytes = (ms: number, least: number) =>
-    Math.min(CONSOLE_QUEUE_MAX_BYTES, Math.max(least, (readRate() * ms) / 1000));
-  const leastBytes = () => (isBound() ? CONSOLE_QUEUE_MIN_BYTES : 16 * CONSOLE_QUEUE_MIN_BYTES);
-  const limitBytes = () => countBytes(queueMs, leastBytes());
-  const tailLimitBytes = () => limitBytes() * CONSOLE_TAIL_SHARE;
+  get name(): string {
+    return this.#device.name;
+  }
 
-  const push = (bytes: Buffer) => {
-    if (isGone || bytes.length === 0) return;
-    queue.push(bytes);
-    queuedBytes += countWireBytes(bytes);
-    isMidLine = bytes[bytes.length - 1] !== LINE_END;
-    pump();
-  };
-  const breakLine = () => {
-    if (isMidLine) push(Buffer.of(LINE_END));
-  };
-  const pushLine = (line: Buffer, show: Partial<SanitizeOptions> = {}) => {
-    const end = line[line.length - 1] === LINE_END ? line.length - 1 : line.length;
-    const shown = sanitizeLine(line.subarray(0, end), { hasColor, ...show });
-    push(Buffer.concat([shown, Buffer.of(LINE_END)]));
-  };
+  setRate(bytesPerSecond: number): void {
+    this.#nominalRate = bytesPerSecond;
+  }
 
-  const sayMissing = (count: number) => {
-    const note = `… ${formatCount(count)} line${count === 1 ? "" : "s"} not shown; the full log is in the results …`;
-    breakLine();
-    push(Buffer.from(`${options.formatNote(note)}\n`));
-  };
-  const showLeftOut = (tailBytes: number) => {
-    for (const item of leftOut.take({ tailBytes })) {
-      if ("line" in item) pushLine(item.line, { droppedBytes: item.droppedBytes });
-      else sayMissing(item.missingLines);
+  /** A line of the agent; a line end is added. */
+  line(text: string): void {
+    if (this.#isGone) return;
+    // The console has accepted nothing for minutes or days.
+    if (this.#queuedBytes > CONSOLE_QUEUE_MAX_BYTES) {
+      this.#elide(Buffer.from(`${text}\n`), 0);
+      return;
     }
-  };
-  const endEliding = () => {
-    if (!isEliding) return;
-    isEliding = false;
-    showLeftOut(tailLimitBytes());
-    push(rawRest);
-    rawRest = Buffer.alloc(0);
-  };
-  const elide = (block: Buffer, droppedBytes: number) => {
-    if (!isEliding) breakLine();
-    isEliding = true;
-    if (block.length > 0) leftOut.add(block, droppedBytes);
-  };
+    if (this.#isEliding)
+      this.#showElided(this.#queuedBytes <= this.#limitBytes() ? this.#tailLimitBytes() : 0);
+    this.#breakLine();
+    this.#push(Buffer.from(`${text}\n`));
+  }
 
-  const becomeIdle = () => {
-    for (const resolve of whenIdle.splice(0)) resolve();
-  };
-  const lose = (error: Error) => {
-    isGone = true;
-    queue.length = 0;
-    queuedBytes = 0;
-    becomeIdle();
-    options.onGone(error);
-  };
+  /** Whole lines of the test; `droppedBytes` as in LineSplitter. */
+  lines(block: Buffer, droppedBytes: number): void {
+    if (this.#isGone) return;
+    let at = 0;
+    if (this.#shownOpenBytes > 0) {
+      at = block.indexOf(LINE_END) + 1;
+      const rest = block.subarray(Math.min(this.#shownOpenBytes, at - 1), at);
+      this.#shownOpenBytes = 0;
+      const isContinued = this.#isMidLine;
+      if (isContinued || rest.length > 1) this.#pushLine(rest, { droppedBytes, isContinued });
+    }
+    while (at < block.length) {
+      if (this.#isEliding || this.#queuedBytes >= this.#limitBytes()) {
+        this.#elide(block.subarray(at), droppedBytes);
+        return;
+      }
+      const end = block.indexOf(LINE_END, at) + 1;
+      this.#pushLine(block.subarray(at, end), { droppedBytes });
+      at = end;
+    }
+  }
 
-  const pump = () => {
-    if (isWriting || pause || isGone) return;
-    if (queue.length === 0) return becomeIdle();
+  /** The line that has no end yet, from its start; shows what was not shown before. */
+  openLine(line: Buffer): void {
+    if (this.#isGone || this.#isEliding || this.#queuedBytes >= this.#limitBytes()) return;
+    if (isOverwritten(line)) {
+      // One line for each state; the last one comes with the line's end.
+      this.#shownOpenBytes = 0;
+      this.#breakLine();
+      this.#pushLine(line);
+    } else {
+      const rest = line.subarray(this.#shownOpenBytes);
+      const { hasColor } = this;
+      this.#push(sanitizeLine(rest, { hasColor, isOpen: true, isContinued: this.#isMidLine }));
+      this.#shownOpenBytes = line.length;
+    }
+  }
+
+  /** Bytes for a user at the console. */
+  raw(chunk: Buffer): void {
+    if (this.#isGone) return;
+    if (!this.#isEliding && this.#queuedBytes < this.#limitBytes()) {
+      for (let at = 0; at < chunk.length; at += RAW_WRITE_BYTES)
+        this.#push(Buffer.from(chunk.subarray(at, at + RAW_WRITE_BYTES)));
+      return;
+    }
+    const all = Buffer.concat([this.#rawRest, chunk]);
+    const end = all.lastIndexOf(LINE_END) + 1;
+    this.#elide(all.subarray(0, end), 0);
+    this.#rawRest = Buffer.from(all.subarray(end).subarray(-RAW_WRITE_BYTES));
+  }
+
+  /** The test's output is over for now: shows the last lines of a burst, and ends an open line. */
+  endOutput(): void {
+    this.#shownOpenBytes = 0;
+    this.#endEliding();
+    this.#breakLine();
+  }
+
+  /** Resolves when everything has been sent, or the console is stuck. */
+  async flush(): Promise<void> {
+    this.#endEliding();
+    if (this.#isGone) return;
+    const idle = new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    this.#pump();
+    await this.#unlessStuck(idle.then(() => this.#device.drain()).catch(() => undefined));
+  }
+
+  get #isBound(): boolean {
+    return this.#nominalRate < CONSOLE_UNBOUND_BYTES_PER_SECOND;
+  }
+
+  /** Whatever slows a console down (the kernel's messages, the reader of a virtual one) shows in how long writes take. */
+  #limitBytes(): number {
+    const { bytes, ms } = this.#written;
+    const rate = ms > 1 ? Math.min(this.#nominalRate, (bytes * 1000) / ms) : this.#nominalRate;
+    const leastBytes = this.#isBound ? CONSOLE_QUEUE_MIN_BYTES : 16 * CONSOLE_QUEUE_MIN_BYTES;
+    const queueMs = this.#options.queueMs ?? CONSOLE_QUEUE_MS;
+    return Math.min(CONSOLE_QUEUE_MAX_BYTES, Math.max(leastBytes, (rate * queueMs) / 1000));
+  }
+
+  #tailLimitBytes(): number {
+    return this.#limitBytes() * CONSOLE_TAIL_SHARE;
+  }
+
+  #push(bytes: Buffer): void {
+    if (this.#isGone || bytes.length === 0) return;
+    this.#queue.push(bytes);
+    this.#queuedBytes += countWireBytes(bytes);
+    this.#isMidLine = bytes[bytes.length - 1] !== LINE_END;
+    this.#pump();
+  }
+
+  #breakLine(): void {
+    if (this.#isMidLine) this.#push(Buffer.of(LINE_END));
+  }
+
+  #pushLine(line: Buffer, options: Partial<SanitizeOptions> = {}): void {
+    const end = line[line.length - 1] === LINE_END ? line.length - 1 : line.length;
+    const clean = sanitizeLine(line.subarray(0, end), { hasColor: this.hasColor, ...options });
+    this.#push(Buffer.concat([clean, Buffer.of(LINE_END)]));
+  }
+
+  #elide(block: Buffer, droppedBytes: number): void {
+    if (!this.#isEliding) this.#breakLine();
+    this.#isEliding = true;
+    if (block.length > 0) this.#elided.add(block, droppedBytes);
+  }
+
+  #showElided(tailBytes: number): void {
+    for (const item of this.#elided.take({ tailBytes })) {
+      if ("line" in item) this.#pushLine(item.line, { droppedBytes: item.droppedBytes });
+      else this.#noteMissing(item.missingLines);
+    }
+  }
+
+  #noteMissing(count: number): void {
+    const note = `… ${formatCount(count)} line${count === 1 ? "" : "s"} not shown; the full log is in the results …`;
+    this.#breakLine();
+    this.#push(Buffer.from(`${this.#options.formatNote(note)}\n`));
+  }
+
+  #endEliding(): void {
+    if (!this.#isEliding) return;
+    this.#isEliding = false;
+    this.#showElided(this.#tailLimitBytes());
+    this.#push(this.#rawRest);
+    this.#rawRest = Buffer.alloc(0);
+  }
+
+  #pump(): void {
+    if (this.#isWriting || this.#pause || this.#isGone) return;
+    if (this.#queue.length === 0) {
+      this.#becomeIdle();
+      return;
+    }
     const now = performance.now();
-    if (freeAt - now > CONSOLE_AHEAD_MS) {
-      const waitMs = freeAt - now - CONSOLE_AHEAD_MS / 4;
-      pause = setTimeout(() => {
-        pause = undefined;
-        pump();
+    if (this.#freeAt - now > CONSOLE_AHEAD_MS) {
+      const waitMs = this.#freeAt - now - CONSOLE_AHEAD_MS / 4;
+      this.#pause = setTimeout(() => {
+        this.#pause = undefined;
+        this.#pump();
       }, waitMs);
       return;
     }
-    const bytes = takeNext();
-    isWriting = true;
-    freeAt = Math.max(freeAt, now) + (countWireBytes(bytes) * 1000) / nominalRate;
-    device.write(bytes, (error) => {
-      isWriting = false;
-      if (error) return lose(error);
-      queuedBytes -= countWireBytes(bytes);
-      isStuck = false;
-      lastTakenAt = performance.now();
-      taken.bytes = taken.bytes * 0.9 + bytes.length;
-      taken.ms = taken.ms * 0.9 + (lastTakenAt - now);
-      if (isEliding && queuedBytes <= limitBytes() / 4) endEliding();
-      pump();
+    const bytes = this.#takeNext();
+    this.#isWriting = true;
+    this.#freeAt = Math.max(this.#freeAt, now) + (countWireBytes(bytes) * 1000) / this.#nominalRate;
+    this.#device.write(bytes, (error) => {
+      this.#isWriting = false;
+      if (error) return this.#fail(error);
+      this.#queuedBytes -= countWireBytes(bytes);
+      this.#isStuck = false;
+      this.#lastWrittenAt = performance.now();
+      this.#written.bytes = this.#written.bytes * 0.9 + bytes.length;
+      this.#written.ms = this.#written.ms * 0.9 + (this.#lastWrittenAt - now);
+      if (this.#isEliding && this.#queuedBytes <= this.#limitBytes() / 4) this.#endEliding();
+      this.#pump();
     });
-  };
-  /** One line by one write where a rate bounds them; else as many whole ones as fit. */
-  const takeNext = (): Buffer => {
-    const first = queue.shift()!;
-    if (isBound() || queue.length === 0) return first;
+  }
+
+  /** A single line where a rate bounds writes; else as many whole lines as fit. */
+  #takeNext(): Buffer {
+    const first = this.#queue.shift()!;
+    if (this.#isBound || this.#queue.length === 0) return first;
     const pieces = [first];
     let sizeBytes = first.length;
-    while (queue.length > 0 && sizeBytes + queue[0]!.length <= CONSOLE_WRITE_BYTES) {
-      sizeBytes += queue[0]!.length;
-      pieces.push(queue.shift()!);
+    while (this.#queue.length > 0 && sizeBytes + this.#queue[0]!.length <= CONSOLE_WRITE_BYTES) {
+      sizeBytes += this.#queue[0]!.length;
+      pieces.push(this.#queue.shift()!);
     }
     return Buffer.concat(pieces);
-  };
+  }
 
-  /** Resolves when `work` does, or when the console has taken nothing for too long; then no one waits for it again. */
-  const unlessStuck = async (work: Promise<void>) => {
-    if (isStuck) return;
+  #fail(error: Error): void {
+    this.#isGone = true;
+    this.#queue.length = 0;
+    this.#queuedBytes = 0;
+    this.#becomeIdle();
+    this.#options.onGone(error);
+  }
+
+  #becomeIdle(): void {
+    for (const resolve of this.#onIdle.splice(0)) resolve();
+  }
+
+  /** Resolves with `work`, or once the console has accepted nothing for too long; from then on at once. */
+  async #unlessStuck(work: Promise<void>): Promise<void> {
+    if (this.#isStuck) return;
+    const { stuckMs = CONSOLE_STUCK_MS } = this.#options;
     const since = performance.now();
     let timer: NodeJS.Timeout | undefined;
     const stuck = new Promise<void>((resolve) => {
       timer = setInterval(() => {
-        isStuck = performance.now() - Math.max(since, lastTakenAt, freeAt) > stuckMs;
-        if (isStuck) resolve();
+        const lastProgressAt = Math.max(since, this.#lastWrittenAt, this.#freeAt);
+        this.#isStuck = performance.now() - lastProgressAt > stuckMs;
+        if (this.#isStuck) resolve();
       }, stuckMs / 10);
     });
     await Promise.race([work, stuck]);
     clearInterval(timer);
-  };
-
-  return {
-    name: device.name,
-    line(text) {
-      if (isGone) return;
-      // Nobody has taken anything for minutes or days.
-      if (queuedBytes > CONSOLE_QUEUE_MAX_BYTES) return elide(Buffer.from(`${text}\n`), 0);
-      if (isEliding) showLeftOut(queuedBytes <= limitBytes() ? tailLimitBytes() : 0);
-      breakLine();
-      push(Buffer.from(`${text}\n`));
-    },
-    lines(block, droppedBytes) {
-      if (isGone) return;
-      let at = 0;
-      if (shownOpenBytes > 0) {
-        at = block.indexOf(LINE_END) + 1;
-        const rest = block.subarray(Math.min(shownOpenBytes, at - 1), at);
-        shownOpenBytes = 0;
-        if (isMidLine || rest.length > 1) pushLine(rest, { droppedBytes, isContinued: isMidLine });
-      }
-      while (at < block.length) {
-        if (isEliding || queuedBytes >= limitBytes()) return elide(block.subarray(at), droppedBytes);
-        const end = block.indexOf(LINE_END, at) + 1;
-        pushLine(block.subarray(at, end), { droppedBytes });
-        at = end;
-      }
-    },
-    openLine(line) {
-      if (isGone || isEliding || queuedBytes >= limitBytes()) return;
-      if (isOverwritten(line)) {
-        // One line a state; the last one comes with the line's end.
-        shownOpenBytes = 0;
-        breakLine();
-        return pushLine(line);
-      }
-      const rest = line.subarray(shownOpenBytes);
-      push(sanitizeLine(rest, { hasColor, isOpen: true, isContinued: isMidLine }));
-      shownOpenBytes = line.length;
-    },
-    raw(chunk) {
-      if (isGone) return;
-      if (!isEliding && queuedBytes < limitBytes()) {
-        for (let at = 0; at < chunk.length; at += RAW_WRITE_BYTES) {
-          push(Buffer.from(chunk.subarray(at, at + RAW_WRITE_BYTES)));
-        }
-        return;
-      }
-      const all = Buffer.concat([rawRest, chunk]);
-      const end = all.lastIndexOf(LINE_END) + 1;
-      elide(all.subarray(0, end), 0);
-      rawRest = Buffer.from(all.subarray(end).subarray(-RAW_WRITE_BYTES));
-    },
-    endOutput() {
-      shownOpenBytes = 0;
-      endEliding();
-      breakLine();
-    },
-    setColor(wanted) {
-      hasColor = wanted;
-    },
-    setRate(bytesPerSecond) {
-      nominalRate = bytesPerSecond;
-    },
-    async flush() {
-      endEliding();
-      if (isGone) return;
-      const idle = new Promise<void>((resolve) => {
-        whenIdle = [...whenIdle, resolve];
-      });
-      pump();
-      await unlessStuck(idle.then(() => device.drain()).catch(() => undefined));
-    },
-  };
+  }
 }
 
-/** A terminal sends a line end as two. */
+/** A terminal sends a line end as two bytes. */
 function countWireBytes(bytes: Buffer): number {
   return bytes.length + countLines(bytes);
 }

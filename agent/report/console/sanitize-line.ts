@@ -1,7 +1,7 @@
 /**
- * A line of the test's as the console shows it: nothing in it moves the cursor, hides text or passes for a line of ours.
- * Control bytes and broken UTF-8 become `\xNN`, of a line that was overwritten by CR the last state is shown, GitLab's
- * section marks stay whole. The log file has the bytes as they came.
+ * Sanitizes a line of the test for the console: nothing in it moves the cursor, hides text or looks like a line of the agent. Control
+ * bytes and invalid UTF-8 become `\xNN`, a line overwritten by CR is shown in its last state, and GitLab's section marks are kept.
+ * The log file has the original bytes.
  */
 
 import { isUtf8 } from "node:buffer";
@@ -12,13 +12,13 @@ import { quoteLookalike } from "./agent-line.ts";
 const CARRIAGE_RETURN = 0x0d;
 
 export interface SanitizeOptions {
-  /** SGR sequences are passed on; else they are left out. */
+  /** Whether SGR sequences are kept. */
   hasColor: boolean;
-  /** Bytes that were left out at the end of the line already. */
+  /** Bytes missing at the end of the line. */
   droppedBytes?: number;
-  /** The line's end has not come yet. */
+  /** The line goes on. */
   isOpen?: boolean;
-  /** Its beginning is on the console. */
+  /** Its start is on the console already. */
   isContinued?: boolean;
 }
 
@@ -29,22 +29,22 @@ export function sanitizeLine(line: Buffer, options: SanitizeOptions): Buffer {
   const head = line.length > CONSOLE_LINE_MAX_BYTES ? line.subarray(0, CONSOLE_LINE_MAX_BYTES) : line;
   const dropped = line.length - head.length + (options.droppedBytes ?? 0);
   const note = dropped === 0 ? "" : ` … ${formatCount(dropped)} bytes of this line not shown`;
-  // What has neither a control byte nor a "d" or "[" for a beginning is most of what tests print.
-  if (note === "" && isPlain(head) && (isContinued || !mayLookLikeOurs(head))) return Buffer.from(head);
+  // Most lines of tests are printable ASCII.
+  if (note === "" && isPlain(head) && (isContinued || !mayBeLookalike(head))) return Buffer.from(head);
   const pieces = decode(head).split(SECTION_MARK);
-  const shown = pieces.map((piece, index) => {
+  const sanitized = pieces.map((piece, index) => {
     if (index % 2 === 1) return piece;
-    const state = showControls(takeLastState(piece), options);
-    // A mark ends with the cursor at the line's start.
+    const state = escapeControls(takeLastState(piece), options);
+    // A mark leaves the cursor at the line's start.
     return isContinued && index === 0 ? state : quoteLookalike(state, { isOpen });
   });
-  return Buffer.from(`${shown.join("")}${note}`);
+  return Buffer.from(`${sanitized.join("")}${note}`);
 }
 
-/** The bytes that show a section's start or end to GitLab, as its documentation has them. */
+/** The start or end of a GitLab section, as documented. */
 const SECTION_MARK =
   /((?:\x1b\[0?K)?section_(?:start|end):\d{1,12}:[\w.-]{1,255}(?:\[[\w=,]*\])?\r\x1b\[0?K)/;
-/** Of an open line: CR has put a state over another one, or is about to. GitLab's marks have a CR of their own. */
+/** Whether CR in an open line overwrites a state with another one. The CR in GitLab's marks does not count. */
 export function isOverwritten(line: Buffer): boolean {
   return (
     line.includes(CARRIAGE_RETURN) &&
@@ -55,7 +55,7 @@ export function isOverwritten(line: Buffer): boolean {
   );
 }
 
-/** The last of the states that CR has put over each other; a line that ends with CR and LF is no such thing. */
+/** The last of the states that CR has written over each other. */
 function takeLastState(text: string): string {
   if (!text.includes("\r")) return text;
   const states = text.split("\r");
@@ -63,44 +63,44 @@ function takeLastState(text: string): string {
 }
 
 /**
- * Sequences that a terminal obeys: SGR, erase-in-line, which is harmless at a line's end and common behind SGR, then any
- * control character. Beside C0 these are C1, and characters without a width or that change the order of others.
+ * SGR; erase-in-line, which is harmless and common after SGR; then all controls: C0, C1, and characters that have no width or change the
+ * direction of text.
  */
-const OBEYED =
+const CONTROLS =
   /\x1b\[([\d;:]*)m|\x1b\[0?K|[\x00-\x08\x0a-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const RESET = "\x1b[0m";
 
-function showControls(text: string, { hasColor }: SanitizeOptions): string {
+function escapeControls(text: string, { hasColor }: SanitizeOptions): string {
   let isColored = false;
-  const shown = text.replace(OBEYED, (sequence, sgr: string | undefined) => {
+  const escaped = text.replace(CONTROLS, (sequence, sgr: string | undefined) => {
     if (sgr !== undefined) {
-      const words = withoutConceal(sgr);
-      if (!hasColor || words === undefined) return "";
-      isColored = !/^[0;]*$/.test(words);
-      return `\x1b[${words}m`;
+      const parameters = removeConceal(sgr);
+      if (!hasColor || parameters === undefined) return "";
+      isColored = !/^[0;]*$/.test(parameters);
+      return `\x1b[${parameters}m`;
     }
     if (sequence.endsWith("K")) return "";
     return [...Buffer.from(sequence)].map(escapeByte).join("");
   });
-  // A colour that is left on would be the next line's, which may be ours.
-  return isColored ? `${shown}${RESET}` : shown;
+  // Without a reset the next line would have the colour as well.
+  return isColored ? `${escaped}${RESET}` : escaped;
 }
 
-/** SGR 8 hides what follows. Behind 38, 48 and 58 stands a colour, in which an 8 means another thing. */
-function withoutConceal(sgr: string): string | undefined {
-  const words = sgr.split(";");
+/** SGR 8 hides text. In the colour that follows 38, 48 or 58, an 8 is a part of the colour. */
+function removeConceal(sgr: string): string | undefined {
+  const parameters = sgr.split(";");
   const kept: string[] = [];
-  for (let at = 0; at < words.length; at++) {
-    const word = words[at]!;
-    const isColor = ["38", "48", "58"].includes(word);
-    const length = isColor ? (words[at + 1] === "2" ? 5 : 3) : 1;
-    if (Number(word) !== 8 || word === "") kept.push(...words.slice(at, at + length));
+  for (let at = 0; at < parameters.length; at++) {
+    const parameter = parameters[at]!;
+    const isColor = ["38", "48", "58"].includes(parameter);
+    const length = isColor ? (parameters[at + 1] === "2" ? 5 : 3) : 1;
+    if (Number(parameter) !== 8 || parameter === "") kept.push(...parameters.slice(at, at + length));
     at += length - 1;
   }
   return kept.length === 0 ? undefined : kept.join(";");
 }
 
-/** Bytes that are no UTF-8 as `\xNN`. */
+/** Invalid UTF-8 becomes `\xNN`. */
 function decode(bytes: Buffer): string {
   if (isUtf8(bytes)) return bytes.toString();
   let text = "";
@@ -116,7 +116,7 @@ function decode(bytes: Buffer): string {
   return text + bytes.toString("utf8", from);
 }
 
-/** Bytes of the character at `at`; 0 where none begins. */
+/** Bytes of the character at `at`; 0 for invalid UTF-8. */
 function measureCharacter(bytes: Buffer, at: number): number {
   const first = bytes[at]!;
   if (first < 0x80) return 1;
@@ -134,7 +134,7 @@ function isPlain(bytes: Buffer): boolean {
   return true;
 }
 
-function mayLookLikeOurs(line: Buffer): boolean {
+function mayBeLookalike(line: Buffer): boolean {
   const first = line[0];
   return first === 0x5b || first === 0x44 || first === 0x64 || first === 0x20 || first === 0x09;
 }

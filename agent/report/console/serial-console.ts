@@ -1,6 +1,6 @@
 /**
- * A serial port as a console, opened by the serialport package: one that the kernel was not given, perhaps an adapter that
- * appears late or goes away. Whoever waits for it is not held up.
+ * A serial port as a console, opened by the serialport package: one that is not a console of the kernel, such as a USB adapter that
+ * appears late or disconnects.
  */
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,20 +9,19 @@ import type { ConsoleDevice } from "./device.ts";
 
 export interface SerialConsoleOptions {
   baudRate: number;
-  /** The folder of the device. */
   folder?: string;
   waitMs?: number;
   lookMs?: number;
-  /** Loads drivers of devices that have appeared. */
+  /** Loads drivers for new devices. */
   lookForDevices?: () => Promise<unknown>;
 }
 
 export interface SerialConsole extends ConsoleDevice {
-  /** Resolves when the port is gone; until the next write nobody else knows. */
+  /** Resolves when the port disconnects, which a write would notice only later. */
   lost: Promise<unknown>;
 }
 
-/** Waits for the port; undefined when it has not appeared in time. Rejects with what opening it said. */
+/** Waits for the port; undefined when it does not appear in time. Rejects when it cannot be opened. */
 export async function awaitSerialConsole(
   name: string,
   options: SerialConsoleOptions,
@@ -44,9 +43,9 @@ export async function awaitSerialConsole(
 }
 
 async function openSerialConsole(name: string, path: string, baudRate: number): Promise<SerialConsole> {
-  // Its native part is loaded where a job needs it, not in every boot.
+  // Imported only by jobs that need it, because it loads a native module.
   const { SerialPort } = await import("serialport");
-  // The adapter's lines are left as they are: a dropped DTR resets some boards.
+  // DTR is left as it is: dropping it resets some boards.
   const port = new SerialPort({ path, baudRate, autoOpen: false, lock: false, hupcl: false });
   await settle((done) => port.open(done));
   let pending: ((error?: Error) => void) | undefined;
@@ -62,7 +61,7 @@ async function openSerialConsole(name: string, path: string, baudRate: number): 
   };
   port.on("close", lose);
   port.on("error", lose);
-  // Nobody reads what comes in; unread it would only fill up.
+  // Input is dropped.
   port.resume();
   return {
     name,
@@ -73,7 +72,7 @@ async function openSerialConsole(name: string, path: string, baudRate: number): 
     write(bytes, done) {
       if (lost) return done(lost);
       pending = done;
-      // The port is raw: no terminal adds the CR that moves the cursor back.
+      // The port is raw: no terminal driver adds CR.
       port.write(addCarriageReturns(bytes), (error) => finish(error ?? undefined));
     },
     drain: () => settle((done) => port.drain(done)),

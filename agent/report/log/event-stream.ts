@@ -1,20 +1,10 @@
 /**
- * The stream of events: numbered JSON lines, kept in a file among the results and copied to the virtio-serial port
- * where a host listens. Events before the port appears are kept and sent when it does.
+ * The stream of events: numbered JSON lines, kept in a file among the results and copied to the virtio-serial port that the host reads.
+ * Events before the port appears are buffered.
  */
 import { closeSync, constants, openSync, readdirSync, readFileSync, writeSync } from "node:fs";
 import { EVENT_PORT_NAME, type EventBody, formatEventLine } from "../../wire/event.ts";
 import { EVENT_PORT_PATIENCE_MS } from "../limits.ts";
-
-export interface EventStream {
-  emit(body: EventBody): void;
-  /** Told of every event from now on, after it is written. */
-  follow(follower: (body: EventBody) => void): void;
-  /** Opens the host's port if the machine has one; true when it is there. */
-  attachPort(): boolean;
-  /** Sends what is still waiting, for a bounded time. */
-  close(): Promise<void>;
-}
 
 export interface EventStreamOptions {
   readUptimeMs: () => number;
@@ -23,7 +13,9 @@ export interface EventStreamOptions {
   clean: (body: EventBody) => EventBody;
 }
 
-export function createEventStream({ readUptimeMs, onLine, clean }: EventStreamOptions): EventStream {
+export type EventStream = ReturnType<typeof createEventStream>;
+
+export function createEventStream({ readUptimeMs, onLine, clean }: EventStreamOptions) {
   let seq = 0;
   let portFd: number | undefined;
   let waiting = Buffer.alloc(0);
@@ -34,13 +26,13 @@ export function createEventStream({ readUptimeMs, onLine, clean }: EventStreamOp
     try {
       while (waiting.length > 0) waiting = waiting.subarray(writeSync(portFd, waiting));
     } catch (error) {
-      // EAGAIN: the host is slow or not there; the lines wait. Anything else: the port is gone for good.
+      // EAGAIN: the host does not read yet. Anything else: the port has failed for good.
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") portFd = undefined;
     }
   };
 
   return {
-    emit(written) {
+    emit(written: EventBody) {
       const body = clean(written);
       const line = formatEventLine({ v: 1, seq: seq++, uptimeMs: readUptimeMs(), ...body });
       onLine(line);
@@ -48,7 +40,9 @@ export function createEventStream({ readUptimeMs, onLine, clean }: EventStreamOp
       sendWaiting();
       for (const follower of followers) follower(body);
     },
-    follow: (follower) => void followers.push(follower),
+    /** Calls back for every event from now on, after it is written. */
+    follow: (follower: (body: EventBody) => void) => void followers.push(follower),
+    /** Opens the host's port if the machine has one; true when it does. */
     attachPort() {
       const device = findEventPort();
       if (!device) return false;
@@ -56,6 +50,7 @@ export function createEventStream({ readUptimeMs, onLine, clean }: EventStreamOp
       sendWaiting();
       return true;
     },
+    /** Sends what is still buffered, for a bounded time. */
     async close() {
       const deadline = performance.now() + EVENT_PORT_PATIENCE_MS;
       while (portFd !== undefined && waiting.length > 0 && performance.now() < deadline) {
@@ -68,28 +63,22 @@ export function createEventStream({ readUptimeMs, onLine, clean }: EventStreamOp
   };
 }
 
-/** Without udev there is no /dev/virtio-ports/NAME; sysfs has the names. */
+/** From sysfs, as there is no udev that makes /dev/virtio-ports/NAME. */
 function findEventPort(): string | undefined {
   const folder = "/sys/class/virtio-ports";
-  for (const port of readFolder(folder)) {
-    if (readName(`${folder}/${port}/name`) === EVENT_PORT_NAME) return `/dev/${port}`;
+  try {
+    const port = readdirSync(folder).find((each) => readName(`${folder}/${each}/name`) === EVENT_PORT_NAME);
+    return port && `/dev/${port}`;
+  } catch {
+    return undefined; // no virtio-serial bus on this machine
   }
-  return undefined;
 }
 
-/** A console on the same bus is a port without a name, and one that just appears has none yet. */
+/** undefined for a console on the same bus, and for a port that has just appeared. */
 function readName(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8").trim();
   } catch {
     return undefined;
-  }
-}
-
-function readFolder(path: string): string[] {
-  try {
-    return readdirSync(path);
-  } catch {
-    return []; // no virtio-serial bus on this machine
   }
 }

@@ -1,6 +1,5 @@
 /**
- * The agent's log: pino records, shown to people as `[uptime] dutboot: text` on the console and in the log file.
- * Fields beside the message stay machine-readable in the JSON lines file.
+ * The agent's log: pino records, as `[uptime] dutboot: text` for people and as JSON lines for programs.
  */
 import { Writable } from "node:stream";
 import pino from "pino";
@@ -10,13 +9,12 @@ import { formatAgentLine } from "../console/agent-line.ts";
 export type Log = pino.Logger;
 
 export interface LogOptions {
-  redaction: Redaction;
-  /** Takes a finished line for people, without its line end. */
+  redaction: Pick<Redaction, "cleanValue">;
+  /** Gets a formatted line, without its line end. */
   onLine: (line: string) => void;
-  /** Takes a JSON line with its line end. */
+  /** Gets a JSON line with its line end. */
   onRecord: (record: string) => void;
   readUptimeMs: () => number;
-  level?: string;
 }
 
 interface LogRecord {
@@ -25,28 +23,23 @@ interface LogRecord {
   msg?: string;
 }
 
-export function createLog(options: LogOptions): Log {
+export function createLog({ redaction, onLine, onRecord, readUptimeMs }: LogOptions): Log {
   const sink = new Writable({
     decodeStrings: false,
     write(chunk: string, _encoding, done) {
-      const record = options.redaction.cleanValue(JSON.parse(String(chunk)) as LogRecord);
-      options.onRecord(`${JSON.stringify(record)}\n`);
-      options.onLine(formatLine(record));
+      const record = redaction.cleanValue(JSON.parse(String(chunk)) as LogRecord);
+      onRecord(`${JSON.stringify(record)}\n`);
+      const { level, uptimeMs, msg = "" } = record;
+      onLine(formatAgentLine(level === "info" ? msg : `${level}: ${msg}`, uptimeMs));
       done();
     },
   });
   return pino(
     {
       base: null,
-      level: options.level ?? "info",
-      timestamp: () => `,"uptimeMs":${options.readUptimeMs()}`,
+      timestamp: () => `,"uptimeMs":${readUptimeMs()}`,
       formatters: { level: (label) => ({ level: label }) },
     },
     sink,
   );
-}
-
-function formatLine({ level, uptimeMs, msg }: LogRecord): string {
-  const mark = level === "info" ? "" : `${level}: `;
-  return formatAgentLine(`${mark}${msg ?? ""}`, uptimeMs);
 }

@@ -1,56 +1,49 @@
 /**
- * Progress for people: at most one line every few seconds while bytes arrive, so that a long pull never looks hung.
- * A job on a slow UART reads the same lines; they are short and rare on purpose.
+ * Progress of a transfer in the log: a short line every few seconds, so that a long pull never looks hung and a slow UART can carry it.
  */
-
 import { formatMegabytes } from "../../text.ts";
 import { PROGRESS_INTERVAL_MS } from "../limits.ts";
 
 export interface ProgressOptions {
   /** What is being done, such as `fetch`. */
   title: string;
-  /** Absent where the sender did not say. */
+  /** undefined when the server does not say. */
   totalBytes?: number;
   onLine: (line: string) => void;
   intervalMs?: number;
 }
 
-export interface Progress {
-  add(bytes: number): void;
-  /** For a total that is only known later. */
-  setTotal(bytes: number): void;
-  /** So many of the total are here already and will not come. */
-  reuse(bytes: number): void;
-  stop(): void;
-}
+export type Progress = ReturnType<typeof startProgress>;
 
-export function startProgress({ title, onLine, intervalMs, ...options }: ProgressOptions): Progress {
+export function startProgress({ title, onLine, intervalMs, ...options }: ProgressOptions) {
   const startedAt = performance.now();
   let { totalBytes } = options;
   let doneBytes = 0;
   let reusedBytes = 0;
   const timer = setInterval(() => {
-    const left = totalBytes === undefined ? undefined : Math.max(doneBytes, totalBytes - reusedBytes);
-    const line = formatProgress(doneBytes, left, performance.now() - startedAt);
-    const reused = reusedBytes === 0 ? "" : `, ${formatMegabytes(reusedBytes)} MB here already`;
+    const toFetch = totalBytes === undefined ? undefined : Math.max(doneBytes, totalBytes - reusedBytes);
+    const line = formatProgress(doneBytes, toFetch, performance.now() - startedAt);
+    const reused = reusedBytes === 0 ? "" : `, ${formatMegabytes(reusedBytes)} MB reused`;
     onLine(`${title}: ${line}${reused}`);
   }, intervalMs ?? PROGRESS_INTERVAL_MS);
   timer.unref();
   return {
-    add: (bytes) => {
+    add(bytes: number) {
       doneBytes += bytes;
     },
-    setTotal: (bytes) => {
+    /** For a total that becomes known later. */
+    setTotal(bytes: number) {
       totalBytes = bytes;
     },
-    reuse: (bytes) => {
+    /** This much of the total is stored already and is not fetched. */
+    reuse(bytes: number) {
       reusedBytes += bytes;
     },
     stop: () => clearInterval(timer),
   };
 }
 
-/** `41.0 of 212.0 MB (19 %), 10.2 MB/s, 17 s left`; what is not known is left out. */
+/** `41.0 of 212.0 MB (19 %), 10.2 MB/s, 17 s left`, without the parts that are unknown. */
 export function formatProgress(doneBytes: number, totalBytes: number | undefined, elapsedMs: number): string {
   const bytesPerSecond = elapsedMs > 0 ? (doneBytes * 1000) / elapsedMs : 0;
   const rate = `${formatMegabytes(bytesPerSecond)} MB/s`;

@@ -12,7 +12,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { type LogFile, openLogFile } from "../log/log-file.ts";
+import { LogFile } from "../log/log-file.ts";
 import { formatStamp, listResults, type ResultFile, type ResultList } from "./list-results.ts";
 
 export interface AgentFiles {
@@ -77,7 +77,7 @@ export function createAgentFiles(
     openLog(name, onError) {
       makeFolder(name);
       clear(name);
-      const log = openLogFile(join(folder, name), onError);
+      const log = new LogFile(join(folder, name), onError);
       own.set(name, { id: formatId(lstatSync(log.path, { bigint: true })), log });
       return log;
     },

@@ -5,7 +5,7 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
-import { createConsole } from "../../../agent/report/console/console.ts";
+import { ConsoleSet } from "../../../agent/report/console/console.ts";
 import type { ConsoleDevice } from "../../../agent/report/console/device.ts";
 import { sanitizeLine } from "../../../agent/report/console/sanitize-line.ts";
 
@@ -77,7 +77,7 @@ it("is so for output that comes in pieces, with lines of ours in between", async
       drain: () => Promise.resolve(),
       close: () => {},
     };
-    const console_ = createConsole([device], { readUptimeMs: () => 0, openLineMs: 1, stateMs: 3 });
+    const console_ = new ConsoleSet([device], { readUptimeMs: () => 0, openLineMs: 1, stateMs: 3 });
     const given: Buffer[] = [];
     for (let step = 0; step < 60; step++) {
       const bytes = randomInt(6) === 0 ? Buffer.from("\n") : randomOutput().subarray(0, randomInt(1, 12));

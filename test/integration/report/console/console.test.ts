@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, expect, it } from "vitest";
-import { createConsole } from "../../../../agent/report/console/console.ts";
+import { ConsoleSet } from "../../../../agent/report/console/console.ts";
 import { openConsole } from "../../../../agent/report/console/device.ts";
 import { awaitSerialConsole } from "../../../../agent/report/console/serial-console.ts";
 import { openPseudoTerminal, type PseudoTerminal } from "../../../servers/pseudo-terminal.ts";
@@ -31,10 +31,10 @@ const FLOOD = `BEGIN { for (i = 1; i <= ${LINES}; i++) { print "line " i; if (i 
 it("shows a flood's first, last and result lines on a slow line, counts the others, and then the verdict", async () => {
   const rate = 100_000;
   const terminal = open({ bytesPerSecond: rate });
-  const consoles = createConsole([openConsole(terminal.path)], { readUptimeMs: () => 1000, queueMs: 200 });
+  const consoles = new ConsoleSet([openConsole(terminal.path)], { readUptimeMs: () => 1000, queueMs: 200 });
   expect(consoles.setRate(terminal.name, rate)).toBe(true);
   const child = spawn("awk", [FLOOD], { stdio: ["ignore", "pipe", "inherit"] });
-  child.stdout.on("data", consoles.output);
+  child.stdout.on("data", (chunk: Buffer) => consoles.output(chunk));
   await once(child, "close");
   consoles.endOutput();
   consoles.line("dutboot: verdict: pass exit_code=0");
@@ -70,7 +70,7 @@ it("is done with a console that nobody reads, and with one that hangs up", async
   const lost = openPseudoTerminal();
   const fine = open();
   const gone: string[] = [];
-  const consoles = createConsole(
+  const consoles = new ConsoleSet(
     [stuck, lost, fine].map(({ path }) => openConsole(path)),
     { readUptimeMs: () => 0, stuckMs: 200, onGone: (name) => gone.push(name) },
   );
@@ -87,7 +87,7 @@ it("is done with a console that nobody reads, and with one that hangs up", async
 it("writes to a serial port that appears late, and is told when it goes", async () => {
   const terminal = openPseudoTerminal();
   const gone: string[] = [];
-  const consoles = createConsole([], { readUptimeMs: () => 0, onGone: (name) => gone.push(name) });
+  const consoles = new ConsoleSet([], { readUptimeMs: () => 0, onGone: (name) => gone.push(name) });
   consoles.line("before it was there");
   const waiting = awaitSerialConsole("ttyLATE", { baudRate: 115_200, folder, lookMs: 10 });
   setTimeout(() => symlinkSync(terminal.path, join(folder, "ttyLATE")), 50);

@@ -35,9 +35,9 @@ const SESSION_END = [
 ];
 
 function passContainer(announcer: Announcer): void {
-  announcer.containerCreating("image");
-  announcer.containerStarted("image");
-  announcer.containerEnded("image", 0, { continues: true });
+  announcer.containerCreating();
+  announcer.containerStarted();
+  announcer.containerEnded(0, { continues: true });
 }
 
 const ENDINGS: { name: string; use: (announcer: Announcer) => void; status: number }[] = [
@@ -57,9 +57,9 @@ const ENDINGS: { name: string; use: (announcer: Announcer) => void; status: numb
     name: "a test that fails",
     use(announcer) {
       announcer.setupStarted(INFO);
-      announcer.containerCreating("image");
-      announcer.containerStarted("image");
-      announcer.containerEnded("image", 3, { continues: false });
+      announcer.containerCreating();
+      announcer.containerStarted();
+      announcer.containerEnded(3, { continues: false });
       announcer.ended(3);
       announcer.poweringOff();
     },
@@ -147,7 +147,7 @@ describe("GitLab's sections", () => {
       announcer.pipelineStarted();
       announcer.hooksStarted("pipeline_start");
       announcer.hooksEnded();
-      announcer.serviceStarted("telegraf");
+      announcer.serviceStarted();
       passContainer(announcer);
       announcer.ended(0);
       announcer.cleanupStarted();
@@ -203,15 +203,15 @@ describe("GitLab's sections", () => {
 });
 
 const TEXTS: { text: string; use: (announcer: Announcer) => void }[] = [
-  { text: "About to start executing a container", use: (announcer) => announcer.containerStarted("image") },
+  { text: "About to start executing a container", use: (announcer) => announcer.containerStarted() },
   { text: "The container run successfully, load the next one!", use: passContainer },
   {
     text: "The container exited with error code 3, aborting the pipeline...",
-    use: (announcer) => announcer.containerEnded("image", 3, { continues: false }),
+    use: (announcer) => announcer.containerEnded(3, { continues: false }),
   },
   {
     text: "The container exited with error code 3, continuing...",
-    use: (announcer) => announcer.containerEnded("image", 3, { continues: true }),
+    use: (announcer) => announcer.containerEnded(3, { continues: true }),
   },
   {
     text: "Getting IP: SKIPPED (IP already set using ip=...)",

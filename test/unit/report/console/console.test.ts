@@ -1,9 +1,5 @@
 import { describe, expect, it } from "vitest";
-import {
-  type ConsoleOptions,
-  type ConsoleSet,
-  createConsole,
-} from "../../../../agent/report/console/console.ts";
+import { type ConsoleOptions, ConsoleSet } from "../../../../agent/report/console/console.ts";
 import type { ConsoleDevice } from "../../../../agent/report/console/device.ts";
 
 interface Recorder extends ConsoleDevice {
@@ -49,7 +45,7 @@ async function record(
   use: (console: ConsoleSet, device: Recorder) => void | Promise<void>,
   { device = createRecorder(), ...options }: Partial<ConsoleOptions> & { device?: Recorder } = {},
 ): Promise<string> {
-  const target = createConsole([device], { readUptimeMs: () => 12_345, ...options });
+  const target = new ConsoleSet([device], { readUptimeMs: () => 12_345, ...options });
   await use(target, device);
   device.go();
   await target.flush();
@@ -228,7 +224,7 @@ describe("console", () => {
       write: (_, done) => done(new Error("EIO")),
     };
     const fine = createRecorder({ name: "fine" });
-    const target = createConsole([stuck, lost, fine], {
+    const target = new ConsoleSet([stuck, lost, fine], {
       readUptimeMs: () => 0,
       onGone: (name) => gone.push(name),
       stuckMs: 50,
@@ -247,7 +243,7 @@ describe("console", () => {
   });
 
   it("gives a console that appears later the agent's first lines", async () => {
-    const target = createConsole([], { readUptimeMs: () => 0 });
+    const target = new ConsoleSet([], { readUptimeMs: () => 0 });
     target.line("first of all");
     const late = createRecorder();
     target.add(late);

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { hasLine } from "../../../../agent/report/console/device.ts";
-import { createElidedLines, type ElidedItem } from "../../../../agent/report/console/elided-lines.ts";
+import { type ElidedItem, ElidedLines } from "../../../../agent/report/console/elided-lines.ts";
 
-function leave(blocks: string[], { tailBytes = 0, resultsMaxBytes = 1000 } = {}): string[] {
-  const leftOut = createElidedLines({ resultsMaxBytes });
-  for (const block of blocks) leftOut.add(Buffer.from(block), 0);
-  const items = leftOut.take({ tailBytes }).map(format);
-  expect(leftOut.take({ tailBytes })).toEqual([]);
+function elide(blocks: string[], { tailBytes = 0, resultsMaxBytes = 1000 } = {}): string[] {
+  const elided = new ElidedLines({ resultsMaxBytes });
+  for (const block of blocks) elided.add(Buffer.from(block), 0);
+  const items = elided.take({ tailBytes }).map(format);
+  expect(elided.take({ tailBytes })).toEqual([]);
   return items;
 }
 
@@ -14,7 +14,7 @@ const format = (item: ElidedItem) =>
   "line" in item ? item.line.toString().trimEnd() : `(${item.missingLines})`;
 
 describe("what is left out", () => {
-  it.each<[string, string[], Parameters<typeof leave>[1], string[]]>([
+  it.each<[string, string[], Parameters<typeof elide>[1], string[]]>([
     ["nothing", [], { tailBytes: 10 }, []],
     ["lines alone", ["a\nb\n", "c\n"], {}, ["(3)"]],
     ["the last lines", ["a\nb\n", "c\nd\n"], { tailBytes: 5 }, ["(2)", "c", "d"]],
@@ -41,11 +41,11 @@ describe("what is left out", () => {
       ["hwci: 1", "(2)"],
     ],
   ])("%s", (_, blocks, options, items) => {
-    expect(leave(blocks, options)).toEqual(items);
+    expect(elide(blocks, options)).toEqual(items);
   });
 
   it("counts the gaps of very many results in front of them", () => {
-    const items = leave(["a\nhwci: 1\n".repeat(50)]);
+    const items = elide(["a\nhwci: 1\n".repeat(50)]);
     expect(items[0]).toBe("(50)");
     expect(items.slice(1)).toEqual(Array.from({ length: 50 }, () => "hwci: 1"));
   });
