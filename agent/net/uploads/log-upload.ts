@@ -9,10 +9,7 @@ import { createUploadRequest } from "./results-uploader.ts";
 /** `token` is sent to the URL's host only. The upload throws UPLOAD_REFUSED and HTTP_… */
 export function createLogUpload(http: HttpClient, { url, token }: { url: string; token?: string }) {
   const isFolder = new URL(url).pathname.endsWith("/");
-  return async (
-    part: LogPart,
-    { signal }: { signal: AbortSignal },
-  ): Promise<void> => {
+  return async (part: LogPart, { signal }: { signal: AbortSignal }): Promise<void> => {
     const target = new URL(url);
     if (isFolder) target.pathname += part.name;
     await fetchBytes(http, target.href, {
