@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open } from "node:fs/promises";
 import { type EventLine, parseEventLine } from "../agent/wire/event.ts";
-import { parseVerdict } from "../agent/wire/exit-code.ts";
+import { parseVerdict } from "../agent/wire/verdict.ts";
 
 export type EndEvent = Extract<EventLine, { event: "end" }>;
 

@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { explainValueError, parseDuration } from "../agent/job/syntax/values.ts";
-import { EXIT_CODE_NO_VERDICT } from "../agent/wire/exit-code.ts";
+import { EXIT_CODE_NO_VERDICT } from "../agent/wire/verdict.ts";
 import { EXIT_CODE_STOPPED } from "../qemu/boot-dut.ts";
 import { InterruptError } from "./interrupt.ts";
 

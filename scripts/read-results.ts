@@ -8,9 +8,9 @@ import { Readable } from "node:stream";
 import { type JobSummary, summarizeJob } from "../agent/page/job-summary.ts";
 import { LOG_TAIL_BYTES, type LogTail, readLogTail } from "../agent/page/log-tail.ts";
 import { createFactsReader, type ReportFacts } from "../agent/page/report-facts.ts";
-import { parseVerdict } from "../agent/wire/exit-code.ts";
 import type { ResultsManifest } from "../agent/wire/results-manifest.ts";
 import type { Verdict } from "../agent/wire/verdict.ts";
+import { parseVerdict } from "../agent/wire/verdict.ts";
 import type { ResultsPlace } from "./results-place.ts";
 
 export interface ReadResults {

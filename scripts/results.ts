@@ -8,7 +8,7 @@ import { AgentError, EXIT_CODE_BY_BLAME } from "../agent/errors.ts";
 import { describeVerdict } from "../agent/page/describe-verdict.ts";
 import { sumTransfers } from "../agent/page/report-facts.ts";
 import { formatReportPage } from "../agent/page/report-page.ts";
-import { EXIT_CODE_NO_VERDICT, exitCodeOfVerdict } from "../agent/wire/exit-code.ts";
+import { EXIT_CODE_NO_VERDICT, exitCodeOfVerdict } from "../agent/wire/verdict.ts";
 import { type Command, UsageError } from "./command.ts";
 import { type ReadResults, readResults } from "./read-results.ts";
 import { openPlace } from "./results-place.ts";

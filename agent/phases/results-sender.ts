@@ -47,7 +47,7 @@ export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSen
       // From here on, and until the place says so, nobody knows what it has.
       sent.delete(name);
       await uploader.put(snapshot, options);
-      if (!(await snapshot.isTrue())) return "changed";
+      if (!(await snapshot.isUnchanged())) return "changed";
       sent.set(name, entry);
       return entry;
     } finally {

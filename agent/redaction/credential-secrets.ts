@@ -1,12 +1,12 @@
 /**
- * The secrets in a credential file, whatever its format: they must be known before anything is done with it, an error message too.
- * Formats are those of docs/credentials.md; a file of another name is a secret as a whole.
+ * The secrets in a credential file (docs/credentials.md): they must be known before the file is used, and before an error about it is
+ * logged. A file of an unknown name is a secret as a whole.
  */
 
-/** Certificates are for everybody to see. */
+/** Certificates are public. */
 const PUBLIC_FILES = new Set(["ca.pem"]);
 
-/** Each as it would show in a text. Never throws: a file that cannot be read here is complained about where it is used. */
+/** Never throws: an invalid file is reported where it is used. */
 export function listCredentialSecrets(name: string, bytes: Buffer): string[] {
   if (PUBLIC_FILES.has(name)) return [];
   const text = bytes.toString();
@@ -15,7 +15,7 @@ export function listCredentialSecrets(name: string, bytes: Buffer): string[] {
   return [text.trim()];
 }
 
-/** Key ids are no secrets: services name them in their errors. */
+/** Key ids are not secrets: services name them in their errors. */
 function listIniSecrets(text: string): string[] {
   return text.split("\n").flatMap((line) => {
     const [, name = "", value = ""] = /^\s*([\w-]+)\s*=\s*(.*?)\s*$/.exec(line) ?? [];

@@ -1,74 +1,61 @@
 /**
- * Keeps secrets out of everything that leaves the DUT: values that were read as credentials are replaced wherever they turn up, in
- * our words and in the test's output; in our words whatever looks like a secret goes as well (agent/redaction/patterns.ts).
+ * Keeps secrets out of everything that leaves the DUT. Values that were read as credentials are replaced wherever they appear, in the
+ * agent's messages and in the test's output; in the agent's messages so is everything that looks like a secret (patterns.ts).
  */
-
-import { REDACTION_HOLD_MS } from "./limits.ts";
 import { hideSecrets } from "./patterns.ts";
 import { listSecretForms } from "./secret-encodings.ts";
-import { createSecretMatcher, type SecretMatcher } from "./secret-matcher.ts";
-
-export interface Redaction {
-  /** From now on `secret` does not appear in what comes out of here; a short one does (secret-forms.ts). */
-  hide(secret: string): void;
-  /** Known values alone: what looks like a secret may be a part of XML. In a file named as JSON, values alone. */
-  redactFile(text: string, name: string): string;
-  /** For words of ours: known values, and what looks like a secret. */
-  clean(text: string): string;
-  /** The same for each text in a value that can be JSON. */
-  cleanValue<Value>(value: Value): Value;
-  /** For output that comes in pieces: known values, also across their borders. */
-  openFilter(onOutput: (chunk: Buffer) => void, options?: FilterOptions): OutputFilter;
-}
-
-export interface FilterOptions {
-  /** Somebody types at it: what may be the beginning of a secret waits for the rest only so long. */
-  isInteractive?: boolean;
-}
+import { SecretMatcher } from "./secret-matcher.ts";
 
 export interface OutputFilter {
   write(chunk: Buffer): void;
-  /** Nothing more comes; gives what was held back. */
+  /** Passes on what was held back. */
   end(): void;
 }
 
 const HIDDEN = Buffer.from("[hidden]");
+/** For a user at a shell, how long output is held back that may be the start of a secret. */
+const INTERACTIVE_HOLD_MS = 50;
 
-export function createRedaction(): Redaction {
+export type Redaction = ReturnType<typeof createRedaction>;
+
+export function createRedaction() {
   const forms = new Map<string, Buffer>();
   let matcher: SecretMatcher | undefined;
 
-  const getMatcher = () => {
-    if (forms.size > 0) matcher ??= createSecretMatcher([...forms.values()]);
-    return matcher;
-  };
   const redact = (text: string) => {
-    const known = getMatcher();
-    if (!known) return text;
+    if (!matcher) return text;
     const bytes = Buffer.from(text);
-    const clean = replaceAll(bytes, known);
+    const clean = replace(bytes, matcher.find(bytes));
     return clean === bytes ? text : clean.toString();
   };
   const clean = (text: string) => hideSecrets(redact(text));
 
   return {
-    hide(secret) {
+    /** Hides `secret` from now on, unless it is very short (secret-encodings.ts). */
+    hide(secret: string) {
       for (const form of listSecretForms(secret)) forms.set(form.toString("latin1"), form);
-      matcher = undefined;
+      matcher = forms.size > 0 ? new SecretMatcher([...forms.values()]) : undefined;
     },
+
+    /** For the agent's messages: known values, and what looks like a secret. */
     clean,
-    cleanValue: <Value>(value: Value) => mapTexts(value, clean) as Value,
-    redactFile(text, name) {
-      const value = name.endsWith(".json") ? readJson(text) : undefined;
-      // A secret may be the name of a field, or a number.
-      return value === undefined ? redact(text) : `${JSON.stringify(mapTexts(value, redact), null, 2)}\n`;
+
+    /** The same for each string in a value that can be JSON. */
+    cleanValue: <Value>(value: Value) => mapStrings(value, clean) as Value,
+
+    /** For files: known values only, as what looks like a secret may be a part of XML. In JSON only strings are replaced. */
+    redactFile(text: string, name: string): string {
+      const value = name.endsWith(".json") ? parseJson(text) : undefined;
+      // A secret may be equal to the name of a field, or to a number.
+      return value === undefined ? redact(text) : `${JSON.stringify(mapStrings(value, redact), null, 2)}\n`;
     },
-    openFilter(onOutput, { isInteractive = false } = {}) {
+
+    /** For output in chunks: known values, also across the chunks' borders. */
+    openFilter(onOutput: (chunk: Buffer) => void, { isInteractive = false } = {}): OutputFilter {
       let held = Buffer.alloc(0);
       let timer: NodeJS.Timeout | undefined;
       const release = () => {
         clearTimeout(timer);
-        timer = undefined;
         if (held.length === 0) return;
         const bytes = held;
         held = Buffer.alloc(0);
@@ -77,20 +64,19 @@ export function createRedaction(): Redaction {
       return {
         write(chunk) {
           clearTimeout(timer);
-          const known = getMatcher();
-          if (!known) {
+          if (!matcher) {
             release();
             onOutput(chunk);
             return;
           }
           const bytes = held.length > 0 ? Buffer.concat([held, chunk]) : chunk;
-          const found = known.find(bytes);
-          const openBytes = known.countOpen(bytes, found.at(-1)?.end ?? 0);
-          // The chunk's memory is used again by whoever read it.
+          const found = matcher.find(bytes);
+          const openBytes = matcher.countOpen(bytes, found.at(-1)?.end ?? 0);
+          // A copy: the reader reuses the chunk's memory.
           held = Buffer.from(bytes.subarray(bytes.length - openBytes));
           const done = replace(bytes.subarray(0, bytes.length - openBytes), found);
           if (done.length > 0) onOutput(done);
-          if (isInteractive && openBytes > 0) timer = setTimeout(release, REDACTION_HOLD_MS);
+          if (isInteractive && openBytes > 0) timer = setTimeout(release, INTERACTIVE_HOLD_MS);
         },
         end: release,
       };
@@ -98,16 +84,18 @@ export function createRedaction(): Redaction {
   };
 }
 
-/** A value that can be JSON, with each text in it replaced; an error or a buffer stays what it is. */
-function mapTexts(value: unknown, replaceText: (text: string) => string): unknown {
+/** Replaces each string in a plain value; an Error or a Buffer is returned as it is. */
+function mapStrings(value: unknown, replaceText: (text: string) => string): unknown {
   if (typeof value === "string") return replaceText(value);
-  if (Array.isArray(value)) return value.map((each) => mapTexts(each, replaceText));
+  if (Array.isArray(value)) return value.map((each) => mapStrings(each, replaceText));
   if (typeof value !== "object" || value === null || Object.getPrototypeOf(value) !== Object.prototype)
     return value;
-  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, mapTexts(each, replaceText)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [name, mapStrings(each, replaceText)]),
+  );
 }
 
-function readJson(text: string): unknown {
+function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
@@ -115,11 +103,7 @@ function readJson(text: string): unknown {
   }
 }
 
-function replaceAll(bytes: Buffer, known: SecretMatcher): Buffer {
-  return replace(bytes, known.find(bytes));
-}
-
-/** The same buffer where there is nothing to replace. */
+/** Returns the same buffer when there is nothing to replace. */
 function replace(bytes: Buffer, found: readonly { start: number; end: number }[]): Buffer {
   if (found.length === 0) return bytes;
   const pieces: Buffer[] = [];

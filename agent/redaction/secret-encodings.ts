@@ -1,24 +1,25 @@
 /**
- * The ways a secret turns up in a log other than as it is: in a URL, in JSON, in HTML, in base64 of whatever it stood in.
+ * The forms in which a secret appears in a log: as it is, in a URL, in JSON, in HTML or XML, and in base64 of a text that contains it.
  */
 
-/** Shorter values are no secrets worth the name, and replacing them would garble ordinary text. */
-const SHORTEST_SECRET = 6;
+/** Replacing shorter values would garble ordinary text. */
+const SECRET_MIN_BYTES = 6;
 
-/** Each at least `SHORTEST_SECRET` bytes long; none where the secret is shorter. */
+/** Empty for a secret that is too short. */
 export function listSecretForms(secret: string): Buffer[] {
   const pieces = [secret, ...secret.split(/\r?\n/).map((line) => line.trim())];
-  // The first and last lines of keys are the same in all of them.
+  // The first and last lines of keys are the same in all keys.
   const texts = pieces.filter((piece) => isLongEnough(piece) && !piece.startsWith("-----"));
   const whole = isLongEnough(secret) && secret.includes("\n") ? [secret] : [];
   const forms = new Set([...texts, ...whole].flatMap(listForms));
   return [...forms].filter(isLongEnough).map((form) => Buffer.from(form));
 }
 
-const isLongEnough = (text: string) => Buffer.byteLength(text) >= SHORTEST_SECRET;
+const isLongEnough = (text: string) => Buffer.byteLength(text) >= SECRET_MIN_BYTES;
 
 function listForms(text: string): string[] {
-  const url = encodeUrl(text);
+  // encodeURIComponent throws for half a surrogate pair.
+  const url = encodeURIComponent(text.toWellFormed());
   return [
     text,
     url,
@@ -39,14 +40,9 @@ const HTML: Readonly<Record<string, string>> = {
   "'": "&#39;",
 };
 
-/** encodeURIComponent throws for half a surrogate pair, and leaves some characters that others escape. */
-function encodeUrl(text: string): string {
-  return encodeURIComponent(text.toWellFormed());
-}
-
 /**
- * Behind `user:` or in a larger text a secret starts at any of three places within a group of three bytes. Characters that
- * depend on what stands before and behind it are left out.
+ * In a larger text, such as `user:SECRET`, a secret starts at one of three offsets within a group of three bytes. Characters that also
+ * depend on the bytes around it are cut off.
  */
 function listBase64(bytes: Buffer): string[] {
   return [0, 1, 2].flatMap((offset) => {

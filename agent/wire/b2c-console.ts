@@ -1,11 +1,10 @@
 /**
- * boot2container's lines on the console, byte for byte: farms and GitLab find the start, the result and the end of a job by them.
- * Taken from boot2container's own output and the expressions that CI-Tron's jobs match it with.
+ * boot2container's lines on the console, byte for byte: farms and GitLab match them to find the start, the result and the end of a job.
+ * Taken from boot2container's output and the expressions of CI-Tron's jobs.
  */
-
 import { formatSectionEndMark, formatSectionStartMark, type Moment } from "./gitlab-section.ts";
 
-/** Sections in the order they come in a job; the first is opened by whoever submits the job, before Linux runs. */
+/** In the order of a job; the submitter of the job opens the first one, before Linux runs. */
 export type SectionId =
   | "b2c_kernel_boot"
   | "b2c_setup"
@@ -26,10 +25,10 @@ export type SectionId =
   | "cleanup"
   | "unmount_cache_partition";
 
-/** The section of the test itself: whoever opens the log wants to see that one. */
+/** The section of the test, which users want to see. */
 const UNFOLDED_SECTION: SectionId = "container_run";
 
-/** With the empty lines around it, as all of these texts; what ends a line is up to the terminal. */
+/** With empty lines around it, as all of these texts. The terminal adds CR. */
 export function formatSectionStart(id: SectionId, title: string, moment: Moment): string {
   const mark = formatSectionStartMark(id, moment.nowMs, { isFolded: id !== UNFOLDED_SECTION });
   return `\n${mark}\x1b[0;36m[${formatUptime(moment)}]: ${title}\x1b[0m\n\n`;
@@ -43,17 +42,16 @@ export function formatB2cLine(text: string, moment: Moment): string {
   return `\n[${formatUptime(moment)}]: ${text}\n\n`;
 }
 
-/** The open section has to be closed first, or GitLab hides the error in it. */
+/** Close the open section first, or GitLab folds the error away. */
 export function formatB2cError(text: string, moment: Moment): string {
   return `\n\x1b[0;31m[${formatUptime(moment)}]: ERROR: ${text}\x1b[0m\n\n`;
 }
 
-/** The machine, as people compare it with what they expected to get. */
 export interface RuntimeInfo {
   linuxVersion: string;
   agentVersion: string;
   architecture: string;
-  /** Empty where the kernel does not say. */
+  /** Empty when unknown. */
   cpu: string;
   ramBytes: number;
   disks: readonly { name: string; sizeBytes: number }[];
@@ -72,7 +70,7 @@ export function formatRuntimeInfo(info: RuntimeInfo): string {
   ].join("\n");
 }
 
-/** As lsblk writes it: 1024 is the step, one decimal unless it is 0. */
+/** As lsblk prints it: in steps of 1024, with one decimal unless it is 0. */
 function formatDiskSize(bytes: number): string {
   const units = ["B", "K", "M", "G", "T", "P"];
   let value = bytes;
@@ -81,19 +79,18 @@ function formatDiskSize(bytes: number): string {
   return `${value.toFixed(1).replace(/\.0$/, "")}${units[unit]}`;
 }
 
-/** What became of the cache. */
 export type CacheOutcome =
   | { kind: "none" }
   | { kind: "no-disk" }
   | { kind: "file-system"; name: string }
   | { kind: "device"; device: string; target: string; isMounted: boolean }
-  /** Anything else that leaves the job without a cache, said in full. */
+  /** The job has no cache for another reason. */
   | { kind: "failed"; reason: string };
 
-/** As /proc/uptime has it. */
+/** As in /proc/uptime. */
 const formatUptime = ({ uptimeMs }: Moment) => (uptimeMs / 1000).toFixed(2);
 
-/** Texts that others match, or have learned to look for. */
+/** Texts that farms match or users know. */
 export const B2C_TEXTS = {
   status: (status: number) => `Execution is over, pipeline status: ${status}`,
   poweringOff: "It's now safe to turn off your computer",
@@ -107,7 +104,6 @@ export const B2C_TEXTS = {
   clockLeftAlone: "WARNING: Did not reset the time, use b2c.ntp_peer=auto to set it on boot",
 } as const;
 
-/** How boot2container reports a thing that is tried. */
 export function formatOutcome(what: string, isDone: boolean): string {
   return `${what}: ${isDone ? "DONE" : "FAILED"}`;
 }

@@ -1,6 +1,6 @@
 /**
- * Event lines: what happened on the DUT, one JSON object a line, over a virtio-serial port or into a file.
- * A stream without the final `end` record is a failed run, whatever stood in it (vmtest's rule).
+ * Event lines: what happened on the DUT, one JSON object per line, over a virtio-serial port or in a file. A stream without the final
+ * `end` event is a failed run, as in vmtest.
  */
 import type { ErrorCode } from "../errors.ts";
 import type { Step } from "../job/step.ts";
@@ -12,13 +12,13 @@ export const EVENT_PORT_NAME = "org.dutboot.events";
 export type EventBody =
   /** `bootId` is also in the verdict that ends the stream. */
   | { event: "start"; agent: string; bootId: string }
-  /** `cpu` is empty where the kernel does not say. */
+  /** `cpu` is empty when unknown. */
   | { event: "machine"; kernel: string; architecture: string; cpu: string; ramBytes: number }
   | { event: "phase_start"; phase: string }
   | { event: "phase_end"; phase: string; outcome: "done" | "failed" | "skipped"; durationMs: number }
-  /** A step's container is about to run; `id` names it within the boot, `name` has no secrets in it. */
+  /** A step's container is about to run; `id` is unique within the boot, `name` contains no secrets. */
   | { event: "step_start"; id: string; kind: Step["kind"]; name: string }
-  /** `exitCode` is null where the container could not run; `error` says why. */
+  /** `exitCode` is null when the container could not run; `error` has the reason. */
   | {
       event: "step_end";
       id: string;
@@ -28,7 +28,7 @@ export type EventBody =
       timedOut?: boolean;
       error?: ErrorCode;
     }
-  /** A layer or archive came, or failed to: over the network, and what of it was here already. It began `durationMs` ago. */
+  /** The end of a transfer that started `durationMs` ago: what was fetched, and what was stored already. It may have failed. */
   | {
       event: "transfer";
       kind: "layer" | "archive";
@@ -37,7 +37,7 @@ export type EventBody =
       reusedBytes: number;
       durationMs: number;
     }
-  /** `cpuPercent` is of all CPUs together, since the sample before. */
+  /** `cpuPercent`: of all CPUs together, since the previous sample. */
   | { event: "sample"; memoryUsedBytes: number; memoryTotalBytes: number; cpuPercent: number }
   /** An earlier boot on this cache device that did not end, or could not upload its results. */
   | {
@@ -46,21 +46,21 @@ export type EventBody =
       state: "running" | "ended";
       phase: string;
       step: string | null;
-      /** At the last moment that is known of it. */
+      /** The last known one. */
       uptimeMs: number;
       panic?: string;
     }
   | { event: "report"; topic: string; [key: string]: unknown }
   | { event: "end"; verdict: Verdict; peakRssBytes: number };
 
-/** `v` is the format's version, `seq` counts from 0 without gaps, `uptimeMs` is the DUT's own clock since power-on. */
+/** `v` is the format's version, `seq` counts from 0 without gaps, `uptimeMs` is the time since power-on. */
 export type EventLine = { v: 1; seq: number; uptimeMs: number } & EventBody;
 
 export function formatEventLine(line: EventLine): string {
   return `${JSON.stringify(line)}\n`;
 }
 
-/** The event of one line, or undefined for anything that is not one (boot noise, a cut line). */
+/** undefined for other lines, such as kernel messages and cut lines. */
 export function parseEventLine(text: string): EventLine | undefined {
   try {
     const value: unknown = JSON.parse(text);

@@ -1,11 +1,10 @@
 /**
- * GitLab's marks of collapsible sections in a job's log (docs.gitlab.com, "Custom collapsible sections"): shown as nothing by a
- * terminal, and taken out by GitLab, which folds what stands between and shows how long it took.
+ * GitLab's marks of collapsible sections in a job's log (docs.gitlab.com, "Custom collapsible sections"). A terminal does not show them;
+ * GitLab removes them, folds the section and shows how long it took.
  */
-
 const CLEAR_LINE = "\r\x1b[0K";
 
-/** Stands directly before the section's title. `id` is of letters, digits, `_`, `.` and `-`. */
+/** Directly before the section's title. `id` consists of letters, digits, `_`, `.` and `-`. */
 export function formatSectionStartMark(
   id: string,
   atMs: number,
@@ -20,16 +19,14 @@ export function formatSectionEndMark(id: string, atMs: number): string {
 
 const toSeconds = (epochMs: number) => Math.floor(epochMs / 1000);
 
-/** A point in time, on the clock of the world and on the machine's own. */
 export interface Moment {
+  /** Since 1970. */
   nowMs: number;
+  /** Since power-on. */
   uptimeMs: number;
 }
 
-/**
- * The end of what began at `start`: a board's clock may have been set in between, from 1970 to today, and what GitLab shows is
- * the difference.
- */
+/** The end of what started at `start`, by the uptime: the clock may have been set meanwhile, and GitLab shows the difference. */
 export function momentAfter(start: Moment, uptimeMs: number): Moment {
   return { nowMs: start.nowMs + (uptimeMs - start.uptimeMs), uptimeMs };
 }

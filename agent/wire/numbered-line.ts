@@ -1,20 +1,19 @@
 /**
- * One line of the log as it goes over the network: `BOOT NUMBER SECONDS TEXT`, the form of HTTP uploads and of S3 parts.
- * Numbers begin with 1 at every boot and have no gaps, so whoever reads them knows what is missing and what came twice.
+ * One line of the network log in HTTP requests and S3 objects: `BOOT NUMBER SECONDS TEXT`. Numbers start with 1 at every boot and have no
+ * gaps, so that a reader recognizes missing and repeated lines.
  */
 
-/** What a number stands for: a whole line, or a piece of one that is long or still open. */
+/** A whole line, or a part of one that is long or still open. */
 export type LinePart = "whole" | "start" | "middle" | "end";
 
 export interface NumberedLine {
-  /** 8 lower-case hex digits, of this boot alone. */
+  /** 8 lower-case hex digits, random for each boot. */
   boot: string;
   /** From 1. */
   number: number;
-  /** Of the machine, when the line came. */
   uptimeMs: number;
   part: LinePart;
-  /** As it came, without its line end. */
+  /** The original bytes without the line end. */
   text: Buffer;
 }
 
@@ -28,15 +27,15 @@ export interface LogPart {
   body: AsyncIterable<Buffer>;
 }
 
-/** `17`, `17+` goes on with a later number, `18~` goes on from an earlier one, `18~+` does both. */
+/** `17+` is continued by a later number, `18~` continues an earlier one, `18~+` both. */
 const MARK: Readonly<Record<LinePart, string>> = { whole: "", start: "+", middle: "~+", end: "~" };
 const PART: Readonly<Record<string, LinePart>> = { "": "whole", "+": "start", "~+": "middle", "~": "end" };
 
 const LINE = /^([0-9a-f]{8}) ([1-9]\d{0,15})(~?\+?) (\d{1,12})\.(\d{3}) /;
-/** Of the longest head that LINE takes. */
+/** The longest head that LINE matches. */
 const HEAD_MAX_BYTES = 48;
 
-/** With its line end. */
+/** With a line end. */
 export function formatNumberedLine({ boot, number, uptimeMs, part, text }: NumberedLine): Buffer {
   const head = `${boot} ${number}${MARK[part]} ${(uptimeMs / 1000).toFixed(3)} `;
   return Buffer.concat([Buffer.from(head), text, LINE_END]);
@@ -44,7 +43,7 @@ export function formatNumberedLine({ boot, number, uptimeMs, part, text }: Numbe
 
 const LINE_END = Buffer.from("\n");
 
-/** `bytes` is one line without its line end; undefined for any other. */
+/** undefined when `bytes` is not such a line, without its line end. */
 export function parseNumberedLine(bytes: Buffer): NumberedLine | undefined {
   const match = LINE.exec(bytes.toString("latin1", 0, HEAD_MAX_BYTES));
   if (!match) return undefined;

@@ -1,13 +1,13 @@
 /**
- * `manifest.json`: what lies at the place of the results, file by file with its hash, and what should lie there and does not.
- * It goes up after all files and before `verdict.json`; VERSION counts its breaking changes.
+ * `manifest.json`: the files that were uploaded, with their hashes, and those that are missing. It is uploaded after all files and before
+ * `verdict.json`. VERSION counts breaking changes.
  */
 import type { ErrorCode } from "../errors.ts";
 
 const MANIFEST_VERSION = 1 as const;
 
 export interface ManifestEntry {
-  /** Path below the place of the results, with `/` between parts. */
+  /** Path below the results' URL, with `/` between parts. */
   name: string;
   sizeBytes: number;
   /** Lower-case hex. */
@@ -17,17 +17,17 @@ export interface ManifestEntry {
 export interface ResultsManifest {
   version: typeof MANIFEST_VERSION;
   bootId: string;
-  /** Sorted by name; neither the manifest nor the verdict is among them. */
+  /** Sorted by name, without the manifest and the verdict. */
   files: ManifestEntry[];
   count: number;
   totalBytes: number;
-  /** What could not be uploaded. */
+  /** Files that could not be uploaded. */
   missing: { name: string; code: ErrorCode; message: string }[];
-  /** Links, devices and the like, which stay on the DUT. */
+  /** Links, devices and the like, which are not uploaded. */
   leftOut: string[];
-  /** What was removed between the end of the test and its upload. */
+  /** Files removed between the end of the test and their upload. */
   vanished: string[];
-  /** What the test removed, as it was uploaded while the test ran. */
+  /** Files that were uploaded while the test ran, and that it removed later. */
   removed: ManifestEntry[];
 }
 

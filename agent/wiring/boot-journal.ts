@@ -21,10 +21,13 @@ import type { OpenStore } from "../store/open-store.ts";
 import { type CrashRecords, readCrashRecords } from "../sys/machine/pstore.ts";
 import { readUptimeMs } from "../sys/machine/uptime.ts";
 import { formatMegabytes, truncate } from "../text.ts";
-import type { BootJournal } from "../wire/boot-journal.ts";
+import {
+  BOOT_TEXT_MAX_LENGTH,
+  type BootJournal,
+  describeDestination,
+  resolveDestination,
+} from "../wire/boot-journal.ts";
 import type { EventBody } from "../wire/event.ts";
-import { describeDestination, resolveDestination } from "../wire/journal-destination.ts";
-import { BOOT_TEXT_MAX_LENGTH } from "../wire/limits.ts";
 import type { Verdict } from "../wire/verdict.ts";
 import { connectS3 } from "./connect-s3.ts";
 import { LOG_BACK_MAX_BYTES } from "./limits.ts";

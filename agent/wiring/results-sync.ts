@@ -33,7 +33,7 @@ export function startJobSync(
     ...(results && {
       results: {
         sender: results.sender,
-        listFiles: () => files.listQuietly().files,
+        listFiles: () => files.listDuringTest().files,
         describePartial: () =>
           describePartial({ bootId, phase: "run", uptimeMs: readUptimeMs(), complete: false }),
       },

@@ -1,6 +1,6 @@
 /**
- * Our files among the results. A test may write to its /results as it likes, under our names too, or remove what lies there:
- * its own file is kept under another name and told, and ours is found all the same.
+ * The agent's files among the results. The test may write to /results under the same names or remove files there: its file is renamed
+ * with a warning, and the agent's is uploaded all the same.
  */
 import {
   type BigIntStats,
@@ -15,121 +15,110 @@ import { basename, dirname, join } from "node:path";
 import { LogFile } from "../log/log-file.ts";
 import { formatStamp, listResults, type ResultFile, type ResultList } from "./list-results.ts";
 
-export interface AgentFiles {
-  readonly folder: string;
-  /** A log that grows from now on. Throws what opening it does. */
-  openLog(name: string, onError: (error: Error) => void): LogFile;
-  /** Takes the place of what we wrote there before; kept in memory, and told, where the folder has no room for it. Text loses its secrets. */
-  write(name: string, content: Buffer | string): void;
-  /** The folder is another one after `change`: the logs go on there, with the last `maxBytes` of what they hold. */
-  moveLogs(change: () => void, options: { maxBytes: number }): void;
-  /** All there is to upload; of logs that the test removed, what we hold open. */
-  list(): ResultList;
-  /** The same while the test runs: its files under our names stay where they are, and are left out. */
-  listQuietly(): ResultList;
-}
-
 export interface AgentFilesOptions {
   warn(message: string): void;
   redact(text: string, name: string): string;
-  /** Names that are ours though nothing lies there before the upload. */
+  /** Names of files that are made later. */
   reserved?: readonly string[];
 }
 
 interface AgentFile {
-  /** Of the file as we made it. */
+  /** Device and inode of the file that the agent made. */
   id: string;
   log?: LogFile;
-  /** What the folder had no room for. */
+  /** What did not fit into the folder. */
   content?: Buffer;
 }
 
-export function createAgentFiles(
-  folder: string,
-  { warn, redact, reserved = [] }: AgentFilesOptions,
-): AgentFiles {
-  const own = new Map<string, AgentFile>(reserved.map((name) => [name, { id: "none" }]));
+export type AgentFiles = ReturnType<typeof createAgentFiles>;
 
-  const look = (name: string): "ours" | "free" | "foreign" => {
-    const found = lstatSync(join(folder, name), { bigint: true, throwIfNoEntry: false });
-    if (!found) return "free";
-    return formatId(found) === readOwnId(own.get(name)) ? "ours" : "foreign";
+export function createAgentFiles(folder: string, { warn, redact, reserved = [] }: AgentFilesOptions) {
+  const files = new Map<string, AgentFile>(reserved.map((name) => [name, { id: "none" }]));
+
+  const checkName = (name: string): "agent" | "absent" | "test" => {
+    const stats = lstatSync(join(folder, name), { bigint: true, throwIfNoEntry: false });
+    if (!stats) return "absent";
+    return formatId(stats) === readId(files.get(name)) ? "agent" : "test";
   };
-  /** What lies there and is not ours goes out of the way. */
-  const clear = (name: string): "ours" | "free" => {
-    const state = look(name);
-    if (state !== "foreign") return state;
-    const aside = findFreeName(folder, `${name}.of-the-test`);
-    renameSync(join(folder, name), join(folder, aside));
-    warn(`results: the test's own "${name}" is kept as "${aside}": that name is ours`);
-    return "free";
+  /** Renames a file of the test that has an agent file's name. */
+  const clear = (name: string): "agent" | "absent" => {
+    const state = checkName(name);
+    if (state !== "test") return state;
+    const renamed = findFreeName(folder, `${name}.of-the-test`);
+    renameSync(join(folder, name), join(folder, renamed));
+    warn(`results: renamed the test's "${name}" to "${renamed}": the agent uses that name`);
+    return "absent";
   };
   const makeFolder = (name: string) => {
     const parent = dirname(name);
     if (parent === ".") return;
-    const found = lstatSync(join(folder, parent), { throwIfNoEntry: false });
-    if (found && !found.isDirectory()) clear(parent);
+    const stats = lstatSync(join(folder, parent), { throwIfNoEntry: false });
+    if (stats && !stats.isDirectory()) clear(parent);
     mkdirSync(join(folder, parent), { recursive: true });
   };
 
   return {
     folder,
-    openLog(name, onError) {
+    /** Opens a log that is written to from now on. Throws when it cannot be opened. */
+    openLog(name: string, onError: (error: Error) => void): LogFile {
       makeFolder(name);
       clear(name);
       const log = new LogFile(join(folder, name), onError);
-      own.set(name, { id: formatId(lstatSync(log.path, { bigint: true })), log });
+      files.set(name, { id: formatId(lstatSync(log.path, { bigint: true })), log });
       return log;
     },
-    write(name, given) {
-      const content = typeof given === "string" ? redact(given, name) : given;
+    /** Replaces what was written before; text is redacted. Without room in the folder the content is kept in memory, with a warning. */
+    write(name: string, original: Buffer | string) {
+      const content = typeof original === "string" ? redact(original, name) : original;
       const path = join(folder, name);
       const partial = join(folder, dirname(name), `.${basename(name)}.partial`);
       try {
         makeFolder(name);
         clear(name);
         rmSync(partial, { recursive: true, force: true });
-        // Nothing that the test put there is followed or written to.
+        // Never follows a link of the test or writes to its file.
         writeFileSync(partial, content, { flag: "wx", mode: 0o644 });
         renameSync(partial, path);
-        own.set(name, { id: formatId(lstatSync(path, { bigint: true })) });
+        files.set(name, { id: formatId(lstatSync(path, { bigint: true })) });
       } catch (error) {
         rmSync(partial, { recursive: true, force: true });
-        own.set(name, { id: "none", content: Buffer.from(content) });
-        warn(`results: "${name}" does not fit into the results folder: ${(error as Error).message}`);
+        files.set(name, { id: "none", content: Buffer.from(content) });
+        warn(`results: cannot write "${name}": ${(error as Error).message}`);
       }
     },
-    moveLogs(change, options) {
+    /** Continues the logs in the folder that is there after `change`, with the last `maxBytes` of each. */
+    moveLogs(change: () => void, options: { maxBytes: number }) {
       change();
-      for (const [name, { log }] of own) {
+      for (const [name, { log }] of files) {
         if (log?.fd === undefined) continue;
         try {
           makeFolder(name);
           log.moveTo(join(folder, name), options);
         } catch (error) {
-          warn(`results: "${name}" stays where it was: ${(error as Error).message}`);
+          warn(`results: cannot move "${name}": ${(error as Error).message}`);
         }
       }
     },
-    list() {
-      const absent = [...own].filter(([name]) => clear(name) === "free");
+    /** Everything to upload, also logs that the test removed. */
+    list(): ResultList {
+      const absent = [...files].filter(([name]) => clear(name) === "absent");
       for (const [name, { log }] of absent)
-        if (log?.fd !== undefined)
-          warn(`results: the test removed "${name}"; what was written to it is uploaded all the same`);
+        if (log?.fd !== undefined) warn(`results: the test removed "${name}"; it is uploaded all the same`);
       return addAbsent(listResults(folder), absent);
     },
-    listQuietly() {
-      const foreign = [...own.keys()].filter((name) => look(name) === "foreign");
-      const isForeign = ({ name }: ResultFile) =>
-        foreign.some((each) => name === each || name.startsWith(`${each}/`));
-      const absent = [...own].filter(([name]) => look(name) !== "ours");
+    /** The same while the test runs: its files with agent files' names are not renamed, but omitted. */
+    listDuringTest(): ResultList {
+      const taken = [...files.keys()].filter((name) => checkName(name) === "test");
+      const isTaken = ({ name }: ResultFile) =>
+        taken.some((each) => name === each || name.startsWith(`${each}/`));
+      const absent = [...files].filter(([name]) => checkName(name) !== "agent");
       const list = listResults(folder);
-      return addAbsent({ ...list, files: list.files.filter((file) => !isForeign(file)) }, absent);
+      return addAbsent({ ...list, files: list.files.filter((file) => !isTaken(file)) }, absent);
     },
   };
 }
 
-/** What of our files is not in the folder. */
+/** Adds the agent's files that are not in the folder. */
 function addAbsent(list: ResultList, absent: readonly (readonly [string, AgentFile])[]): ResultList {
   for (const [name, { log, content }] of absent) {
     if (content) list.files.push({ name, content, sizeBytes: content.length, stamp: "held" });
@@ -141,8 +130,8 @@ function addAbsent(list: ResultList, absent: readonly (readonly [string, AgentFi
   return list;
 }
 
-/** Of a log that is open, what it is now: it may have moved to another file system. */
-function readOwnId(file: AgentFile | undefined): string | undefined {
+/** An open log's own, as it may have moved to another file system. */
+function readId(file: AgentFile | undefined): string | undefined {
   return file?.log?.fd === undefined ? file?.id : formatId(fstatSync(file.log.fd, { bigint: true }));
 }
 

@@ -1,6 +1,6 @@
 /**
- * A file of the results as it is at one moment, with its hashes: what is uploaded and what the manifest says are the same bytes,
- * though somebody may write to the file meanwhile. Small files are held in memory; of large ones only a size and a hash.
+ * A file of the results at one moment, with its hashes: the manifest describes exactly the bytes that are uploaded, even when the test
+ * writes to the file meanwhile. Small files are read into memory; large ones are checked again after the upload.
  */
 import { createHash, type Hash } from "node:crypto";
 import { type BigIntStats, closeSync, constants, createReadStream, fstatSync, openSync } from "node:fs";
@@ -18,12 +18,12 @@ export interface ResultSnapshot {
   sha256: string;
   md5: string;
   body: Buffer | { path: string; sizeBytes: number };
-  /** Whether the body still is what was hashed; to be asked after it was sent. */
-  isTrue(): Promise<boolean>;
+  /** Whether the body is still what was hashed; asked after the upload. */
+  isUnchanged(): Promise<boolean>;
   close(): void;
 }
 
-/** undefined for a file that is gone, or is no file any more. */
+/** undefined when the file has been removed or replaced by something else. */
 export async function takeSnapshot(
   file: ResultFile,
   { heldBytes = RESULT_HELD_BYTES } = {},
@@ -35,21 +35,20 @@ export async function takeSnapshot(
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new AgentError("UPLOAD_FAILED", `Cannot read "${name}" of the results: ${code ?? message}`, {
-      hint: "Look at the disk or memory that the results lie on: the kernel's messages are in kernel.log",
+      hint: "Check the disk or memory that holds the results: the kernel's messages are in kernel.log",
       cause,
     });
   }
 }
 
-type LyingFile = Exclude<ResultFile, { content: Buffer }>;
+type StoredFile = Exclude<ResultFile, { content: Buffer }>;
 
-async function openSnapshot(file: LyingFile, heldBytes: number): Promise<ResultSnapshot | undefined> {
+async function openSnapshot(file: StoredFile, heldBytes: number): Promise<ResultSnapshot | undefined> {
   const fd = openFile(file);
   if (fd === undefined) return undefined;
   try {
     const stats = fstatSync(fd, { bigint: true });
     const snapshot = stats.isFile() ? await snapshotFile(file.name, fd, stats, heldBytes) : undefined;
-    // What is held in memory needs the file no more.
     if (!snapshot || Buffer.isBuffer(snapshot.body)) closeSync(fd);
     return snapshot;
   } catch (error) {
@@ -58,8 +57,8 @@ async function openSnapshot(file: LyingFile, heldBytes: number): Promise<ResultS
   }
 }
 
-/** The test may have put a link in the place of any part of the path since we looked: none is followed. */
-function openFile(file: LyingFile): number | undefined {
+/** Follows no link: the test may have replaced any part of the path since it was listed. */
+function openFile(file: StoredFile): number | undefined {
   const flags = constants.O_RDONLY | constants.O_NONBLOCK;
   if ("fd" in file) return openSync(`/proc/self/fd/${file.fd}`, flags);
   const folderFd = openSync(file.folder, O_PATH | O_DIRECTORY);
@@ -87,17 +86,17 @@ async function snapshotFile(
     return snapshotBuffer(name, Buffer.concat(chunks));
   }
   const first = await hashStart(fd, Number(stats.size));
-  // It may have grown shorter since.
+  // It may have been truncated since.
   const { sizeBytes } = first;
   return {
     name,
     ...first,
-    // By descriptor: another file may take the name.
+    // By descriptor: another file may get the name.
     body: { path: `/proc/self/fd/${fd}`, sizeBytes },
-    async isTrue() {
+    async isUnchanged() {
       const isSettled = startedAtMs - Number(stats.mtimeMs) > FILE_STAMP_TRUST_MS;
       if (isSettled && formatStamp(fstatSync(fd, { bigint: true })) === formatStamp(stats)) return true;
-      // A log that only grew has the same beginning.
+      // A log that has only grown starts the same.
       const now = await hashStart(fd, sizeBytes);
       return now.sha256 === first.sha256 && now.sizeBytes === sizeBytes;
     },
@@ -113,7 +112,7 @@ function snapshotBuffer(name: string, body: Buffer): ResultSnapshot {
     sha256: hash("sha256"),
     md5: hash("md5"),
     body,
-    isTrue: async () => true,
+    isUnchanged: async () => true,
     close() {},
   };
 }

@@ -1,36 +1,34 @@
 /**
- * What the test left in /results, as a list to upload: regular files only, each with its key below the prefix.
- * The test may have written anything there, so links are never followed and odd entries are named, not fetched.
+ * Lists the regular files that the test left in /results. It may have put anything there: links are not followed, and other entries are
+ * only named.
  */
 import { type BigIntStats, lstatSync, mkdirSync, readdirSync } from "node:fs";
 import { mount } from "../../kernel/syscalls.ts";
 
-/** A file system of its own: a test that fills it must not take what the agent needs to end the machine. */
+/** A separate file system: a test that fills it must not use up what the agent needs to end the machine. */
 export function mountResults(path: string): void {
   mkdirSync(path, { recursive: true });
   mount({ source: "dutboot-results", target: path, type: "tmpfs", data: "mode=0755" });
 }
 
-/** Where a file's bytes are: below a folder, in an open log that has no name any more, or in memory. */
-export type ResultOrigin = { folder: string; path: Buffer } | { fd: number } | { content: Buffer };
-
-/** `name` is the path below the results folder, with `/` between parts. */
-export type ResultFile = ResultOrigin & {
+/** Bytes below a folder, in an open log that was unlinked, or in memory. */
+export type ResultFile = ({ folder: string; path: Buffer } | { fd: number } | { content: Buffer }) & {
+  /** The path below the results folder, with `/` between parts. */
   name: string;
   sizeBytes: number;
-  /** Another one as soon as somebody writes to it, other than through a mapping. */
+  /** Changes with every write to the file, except through a mapping. */
   stamp: string;
 };
 
 export interface ResultList {
   files: ResultFile[];
-  /** Names of links, devices and the like, which are left where they are. */
+  /** Names of links, devices and the like. */
   leftOut: string[];
 }
 
 const SLASH = Buffer.from("/");
 
-/** Sorted by name. What goes away meanwhile is not in it. */
+/** Sorted by name, without what is removed meanwhile. */
 export function listResults(folder: string): ResultList {
   const list: ResultList = { files: [], leftOut: [] };
   collect(folder, Buffer.alloc(0), list);
@@ -63,7 +61,7 @@ function readFolder(path: Buffer): Buffer[] {
 export const formatStamp = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats) =>
   [dev, ino, size, mtimeNs, ctimeNs].join(":");
 
-/** Bytes that are no UTF-8 as `%XX`: no place for results takes them otherwise. */
+/** With `%XX` for invalid UTF-8, which no results server accepts. */
 function formatName(path: Buffer): string {
   const text = path.toString("utf8");
   if (Buffer.from(text).equals(path)) return text;

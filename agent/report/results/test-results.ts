@@ -1,6 +1,6 @@
 /**
- * Finds the results of tests in the results folder and gathers them in one report: files first, else what the steps printed, else
- * what the kernel did; where there is nothing of that, the steps themselves are the tests. The folder is the test's: nothing is followed.
+ * Collects test results into one report: from files in the results folder, else from the steps' logs, else from the kernel's log; without
+ * any of these the steps count as tests. The folder is the test's, so links are not followed.
  */
 import { constants } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
@@ -30,20 +30,19 @@ import {
 } from "../limits.ts";
 import { listResults } from "./list-results.ts";
 
-/** The file that CI systems are told of; a test may write it itself. */
+/** The file that CI systems read; a test may write it itself. */
 export const JUNIT_FILE_NAME = "junit.xml";
 
-/** What the agent writes is no result of the test. */
-const OUR_FILES =
+const AGENT_FILES =
   /^(?:dutboot\.log|events\.jsonl|kernel\.log|(?:job|verdict|manifest|partial)\.json|report\.html|(?:steps|previous-boot)\/.*)$/;
 
 const SOURCES: Readonly<Record<ResultFormat, string>> = { junit: "JUnit", tap: "TAP", deqp: "deqp-runner" };
 
 export interface TestResults {
   report: TestReport;
-  /** No test at all where a file that is kept was too large to read. */
+  /** Empty when the test's own file is kept but too large to read. */
   summary: TestSummary;
-  /** The test's own `junit.xml` is good as it is. */
+  /** The test's own `junit.xml` is used unchanged. */
   isKept: boolean;
 }
 
@@ -54,7 +53,6 @@ export interface TestResultsOptions {
   limitMs?: number;
 }
 
-/** What every reader of a file here works with. */
 interface Reading {
   folder: string;
   report: TestReport;
@@ -68,10 +66,10 @@ export async function gatherTestResults(folder: string, options: TestResultsOpti
   const steps = options.steps.filter(({ kind }) => kind !== "service");
   const names = listResults(folder)
     .files.map(({ name }) => name)
-    .filter((name) => !OUR_FILES.test(name));
+    .filter((name) => !AGENT_FILES.test(name));
 
   if (names.includes(JUNIT_FILE_NAME)) {
-    const kept = await readOwnReport(folder, warn);
+    const kept = await readTestReport(folder, warn);
     if (kept) return kept;
   }
 
@@ -81,7 +79,7 @@ export async function gatherTestResults(folder: string, options: TestResultsOpti
   const hasResults = () => summarizeTests(report.counts, []).total > 0;
   const candidates = names.filter((name) => name !== JUNIT_FILE_NAME && mayHoldResults(name));
   if (candidates.length > RESULT_FILES_MAX)
-    warn(`results: only the first ${RESULT_FILES_MAX} of ${candidates.length} files are searched for tests`);
+    warn(`results: searched only ${RESULT_FILES_MAX} of ${candidates.length} files for test results`);
   for (const name of dropDuplicateReports(candidates.slice(0, RESULT_FILES_MAX))) {
     const format = await readResultFile(name, reading);
     if (format) sources.add(SOURCES[format]);
@@ -89,7 +87,7 @@ export async function gatherTestResults(folder: string, options: TestResultsOpti
 
   const logs = steps.filter(({ kind }) => kind === "main").map(nameStepLog);
   for (const name of [...logs, "kernel.log"]) {
-    // The steps' logs belong together; the kernel's is the last resort.
+    // All steps' logs count; the kernel's only when they have no results.
     if (hasResults() && (sources.size > 0 || name === "kernel.log")) break;
     await readLog(name, reading);
   }
@@ -99,7 +97,7 @@ export async function gatherTestResults(folder: string, options: TestResultsOpti
   const { failed } = summarizeTests(report.counts, []);
   if (!hasResults() && steps.length > 0) sources.add("steps");
   for (const step of steps) {
-    // Beside results a step is told only where it failed and they don't say why.
+    // Beside other results a step counts only when it failed and no test did.
     const isBad = createStepCase(step).outcome !== "passed";
     if (!sources.has("steps") && (failed > 0 || !isBad)) continue;
     own.add(createStepCase(step, isBad ? await readTail(join(folder, nameStepLog(step))) : undefined));
@@ -111,8 +109,8 @@ export async function gatherTestResults(folder: string, options: TestResultsOpti
 
 const nameStepLog = ({ number, kind }: StepRecord) => `steps/${number}-${kind}.log`;
 
-/** undefined where the file is of no use to a reader of JUnit. */
-async function readOwnReport(
+/** undefined when the file is not usable. */
+async function readTestReport(
   folder: string,
   warn: TestResultsOptions["warn"],
 ): Promise<TestResults | undefined> {
@@ -120,19 +118,19 @@ async function readOwnReport(
   const summarize = () => summarizeTests(report.counts, [SOURCES.junit]);
   const text = await readWhole(join(folder, JUNIT_FILE_NAME));
   if (text === undefined) {
-    warn(`results: the test's own "${JUNIT_FILE_NAME}" is kept unread: ${TOO_LARGE}`);
+    warn(`results: the test's "${JUNIT_FILE_NAME}" is kept without being read: ${TOO_LARGE}`);
     return { report, summary: summarize(), isKept: true };
   }
   const problem = readJunitXml(text, { suite: (name) => report.suite(name ?? JUNIT_FILE_NAME) });
   const summary = summarize();
   if (problem === undefined && summary.total > 0) return { report, summary, isKept: true };
-  warn(`results: the test's own "${JUNIT_FILE_NAME}" cannot be used: ${problem ?? "no test is in it"}`);
+  warn(`results: cannot use the test's "${JUNIT_FILE_NAME}": ${problem ?? "it contains no test"}`);
   return undefined;
 }
 
 const TOO_LARGE = `it is larger than ${JUNIT_XML_MAX_BYTES / 1e6} MB`;
 
-/** Which format it was; undefined where it is none of ours. What cannot be read is told and left. */
+/** The format; undefined for other files, and with a warning for a file that cannot be read. */
 async function readResultFile(
   name: string,
   { folder, report, deadline, warn }: Reading,
@@ -159,14 +157,14 @@ async function readResultFile(
     };
     const problem = text === undefined ? TOO_LARGE : readJunitXml(text, suites);
     if (problem === undefined) return format;
-    warn(`results: "${name}" cannot be used: ${problem}`);
+    warn(`results: cannot use "${name}": ${problem}`);
   } catch (error) {
-    warn(`results: "${name}" cannot be read: ${(error as Error).message}`);
+    warn(`results: cannot read "${name}": ${(error as Error).message}`);
   }
   return undefined;
 }
 
-/** A log that is not there has nothing to say. */
+/** Ignores a log that does not exist. */
 async function readLog(name: string, { folder, report, deadline }: Reading): Promise<void> {
   try {
     await using file = await openPlain(join(folder, name));
@@ -179,12 +177,12 @@ async function readLog(name: string, { folder, report, deadline }: Reading): Pro
   }
 }
 
-/** Every version line ends in it. Most logs have none, and are not worth being read as lines. */
+/** Part of every version line. Most logs have none and need not be read line by line. */
 const VERSION_MARK = Buffer.from("TAP version 1");
-/** A line that has one begins at most so far before it. */
+/** What such a line may have before it. */
 const VERSION_LINE_BYTES = 256;
 
-/** Where to read from, at the start of a line. */
+/** The offset of the line with the first version mark. */
 async function findVersionLine(file: FileHandle, deadline: number): Promise<number | undefined> {
   const buffer = Buffer.alloc(READ_CHUNK_BYTES);
   for (let at = 0; performance.now() < deadline; ) {
@@ -198,7 +196,7 @@ async function findVersionLine(file: FileHandle, deadline: number): Promise<numb
   return undefined;
 }
 
-/** How far it came, in bytes. */
+/** Returns the offset that it reached. */
 async function readLines(
   file: FileHandle,
   sink: LineSink,
@@ -217,7 +215,7 @@ async function readLines(
   return at;
 }
 
-/** undefined where it is too large for that. */
+/** undefined for a file that is too large. */
 async function readWhole(path: string): Promise<string | undefined> {
   await using file = await openPlain(path);
   const { size } = await file.stat();
@@ -231,14 +229,14 @@ async function readTail(path: string): Promise<string | undefined> {
     const position = Math.max(0, size - STEP_LOG_TAIL_BYTES);
     const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(STEP_LOG_TAIL_BYTES), position });
     const text = buffer.toString("utf8", 0, bytesRead);
-    // Not from the middle of a line.
+    // Without the line that is cut.
     return position === 0 ? text : text.slice(text.indexOf("\n") + 1);
   } catch {
     return undefined;
   }
 }
 
-/** Whatever stands there now: a link or a pipe is not opened, and nothing is waited for. */
+/** Follows no link and does not block on a pipe. */
 function openPlain(path: string): Promise<FileHandle> {
   return open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
 }

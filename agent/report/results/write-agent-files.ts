@@ -1,30 +1,26 @@
 /**
- * What the agent itself adds to the results when the job is over, before they are uploaded: the job, its kernel log, its reports.
- * Each writer fails alone: a report that cannot be made costs nobody the results.
+ * Writes the agent's files into the results after the job and before the upload: the job, the kernel log, reports. A failed writer does
+ * not stop the others.
  */
 import type { Job } from "../../job/job.ts";
 import type { Verdict } from "../../wire/verdict.ts";
 import { AGENT_FILE_LIMIT_MS } from "../limits.ts";
 import type { AgentFiles } from "./agent-files.ts";
 
-/** What is known then. */
 export interface AgentFileFacts {
-  /** As it stands before the upload. */
+  /** The verdict before the upload. */
   verdict: Verdict;
-  /** Absent where the line is no job. */
+  /** undefined when the command line is not a valid job. */
   job?: Job;
-  /** The results folder: the test's files, `events.jsonl` and the raw logs of the steps lie in it. */
+  /** The results folder, with the test's files, `events.jsonl` and the logs of the steps. */
   folder: string;
 }
 
-/**
- * Makes one file of ours. To add one, put a writer into `listResultWriters` (agent/wiring/result-writers.ts): `write` gets the
- * facts and gives the content, or undefined where this job has none. The file is written whole, without secrets where it is text;
- * a file of the test's with that name is kept under another. What `write` throws becomes a warning.
- */
+/** Makes one file. To add one, put a writer into `listResultWriters` (agent/wiring/result-writers.ts). */
 export interface ResultWriter {
   /** At the top of the results folder. */
   name: string;
+  /** Returns the content, of which text is redacted, or undefined when this job has none. What it throws becomes a warning. */
   write(facts: AgentFileFacts): ResultContent | Promise<ResultContent>;
 }
 
@@ -40,7 +36,7 @@ export async function writeAgentFiles(
       const content = await settleInTime(write({ ...facts, folder: files.folder }));
       if (content !== undefined) files.write(name, content);
     } catch (error) {
-      warn(`results: "${name}" cannot be made: ${(error as Error).message}`);
+      warn(`results: cannot make "${name}": ${(error as Error).message}`);
     }
   }
 }
@@ -48,7 +44,10 @@ export async function writeAgentFiles(
 async function settleInTime(content: ReturnType<ResultWriter["write"]>): Promise<ResultContent> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error("it takes too long")), AGENT_FILE_LIMIT_MS);
+    timer = setTimeout(
+      () => reject(new Error(`it took longer than ${AGENT_FILE_LIMIT_MS / 1000} s`)),
+      AGENT_FILE_LIMIT_MS,
+    );
   });
   try {
     return await Promise.race([content, late]);

@@ -44,7 +44,7 @@ it("everything that is there goes out, and our reports from memory", async () =>
   const report = { name: "report.html", write: () => "x".repeat(10_000) };
   await writeAgentFiles([report], facts, { files, warn: (message) => warnings.push(message) });
   expect(warnings).toEqual([
-    expect.stringMatching(/"report.html" does not fit into the results folder.*ENOSPC/),
+    expect.stringMatching(/cannot write "report.html".*ENOSPC/),
   ]);
 
   const server = await startKeepingServer();
@@ -84,6 +84,6 @@ it("a log goes on where there is room again, and says what is missing", async ()
   log.write("after\n");
   const snapshot = await takeSnapshot(files.list().files[0]!);
   expect(String(snapshot!.body)).toMatch(
-    /^-{4096}\n… 11000 bytes are missing here: there was no room for them\nafter\n$/,
+    /^-{4096}\n… 11000 bytes are missing here: the file system was full\nafter\n$/,
   );
 });

@@ -2,11 +2,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { listCredentialSecrets } from "../../../agent/redaction/credential-secrets.ts";
-import { createRedaction, type FilterOptions } from "../../../agent/redaction/redaction.ts";
+import { createRedaction } from "../../../agent/redaction/redaction.ts";
 
 const SECRET = 'p@ss/wö+d "1"&<';
 
-function createFilter(secrets: string[], options?: FilterOptions) {
+function createFilter(secrets: string[], options?: { isInteractive: boolean }) {
   const redaction = createRedaction();
   for (const secret of secrets) redaction.hide(secret);
   const shown: string[] = [];

@@ -1,11 +1,13 @@
 /** Journals as a disk gives them back: what is one is read whole, anything else is refused with a reason, whatever wrote it. */
 import { describe, expect, it } from "vitest";
-import { type BootJournal, formatJournal, parseJournal } from "../../../agent/wire/boot-journal.ts";
 import {
+  type BootJournal,
   describeDestination,
+  formatJournal,
   type JournaledDestination,
+  parseJournal,
   resolveDestination,
-} from "../../../agent/wire/journal-destination.ts";
+} from "../../../agent/wire/boot-journal.ts";
 
 const JOURNAL: BootJournal = {
   version: 1,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { exitCodeOfVerdict, parseVerdict } from "../../../agent/wire/exit-code.ts";
+import { exitCodeOfVerdict, parseVerdict } from "../../../agent/wire/verdict.ts";
 
 const base = { version: 1, bootId: "1a2b3c4d", phases: [] };
 const error = { code: "JOB_TIMEOUT", blame: "config", phase: "run", message: "m", hint: "h" };

@@ -114,7 +114,7 @@ it("a writer that fails is told and keeps nobody from the others", async () => {
     { files, warn: (message) => warnings.push(message) },
   );
   expect(await readAll()).toEqual({ "job.json": "pass" });
-  expect(warnings).toEqual(['results: "junit.xml" cannot be made: no data']);
+  expect(warnings).toEqual(['results: cannot make "junit.xml": no data']);
 });
 
 it("logs that are open go on in the folder that takes the place, with what they hold", async () => {
@@ -150,6 +150,6 @@ it("a log that cannot go on elsewhere stays where it is, and that is told", asyn
   );
   log.write("still here");
   expect(readFileSync(join(aside, "dutboot.log"), "utf8")).toBe("still here");
-  expect(warnings).toEqual([expect.stringMatching(/^results: "dutboot.log" stays where it was/)]);
+  expect(warnings).toEqual([expect.stringMatching(/^results: cannot move "dutboot.log"/)]);
   rmSync(aside, { recursive: true });
 });
