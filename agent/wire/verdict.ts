@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { type AgentError, BLAMES, type Blame, type ErrorCode, EXIT_CODE_BY_BLAME } from "../errors.ts";
 import { hideSecrets } from "../redaction/patterns.ts";
 
-export const VERDICT_VERSION = 1 as const;
+const VERDICT_VERSION = 1 as const;
 
 export interface PhaseRecord {
   name: string;

@@ -43,9 +43,7 @@ it("everything that is there goes out, and our reports from memory", async () =>
   const facts = { verdict: createVerdict({ bootId: "1a2b3c4d", records: [] }, 0) };
   const report = { name: "report.html", write: () => "x".repeat(10_000) };
   await writeAgentFiles([report], facts, { files, warn: (message) => warnings.push(message) });
-  expect(warnings).toEqual([
-    expect.stringMatching(/cannot write "report.html".*ENOSPC/),
-  ]);
+  expect(warnings).toEqual([expect.stringMatching(/cannot write "report.html".*ENOSPC/)]);
 
   const server = await startKeepingServer();
   const http = createHttpClient({ insecureHosts: ["127.0.0.1"], log: { warn: () => {} } });
