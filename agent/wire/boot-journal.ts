@@ -126,7 +126,10 @@ export function describeDestination({
   return hideSecrets(text) === text ? destination : null;
 }
 
-function findDestination(to: ResultsDestination, s3Url: string | undefined): JournaledDestination | undefined {
+function findDestination(
+  to: ResultsDestination,
+  s3Url: string | undefined,
+): JournaledDestination | undefined {
   if ("put" in to) return { kind: "put", url: to.put };
   if ("nfs" in to) return { kind: "nfs", server: to.nfs.server, path: to.nfs.path };
   return s3Url === undefined ? undefined : { kind: "s3", url: s3Url, ...to.s3 };
