@@ -36,7 +36,7 @@ export function formatResultsText(results: ReadResults, options: TextOptions): s
   const description = describeVerdict(verdict, facts);
   const subjects = [job.root, formatDuration(facts.endMs), facts.bootId && `boot ${facts.bootId}`];
   const lines = [
-    `${paint(COLORS[description.state], ` ${description.word.toUpperCase()} `)} ${clean(description.says)}`,
+    `${paint(COLORS[description.state], ` ${description.title.toUpperCase()} `)} ${clean(description.subtitle)}`,
     paint(
       QUIET,
       `  ${subjects
@@ -126,7 +126,7 @@ function formatTimeline(facts: ReportFacts, width: number): Row[] {
         startMs,
         label: `  ${shortenName(name, LABEL_WIDTH - 2)}`,
         bar: draw(startMs, ended, "▬"),
-        note: fetchedBytes > 0 ? formatBytes(fetchedBytes) : "here already",
+        note: fetchedBytes > 0 ? formatBytes(fetchedBytes) : "reused",
       }));
     const steps = facts.steps.filter(isWithin).map((step): Row & { startMs: number } => ({
       startMs: step.startMs,
@@ -177,7 +177,7 @@ function formatNumbers({ facts, files, verdict }: ReadResults): (readonly [strin
   if (transfers.length > 0)
     rows.push([
       "fetched",
-      `${formatBytes(fetchedBytes)}, ${formatBytes(reusedBytes)} here already (${formatPercent(reusedBytes, fetchedBytes + reusedBytes)})`,
+      `${formatBytes(fetchedBytes)}, ${formatBytes(reusedBytes)} reused (${formatPercent(reusedBytes, fetchedBytes + reusedBytes)})`,
     ]);
   if (tests) {
     const { total, passed, failed, skipped, sources } = tests;

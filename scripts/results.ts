@@ -97,7 +97,7 @@ function describeResults({ facts, verdict, job, files, problems }: ReadResults, 
   const { phases, steps, transfers, tests, warnings, warningCount, machine, agentVersion, bootId } = facts;
   return {
     verdict: verdict ?? null,
-    says: describeVerdict(verdict, facts).says,
+    says: describeVerdict(verdict, facts).subtitle,
     bootId: bootId ?? verdict?.bootId ?? null,
     agent: agentVersion ?? null,
     machine: machine ?? null,

@@ -1,6 +1,6 @@
 /**
- * deqp-runner's results.csv and failures.csv: `test,Status[,seconds]` a line, no header (deqp-runner, src/runner_results.rs).
- * What its exit code counts as a failure is one here; what it expects or tolerates is no failure, but told.
+ * deqp-runner's results.csv and failures.csv: lines of `test,Status[,seconds]` without a header (deqp-runner, src/runner_results.rs). A
+ * failure is what its exit code counts as one; failures that it expects or tolerates are reported as skipped.
  */
 import type { LineSink } from "./line-reader.ts";
 import type { Outcome, TestSuite } from "./test-case.ts";
@@ -18,7 +18,7 @@ const OUTCOMES: Readonly<Record<string, Outcome>> = {
   KnownFlake: "skipped",
 };
 
-const SAYS: Readonly<Record<string, string>> = {
+const MESSAGES: Readonly<Record<string, string>> = {
   Warn: "passed with a warning (Warn)",
   Fail: "failed (Fail)",
   Crash: "crashed (Crash)",
@@ -35,9 +35,9 @@ interface DeqpResult {
   seconds?: number;
 }
 
-/** undefined for a line that is none. */
+/** undefined for other lines. */
 export function parseDeqpLine(line: string): DeqpResult | undefined {
-  // From the end: piglit's names may hold commas.
+  // From the end: piglit's names may contain commas.
   const last = line.lastIndexOf(",");
   if (last <= 0) return undefined;
   const tail = line.slice(last + 1);
@@ -53,13 +53,13 @@ function isStatus(text: string): boolean {
   return Object.hasOwn(OUTCOMES, text) || /^UnexpectedImprovement(?:\([A-Za-z]+\))?$/.test(text);
 }
 
-/** Whether a file's first bytes are of this format: `isCut` where more follows. */
+/** `head`: a file's first bytes; `isCut`: more follow. */
 export function isDeqpCsv(head: string, { isCut }: { isCut: boolean }): boolean {
   const lines = head.split(/\r?\n/);
   if (isCut) lines.pop();
   const results = lines.filter((line) => line !== "").map((line) => parseDeqpLine(line) !== undefined);
   const wrong = results.filter((isResult) => !isResult).length;
-  // A runner that was killed leaves half a line, where it was started again in the middle too.
+  // A killed runner leaves a cut line, also in the middle of the file if it was restarted.
   return results[0] === true && wrong <= 1 + results.length / 10;
 }
 
@@ -79,25 +79,24 @@ export function createDeqpReader(suite: TestSuite): LineSink {
       }
       const { test, status, seconds } = result;
       const outcome = OUTCOMES[status] ?? "failed";
-      const message = SAYS[status] ?? (outcome === "failed" ? `not expected (${status})` : undefined);
+      const message = MESSAGES[status] ?? (outcome === "failed" ? `not expected (${status})` : undefined);
       suite.add({
         name: test,
         classname: nameGroup(test) || suite.name,
         outcome,
         timeSeconds: seconds,
         message,
-        ...(status === "Warn" && message !== undefined && { output: message }),
+        output: status === "Warn" ? message : undefined,
       });
     },
     end() {
       if (unreadable === 0) return;
-      // The last one is often cut: the runner died.
-      suite.note(`lines that are no results: ${unreadable}, the first is line ${firstUnreadable}`);
+      suite.note(`invalid lines: ${unreadable}, the first is line ${firstUnreadable}`);
     },
   };
 }
 
-/** `dEQP-VK.api.smoke` of `dEQP-VK.api.smoke.triangle`; piglit's names have `@` between their parts. */
+/** `dEQP-VK.api.smoke` for `dEQP-VK.api.smoke.triangle`; piglit's names have `@` between their parts. */
 function nameGroup(test: string): string {
   const end = test.includes("@") ? test.lastIndexOf("@") : test.lastIndexOf(".");
   return test.slice(0, Math.max(end, 0));

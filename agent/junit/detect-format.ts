@@ -1,5 +1,5 @@
 /**
- * Which files a test left are results in a format we read, told by name and first bytes; a name alone is never believed.
+ * Detects files with test results by name and first bytes; a name alone is not enough.
  */
 import { isDeqpCsv } from "./deqp-csv.ts";
 import { parseTapLine } from "./tap-line.ts";
@@ -7,15 +7,15 @@ import { isJunitXml } from "./xml-reader.ts";
 
 export type ResultFormat = "junit" | "tap" | "deqp";
 
-/** So many of a file's first bytes are looked at. */
+/** How many of a file's first bytes to read. */
 export const SNIFF_BYTES = 64 * 1024;
 
-/** Files that may be results at all, so that others need not be opened. */
+/** Other files need not be opened. */
 export function mayHoldResults(name: string): boolean {
   return /\.(?:xml|csv|tap|ktap|txt|log|out)$|(?:^|\/)[^./]+$/i.test(name);
 }
 
-/** `head`: the first bytes; `isCut` where the file goes on behind them. */
+/** `head`: the first bytes; `isCut`: more follow. */
 export function detectFormat(
   name: string,
   head: string,
@@ -30,11 +30,11 @@ export function detectFormat(
   return undefined;
 }
 
-/** deqp-runner writes its failures a second time: beside the results they are no results of their own. */
+/** Without the failures.csv that deqp-runner writes in addition to results.csv. */
 export function dropDuplicateReports(names: readonly string[]): string[] {
   const all = new Set(names);
   return names.filter((name) => {
-    const whole = name.replace(/(^|\/)failures\.csv$/, "$1results.csv");
-    return whole === name || !all.has(whole);
+    const complete = name.replace(/(^|\/)failures\.csv$/, "$1results.csv");
+    return complete === name || !all.has(complete);
   });
 }

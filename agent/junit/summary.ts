@@ -1,5 +1,5 @@
 /**
- * How many tests did what, in the log's one line and in the event for the page.
+ * The number of tests by outcome, for the log and for the event that the page is made from.
  */
 import { formatCount } from "../text.ts";
 import type { EventBody } from "../wire/event.ts";
@@ -11,7 +11,7 @@ export interface TestSummary {
   passed: number;
   failed: number;
   skipped: number;
-  /** Where the results came from: `deqp-runner`, `TAP`, `JUnit`, `steps`. */
+  /** `deqp-runner`, `TAP`, `JUnit`, `KTAP`, `steps`. */
   sources: string[];
 }
 
@@ -21,8 +21,8 @@ export function summarizeTests({ passed, failed, error, skipped }: Counts, sourc
 
 /** `1,204 tests: 1,200 passed, 3 failed, 1 skipped (deqp-runner)`. */
 export function formatSummary({ total, passed, failed, skipped, sources }: TestSummary): string {
-  const what = sources.join() === "steps" ? "step" : "test";
-  const all = `${formatCount(total)} ${what}${total === 1 ? "" : "s"}`;
+  const unit = sources.join() === "steps" ? "step" : "test";
+  const all = `${formatCount(total)} ${unit}${total === 1 ? "" : "s"}`;
   const parts = [
     `${formatCount(passed)} passed`,
     `${formatCount(failed)} failed`,

@@ -1,6 +1,6 @@
 /**
- * One line of TAP 13/14 (testanything.org) or KTAP (Documentation/dev-tools/ktap.rst): what it is, and how deep it stands.
- * Subtests are indented by blanks, or by `# ` as the kernel's selftests runner does with what a test of its printed.
+ * Parses a line of TAP 13/14 (testanything.org) or KTAP (Documentation/dev-tools/ktap.rst). Subtests are indented by blanks, or by `# ` in
+ * the output of the kernel's selftests.
  */
 import type { Outcome } from "./test-case.ts";
 
@@ -10,7 +10,7 @@ export interface TapResult {
   number?: number;
   description: string;
   directive?: "SKIP" | "TODO" | "XFAIL" | "TIMEOUT" | "ERROR";
-  /** What stands behind the directive, or in its place (`exit=1`). */
+  /** The text after the directive, or in its place (`exit=1`). */
   reason: string;
 }
 
@@ -22,7 +22,7 @@ export type TapLine = { indent: string; text: string } & (
   | { kind: "other" }
 );
 
-/** The kernel's own stamp, with the caller's id where that is configured. */
+/** The kernel's time stamp, with the caller's id if that is configured. */
 const KERNEL_STAMP = /^(?:<\d+>)?\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? ?/;
 const INDENT = /^(?:#(?= |$)|[ \t])*/;
 const RESULT = /^(not ok|ok)(?= |\t|$)(?:[ \t]+(\d{1,9})(?=[ \t]|$))?[ \t]*(.*)$/;
@@ -44,12 +44,8 @@ export function parseTapLine(line: string): TapLine {
       const plan = /^1\.\.(\d{1,9})\s*(?:#\s*(?:SKIP\S*)?\s*(.*))?$/i.exec(body);
       if (plan) {
         const [, planned, skip] = plan;
-        return {
-          ...at,
-          kind: "plan",
-          planned: Number(planned),
-          ...(planned === "0" && { skip: skip ?? "" }),
-        };
+        const skipReason = planned === "0" ? (skip ?? "") : undefined;
+        return { ...at, kind: "plan", planned: Number(planned), skip: skipReason };
       }
       break;
     }
@@ -67,43 +63,45 @@ export function parseTapLine(line: string): TapLine {
   return { ...at, kind: "other" };
 }
 
-function readResult([, status, number, words = ""]: RegExpExecArray): Omit<TapResult, "kind"> {
-  const [description, behind] = splitAtHash(words);
-  const directive = DIRECTIVE.exec(behind);
+function readResult([, status, number, rest = ""]: RegExpExecArray): Omit<TapResult, "kind"> {
+  const [description, comment] = splitAtHash(rest);
+  const directive = DIRECTIVE.exec(comment);
   return {
     isOk: status === "ok",
-    ...(number !== undefined && { number: Number(number) }),
+    number: number === undefined ? undefined : Number(number),
     description: description.replace(/^-\s*/, "").trim(),
-    ...(directive && { directive: directive[1]!.toUpperCase() as NonNullable<TapResult["directive"]> }),
-    reason: (directive ? directive[2]! : behind).trim(),
+    directive: directive?.[1]?.toUpperCase() as TapResult["directive"],
+    reason: (directive ? directive[2]! : comment).trim(),
   };
 }
 
-/** At the first ` #` that is not escaped; escapes are taken out (TAP 14). */
-function splitAtHash(words: string): [string, string] {
-  const hash = /(?:^|[ \t])#[ \t]*/.exec(words);
-  const description = hash ? words.slice(0, hash.index) : words;
-  const behind = hash ? words.slice(hash.index + hash[0].length) : "";
-  return [description.replace(/\\([#\\])/g, "$1"), behind];
+/** At the first ` #` that is not escaped; also removes escapes (TAP 14). */
+function splitAtHash(text: string): [string, string] {
+  const hash = /(?:^|[ \t])#[ \t]*/.exec(text);
+  const description = hash ? text.slice(0, hash.index) : text;
+  const comment = hash ? text.slice(hash.index + hash[0].length) : "";
+  return [description.replace(/\\([#\\])/g, "$1"), comment];
 }
 
-/** A failure's message where the line says no more. */
+/** The message of a failure without a reason. */
 export const NOT_OK = "not ok";
 
-/** What is expected to fail is told as skipped: it says nothing of what is tested. */
+/** An expected failure counts as skipped: it is no result of what is tested. */
 export function judgeTap({ isOk, directive, reason }: TapResult): { outcome: Outcome; message?: string } {
-  const say = (words: string) => (reason === "" ? words : `${words}: ${reason}`);
+  const explain = (text: string) => (reason === "" ? text : `${text}: ${reason}`);
   switch (directive) {
     case "SKIP":
       return { outcome: "skipped", message: reason };
     case "TODO":
-      return isOk ? { outcome: "passed" } : { outcome: "skipped", message: say("not done yet (TODO)") };
+      return isOk ? { outcome: "passed" } : { outcome: "skipped", message: explain("not done yet (TODO)") };
     case "XFAIL":
-      return { outcome: "skipped", message: say("failed as expected (XFAIL)") };
+      return { outcome: "skipped", message: explain("failed as expected (XFAIL)") };
     case "TIMEOUT":
-      return isOk ? { outcome: "passed" } : { outcome: "error", message: say("ran out of time (TIMEOUT)") };
+      return isOk
+        ? { outcome: "passed" }
+        : { outcome: "error", message: explain("ran out of time (TIMEOUT)") };
     case "ERROR":
-      return isOk ? { outcome: "passed" } : { outcome: "error", message: say("could not run (ERROR)") };
+      return isOk ? { outcome: "passed" } : { outcome: "error", message: explain("could not run (ERROR)") };
     default:
       return isOk ? { outcome: "passed" } : { outcome: "failed", message: reason === "" ? NOT_OK : reason };
   }

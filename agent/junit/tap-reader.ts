@@ -1,6 +1,6 @@
 /**
- * Reads TAP 13/14 and KTAP out of a file or a log, line by line: subtests become cases of their own, under the name of their test.
- * A plan that is not kept, `Bail out!` and an end in the middle are errors of their own, as both specifications want.
+ * Reads TAP 13/14 and KTAP from a file or a log. Subtests become test cases below the name of their test. A wrong number of tests,
+ * `Bail out!` and a truncated file are errors, as both specifications require.
  */
 import {
   JUNIT_DETAILS_MAX_CHARS,
@@ -13,12 +13,12 @@ import { judgeTap, NOT_OK, parseTapLine, type TapLine, type TapResult } from "./
 import type { TestCase, TestSuite } from "./test-case.ts";
 
 export interface TapReaderOptions {
-  /** In a log only what stands behind a version line counts; a file named so may do without. */
+  /** In a log only lines after a version line count; a TAP file may omit it. */
   needsVersion: boolean;
 }
 
-/** A case below its test: `path` holds the names between the suite and it. */
-interface PlacedCase {
+/** `path`: the names of the tests above it. */
+interface NestedCase {
   path: string[];
   testCase: TestCase;
 }
@@ -27,17 +27,17 @@ interface Level {
   indent: string;
   planned?: number;
   seen: number;
-  /** Of the subtests of the test whose result has not come yet. */
-  waiting: PlacedCase[];
+  /** Subtests of the test whose result follows. */
+  waiting: NestedCase[];
 }
 
-interface Shown {
+interface Diagnostics {
   testCase: TestCase;
   lines: string[];
   characters: number;
-  /** Its words came before it. */
+  /** They were before the result. */
   isClosed: boolean;
-  /** Indentation of a YAML block that is open. */
+  /** Indentation of an open YAML block. */
   yamlIndent?: string;
 }
 
@@ -50,12 +50,12 @@ class TapReader implements LineSink {
   #levels: Level[] = [];
   #isKernel = false;
   #isOver = false;
-  /** Lines before a result, which KTAP's diagnostics are. */
+  /** Lines before a result: the diagnostics of KTAP. */
   #before: string[] = [];
-  /** Complete but for words that may follow it. */
-  #ready: PlacedCase | undefined;
-  /** The last result: TAP's diagnostics stand behind it. */
-  #last: Shown | undefined;
+  /** Complete except for diagnostics that may follow. */
+  #ready: NestedCase | undefined;
+  /** Of the last result, after which TAP has them. */
+  #last: Diagnostics | undefined;
 
   constructor(suite: TestSuite, needsVersion: boolean) {
     this.#suite = suite;
@@ -73,11 +73,11 @@ class TapReader implements LineSink {
     this.#leave(0);
   }
 
-  /** False for a line that says nothing by itself. */
+  /** False for a line without a meaning of its own. */
   #read(line: TapLine): boolean {
     switch (line.kind) {
       case "plan":
-        // `# 1..6` in a comment of plain TAP is a comment; the selftests have a version line before it.
+        // `# 1..6` is a comment in plain TAP; selftests have a version line before it.
         if (!this.#enter(line, { opens: !line.indent.includes("#") })) return false;
         this.#plan(line);
         return true;
@@ -96,7 +96,7 @@ class TapReader implements LineSink {
   #begin({ indent, isKernel }: Extract<TapLine, { kind: "version" }>): void {
     const top = this.#levels.at(-1);
     if (!top || indent.length <= this.#levels[0]!.indent.length) {
-      // A run of its own, such as the next collection of selftests.
+      // A new run, such as the next collection of selftests.
       const isFirst = top !== undefined && this.#levels.length === 1 && isUntouched(top);
       if (!isFirst) this.#leave(0);
       this.#levels = [createLevel(indent)];
@@ -113,7 +113,7 @@ class TapReader implements LineSink {
     this.#levels.push(createLevel(indent));
   }
 
-  /** Makes the line's level the current one; false when it belongs to none. */
+  /** Makes the line's level the current one; false when it has none. */
   #enter({ indent }: TapLine, { opens }: { opens: boolean }): boolean {
     if (indent.length < this.#levels[0]!.indent.length) return false;
     const known = this.#levels.some((level) => level.indent === indent);
@@ -127,7 +127,7 @@ class TapReader implements LineSink {
     const level = this.#levels.at(-1)!;
     level.planned = line.planned;
     if (line.skip === undefined) return;
-    this.#place({ name: "all tests", outcome: "skipped", message: line.skip || "nothing to run" });
+    this.#addCase({ name: "all tests", outcome: "skipped", message: line.skip || "nothing to run" });
   }
 
   #take(line: TapLine & TapResult): void {
@@ -138,8 +138,8 @@ class TapReader implements LineSink {
     const isBad = outcome === "failed" || outcome === "error";
     const subtests = level.waiting;
     level.waiting = [];
-    for (const { path, testCase } of subtests) this.#place(testCase, [name, ...path]);
-    // A test's own line counts where its subtests don't explain it.
+    for (const { path, testCase } of subtests) this.#addCase(testCase, [name, ...path]);
+    // A test's own result counts only when its subtests do not explain it.
     const isExplained = subtests.some(({ testCase }) => isFailure(testCase)) || !isBad;
     const testCase: TestCase = { name, outcome, message: message || undefined };
     const isSelftest = this.#isKernel || line.indent.includes("#") || name.startsWith("selftests:");
@@ -147,7 +147,7 @@ class TapReader implements LineSink {
     if (lines.length > 0) testCase.details = lines.join("\n");
     this.#before = [];
     this.#last = { testCase, lines, characters: lines.join().length, isClosed: isSelftest };
-    if (subtests.length === 0 || !isExplained) this.#place(testCase);
+    if (subtests.length === 0 || !isExplained) this.#addCase(testCase);
   }
 
   #note({ text, indent }: TapLine): void {
@@ -156,14 +156,14 @@ class TapReader implements LineSink {
       this.#last.yamlIndent = indent;
       return;
     }
-    // Its name comes again with its result.
+    // The name is repeated with the result.
     if (/^(?:# )?Subtest:/.test(body)) return;
     this.#before.push(text);
     if (this.#before.length > TAP_DIAGNOSTIC_LINES) this.#before.shift();
-    if (this.#last && !this.#last.isClosed) addWords(this.#last, text);
+    if (this.#last && !this.#last.isClosed) addDiagnostic(this.#last, text);
   }
 
-  /** True while the line is one of the block's. */
+  /** Whether the line belongs to the block. */
   #takeYaml(text: string): boolean {
     const last = this.#last!;
     const indent = last.yamlIndent!;
@@ -177,21 +177,21 @@ class TapReader implements LineSink {
     if (duration) last.testCase.timeSeconds = Number(duration[1]) / 1000;
     const reason = /^(?:message|error):\s*(["']?)([^|>].*)\1$/.exec(body);
     if (reason && last.testCase.message === NOT_OK) last.testCase.message = reason[2]!;
-    addWords(last, body);
+    addDiagnostic(last, body);
     return true;
   }
 
   #bail(reason: string): void {
     const message = reason === "" ? "the test stopped here" : reason;
-    this.#place({ name: "Bail out!", outcome: "error", message });
-    // What the plan still wanted is explained by that.
+    this.#addCase({ name: "Bail out!", outcome: "error", message });
+    // This explains why planned tests are missing.
     for (const level of this.#levels) level.planned = level.seen;
     this.#leave(0);
     this.#isOver = true;
     this.#levels = [createLevel("")];
   }
 
-  /** Ends levels below the line's; their cases wait for the result of the test they belong to. */
+  /** Ends the levels below the line's; their cases wait for the result of their test. */
   #close(indent: string): void {
     while (this.#levels.length > 1 && this.#levels.at(-1)!.indent.length > indent.length) this.#closeTop();
   }
@@ -202,15 +202,15 @@ class TapReader implements LineSink {
     if (planned === undefined && seen > 0 && this.#levels.length === 1)
       this.#suite.note("no plan: the test may have ended early");
     if (planned !== undefined && planned !== seen)
-      this.#place({
+      this.#addCase({
         name: "the plan",
         outcome: "error",
-        message: `${planned} results were planned, ${seen} came`,
+        message: `${planned} results were planned, ${seen} found`,
       });
     this.#levels.pop();
     const above = this.#levels.at(-1);
     if (above) above.waiting.push(...level.waiting);
-    else for (const placed of level.waiting) this.#give(placed);
+    else for (const nested of level.waiting) this.#pass(nested);
   }
 
   #leave(depth: number): void {
@@ -219,22 +219,22 @@ class TapReader implements LineSink {
     this.#last = undefined;
   }
 
-  /** A result of the lowest level waits for its words only; one below it for the name of its test as well. */
-  #place(testCase: TestCase, path: string[] = []): void {
+  /** A result at the top level waits for diagnostics; a nested one also for the name of its test. */
+  #addCase(testCase: TestCase, path: string[] = []): void {
     if (this.#levels.length <= 1) {
-      this.#give({ path, testCase });
+      this.#pass({ path, testCase });
       return;
     }
     const above = this.#levels.at(-2)!;
     if (above.waiting.length >= TAP_WAITING_MAX_CASES)
-      for (const each of above.waiting.splice(0)) this.#give(each);
+      for (const each of above.waiting.splice(0)) this.#pass(each);
     above.waiting.push({ path, testCase });
   }
 
-  /** The one before it has all its words now. */
-  #give(placed: PlacedCase): void {
+  /** The previous case is complete now. */
+  #pass(nested: NestedCase): void {
     this.#flush();
-    this.#ready = placed;
+    this.#ready = nested;
   }
 
   #flush(): void {
@@ -253,7 +253,7 @@ function isUntouched({ seen, planned }: Level): boolean {
   return seen === 0 && planned === undefined;
 }
 
-/** A result that is indented by blanks opens a level where it has a number, as generated ones have. */
+/** A result indented by blanks starts a level only if it has a number, as generated ones have. */
 function isSubtest({ indent, number }: TapLine & TapResult): boolean {
   return !indent.includes("#") && number !== undefined;
 }
@@ -262,10 +262,13 @@ function isFailure({ outcome }: TestCase): boolean {
   return outcome === "failed" || outcome === "error";
 }
 
-function addWords(shown: Shown, text: string): void {
-  if (shown.characters + text.length > JUNIT_DETAILS_MAX_CHARS || shown.lines.length >= TAP_DIAGNOSTIC_LINES)
+function addDiagnostic(diagnostics: Diagnostics, text: string): void {
+  if (
+    diagnostics.characters + text.length > JUNIT_DETAILS_MAX_CHARS ||
+    diagnostics.lines.length >= TAP_DIAGNOSTIC_LINES
+  )
     return;
-  shown.characters += text.length;
-  shown.lines.push(text);
-  if (isFailure(shown.testCase)) shown.testCase.details = shown.lines.join("\n");
+  diagnostics.characters += text.length;
+  diagnostics.lines.push(text);
+  if (isFailure(diagnostics.testCase)) diagnostics.testCase.details = diagnostics.lines.join("\n");
 }

@@ -1,6 +1,6 @@
 /**
- * One test as every format has it, and the report that gathers them: bounded, so that a million passes cost no memory.
- * Failures are worth the most room, then what was skipped; passes are the first to be left out, and all are counted.
+ * A test case of any format, and the report that collects them in bounded memory: all are counted, and of those that are kept, failures take
+ * precedence over skipped tests, and these over passes.
  */
 import { truncate } from "../text.ts";
 import {
@@ -11,21 +11,21 @@ import {
   JUNIT_NAME_MAX_CHARS,
 } from "./limits.ts";
 
-/** `error`: the test came to no result of its own (crash, timeout, missing). */
+/** `error`: the test gave no result (crash, timeout, missing). */
 export type Outcome = "passed" | "failed" | "error" | "skipped";
 
 export interface TestCase {
   name: string;
-  /** What CI systems group by; the suite's name where a format has none. */
+  /** CI systems group by it; by default the suite's name. */
   classname?: string;
   timeSeconds?: number;
   outcome: Outcome;
-  /** Why, on one line. */
+  /** The reason, on one line. */
   message?: string;
-  /** Why, at length. */
+  /** The reason in detail. */
   details?: string;
   output?: string;
-  /** Source file of the test, where the test says one. */
+  /** The test's source file. */
   file?: string;
 }
 
@@ -33,20 +33,14 @@ export type Counts = Record<Outcome, number>;
 
 export interface TestSuite {
   readonly name: string;
-  /** Of all that were added, whether kept or not. */
+  /** Of all cases, kept or not. */
   readonly counts: Readonly<Counts>;
   add(testCase: TestCase): void;
-  /** What is wrong with the results themselves. */
+  /** Adds a problem of the results themselves. */
   note(text: string): void;
 }
 
-export interface TestReport {
-  /** The same name gives the same suite. */
-  suite(name: string): TestSuite;
-  readonly counts: Readonly<Counts>;
-  /** Suites with the cases that are kept, in the order they came. */
-  list(): ListedSuite[];
-}
+export type TestReport = ReturnType<typeof createTestReport>;
 
 export interface ListedSuite {
   name: string;
@@ -66,11 +60,11 @@ interface KeptCase {
   testCase: TestCase;
 }
 
-/** What is written around a case's own text. */
+/** Of a case in XML, beside its text. */
 const CASE_BYTES = 120;
 const MAX_NOTES = 20;
 
-export function createTestReport(limits: TestReportLimits = {}): TestReport {
+export function createTestReport(limits: TestReportLimits = {}) {
   const { maxCases = JUNIT_MAX_CASES, maxBytes = JUNIT_MAX_BYTES } = limits;
   const counts = createCounts();
   const suites: TestSuite[] = [];
@@ -87,12 +81,12 @@ export function createTestReport(limits: TestReportLimits = {}): TestReport {
     const room = rooms[testCase.outcome];
     if (room.length >= maxCases) return;
     const bounded = boundCase(testCase);
-    // Names of all failures are worth more than the words of some.
-    const words = (bounded.details?.length ?? 0) + (bounded.output?.length ?? 0);
-    if (detailBytes + words > maxBytes / 2) {
+    // The names of all failures are more important than the details of some.
+    const detailLength = (bounded.details?.length ?? 0) + (bounded.output?.length ?? 0);
+    if (detailBytes + detailLength > maxBytes / 2) {
       delete bounded.details;
       delete bounded.output;
-    } else detailBytes += words;
+    } else detailBytes += detailLength;
     room.push({ order: nextOrder++, suite, testCase: bounded });
   };
 
@@ -115,10 +109,11 @@ export function createTestReport(limits: TestReportLimits = {}): TestReport {
   };
 
   return {
-    counts,
-    suite(written) {
-      const name = cutText(written, JUNIT_NAME_MAX_CHARS);
-      // Beyond the bound the last one takes them all.
+    counts: counts as Readonly<Counts>,
+    /** The same name gives the same suite. */
+    suite(fullName: string): TestSuite {
+      const name = cutText(fullName, JUNIT_NAME_MAX_CHARS);
+      // With too many suites the last one gets the rest.
       const found = byName.get(name) ?? (suites.length >= JUNIT_MAX_SUITES ? suites.at(-1) : undefined);
       if (found) return found;
       const fresh = createSuite(name, suites.length);
@@ -126,7 +121,8 @@ export function createTestReport(limits: TestReportLimits = {}): TestReport {
       byName.set(name, fresh);
       return fresh;
     },
-    list() {
+    /** Suites with their kept cases, in the order they were added. */
+    list(): ListedSuite[] {
       const kept: KeptCase[] = [];
       let sizeBytes = 0;
       for (const each of [...worst, ...skipped, ...passed]) {
@@ -154,21 +150,21 @@ function boundCase({ name, classname, message, details, output, file, ...rest }:
   return {
     ...rest,
     name: short(name),
-    ...(classname !== undefined && { classname: short(classname) }),
-    ...(message && { message: short(message) }),
-    ...(details && { details: long(details) }),
-    ...(output && { output: long(output) }),
-    ...(file && { file: short(file) }),
+    classname: classname === undefined ? undefined : short(classname),
+    message: message ? short(message) : undefined,
+    details: details ? long(details) : undefined,
+    output: output ? long(output) : undefined,
+    file: file ? short(file) : undefined,
   };
 }
 
-/** As if every character took one byte more than one: close enough for a bound of megabytes. */
+/** An estimate, which is enough for a limit of megabytes. */
 function countBytes({ name, classname = "", message = "", details = "", output = "" }: TestCase): number {
   const characters = name.length + classname.length + message.length + details.length + output.length;
   return CASE_BYTES + Math.ceil(characters * 1.2);
 }
 
-/** The copy is no window on the text it was cut from, which would stay in memory with it. */
+/** A copy: a slice would keep the original text in memory. */
 function cutText(text: string, maxChars: number): string {
   return Buffer.from(truncate(text, maxChars)).toString();
 }

@@ -1,6 +1,6 @@
 /**
  * Reads JUnit XML as test frameworks write it (testsuites, testsuite, testcase; failure, error, skipped, system-out).
- * The file is the test's, so it is hostile: no document type, no entity but XML's own, bounded in size and depth.
+ * The file is untrusted: no document type, no entities except XML's own, bounded size and depth.
  */
 import { XMLParser, XMLValidator } from "fast-xml-parser";
 import { JUNIT_XML_MAX_BYTES, JUNIT_XML_MAX_DEPTH } from "./limits.ts";
@@ -8,17 +8,17 @@ import type { TestCase, TestSuite } from "./test-case.ts";
 import { decodeXmlEntities } from "./xml-text.ts";
 
 export interface XmlSuites {
-  /** `name` is the suite's own, where it has one. */
+  /** `name` is undefined for a suite without one. */
   suite(name: string | undefined): TestSuite;
 }
 
-/** Why a text is no JUnit file; undefined when it is one, and then its cases are in `suites`. */
+/** Adds the cases to `suites`; returns the reason when the text is not a JUnit file. */
 export function readJunitXml(text: string, suites: XmlSuites): string | undefined {
   if (text.length > JUNIT_XML_MAX_BYTES) return `it is larger than ${JUNIT_XML_MAX_BYTES / 1e6} MB`;
-  if (!isJunitXml(text)) return "its root is no testsuites and no testsuite";
+  if (!isJunitXml(text)) return "its root element is neither testsuites nor testsuite";
   const reader = new CaseReader(suites);
   try {
-    // First, and before any check that keeps all open elements in mind: it stops at the depth that it is told.
+    // Before the validator, whose memory grows with the depth.
     createParser(new DepthReader()).parse(text);
     const valid = XMLValidator.validate(text);
     if (valid !== true) return `line ${valid.err.line}: ${valid.err.msg.slice(0, 100)}`;
@@ -30,7 +30,7 @@ export function readJunitXml(text: string, suites: XmlSuites): string | undefine
   }
 }
 
-/** Whether a file's first bytes are of this format; a document type is none that anybody needs. */
+/** Whether a file's first bytes are of this format; a document type is rejected. */
 export function isJunitXml(head: string): boolean {
   let at = skipSpace(head, head.startsWith("\ufeff") ? 1 : 0);
   for (;;) {
@@ -55,7 +55,7 @@ interface ElementSink {
   text(path: string, text: string): void;
 }
 
-/** Elements and texts are given away as they are read, so that no tree of them is built. */
+/** Passes elements and texts on as they are read, without building a tree. */
 function createParser(sink: ElementSink): XMLParser {
   return new XMLParser({
     preserveOrder: true,
@@ -86,7 +86,7 @@ class DepthReader implements ElementSink {
 
 class CaseReader implements ElementSink {
   readonly #suites: XmlSuites;
-  /** Those that are open, by their depth. */
+  /** Open suites by their depth. */
   readonly #open = new Map<number, TestSuite>();
   #suite: TestSuite | undefined;
   #case: TestCase | undefined;
@@ -115,7 +115,7 @@ class CaseReader implements ElementSink {
           outcome: "passed",
           classname,
           file,
-          ...(seconds >= 0 && { timeSeconds: seconds }),
+          timeSeconds: seconds >= 0 ? seconds : undefined,
         };
         break;
       }
@@ -147,7 +147,7 @@ class CaseReader implements ElementSink {
     }
   }
 
-  /** Gives the case that was read last. */
+  /** Adds the last case. */
   end(): void {
     if (!this.#case) return;
     this.#suite ??= this.#suites.suite(undefined);
@@ -155,7 +155,7 @@ class CaseReader implements ElementSink {
     this.#case = undefined;
   }
 
-  /** Of several the first failure counts. */
+  /** The first failure counts. */
   #judge(path: string, outcome: TestCase["outcome"], message: string | undefined): void {
     const testCase = this.#case;
     if (!testCase || !path.includes("testcase.") || isBad(testCase)) return;

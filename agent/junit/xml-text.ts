@@ -1,11 +1,11 @@
 /**
- * Text on its way into and out of XML 1.0: what may not stand in a document is replaced, the five entities and character
- * references are the only ones that are read.
+ * Encodes and decodes text in XML 1.0: characters that XML does not allow are replaced, and only the five predefined entities and character
+ * references are decoded.
  */
 
-/** Not a Char of XML 1.0 (section 2.2): controls, lone surrogates, the last two code points of the plane. */
+/** Not a Char of XML 1.0 (section 2.2). */
 const NO_CHAR = /[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]|\p{Surrogate}/gu;
-/** What would move a terminal, or is one of C1's: allowed, and of no use to a reader. */
+/** Terminal sequences, which are useless to a reader. */
 const ESCAPE_SEQUENCE = /\x1b\[[0-9;:?]*[ -/]*[@-~]/g;
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -21,7 +21,7 @@ export function escapeXmlText(text: string): string {
   return clean(text).replace(/[<>&\r]/g, escapeCharacter);
 }
 
-/** For a value between double quotes, where white space must survive normalisation. */
+/** For a value in double quotes; white space survives normalization. */
 export function escapeXmlAttribute(text: string): string {
   return clean(text).replace(/[<>&"\t\n\r]/g, escapeCharacter);
 }
@@ -34,7 +34,7 @@ function escapeCharacter(character: string): string {
   return `&#${character.charCodeAt(0)};`;
 }
 
-/** An entity of the document's own stays as it is written: nothing is expanded twice, and nothing of unknown size. */
+/** Leaves other entities as they are: nothing is expanded twice or to an unknown size. */
 export function decodeXmlEntities(text: string): string {
   if (!text.includes("&")) return text;
   return text.replace(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,4}));/gi, (written, decimal, hex, name) => {

@@ -1,12 +1,11 @@
 /**
- * Writes the report as JUnit XML that GitLab shows (docs.gitlab.com, "Unit test reports"): it tells cases apart by classname and name,
- * takes the reason from the failure's text, and knows no counts but its own. What is left out is counted in properties.
+ * Writes the report as JUnit XML for GitLab (docs.gitlab.com, "Unit test reports"), which identifies cases by classname and name, takes the
+ * reason from the failure's text, and counts the cases itself. Omitted cases are counted in properties.
  */
 import { createHash } from "node:crypto";
 import type { Counts, ListedSuite, TestCase, TestReport } from "./test-case.ts";
 import { escapeXmlAttribute, escapeXmlText } from "./xml-text.ts";
 
-/** In pieces, so that nobody needs the whole in one. */
 export function* writeJunitXml(report: TestReport, { name }: { name: string }): Generator<string> {
   const suites = report.list().filter(({ counts }) => sum(counts) > 0);
   const written = suites.flatMap(({ cases }) => cases);
@@ -26,9 +25,9 @@ function formatProperties({ counts, cases, notes }: ListedSuite): string {
   const kept = countOutcomes(cases);
   const properties: [string, string][] = notes.map((note) => ["note", note]);
   for (const outcome of ["passed", "failed", "error", "skipped"] as const) {
-    const leftOut = counts[outcome] - kept[outcome];
-    if (leftOut > 0)
-      properties.push([`left_out.${outcome}`, `${leftOut} of ${counts[outcome]} are left out of this file`]);
+    const omitted = counts[outcome] - kept[outcome];
+    if (omitted > 0)
+      properties.push([`left_out.${outcome}`, `${omitted} of ${counts[outcome]} are omitted from this file`]);
   }
   if (properties.length === 0) return "";
   const lines = properties.map(([name, value]) => `      <property${formatAttributes({ name, value })}/>\n`);
@@ -41,15 +40,15 @@ function formatCase(testCase: TestCase, suiteName: string, seen: Map<string, num
   const { outcome, message, details, output, timeSeconds, file, classname = suiteName } = testCase;
   const attributes = formatAttributes({
     classname,
-    name: nameOnce(testCase.name, classname, seen),
-    time: timeSeconds === undefined ? undefined : formatSeconds(timeSeconds),
+    name: makeUnique(testCase.name, classname, seen),
+    time: timeSeconds === undefined ? undefined : formatTime(timeSeconds),
     file,
   });
   const inner: string[] = [];
   if (outcome !== "passed") {
     const element = ELEMENTS[outcome];
     const opening = `<${element}${formatAttributes({ message })}`;
-    // Some readers show the text alone, some the message alone.
+    // Some readers show only the text, some only the message.
     const text = [message, details].filter(Boolean).join("\n");
     inner.push(
       text && element !== "skipped" ? `${opening}>${escapeXmlText(text)}</${element}>` : `${opening}/>`,
@@ -60,15 +59,15 @@ function formatCase(testCase: TestCase, suiteName: string, seen: Map<string, num
   return `    <testcase${attributes}>\n${inner.map((line) => `      ${line}\n`).join("")}    </testcase>\n`;
 }
 
-/** GitLab takes the first of two cases with the same name and drops the other. */
-function nameOnce(name: string, classname: string, seen: Map<string, number>): string {
+/** GitLab drops all but the first of several cases with the same name. */
+function makeUnique(name: string, classname: string, seen: Map<string, number>): string {
   const key = createHash("sha1").update(`${classname}\0${name}`).digest("base64");
   const times = (seen.get(key) ?? 0) + 1;
   seen.set(key, times);
   return times === 1 ? name : `${name} (${times})`;
 }
 
-function formatSeconds(seconds: number): string {
+function formatTime(seconds: number): string {
   return Number.isFinite(seconds) ? Math.min(seconds, 1e9).toFixed(3) : "0.000";
 }
 
@@ -85,11 +84,11 @@ function countOutcomes(cases: readonly TestCase[]): Counts {
   return counts;
 }
 
-/** Of what is written: a reader compares. */
+/** Of the cases in the file, with which readers compare. */
 function countCases(cases: readonly TestCase[]) {
   const { failed, error, skipped } = countOutcomes(cases);
   const seconds = cases.reduce((all, { timeSeconds = 0 }) => all + timeSeconds, 0);
-  return { tests: cases.length, failures: failed, errors: error, skipped, time: formatSeconds(seconds) };
+  return { tests: cases.length, failures: failed, errors: error, skipped, time: formatTime(seconds) };
 }
 
 function sum({ passed, failed, error, skipped }: Counts): number {

@@ -1,5 +1,5 @@
 /**
- * A verdict in words for people: how it ended, who must act and what to do. No verdict at all is an answer too.
+ * A verdict as text: how the boot ended, who must act and what to do.
  */
 import { ERRORS } from "../errors.ts";
 import type { Verdict } from "../wire/verdict.ts";
@@ -8,8 +8,8 @@ import type { ReportFacts } from "./report-facts.ts";
 
 export interface VerdictText {
   state: "pass" | "fail" | "error" | "none";
-  word: string;
-  says: string;
+  title: string;
+  subtitle: string;
   error?: {
     code: string;
     blame: string;
@@ -21,29 +21,29 @@ export interface VerdictText {
   };
 }
 
-/** As docs/errors.md has them. */
+/** As in docs/errors.md. */
 const WHO_ACTS: Readonly<Record<string, string>> = {
   infra: "the farm: its network, servers, disks or power",
-  job: "whoever wrote the job, or made what it names",
-  test: "whoever wrote the test, or what it tests",
-  config: "the farm's owner: credentials, certificates, exports, kernel",
-  bug: "the makers of the agent",
+  job: "the author of the job or of its images and archives",
+  test: "the author of the test or of what it tests",
+  config: "the farm's administrator: credentials, certificates, exports, kernel",
+  bug: "the developers of the agent",
 };
 
-/** `verdict` is absent where the boot left none. */
+/** `verdict` is undefined when the boot left none. */
 export function describeVerdict(verdict: Verdict | undefined, facts: ReportFacts): VerdictText {
-  if (!verdict) return { state: "none", word: "No verdict", says: describeMissingVerdict(facts) };
+  if (!verdict) return { state: "none", title: "No verdict", subtitle: describeMissingVerdict(facts) };
   const { exitCode, error } = verdict;
   if (verdict.verdict === "pass")
-    return { state: "pass", word: "Pass", says: "The test ended with exit code 0" };
-  if (!error) return { state: "fail", word: "Fail", says: `The test ended with exit code ${exitCode}` };
+    return { state: "pass", title: "Pass", subtitle: "The test ended with exit code 0" };
+  if (!error) return { state: "fail", title: "Fail", subtitle: `The test ended with exit code ${exitCode}` };
   const { code, blame, phase, message, hint } = error;
   const means = Object.hasOwn(ERRORS, code) ? ERRORS[code].means : "";
   const test = exitCode === null ? "" : `; the test had ended with exit code ${exitCode}`;
   return {
     state: "error",
-    word: "Error",
-    says: `In phase "${phase}"${test}`,
+    title: "Error",
+    subtitle: `In phase "${phase}"${test}`,
     error: { code, blame, whoActs: WHO_ACTS[blame] ?? "", phase, message, means, hint },
   };
 }

@@ -14,7 +14,7 @@ export function formatDuration(ms: number): string {
 
 const UNITS = ["B", "kB", "MB", "GB", "TB"] as const;
 
-/** `0 B`, `512 B`, `1.2 kB`, `72.9 MB`, `1.6 GB`; 1000 is the step. */
+/** `0 B`, `512 B`, `1.2 kB`, `72.9 MB`, `1.6 GB`: in steps of 1000. */
 export function formatBytes(bytes: number): string {
   let value = bytes;
   let unit = 0;
@@ -26,7 +26,7 @@ export function formatPercent(part: number, whole: number): string {
   return whole > 0 ? `${Math.round((part * 100) / whole)} %` : "0 %";
 }
 
-/** Digests by their first digits, as everybody does, wherever they stand in a name. */
+/** Abbreviates digests in the name, then truncates it. */
 export function shortenName(name: string, length: number): string {
   return truncateMiddle(name.replace(/\b(sha256|sha512):([0-9a-f]{12})[0-9a-f]{52,}/g, "$1:$2"), length);
 }

@@ -1,12 +1,10 @@
 /**
- * The job in a few words, from its description (`job.json`, which `describeLine` of agent/job makes). It may come from any folder, so
- * nothing of its shape is taken for granted.
+ * A summary of the job from `job.json`, which `describeLine` of agent/job makes. The file may come from anywhere, so its shape is checked.
  */
 
 export interface JobSummary {
-  /** What it runs in. */
   root?: string;
-  /** Where its results go. */
+  /** The results' destination. */
   results?: string;
 }
 

@@ -1,25 +1,24 @@
 /**
- * The last lines of a log for people who look at the end first: bounded in lines and in bytes, a line that was overwritten by CR in
- * its last state.
+ * The last lines of a log, bounded in lines and bytes; a line overwritten by CR is shown in its last state.
  */
 import { truncate } from "../text.ts";
 import { escapeHtml, Html } from "./html.ts";
 
 const LINES_MAX = 200;
 const LINE_MAX_LENGTH = 1000;
-/** Of the lines as HTML: each of them may be of nothing but what has to be escaped. */
+/** Of the lines after escaping, which may multiply their size. */
 const HTML_MAX_BYTES = 80 * 1024;
 
-/** What is read of the end of a log. */
+/** How much of the end of a log to read. */
 export const LOG_TAIL_BYTES = 256 * 1024;
 
 export interface LogTail {
   lines: readonly string[];
-  /** Lines of the log stand before these. */
+  /** The log has lines before these. */
   isCut: boolean;
 }
 
-/** `isCut`: the text is the end of a log, and begins anywhere. */
+/** `isCut`: the text is the end of a log and may start within a line. */
 export function readLogTail(text: string, { isCut }: { isCut: boolean }): LogTail {
   const all = text.replace(/\n$/, "").split("\n");
   if (isCut) all.shift();
@@ -33,7 +32,7 @@ function showLine(line: string): string {
   return truncate(last, LINE_MAX_LENGTH);
 }
 
-/** The last of the lines that fit. */
+/** The last lines that fit. */
 export function formatLogLines({ lines, isCut }: LogTail): { content: Html; count: number; isCut: boolean } {
   const shown: string[] = [];
   let bytes = 0;

@@ -1,36 +1,36 @@
 /**
- * What a report tells of a boot, read from its events (`events.jsonl`: event lines and the records of the log between them).
- * The page on the DUT and `dutboot results` on a laptop are made from the same facts; a file that was cut short gives what it has,
- * and one that somebody tampered with gives no more than wrong facts.
+ * The facts of a boot for its report, read from `events.jsonl`: event lines, and the records of the log between them. The page on the DUT
+ * and `dutboot results` use the same facts. The file may be cut short or forged, so every field is checked.
  */
+import type { TestSummary } from "../junit/summary.ts";
 import { parseEventLine } from "../wire/event.ts";
 import type { PhaseRecord } from "../wire/verdict.ts";
 
-/** Times are of the DUT's own clock since its kernel started, in milliseconds. */
+/** Times are milliseconds since the start of the kernel. */
 export interface ReportFacts {
   agentVersion?: string;
   bootId?: string;
   machine?: { kernel: string; architecture: string; cpu: string; ramBytes: number };
-  /** Of the agent's first event. */
   agentStartMs?: number;
-  /** Of the last line. */
+  /** The time of the last line. */
   endMs: number;
   phases: PhaseSpan[];
   transfers: Transfer[];
   steps: StepSpan[];
   samples: Sample[];
-  /** Records of the log of level warn and above; the first of them, and how many there are. */
+  /** The first log records of level warn and above. */
   warnings: { atMs: number; isError: boolean; text: string }[];
+  /** The number of all. */
   warningCount: number;
-  tests?: TestCounts;
-  /** Lines that repeat the job elsewhere. */
+  tests?: TestSummary;
+  /** Commands that reproduce the job. */
   reproducers: string[];
 }
 
 export interface PhaseSpan {
   name: string;
   startMs: number;
-  /** Absent for one that never ended. */
+  /** undefined for a phase that never ended. */
   endMs?: number;
   outcome?: PhaseRecord["outcome"];
 }
@@ -40,7 +40,7 @@ export interface Transfer {
   name: string;
   startMs: number;
   endMs: number;
-  /** That came over the network, and that were here already. */
+  /** By the network, and from the store. */
   fetchedBytes: number;
   reusedBytes: number;
 }
@@ -51,7 +51,7 @@ export interface StepSpan {
   name: string;
   startMs: number;
   endMs?: number;
-  /** Null where it could not run. */
+  /** Null when it could not run. */
   exitCode?: number | null;
   error?: string;
   oomKilled?: boolean;
@@ -66,28 +66,16 @@ export interface Sample {
   cpuPercent: number;
 }
 
-export interface TestCounts {
-  total: number;
-  passed: number;
-  failed: number;
-  skipped: number;
-  sources: string[];
-}
-
 const WARNINGS_MAX = 100;
-/** Of each kind: what a boot has is far below. */
+/** Of each kind; a boot has far fewer. */
 const SPANS_MAX = 10_000;
 
-/** The topic under which the agent tells the lines of `reproducers`. */
+/** The topic of the event with the reproducers. */
 export const REPRODUCE_TOPIC = "reproduce";
 
-export interface FactsReader {
-  /** One line, without its end. */
-  add(line: string): void;
-  readonly facts: ReportFacts;
-}
+export type FactsReader = ReturnType<typeof createFactsReader>;
 
-export function createFactsReader(): FactsReader {
+export function createFactsReader() {
   const facts: ReportFacts = {
     endMs: 0,
     phases: [],
@@ -100,8 +88,9 @@ export function createFactsReader(): FactsReader {
   };
   return {
     facts,
-    add(line) {
-      // Most records of the log are of no interest here, and parsing is what costs.
+    /** `line` is without its line end. */
+    add(line: string) {
+      // Parsing is expensive, and most log records are not needed.
       const isEvent = line.includes('"event":');
       if (!isEvent && !/"level":"(warn|error|fatal)"/.test(line)) return;
       const event = isEvent ? parseEventLine(line) : undefined;
@@ -111,7 +100,7 @@ export function createFactsReader(): FactsReader {
   };
 }
 
-/** Of an event as it was read: nobody vouches for their types. */
+/** Of an event that is not checked yet. */
 type Fields = Readonly<Record<string, unknown>>;
 
 const textOf = (value: unknown) => (typeof value === "string" ? value : "");
@@ -183,7 +172,7 @@ function endPhase({ phases }: ReportFacts, event: Fields, endMs: number): void {
   const name = textOf(event.phase);
   const outcome = textOf(event.outcome) as NonNullable<PhaseSpan["outcome"]>;
   const phase = phases.findLast((each) => each.name === name && each.endMs === undefined);
-  // One that is skipped has no start.
+  // A skipped phase has no start.
   if (phase) Object.assign(phase, { endMs, outcome });
   else phases.push({ name, startMs: endMs, endMs, outcome });
 }
@@ -214,13 +203,13 @@ function listTexts(value: unknown): string[] {
   return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
 }
 
-/** A record of the log; what is none (a cut line) is left out. */
+/** Ignores lines that are not log records, such as cut ones. */
 function addRecord(facts: ReportFacts, line: string): void {
   let record: Fields;
   try {
     record = Object(JSON.parse(line)) as Fields;
   } catch {
-    return; // cut short
+    return;
   }
   const { level } = record;
   if (level !== "warn" && level !== "error" && level !== "fatal") return;
@@ -236,25 +225,19 @@ export function isStepGood({ exitCode, oomKilled, timedOut, error }: StepSpan): 
 }
 
 export function describeStepEnd({ endMs, exitCode, error, oomKilled, timedOut }: StepSpan): string {
-  if (endMs === undefined) return "it had not ended";
+  if (endMs === undefined) return "not ended";
   const code =
     exitCode === null || exitCode === undefined
-      ? `it could not run${error ? `: ${error}` : ""}`
+      ? `could not run${error ? `: ${error}` : ""}`
       : `exit code ${exitCode}`;
   return `${code}${oomKilled ? ", out of memory" : ""}${timedOut ? ", out of time" : ""}`;
 }
 
-export interface TransferSums {
-  fetchedBytes: number;
-  reusedBytes: number;
-}
-
-export function sumTransfers(transfers: readonly Transfer[]): TransferSums {
-  return transfers.reduce(
-    (sum, { fetchedBytes, reusedBytes }) => ({
-      fetchedBytes: sum.fetchedBytes + fetchedBytes,
-      reusedBytes: sum.reusedBytes + reusedBytes,
-    }),
-    { fetchedBytes: 0, reusedBytes: 0 },
-  );
+export function sumTransfers(transfers: readonly Transfer[]) {
+  const sums = { fetchedBytes: 0, reusedBytes: 0 };
+  for (const { fetchedBytes, reusedBytes } of transfers) {
+    sums.fetchedBytes += fetchedBytes;
+    sums.reusedBytes += reusedBytes;
+  }
+  return sums;
 }

@@ -1,11 +1,10 @@
 /**
- * `report.html`: one self-contained page that people look at before they read: the verdict, the timeline, what was fetched, memory
- * and CPU, the log's tail. It needs no network and no script, its size is bounded, and nothing in it is trusted.
+ * `report.html`: a self-contained page with the verdict, the timeline, what was fetched, memory and CPU, and the end of the log. It needs
+ * no network and no script, its size is bounded, and everything in it is escaped.
  */
 import { createHash } from "node:crypto";
 import { formatCount, truncateMiddle } from "../text.ts";
 import type { Verdict } from "../wire/verdict.ts";
-import { formatBytesFetched } from "./bytes-fetched.ts";
 import { describeVerdict, type VerdictText } from "./describe-verdict.ts";
 import { formatBytes, formatDuration, formatPercent, shortenName } from "./format.ts";
 import { type Html, html, takeWithin } from "./html.ts";
@@ -13,19 +12,18 @@ import type { JobSummary } from "./job-summary.ts";
 import { formatLogLines, type LogTail } from "./log-tail.ts";
 import { type ReportFacts, sumTransfers } from "./report-facts.ts";
 import { formatResources } from "./resource-chart.ts";
+import { formatTests, formatTransfers } from "./shares.ts";
 import { STATE_COLORS, STYLE } from "./style.ts";
-import { formatTests } from "./tests.ts";
 import { createTimeAxis } from "./time-axis.ts";
 import { formatTimeline } from "./timeline.ts";
 
 export interface ReportInput {
   facts: ReportFacts;
-  /** Absent where the boot left none. */
+  /** undefined when the boot left none. */
   verdict?: Verdict;
-  /** What the job runs in and as, in a few words. */
   job?: JobSummary;
   log: LogTail;
-  /** Of the page itself, where it was made before the end. */
+  /** The page is made before the upload, and therefore before the final verdict. */
   isBeforeUpload: boolean;
 }
 
@@ -37,29 +35,29 @@ const REPRODUCERS_MAX_BYTES = 24 * 1024;
 
 /** The whole page as UTF-8 text. */
 export function formatReportPage({ facts: given, ...rest }: ReportInput): string {
-  const facts = rest.isBeforeUpload ? leaveOutOpenPhase(given) : given;
+  const facts = rest.isBeforeUpload ? omitOpenUpload(given) : given;
   const input: ReportInput = { ...rest, facts };
   const { verdict, job } = input;
-  const words = describeVerdict(verdict, facts);
+  const verdictText = describeVerdict(verdict, facts);
   const axis = createTimeAxis(facts.endMs);
   const resources = formatResources(facts, axis);
   const name = job?.root === undefined ? "a job" : shortenName(job.root, 120);
   const page = html`<!doctype html>
-<html lang="en" class="${words.state}">
+<html lang="en" class="${verdictText.state}">
 <head>
 <meta charset="utf-8">
 <meta http-equiv="Content-Security-Policy" content="${formatPolicy()}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <meta name="referrer" content="no-referrer">
-<title>${words.word}: ${name}</title>
-<link rel="icon" href="${formatIcon(words.state)}">
+<title>${verdictText.title}: ${name}</title>
+<link rel="icon" href="${formatIcon(verdictText.state)}">
 <style>${STYLE}</style>
 </head>
 <body>
-${formatBanner(words, input)}
+${formatBanner(verdictText, input)}
 <main>
-${words.error && formatError(words.error)}
+${verdictText.error && formatError(verdictText.error)}
 ${formatFigures(input)}
 <section aria-labelledby="timeline"><h2 id="timeline">Timeline</h2>
 ${formatTimeline(facts, axis)}${
@@ -68,7 +66,7 @@ ${formatTimeline(facts, axis)}${
 ${resources}`
 }</section>
 ${formatTests(facts)}
-${formatBytesFetched(facts)}
+${formatTransfers(facts)}
 ${formatWarnings(facts)}
 ${formatLog(input.log)}
 ${formatReproducers(facts)}
@@ -84,13 +82,13 @@ ${formatMachine(input)}
   return page.text;
 }
 
-/** The phase in which the page is made says nothing yet. */
-function leaveOutOpenPhase(facts: ReportFacts): ReportFacts {
+/** Without the upload, which is under way while the page is made. */
+function omitOpenUpload(facts: ReportFacts): ReportFacts {
   const phases = facts.phases.filter(({ name, endMs }) => name !== "upload" || endMs !== undefined);
   return { ...facts, phases };
 }
 
-/** The one style sheet is known by its hash; nothing else is loaded, run or sent. */
+/** Allows only the page's style sheet, by its hash. */
 function formatPolicy(): string {
   const hash = createHash("sha256").update(STYLE.text).digest("base64");
   return `default-src 'none'; style-src 'sha256-${hash}'; img-src data:; base-uri 'none'; form-action 'none'`;
@@ -101,7 +99,7 @@ function formatIcon(state: VerdictText["state"]): string {
   return `data:image/svg+xml,${encodeURIComponent(svg)}`;
 }
 
-/** Drawn in a field of 24 by 24. */
+/** Paths in a square of 24 by 24. */
 const SIGNS: Readonly<Record<VerdictText["state"], string>> = {
   pass: "M5 12.5l4.5 4.5L19 7.5",
   fail: "M6.5 6.5l11 11M17.5 6.5l-11 11",
@@ -109,11 +107,11 @@ const SIGNS: Readonly<Record<VerdictText["state"], string>> = {
   none: "M8.5 9a3.5 3.5 0 1 1 5.2 3.1c-1.1.7-1.7 1.2-1.7 2.4M12 18.2v.5",
 };
 
-function formatBanner({ state, word, says, error }: VerdictText, { job, facts }: ReportInput): Html {
+function formatBanner({ state, title, subtitle, error }: VerdictText, { job, facts }: ReportInput): Html {
   return html`<header class="banner"><div class="inner">
 <svg class="sign" viewBox="0 0 24 24" width="72" height="72" aria-hidden="true"><circle cx="12" cy="12" r="11"/><path d="${SIGNS[state]}"/></svg>
-<div class="answer"><h1>${word}</h1>
-<p class="says">${error && html`<code>${error.code}</code> `}${says}</p>
+<div class="answer"><h1>${title}</h1>
+<p class="says">${error && html`<code>${error.code}</code> `}${subtitle}</p>
 <p class="of">${job?.root !== undefined && html`<span>${shortenName(job.root, 200)}</span>`}<span class="short">${formatDuration(facts.endMs)}</span>${facts.bootId !== undefined && html`<span class="short">boot ${truncateMiddle(facts.bootId, 20)}</span>`}</p></div>
 </div></header>`;
 }
@@ -136,7 +134,7 @@ function formatError({
 </dl></section>`;
 }
 
-/** What is asked first, in numbers. */
+/** The most important numbers. */
 function formatFigures({ facts, verdict }: ReportInput): Html {
   const { tests, phases, transfers } = facts;
   const run = phases.find(({ name }) => name === "run");
@@ -158,7 +156,7 @@ function formatFigures({ facts, verdict }: ReportInput): Html {
   if (transfers.length > 0) {
     figures.push(["Fetched", formatBytes(fetchedBytes)]);
     const share = formatPercent(reusedBytes, fetchedBytes + reusedBytes);
-    figures.push(["Here already", formatBytes(reusedBytes), reusedBytes > 0 ? share : ""]);
+    figures.push(["Reused", formatBytes(reusedBytes), reusedBytes > 0 ? share : ""]);
   }
   if (tests)
     figures.push([
@@ -189,8 +187,8 @@ function formatWarning({ atMs, isError, text }: ReportFacts["warnings"][number])
 function formatLog(log: LogTail): Html {
   const { content, count, isCut } = formatLogLines(log);
   if (count === 0)
-    return html`<section aria-labelledby="log"><h2 id="log">Log</h2><p class="quiet">It is empty.</p></section>`;
-  const which = isCut ? `The last ${formatCount(count)} lines; all of it is in` : "All of it; the same is in";
+    return html`<section aria-labelledby="log"><h2 id="log">Log</h2><p class="quiet">The log is empty.</p></section>`;
+  const which = isCut ? `The last ${formatCount(count)} lines of` : "All of";
   return html`<section aria-labelledby="log"><h2 id="log">Log</h2>
 <p class="quiet">${which} <code>dutboot.log</code>.</p>
 <div class="log" tabindex="0" role="region" aria-label="The last lines of the log"><pre>${content}</pre></div></section>`;

@@ -1,10 +1,10 @@
 /**
- * The page's one style sheet: system fonts, numbers that stand in columns, one accent for each verdict; light, dark and on paper.
- * It stands in the page under a policy that knows it by its hash, so no element has a style of its own.
+ * The page's style sheet: system fonts, tabular numbers, an accent colour for each verdict; for light, dark and print. The page's policy
+ * allows it by its hash, so that elements cannot have inline styles.
  */
 import { Html } from "./html.ts";
 
-/** Of the verdict, behind white text. */
+/** Background of the verdict's white text. */
 export const STATE_COLORS = { pass: "#1a7f37", fail: "#c0272d", error: "#9a5700", none: "#5a5f73" } as const;
 
 export const STYLE = new Html(`
@@ -66,7 +66,7 @@ td{white-space:nowrap}th:first-child{text-align:left;padding-left:0}thead th{ove
 .warnings{list-style:none;margin:0;padding:0}.warnings li{padding:.4rem 0;border-top:1px solid var(--line)}.warnings li:first-child{border-top:0;padding-top:0}
 .warnings .at{color:var(--quiet);font-size:.87rem;margin-right:.3em}.warnings .level{font-weight:600;margin-right:.3em}.warn .level{color:var(--warn)}.bad .level{color:var(--bad)}
 pre,.log{margin:.4rem 0 0;background:var(--code);border:1px solid var(--line);border-radius:8px;padding:.75rem .9rem;line-height:1.45}
-/* Turned round, it stands at its end at first. */
+/* Reversed, so that it is scrolled to its end at first. */
 .log{max-height:30rem;overflow:auto;display:flex;flex-direction:column-reverse}.log pre{white-space:pre;overflow-wrap:normal;tab-size:8;border:0;padding:0;margin:0}
 .command{white-space:pre-wrap;overflow-wrap:anywhere}
 :focus-visible{outline:2px solid var(--transfer);outline-offset:2px}

@@ -1,12 +1,11 @@
 /**
- * The axis of time that the timeline and the charts share: zero is where the kernel started, all positions are percentages, so
- * that a picture is as wide as its page and its words keep their size.
+ * The time axis of the timeline and the charts, from the start of the kernel. Positions are percentages, so that drawings scale with the
+ * page but their text does not.
  */
 import { Html, html } from "./html.ts";
 
 export interface TimeAxis {
   endMs: number;
-  /** Where the lines are. */
   ticks: readonly { ms: number; label: string }[];
   /** A position on the axis, in percent. */
   position(ms: number): number;
@@ -15,13 +14,12 @@ export interface TimeAxis {
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
-/** As clocks are divided. */
 const STEPS_MS = [
   ...[0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30].map((seconds) => seconds * SECOND),
   ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE),
   ...[1, 2, 3, 6, 12, 24].map((hours) => hours * HOUR),
 ];
-/** As many labels as a phone has room for. */
+/** As many labels as fit on a phone. */
 const TICKS_MAX = 5;
 
 export function createTimeAxis(lastMs: number): TimeAxis {
@@ -29,7 +27,7 @@ export function createTimeAxis(lastMs: number): TimeAxis {
   const stepMs =
     STEPS_MS.find((step) => endMs / step <= TICKS_MAX) ?? Math.ceil(endMs / TICKS_MAX / HOUR) * HOUR;
   const ticks: { ms: number; label: string }[] = [];
-  // A label at the very end would stand over the edge.
+  // A label at the very end would be cut off.
   for (let ms = 0; ms <= endMs * 0.96; ms += stepMs) ticks.push({ ms, label: formatTick(ms, stepMs) });
   const position = (ms: number) => Math.min(100, Math.max(0, (ms * 100) / endMs));
   return { endMs, ticks, position };
@@ -44,10 +42,10 @@ function formatTick(ms: number, stepMs: number): string {
   return `${Math.floor(ms / MINUTE)}:${String(seconds).padStart(2, "0")}`;
 }
 
-/** Percent, short: it stands there thousands of times. */
+/** Short, because a page has thousands of them. */
 export const formatPosition = (percent: number) => `${Number(percent.toFixed(2))}%`;
 
-/** The lines of the ticks, once for all rows: each row shows them behind its own marks. */
+/** The vertical lines of the ticks, defined once and used by every row. */
 export function formatGridDefinition({ ticks, position }: TimeAxis): Html {
   const lines = ticks.map(({ ms }) => {
     const x = formatPosition(position(ms));

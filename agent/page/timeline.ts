@@ -1,5 +1,5 @@
 /**
- * The timeline of a boot: the kernel and the phases as bars on one axis of time, and under each what it was made of.
+ * The timeline of a boot: the kernel and the phases as bars on a common time axis, each followed by its transfers and steps.
  */
 
 import { truncateMiddle } from "../text.ts";
@@ -16,19 +16,19 @@ import { formatAxisRow, formatGridDefinition, formatPosition, GRID, type TimeAxi
 
 interface Bar {
   label: string;
-  /** A word for its colour. */
+  /** The class of its colour. */
   state: "before" | "done" | "failed" | "open" | "transfer" | "step" | "service" | "rest";
   level: 0 | 1;
   startMs: number;
   endMs: number;
-  /** Behind the bar, short. */
+  /** A short text after the bar. */
   note: string;
-  /** For those who cannot see it, or want to know more. */
-  says: string;
+  /** The end of the tooltip. */
+  detail: string;
 }
 
 const LABEL_LENGTH = 60;
-/** Of the parts of one phase; the longest are worth the most. */
+/** Transfers and steps of one phase; the longest are shown. */
 const PARTS_MAX = 30;
 const HTML_MAX_BYTES = 80 * 1024;
 
@@ -41,7 +41,7 @@ ${shown}</div>${left > 0 && html`<p class="quiet">and ${left} more</p>`}
 ${formatAxisRow(axis)}`;
 }
 
-/** In the order of time, each part behind its phase. */
+/** In chronological order, each part after its phase. */
 function listBars(facts: ReportFacts): Bar[] {
   const { endMs, agentStartMs } = facts;
   const before: Bar[] =
@@ -55,7 +55,7 @@ function listBars(facts: ReportFacts): Bar[] {
             startMs: 0,
             endMs: agentStartMs,
             note: formatDuration(agentStartMs),
-            says: "the kernel and init, until the agent ran",
+            detail: "the kernel and init, until the agent ran",
           },
         ];
   const phases = facts.phases.filter(({ outcome }) => outcome !== "skipped");
@@ -73,7 +73,7 @@ function listBars(facts: ReportFacts): Bar[] {
         endMs: end,
         state: isOpen ? "open" : phase.outcome === "failed" ? "failed" : "done",
         note: isOpen ? "not finished" : formatDuration(end - phase.startMs),
-        says: isOpen ? "it had not finished" : (phase.outcome ?? ""),
+        detail: isOpen ? "not finished" : (phase.outcome ?? ""),
       };
       return [bar, ...parts];
     }),
@@ -105,7 +105,7 @@ function listParts(
         endMs: ended,
         state: chooseStepState(step),
         note: formatDuration(ended - step.startMs),
-        says: describeStepEnd(step),
+        detail: describeStepEnd(step),
       };
     }),
   ];
@@ -119,12 +119,12 @@ function listParts(
     state: "rest",
     level: 1,
     note: "",
-    says: "not shown",
+    detail: "not shown",
   } as const;
   return [...shown, { ...rest, startMs: from, endMs: last }];
 }
 
-/** A service ends when it is stopped, whatever its code is then. */
+/** The exit code of a service does not count: it ends when it is stopped. */
 function chooseStepState(step: StepSpan): Bar["state"] {
   if (step.kind === "service") return "service";
   if (step.endMs === undefined) return "open";
@@ -133,19 +133,19 @@ function chooseStepState(step: StepSpan): Bar["state"] {
 
 function describeTransfer({ fetchedBytes, reusedBytes, startMs, endMs }: Transfer) {
   if (fetchedBytes === 0 && reusedBytes > 0)
-    return { note: "here already", says: `all of it was here already, ${formatBytes(reusedBytes)}` };
+    return { note: "reused", detail: `all of it reused, ${formatBytes(reusedBytes)}` };
   const total = fetchedBytes + reusedBytes;
-  const reused = reusedBytes === 0 ? "" : `, ${formatPercent(reusedBytes, total)} was here already`;
+  const reused = reusedBytes === 0 ? "" : `, ${formatPercent(reusedBytes, total)} reused`;
   return {
     note: formatBytes(fetchedBytes),
-    says: `${formatBytes(fetchedBytes)} in ${formatDuration(endMs - startMs)}${reused}`,
+    detail: `${formatBytes(fetchedBytes)} in ${formatDuration(endMs - startMs)}${reused}`,
   };
 }
 
-function formatBar({ label, state, level, startMs, endMs, note, says }: Bar, axis: TimeAxis): Html {
+function formatBar({ label, state, level, startMs, endMs, note, detail }: Bar, axis: TimeAxis): Html {
   const from = axis.position(startMs);
   const width = axis.position(endMs) - from;
-  const title = `${label}: from ${formatDuration(startMs)} to ${formatDuration(endMs)}; ${says}`;
+  const title = `${label}: from ${formatDuration(startMs)} to ${formatDuration(endMs)}; ${detail}`;
   const shape = html`x="${formatPosition(from)}" width="${formatPosition(width)}"`;
   return html`<div class="row level${level}" role="listitem"><span class="label">${label}</span><svg class="track" width="100%" height="${level === 0 ? 24 : 18}" role="img"><title>${title}</title>${GRID}<rect class="bar ${state}" ${shape} y="5" height="${level === 0 ? 14 : 8}" rx="2"/></svg><span class="note">${note}</span></div>
 `;

@@ -82,9 +82,9 @@ describe("a folder", () => {
       /^ PASS {2}The test ended with exit code 0\n {2}registry.farm\/mesa\/vulkan:1 · 61.4 s · boot 1a2b3c4d$/m,
     );
     expect(stdout).toMatch(/^ {2}fetch +█+ +12\.3 s$/m);
-    expect(stdout).toMatch(/^ {4}sha256:9f3c1e5a9f3c +▬ +here already$/m);
+    expect(stdout).toMatch(/^ {4}sha256:9f3c1e5a9f3c +▬ +reused$/m);
     expect(stdout).toMatch(/^ {2}memory, of 16\.6 GB +[▁▂▃▄]+ +5\.9 GB$/m);
-    expect(stdout).toMatch(/^ {2}fetched +117\.2 MB, 196\.4 MB here already \(63 %\)$/m);
+    expect(stdout).toMatch(/^ {2}fetched +117\.2 MB, 196\.4 MB reused \(63 %\)$/m);
     expect(stdout).toMatch(/^ {2}tests +12,204: 12,150 passed, 0 failed, 54 skipped \(deqp-runner\)$/m);
     expect(stdout).toMatch(/^ {2}files +5 of 5 match the manifest/m);
     expect(stdout).toContain(`page: file://${folder}/report.html`);

@@ -98,8 +98,8 @@ describe("too many cases", () => {
       "failed 0",
       "failed 1",
     ]);
-    expect(text).toContain('name="left_out.passed" value="5 of 5 are left out of this file"');
-    expect(text).toContain('name="left_out.skipped" value="1 of 2 are left out of this file"');
+    expect(text).toContain('name="left_out.passed" value="5 of 5 are omitted from this file"');
+    expect(text).toContain('name="left_out.skipped" value="1 of 2 are omitted from this file"');
   });
 
   it("stays within its bytes, whatever failures say", () => {

@@ -18,7 +18,7 @@ describe("report.html", () => {
     expect(
       lacks(page, [
         ...["<h1>Pass</h1>", "exit code 0", "registry.farm/mesa/vulkan:2026-11-20", "boot 1a2b3c4d"],
-        ...["12,150", "117.2 MB", "196.4 MB", "deqp-runner suite --jobs 8", "kernel", "here already"],
+        ...["12,150", "117.2 MB", "196.4 MB", "deqp-runner suite --jobs 8", "kernel", "reused"],
         ...["no time server answered", "podman run --rm", "AMD Ryzen 7", "5.9 GB", "verdict.json"],
       ]),
     ).toEqual([]);
@@ -52,7 +52,11 @@ describe("report.html", () => {
   it("says how much it leaves out", () => {
     const page = formatReportPage(SAMPLE_INPUTS.big);
     expect(
-      lacks(page, ["and 370 shorter ones", "more in <code>events.jsonl</code>", "lines; all of it is in"]),
+      lacks(page, [
+        "and 370 shorter ones",
+        "more in <code>events.jsonl</code>",
+        "lines of <code>dutboot.log",
+      ]),
     ).toEqual([]);
   });
 
@@ -92,7 +96,7 @@ describe("facts", () => {
         [31_040, { event: "sample", memoryUsedBytes: 1, memoryTotalBytes: 2, cpuPercent: 3 }],
       ]),
     );
-    expect(describeVerdict(undefined, facts).says).toBe(
+    expect(describeVerdict(undefined, facts).subtitle).toBe(
       "The machine never finished; partial results up to phase run at 31.0 s",
     );
   });
