@@ -1,30 +1,22 @@
-/**
- * Where the agent's things lie on the DUT. Init (initrd/files) reads those below /run/dutboot, so the names are fixed there too.
- */
+/** Paths on the DUT. The scripts in initrd/files use `facts`, `heartbeat`, `kept` and `results` too. */
 const RUN = "/run/dutboot";
 const LIBRARY = "/usr/lib/dutboot";
 
 export const PATHS = {
   buildInfo: `${LIBRARY}/build.json`,
-  /** Name of the phase that runs, for init's last words. */
-  phase: `${RUN}/phase`,
-  /** Changes while the agent lives; its keeper watches that. */
-  alive: `${RUN}/alive`,
-  /** `poweroff`, `reboot` or `halt`, as soon as the job is known. */
-  onExit: `${RUN}/on_exit`,
-  /** Exists once the verdict stands on the console. */
-  verdictPrinted: `${RUN}/verdict-printed`,
-  /** Exists once the farm was told that the machine goes off. */
-  endTold: `${RUN}/end-told`,
-  /** `/results` of the container, with our log beside the test's files. */
+  /** What the supervisor must know to end the boot in the agent's place. */
+  facts: `${RUN}/facts`,
+  /** A number that grows while the agent's main loop turns. */
+  heartbeat: `${RUN}/heartbeat`,
+  /** `/results` of the container: the test's files and the agent's. */
   results: `${RUN}/results`,
-  /** A link to what is kept of this boot on the cache device; init leaves its verdict there. */
+  /** A link to the folder of this boot on the cache device; the supervisor leaves its verdict there. */
   kept: `${RUN}/kept`,
-  /** Where exports are mounted before there is a store. */
+  /** Mount points of NFS exports that files are read from. */
   nfs: `${RUN}/nfs`,
-  /** Where image stores are mounted, by their names. */
+  /** Mount points of image stores, by name. */
   imageStores: `${RUN}/image-stores`,
-  /** Where results on an NFS server are mounted. */
+  /** Mount point of the NFS export that takes the results. */
   resultsExport: `${RUN}/results-export`,
   bundle: `${RUN}/bundle`,
   root: `${RUN}/root`,

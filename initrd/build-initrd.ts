@@ -144,7 +144,7 @@ function baseFiles(version: string): ImageFile[] {
     fileFromHost("etc/inittab", join(PROJECT_ROOT, "initrd/files/inittab"), origin),
     script(`${LIBRARY_FOLDER}/mount-basics`, "mount-basics"),
     script(`${LIBRARY_FOLDER}/end-machine`, "end-machine"),
-    script(`${LIBRARY_FOLDER}/consoles`, "consoles"),
+    script(`${LIBRARY_FOLDER}/common`, "common"),
     ...Object.entries(SHORT_NAMES).map(([name, target]) => linkTo(name, target, origin)),
     fileFromText("etc/passwd", "root:x:0:0:root:/root:/bin/sh\n", origin),
     fileFromText("etc/group", "root:x:0:\ntty:x:5:\n", origin),
@@ -173,11 +173,12 @@ function manifestFiles(manifest: ReturnType<typeof createManifest>, version: str
   const checksums = formatChecksums({ ...manifest, files: [...manifest.files, ...listed.files] });
   const checksumFile = fileFromText(`${LIBRARY_FOLDER}/manifest.sha256`, checksums, origin);
   const { sha256 } = createManifest(manifest.arch, [checksumFile]).files[0]!;
-  const keeper = readFileSync(join(PROJECT_ROOT, "initrd/files/run-agent"), "utf8");
+  const script = readFileSync(join(PROJECT_ROOT, "initrd/files/supervise-agent"), "utf8");
+  const supervisor = script.replace("@MANIFEST_SHA256@", sha256!);
   return [
     manifestFile,
     checksumFile,
-    fileFromText(`${LIBRARY_FOLDER}/run-agent`, keeper.replace("@MANIFEST_SHA256@", sha256!), origin, 0o755),
+    fileFromText(`${LIBRARY_FOLDER}/supervise-agent`, supervisor, origin, 0o755),
   ];
 }
 

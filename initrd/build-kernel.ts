@@ -1,6 +1,6 @@
 /**
  * A Debian kernel package as what a boot loader needs: the kernel image, and an archive of modules for the DUT.
- * The archive is concatenated behind the agent's image, which thereby stays independent of kernels (docs/design.md, decision 5).
+ * The archive is concatenated behind the agent's image, which does not depend on a kernel (docs/initrd.md).
  */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";

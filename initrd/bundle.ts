@@ -12,10 +12,13 @@ import type { NativeModule } from "./natives.ts";
 import { NODE_MODULES, PROJECT_ROOT, readPin } from "./project.ts";
 
 export const LIBRARY_FOLDER = "usr/lib/dutboot";
+/** The program that the supervisor runs when the agent has left no facts. */
+export const FACTS_ENTRY = { "write-facts": "agent/wiring/write-facts.ts" };
 
-/** Threads of the agent: name of the script on the DUT, and where it starts. */
+/** The agent's programs and threads: name of the script on the DUT, and its entry point. */
 const ENTRIES: Readonly<Record<string, string>> = {
   main: "agent/main.ts",
+  ...FACTS_ENTRY,
   "unpack-worker": "agent/root/unpack/unpack-worker.ts",
 };
 const OPTIONAL_ENTRIES = new Set(["unpack-worker"]);

@@ -16,13 +16,13 @@ export const MACHINE_ERRORS = defineErrors({
     hint: "Serve the initrd again, or give the machine more memory: a short unpack is silent",
   },
   AGENT_DIED: {
-    means: "The agent's process ended without a verdict; its keeper gave this one in its place",
+    means: "The agent's process ended without a verdict; its supervisor gave this one in its place",
     blame: "bug",
     hint: "Report this with the full log",
   },
   AGENT_SILENT: {
     means:
-      "The agent's process was there but showed no sign of life for two minutes; its keeper killed it and the test, and gave this verdict in its place",
+      "The agent's process was there but showed no sign of life for two minutes; its supervisor killed it and the test, and gave this verdict in its place",
     blame: "bug",
     hint: "Report this with the full log",
   },

@@ -13,6 +13,8 @@ export interface SupervisorFacts {
   poweroffDelayS: number;
   /** False for `dut.watchdog=never`. */
   usesWatchdog: boolean;
+  /** The line says `panic=0`: the machine stays where the kernel panicked. */
+  staysInPanic: boolean;
 }
 
 const ON_EXIT: readonly OnExit[] = ["poweroff", "reboot", "halt"];
@@ -27,5 +29,6 @@ export function readSupervisorFacts(line: string): SupervisorFacts {
     onExit: ON_EXIT.find((mode) => mode === last("dut.on_exit")) ?? "poweroff",
     poweroffDelayS: /^\d{1,4}$/.test(delay) ? Number(delay) : 0,
     usesWatchdog: last("dut.watchdog") !== "never",
+    staysInPanic: last("panic") === "0",
   };
 }

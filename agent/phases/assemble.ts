@@ -1,9 +1,7 @@
-/**
- * Phase "assemble": the job's root is mounted from what was fetched, and the volumes are made ready.
- */
+/** Phase "assemble": mounts the job's root from what was fetched. The roots of steps with images are mounted when they run. */
 import { AgentError } from "../errors.ts";
 import { formatStepImage } from "../job/explain/plan.ts";
-import type { ArchiveRoot, InitrdRoot, Job, NfsRoot } from "../job/job.ts";
+import type { InitrdRoot, Job, NfsRoot } from "../job/job.ts";
 import type { Step, StepImage } from "../job/step.ts";
 import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "../root/root-driver.ts";
 import type { ReadyImages } from "./fetch.ts";
@@ -12,15 +10,19 @@ import type { StepRoot } from "./steps.ts";
 
 export interface AssembleAdapters {
   rootDriver: RootDriver;
-  /** A place of its own for each root that is mounted. */
-  planRootPlace(name?: string): RootOptions;
-  mountOtherRoot(root: NfsRoot | InitrdRoot, place: RootOptions, context: PhaseContext): Promise<MountedRoot>;
+  /** Mount point and folders for one more root. */
+  planRoot(name?: string): RootOptions;
+  mountOtherRoot(
+    root: NfsRoot | InitrdRoot,
+    options: RootOptions,
+    context: PhaseContext,
+  ): Promise<MountedRoot>;
 }
 
-/** What a root that is no image says of its commands. */
+/** The configuration of a root that is not an image. */
 const NO_CONFIG: StepRoot["config"] = { env: [], entrypoint: [], cmd: [], workingDir: "/", user: "" };
 
-/** A root with the config of its image, which stays mounted to the end of the job. */
+/** A mounted root with the configuration of its image. The job's own root is mounted to the end of the job. */
 export interface JobRoot {
   root: MountedRoot;
   config: StepRoot["config"];
@@ -32,18 +34,15 @@ export async function mountJobRoot(
   context: PhaseContext,
   adapters: AssembleAdapters,
 ): Promise<JobRoot> {
-  if ("image" in root) {
-    const { composefsDigest } = root;
-    return mountImage(root.image, fetched.images, adapters, composefsDigest);
-  }
+  if ("image" in root) return mountImage(root.image, fetched.images, adapters, root.composefsDigest);
   if ("archives" in root) {
-    const place = adapters.planRootPlace(nameArchives(root));
-    return { root: await adapters.rootDriver.mount(fetched.rootLayers, place), config: NO_CONFIG };
+    const options = adapters.planRoot(root.archives.map(({ url }) => url).join(" + "));
+    return { root: await adapters.rootDriver.mount(fetched.rootLayers, options), config: NO_CONFIG };
   }
-  return { root: await adapters.mountOtherRoot(root, adapters.planRootPlace(), context), config: NO_CONFIG };
+  return { root: await adapters.mountOtherRoot(root, adapters.planRoot(), context), config: NO_CONFIG };
 }
 
-/** The step's own image, mounted for it alone; without one, the job's root. */
+/** Mounts the step's own image for this step; without an image, the step runs in the job's root. */
 export async function openStepRoot(
   step: Step,
   images: ReadyImages,
@@ -62,17 +61,13 @@ export async function openStepRoot(
 async function mountImage(
   image: StepImage,
   images: ReadyImages,
-  { planRootPlace }: AssembleAdapters,
+  { planRoot }: AssembleAdapters,
   composefsDigest?: string,
 ): Promise<JobRoot> {
   const name = formatStepImage(image);
   const ready = images.get(name);
-  if (!ready) throw new AgentError("BUG_UNEXPECTED", `Cannot run "${name}": it was never fetched`);
+  if (!ready) throw new AgentError("BUG_UNEXPECTED", `Cannot run "${name}": it was not fetched`);
   if (ready instanceof AgentError) throw ready;
-  const place = { ...planRootPlace(name), composefsDigest };
-  return { root: await ready.mount(place), config: ready.config };
-}
-
-function nameArchives({ archives }: ArchiveRoot): string {
-  return archives.map(({ url }) => url).join(" + ");
+  const root = await ready.mount({ ...planRoot(name), composefsDigest });
+  return { root, config: ready.config };
 }

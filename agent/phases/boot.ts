@@ -1,136 +1,132 @@
 /**
- * The order of the phases, and what follows from a failure: volumes and results are saved all the same, and the end is always reached.
+ * The order of the phases, and the consequences of a failure: volumes and results are still saved, and the end is always reached.
  */
-import type { AgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
 import type { AgentFileFacts } from "../report/results/write-agent-files.ts";
 import type { MountedRoot, RootLayer } from "../root/root-driver.ts";
+import type { NetworkState } from "../sys/network/network.ts";
 import { createVerdict, type Verdict } from "../wire/verdict.ts";
-import { type ArtifactAdapters, unpackArtifacts } from "./artifact.ts";
+import { type ArchiveAdapters, fetchRootArchive, listStackedArchives, unpackArtifacts } from "./archives.ts";
 import { type AssembleAdapters, type JobRoot, mountJobRoot, openStepRoot } from "./assemble.ts";
 import { fetchImages, type ImageAdapters, type ReadyImages } from "./fetch.ts";
-import { fetchRootArchive, listStackedArchives } from "./fetch-root-archive.ts";
-import { type MachineAdapters, prepareMachine } from "./machine.ts";
+import { applyJobSettings, type MachineAdapters, readJob } from "./machine.ts";
 import type { PhaseContext, PhaseRunner } from "./phase-runner.ts";
 import { type RunAdapters, runTest } from "./run.ts";
 import type { StepsResult, StepVolumes } from "./steps.ts";
 import type { ResultsSync } from "./sync-results.ts";
 import { type UploadAdapters, uploadResults } from "./upload.ts";
 
-export interface JobVolumes extends StepVolumes {
-  /** Throws VOLUME_… for one that cannot be used. */
-  prepare(options: { signal: AbortSignal }): Promise<void>;
-  /** The last complete mirroring, then what expires goes. */
-  finish(options: { signal: AbortSignal }): Promise<void>;
+export interface BootAdapters extends MachineAdapters {
+  announcer: Announcer;
+  connect(job: Job, network: NetworkState): Promise<JobConnection>;
+  /** From the start of the test on, saves results and journal at intervals. */
+  startSync(job: Job, results: UploadAdapters | undefined): ResultsSync;
+  /** Writes the agent's files into the results folder, before it is uploaded. Does not throw. */
+  writeAgentFiles(facts: Omit<AgentFileFacts, "folder">): Promise<void>;
+  /** Releases whatever was set up, whichever phase failed. */
+  release(end: { root?: MountedRoot; verdict: Verdict }): Promise<void>;
 }
 
-/** What can only be built once the job is known and the network is up. */
+/** A job and the servers it names. */
+export interface JobConnection {
+  /** Absent where the job names no destination for its results. */
+  results?: UploadAdapters;
+  openStore(phase: PhaseContext): Promise<JobStore>;
+}
+
+export interface JobStore {
+  /** Uploads what earlier boots left on the cache device. Throws JOB_BOOT_LOOP. */
+  settlePreviousBoots(phase: PhaseContext): Promise<void>;
+  adapters: JobAdapters;
+}
+
+/** What the phases after "machine" work with. */
 export interface JobAdapters
   extends ImageAdapters,
-    ArtifactAdapters,
+    ArchiveAdapters,
     AssembleAdapters,
     Omit<RunAdapters, "openStepRoot" | "announcer"> {
   volumes: JobVolumes;
 }
 
-export interface BootAdapters extends MachineAdapters {
-  announcer: Announcer;
-  /** Before anything else of the job: why the rest of it failed shall get out. Present when the job says where its results go. */
-  connectResults(job: Job): Promise<UploadAdapters | undefined>;
-  connect(job: Job, context: PhaseContext): Promise<JobAdapters>;
-  /** What they left on the cache device goes out before anything of this job is fetched. Throws JOB_BOOT_LOOP. */
-  settlePreviousBoots(context: PhaseContext): Promise<void>;
-  /** From the start of the test on, what must not wait for its end is saved at intervals. */
-  startSync(job: Job, results: UploadAdapters | undefined): ResultsSync;
-  /** Into the results folder, before it is uploaded. Does not throw. */
-  writeAgentFiles(facts: Omit<AgentFileFacts, "folder">): Promise<void>;
-  /** Unmounts, syncs and releases; must not throw away what a reader of the disks may want. */
-  release(root: MountedRoot | undefined): Promise<void>;
+export interface JobVolumes extends StepVolumes {
+  /** Throws VOLUME_… for a volume that cannot be used. */
+  prepare(options: { signal: AbortSignal }): Promise<void>;
+  /** Mirrors for the last time, then deletes what has expired. */
+  finish(options: { signal: AbortSignal }): Promise<void>;
 }
 
 /** What came out, and what the end of the machine depends on. */
 export interface BootResult {
   verdict: Verdict;
   steps?: StepsResult;
-  /** Absent where the line is no job. */
+  /** Absent where the command line is not a job. */
   job?: Job;
 }
 
-export async function boot(runner: PhaseRunner, machine: BootAdapters): Promise<BootResult> {
-  const { announcer } = machine;
-  let job: Job | undefined;
-  let results: UploadAdapters | undefined;
-  let adapters: JobAdapters | undefined;
-  let jobRoot: JobRoot | undefined;
-  let result: StepsResult | undefined;
-  let sync: ResultsSync | undefined;
+/** How far the boot came. Upload and end work with what there is. */
+interface Reached {
+  job?: Job;
+  connection?: JobConnection;
+  store?: JobStore;
+  root?: JobRoot;
+  sync?: ResultsSync;
+  steps?: StepsResult;
+}
 
-  const runJob = async () => {
-    const ready = await runner.run("machine", async (context) => {
-      const readJob = await prepareMachine(context, machine, async (known) => {
-        job = known;
-        results = await machine.connectResults(known);
-      });
-      const connect = () => machine.connect(readJob, context);
-      adapters = await context.during("the store", connect);
-      await context.during("the results of earlier boots", () => machine.settlePreviousBoots(context));
-      return { job: readJob, adapters };
-    });
-    announcer.pipelineStarted();
-    const tools = ready.adapters;
-    const artifacts = [...listStackedArchives(ready.job.root), ...ready.job.artifacts];
-    const fetched = await fetchAll(runner, ready.job, tools);
-    jobRoot = await assemble(runner, ready.job, fetched, tools, announcer);
-    const mounted = jobRoot?.root;
-    if (artifacts.length === 0 || !mounted) runner.skip("artifact");
-    else await runner.run("artifact", (context) => unpackArtifacts(artifacts, mounted, context, tools));
-    const test = async (context: PhaseContext) => {
-      sync = machine.startSync(ready.job, results);
-      const openRoot = (step: Parameters<typeof openStepRoot>[0]) =>
-        openStepRoot(step, fetched.images, jobRoot, tools);
-      result = await runTest(ready.job, context, { ...tools, announcer, openStepRoot: openRoot });
-      // Steps after the one that could not run have had their turn; what was wrong with it is the job's failure.
-      const failure = result.error ?? result.failure;
-      if (failure) throw failure;
-    };
-    await runner.run("run", test, { isInteractive: ready.job.shell ?? false });
-  };
-
-  await settle(runner, runJob());
-  const exitCode = result && !result.error ? result.exitCode : null;
-  const writeAgentFiles = () =>
-    machine.writeAgentFiles({
-      verdict: createVerdict(runner, exitCode),
-      job,
-    });
-  const stopSync = async () => sync?.stop();
-  const volumes = (job?.volumes ?? []).length > 0 ? adapters?.volumes : undefined;
-  if (!results && !volumes) {
-    await stopSync();
-    await writeAgentFiles();
-    runner.skip("upload");
-  } else {
-    const saver: Saver = {
-      volumes,
-      results,
-      writeAgentFiles,
-      stopSync,
-    };
-    const upload = (context: PhaseContext) => save(saver, exitCode, context, announcer);
-    await settle(runner, runner.run("upload", upload));
-  }
-  // boot2container's number: the test's code, or 1 for a failure of ours.
-  const status = runner.firstFailure ? result?.exitCode || 1 : (result?.exitCode ?? 1);
-  announcer.ended(status);
+export async function boot(runner: PhaseRunner, adapters: BootAdapters): Promise<BootResult> {
+  const { announcer } = adapters;
+  const reached: Reached = {};
+  await settle(runner, runJob(runner, adapters, reached));
+  const { job, steps, root } = reached;
+  const exitCode = steps && !steps.error ? steps.exitCode : null;
+  await settle(runner, saveResults(runner, adapters, reached, exitCode));
+  // boot2container's status: the test's exit code, or 1 for a failure of the boot.
+  announcer.ended(runner.firstFailure ? steps?.exitCode || 1 : (steps?.exitCode ?? 1));
   announcer.cleanupStarted();
-  const release = ({ during }: PhaseContext) => during("the disks", () => machine.release(jobRoot?.root));
+  const end = { root: root?.root, verdict: createVerdict(runner, exitCode) };
+  const release = ({ during }: PhaseContext) => during("the disks", () => adapters.release(end));
   await settle(runner, runner.run("end", release));
-  return {
-    verdict: createVerdict(runner, exitCode),
-    steps: result,
-    job,
+  return { verdict: createVerdict(runner, exitCode), steps, job };
+}
+
+/** Every phase up to "run". `reached` is filled in step by step, as a later step may fail. */
+async function runJob(runner: PhaseRunner, boot: BootAdapters, reached: Reached): Promise<void> {
+  const { announcer } = boot;
+  const { job, store } = await runner.run("machine", async (phase) => {
+    const { job, network, isLineOnly } = await readJob(phase, boot);
+    reached.job = job;
+    // Before the steps that may fail: their error must be uploaded.
+    const connection = await boot.connect(job, network);
+    reached.connection = connection;
+    await applyJobSettings(job, isLineOnly, phase, boot);
+    const store = await phase.during("the store", () => connection.openStore(phase));
+    reached.store = store;
+    await phase.during("the results of earlier boots", () => store.settlePreviousBoots(phase));
+    return { job, store };
+  });
+  announcer.pipelineStarted();
+  const { adapters } = store;
+  const fetched = await fetchAll(runner, job, adapters);
+  const root = await assemble(runner, job, fetched, adapters, announcer);
+  reached.root = root;
+  const artifacts = [...listStackedArchives(job.root), ...job.artifacts];
+  if (artifacts.length === 0 || !root) runner.skip("artifact");
+  else await runner.run("artifact", (phase) => unpackArtifacts(artifacts, root.root, phase, adapters));
+  const test = async (phase: PhaseContext) => {
+    reached.sync = boot.startSync(job, reached.connection?.results);
+    const steps = await runTest(job, phase, {
+      ...adapters,
+      announcer,
+      openStepRoot: (step) => openStepRoot(step, fetched.images, root, adapters),
+    });
+    reached.steps = steps;
+    // The steps after a failed one have run by now; its error is the job's failure.
+    const failure = steps.error ?? steps.failure;
+    if (failure) throw failure;
   };
+  await runner.run("run", test, { isInteractive: job.shell ?? false });
 }
 
 interface Fetched {
@@ -138,16 +134,16 @@ interface Fetched {
   rootLayers: readonly RootLayer[];
 }
 
-async function fetchAll(runner: PhaseRunner, job: Job, tools: JobAdapters): Promise<Fetched> {
+async function fetchAll(runner: PhaseRunner, job: Job, adapters: JobAdapters): Promise<Fetched> {
   const { root, steps } = job;
   const base = root && "archives" in root ? root.archives[0] : undefined;
   if (!base && !(root && "image" in root) && !steps.some(({ image }) => image)) {
     runner.skip("fetch");
-    return { images: new Map<string, AgentError>(), rootLayers: [] };
+    return { images: new Map(), rootLayers: [] };
   }
-  return runner.run("fetch", async (context) => ({
-    rootLayers: base ? [await fetchRootArchive(base, context, tools)] : [],
-    images: await fetchImages(job, context, tools),
+  return runner.run("fetch", async (phase) => ({
+    rootLayers: base ? [await fetchRootArchive(base, phase, adapters)] : [],
+    images: await fetchImages(job, phase, adapters),
   }));
 }
 
@@ -155,50 +151,55 @@ async function assemble(
   runner: PhaseRunner,
   { root }: Job,
   fetched: Fetched,
-  tools: JobAdapters,
+  adapters: JobAdapters,
   announcer: Announcer,
 ): Promise<JobRoot | undefined> {
-  return runner.run("assemble", async (context) => {
-    await context.during("the volumes", () => tools.volumes.prepare(context));
+  return runner.run("assemble", async (phase) => {
+    const { volumes } = adapters;
+    await phase.during("the volumes", () => volumes.prepare(phase));
     announcer.volumesPrepared();
-    const mountRoot = async () => root && mountJobRoot(root, fetched, context, tools);
-    const mounted = await context.during("the root", mountRoot);
+    const mountRoot = async () => root && mountJobRoot(root, fetched, phase, adapters);
+    const mounted = await phase.during("the root", mountRoot);
     announcer.hooksStarted("pipeline-start");
-    await context.during("the mirrors", () => tools.volumes.runHooks("pipeline_start", context));
+    await phase.during("the mirrors", () => volumes.runHooks("pipeline_start", phase));
     announcer.hooksEnded();
     return mounted;
   });
 }
 
-interface Saver {
-  stopSync(): Promise<void>;
-  writeAgentFiles(): Promise<void>;
-  volumes?: JobVolumes;
-  results?: UploadAdapters;
-}
-
-/** Both are tried; the first failure counts. */
-async function save(
-  { volumes, results, writeAgentFiles, stopSync }: Saver,
+/** Saves volumes, then results; both are tried. The upload's own failure counts first. */
+async function saveResults(
+  runner: PhaseRunner,
+  { announcer, writeAgentFiles }: BootAdapters,
+  { job, connection, store, sync }: Reached,
   exitCode: number | null,
-  context: PhaseContext,
-  announcer: Announcer,
 ): Promise<void> {
-  await context.during("the last results of the running test", stopSync);
-  const saveVolumes = async () => {
+  const results = connection?.results;
+  const volumes = job?.volumes?.length ? store?.adapters.volumes : undefined;
+  const writeReports = () => writeAgentFiles({ verdict: createVerdict(runner, exitCode), job });
+  const stopSync = async () => sync?.stop();
+  const saveVolumes = async (phase: PhaseContext) => {
     if (!volumes) return;
     announcer.hooksStarted("pipeline-end");
-    await context.during("the mirrors", () => volumes.runHooks("pipeline_end", context));
-    await context.during("the volumes", () => volumes.finish(context));
+    await phase.during("the mirrors", () => volumes.runHooks("pipeline_end", phase));
+    await phase.during("the volumes", () => volumes.finish(phase));
     announcer.hooksEnded();
   };
-  const [ofVolumes] = await Promise.allSettled([saveVolumes()]);
-  await context.during("the reports", writeAgentFiles);
-  if (results) await uploadResults(exitCode, context, results);
-  if (ofVolumes?.status === "rejected") throw ofVolumes.reason;
+  if (!results && !volumes) {
+    await stopSync();
+    await writeReports();
+    return runner.skip("upload");
+  }
+  await runner.run("upload", async (phase) => {
+    await phase.during("the last results of the running test", stopSync);
+    const [volumesSaved] = await Promise.allSettled([saveVolumes(phase)]);
+    await phase.during("the reports", writeReports);
+    if (results) await uploadResults(exitCode, phase, results);
+    if (volumesSaved.status === "rejected") throw volumesSaved.reason;
+  });
 }
 
-/** The runner has recorded a phase's failure; anything it has not seen is no failure of a phase and goes up. */
+/** Failures of phases are recorded by the runner; any other error is thrown on. */
 async function settle(runner: PhaseRunner, work: Promise<unknown>): Promise<void> {
   try {
     await work;

@@ -1,6 +1,6 @@
 /**
- * Phase "fetch": the image's manifest, config and layers, several layers at a time.
- * Each layer is verified and unpacked by the root driver while it streams; nothing is kept twice.
+ * Phase "fetch": the manifest, config and layers of each image, several layers at a time.
+ * The root driver verifies and unpacks a layer while it streams; the compressed layer is not stored.
  */
 import { AgentError, toAgentError } from "../errors.ts";
 import { formatStepImage } from "../job/explain/plan.ts";
@@ -24,31 +24,31 @@ export interface FetchAdapters {
   startProgress: typeof startProgress;
   emit: (event: EventBody) => void;
   platform: { os: string; architecture: string; variant?: string };
-  /** Room in the store, measured. */
+  /** Free space in the store. */
   readFreeBytes: () => number;
 }
 
 export interface FetchedImage {
   image: ResolvedImage;
-  /** From the lowest up. */
+  /** The lowest first. */
   layers: RootLayer[];
 }
 
-/** An image that can be run: fetched, or found where it lies. */
+/** An image that can be run: fetched, or found in an image store. */
 export interface ReadyImage {
   config: ImageConfig;
-  mount(place: RootOptions): Promise<MountedRoot>;
+  mount(options: RootOptions): Promise<MountedRoot>;
 }
 
-/** Images by name, or why one cannot be had. */
+/** Images by name; an error where the image could not be fetched. */
 export type ReadyImages = ReadonlyMap<string, ReadyImage | AgentError>;
 
 export interface ImageAdapters extends FetchAdapters {
-  /** Looks into the image stores that the job mounts. */
+  /** Searches the image stores that the job mounts. */
   findStoredImage(image: StepImage): (ReadyImage & { id: string }) | undefined;
 }
 
-/** The root and every step's image. What a step alone needs and cannot have is that step's failure, when its turn comes. */
+/** Fetches the images of the root and of every step. An image that only a step needs may fail: the step then fails in its turn. */
 export async function fetchImages(
   { root, steps }: Job,
   context: PhaseContext,
@@ -56,16 +56,16 @@ export async function fetchImages(
 ): Promise<ReadyImages> {
   const images = new Map<string, ReadyImage | AgentError>();
   if (root && "image" in root)
-    images.set(formatStepImage(root.image), await makeReady(root.image, context, adapters));
+    images.set(formatStepImage(root.image), await prepareImage(root.image, context, adapters));
   for (const { image } of steps) {
     if (!image) continue;
     const name = formatStepImage(image);
-    if (!images.has(name)) images.set(name, await makeReadyOrExplain(image, context, adapters));
+    if (!images.has(name)) images.set(name, await prepareStepImage(image, context, adapters));
   }
   return images;
 }
 
-async function makeReady(
+async function prepareImage(
   image: StepImage,
   context: PhaseContext,
   adapters: ImageAdapters,
@@ -73,7 +73,7 @@ async function makeReady(
   const name = formatStepImage(image);
   const stored = adapters.findStoredImage(image);
   if (stored) {
-    context.log.info(`fetch: ${name} is ${stored.id.slice(0, 12)} of an image store, nothing is fetched`);
+    context.log.info(`fetch: ${name} is ${stored.id.slice(0, 12)} in an image store, so nothing is fetched`);
     return stored;
   }
   if ("id" in image) {
@@ -82,16 +82,16 @@ async function makeReady(
     });
   }
   const { image: resolved, layers } = await fetchImage(image, context, adapters);
-  return { config: resolved.config, mount: (place) => adapters.rootDriver.mount(layers, place) };
+  return { config: resolved.config, mount: (options) => adapters.rootDriver.mount(layers, options) };
 }
 
-async function makeReadyOrExplain(
+async function prepareStepImage(
   image: StepImage,
   context: PhaseContext,
   adapters: ImageAdapters,
 ): Promise<ReadyImage | AgentError> {
   try {
-    return await makeReady(image, context, adapters);
+    return await prepareImage(image, context, adapters);
   } catch (thrown) {
     context.signal.throwIfAborted();
     const error = toAgentError(thrown);
@@ -114,7 +114,7 @@ export async function fetchImage(
   );
   adapters.rootDriver.expectLayers(image.layers.map(({ diffId }) => diffId));
   const missing = image.layers.filter(({ diffId }) => !adapters.rootDriver.hasLayer(diffId));
-  requireRoom(
+  checkFreeSpace(
     name,
     missing.reduce((sum, layer) => sum + layer.sizeBytes, 0),
     adapters.readFreeBytes(),
@@ -122,7 +122,7 @@ export async function fetchImage(
 
   const progress = adapters.startProgress({ title: "fetch", totalBytes, onLine: (line) => log.info(line) });
   const layers: RootLayer[] = [];
-  // One failure stops the others, so that the error that counts is the first and nothing goes on in the dark.
+  // The first failure stops the others, and is the error of the phase.
   const stop = new AbortController();
   const anySignal = AbortSignal.any([signal, stop.signal]);
   const waiting = image.layers.entries();
@@ -157,7 +157,7 @@ export async function fetchImage(
   return { image, layers };
 }
 
-/** Waits for every worker even after a failure: none may still write when the phase is over. */
+/** Waits for all work even after a failure: nothing may write when the phase is over. */
 async function allOrFirstFailure(work: Promise<void>[], stop: AbortController): Promise<void> {
   let first: { error: unknown } | undefined;
   const watched = work.map((each) =>
@@ -170,7 +170,7 @@ async function allOrFirstFailure(work: Promise<void>[], stop: AbortController): 
   if (first) throw first.error;
 }
 
-function requireRoom(name: string, neededBytes: number, freeBytes: number): void {
+function checkFreeSpace(name: string, neededBytes: number, freeBytes: number): void {
   if (neededBytes <= freeBytes) return;
   throw new AgentError(
     "ROOT_NO_SPACE",

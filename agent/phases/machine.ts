@@ -1,6 +1,6 @@
 /**
- * Phase "machine": drivers for the devices that are there, the network, the clock, and what the job says of the machine.
- * It starts before the job is understood, so that even a broken command line is reported through every channel.
+ * Phase "machine": drivers for the devices that are there, the network, the clock, the job, and its settings of the machine.
+ * It starts before the job is read, so that an invalid command line is reported through every channel too.
  */
 import type { Job } from "../job/job.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
@@ -9,64 +9,73 @@ import type { PhaseContext } from "./phase-runner.ts";
 
 export interface MachineAdapters {
   announcer: Announcer;
-  /** For the devices that are there, and what no device asks for. */
+  /** Loads the modules for the devices that are there, and those that every job needs. */
   loadModules(): Promise<void>;
   attachEventPort(): boolean;
-  /** As far as the command line says it; throws for one that is no job. */
+  /** Reads the job as far as the command line describes it; throws for a line that is not a job. */
   readJob(): Job;
-  bringUpNetwork(job: Job, context: PhaseContext): Promise<NetworkState>;
-  setClock(network: NetworkState, job: Job, context: PhaseContext): Promise<void>;
-  /** The whole job, with what the command line only points to. */
-  completeJob(job: Job, context: PhaseContext): Promise<Job>;
-  /** Those that the job asks for; a network driver may be among them. */
+  bringUpNetwork(job: Job, phase: PhaseContext): Promise<NetworkState>;
+  setClock(job: Job, network: NetworkState, phase: PhaseContext): Promise<ClockSetting>;
+  /** Fetches the rest of the job where the command line only points to it. */
+  completeJob(
+    lineJob: Job,
+    machine: { network: NetworkState; clock: ClockSetting },
+    phase: PhaseContext,
+  ): Promise<Job>;
+  /** Loads the modules that the job names; a network driver may be among them. */
   loadJobModules(job: Job): Promise<void>;
-  /** Name, keymap and block devices that the job asks for. */
-  applySettings(job: Job, context: PhaseContext): Promise<void>;
+  /** Sets hostname and keymap, attaches block devices. */
+  applySettings(job: Job, phase: PhaseContext): Promise<void>;
 }
 
-/** `onJob` is called as soon as the whole job is known; the network is up then. */
-export async function prepareMachine(
-  context: PhaseContext,
-  adapters: MachineAdapters,
-  onJob: (job: Job) => Promise<void>,
-): Promise<Job> {
+export interface ClockSetting {
+  /** False where the clock only shows the agent's build time. */
+  isRight: boolean;
+}
+
+export interface MachineJob {
+  job: Job;
+  network: NetworkState;
+  /** The command line describes the whole job. */
+  isLineOnly: boolean;
+}
+
+export async function readJob(phase: PhaseContext, adapters: MachineAdapters): Promise<MachineJob> {
   const { announcer } = adapters;
-  // Built into some kernels, a module of others: the host hears of us as early as can be.
-  const isHeard = adapters.attachEventPort();
-  await context.during("the drivers", adapters.loadModules);
-  if (!isHeard) adapters.attachEventPort();
-  const ofLine = adapters.readJob();
-  await adapters.loadJobModules(ofLine);
+  // The port's driver is built into some kernels and a module of others: the host hears of us as early as possible.
+  const hasPort = adapters.attachEventPort();
+  await phase.during("the drivers", adapters.loadModules);
+  if (!hasPort) adapters.attachEventPort();
+  const lineJob = adapters.readJob();
+  await adapters.loadJobModules(lineJob);
   announcer.networkConnecting();
-  const bringUp = () => adapters.bringUpNetwork(ofLine, context);
-  const network = await context.during("the network", bringUp).catch((error: unknown) => {
+  const bringUp = () => adapters.bringUpNetwork(lineJob, phase);
+  const network = await phase.during("the network", bringUp).catch((error: unknown) => {
     announcer.networkFailed();
     throw error;
   });
-  announcer.networkConnected(ofLine.ip === undefined ? network.interfaces : "kernel");
+  announcer.networkConnected(lineJob.ip === undefined ? network.interfaces : "kernel");
   announcer.clockSetting();
-  await context.during("the time servers", () => adapters.setClock(network, ofLine, context));
-  const job = await context.during("the job's file", () => completeJob(ofLine, context, adapters));
-  await onJob(job);
-  // Once more with what only the whole job says; a module that is loaded stays as it is.
-  if (job !== ofLine) await adapters.loadJobModules(job);
-  await context.during("the machine's settings", () => adapters.applySettings(job, context));
-  return job;
+  const setClock = () => adapters.setClock(lineJob, network, phase);
+  const clock = await phase.during("the time servers", setClock);
+  const complete = () => adapters.completeJob(lineJob, { network, clock }, phase);
+  const hasExtraArguments = lineJob.machine?.extraArgumentsUrl !== undefined;
+  if (hasExtraArguments) announcer.extraArgumentsFetching();
+  const job = await phase.during("the job's file", complete).catch((error: unknown) => {
+    if (hasExtraArguments) announcer.extraArgumentsFetched(false);
+    throw error;
+  });
+  if (hasExtraArguments) announcer.extraArgumentsFetched(true);
+  return { job, network, isLineOnly: job === lineJob };
 }
 
-async function completeJob(
+export async function applyJobSettings(
   job: Job,
-  context: PhaseContext,
-  { announcer, completeJob }: MachineAdapters,
-): Promise<Job> {
-  if (job.machine?.extraArgumentsUrl === undefined) return completeJob(job, context);
-  announcer.extraArgumentsFetching();
-  try {
-    const whole = await completeJob(job, context);
-    announcer.extraArgumentsFetched(true);
-    return whole;
-  } catch (error) {
-    announcer.extraArgumentsFetched(false);
-    throw error;
-  }
+  isLineOnly: boolean,
+  phase: PhaseContext,
+  adapters: MachineAdapters,
+): Promise<void> {
+  // Modules that the line names are loaded already; loading them again changes nothing.
+  if (!isLineOnly) await adapters.loadJobModules(job);
+  await phase.during("the machine's settings", () => adapters.applySettings(job, phase));
 }

@@ -1,6 +1,6 @@
 /**
- * The one place that runs phases: it names, times and logs each, enforces the job's limits, shows that it lives when nothing else
- * does, and keeps the record for the verdict. No phase prints its own start or end.
+ * Runs the phases: logs and times each, enforces the job's limits, prints a progress line when the console is silent, and keeps
+ * the records for the verdict. Phases do not print their own start or end.
  */
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
 import type { JobLimits } from "../job/job.ts";
@@ -9,18 +9,18 @@ import type { Log } from "../report/log/log.ts";
 import { formatSeconds } from "../text.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { PhaseRecord } from "../wire/verdict.ts";
-import { ABORT_GRACE_MS, LIFE_SIGN_CHECK_MS, LIFE_SIGN_MS, OWN_LIMITS_MS } from "./limits.ts";
+import { ABORT_GRACE_MS, OWN_LIMITS_MS, PROGRESS_CHECK_MS, PROGRESS_SILENCE_MS } from "./limits.ts";
 
 export interface PhaseContext {
   log: Log;
   /** Aborts with an AgentError as its reason when a limit of the job has passed. */
   signal: AbortSignal;
-  /** Says what is waited for, in the signs of life, until the work is over. */
+  /** Names what the phase waits for in its progress lines, until the work is done. */
   during<T>(what: string, work: () => Promise<T>): Promise<T>;
 }
 
 export interface PhaseOptions {
-  /** Somebody types at the console, who wants no sign of life between his words. */
+  /** A user types at the console: no progress lines. */
   isInteractive?: boolean;
 }
 
@@ -35,40 +35,38 @@ export interface PhaseRunner {
   /** Runs one phase; a failure is recorded and thrown on. */
   run<T>(name: PhaseName, work: (context: PhaseContext) => Promise<T>, options?: PhaseOptions): Promise<T>;
   skip(name: PhaseName): void;
-  /** Of the job, as soon and as often as more of it is known; they hold for the phase under way too. */
+  /** Called whenever more of the job is known; the limits apply to the present phase too. */
   setLimits(limits: JobLimits): void;
   readonly records: readonly PhaseRecord[];
   readonly firstFailure: PhaseFailure | undefined;
 }
 
 export interface PhaseRunnerOptions {
-  /** For the verdict. */
   bootId: string;
   log: Log;
   emit: (event: EventBody) => void;
-  /** Called with the name before the phase starts, for init's last words should the agent die. */
+  /** Called before the phase starts, so that the supervisor can name it if the agent dies. */
   onStart: (name: PhaseName) => void;
-  /** Called when the phase is over, before its end is told. */
+  /** Called when the phase is over, before its end is logged. */
   onEnd: (name: PhaseName) => void;
-  /** How long nobody has seen anything new. */
+  /** Time since the last output on the console. */
   readSilenceMs: () => number;
   abortGraceMs?: number;
-  lifeSignMs?: number;
+  progressSilenceMs?: number;
 }
 
-/** A phase under way. */
 interface Running {
   name: PhaseName;
   begunAt: number;
-  limit: Alarm;
+  limit: Deadline;
   isInteractive: boolean;
   waitsFor: string[];
 }
 
 export function createPhaseRunner(options: PhaseRunnerOptions): PhaseRunner {
-  const { log, emit, lifeSignMs = LIFE_SIGN_MS } = options;
+  const { log, emit, progressSilenceMs = PROGRESS_SILENCE_MS } = options;
   const startedAt = performance.now();
-  const deadline = new Alarm();
+  const deadline = new Deadline();
   const records: PhaseRecord[] = [];
   let limits: JobLimits = {};
   let firstFailure: PhaseFailure | undefined;
@@ -81,22 +79,20 @@ export function createPhaseRunner(options: PhaseRunnerOptions): PhaseRunner {
 
   const armLimit = ({ name, begunAt, limit }: Running) => {
     const limitMs = limits.phasesMs?.[name] ?? OWN_LIMITS_MS[name];
-    if (limitMs !== undefined) limit.arm(begunAt + limitMs, () => phaseTimeout(name, limitMs));
+    if (limitMs !== undefined)
+      limit.arm(begunAt + limitMs, () => createTimeoutError("PHASE_TIMEOUT", name, limitMs));
   };
 
-  const showLife = () => {
-    if (!running || running.isInteractive || options.readSilenceMs() < lifeSignMs) return;
+  const showProgress = () => {
+    if (!running || running.isInteractive || options.readSilenceMs() < progressSilenceMs) return;
     const { name, begunAt, waitsFor, limit } = running;
     const doing = waitsFor.length === 0 ? "at work" : `waiting for ${waitsFor.join(" and ")}`;
     const isOwn = OWN_LIMITS_MS[name] !== undefined;
-    const endsAt = Math.min(
-      limit.at ?? Number.POSITIVE_INFINITY,
-      (!isOwn && deadline.at) || Number.POSITIVE_INFINITY,
-    );
+    const endsAt = Math.min(limit.at, isOwn ? Number.POSITIVE_INFINITY : deadline.at);
     const left = Number.isFinite(endsAt) ? `, at most ${formatWhole(endsAt - performance.now())} more` : "";
     log.info(`${name}: ${doing}, ${formatWhole(performance.now() - begunAt)} so far${left}`);
   };
-  setInterval(showLife, Math.min(LIFE_SIGN_CHECK_MS, lifeSignMs)).unref();
+  setInterval(showProgress, Math.min(PROGRESS_CHECK_MS, progressSilenceMs)).unref();
 
   return {
     bootId: options.bootId,
@@ -108,7 +104,9 @@ export function createPhaseRunner(options: PhaseRunnerOptions): PhaseRunner {
       limits = given;
       const { timeoutMs } = limits;
       if (timeoutMs !== undefined)
-        deadline.arm(startedAt + timeoutMs, () => jobTimeout(running?.name ?? "end", timeoutMs));
+        deadline.arm(startedAt + timeoutMs, () =>
+          createTimeoutError("JOB_TIMEOUT", running?.name ?? "end", timeoutMs),
+        );
       if (running) armLimit(running);
     },
     skip(name) {
@@ -117,14 +115,14 @@ export function createPhaseRunner(options: PhaseRunnerOptions): PhaseRunner {
     },
     async run(name, work, { isInteractive = false } = {}) {
       const begunAt = performance.now();
-      const phase: Running = { name, begunAt, limit: new Alarm(), isInteractive, waitsFor: [] };
+      const phase: Running = { name, begunAt, limit: new Deadline(), isInteractive, waitsFor: [] };
       const elapsedMs = () => Math.round(performance.now() - begunAt);
       running = phase;
       options.onStart(name);
       log.info(`${name}: started`);
       emit({ event: "phase_start", phase: name });
       armLimit(phase);
-      // What must be tried even after the job's deadline has a limit of its own.
+      // A phase that must be tried even after the job's deadline has only its own limit.
       const isOwn = OWN_LIMITS_MS[name] !== undefined;
       const signal = isOwn ? phase.limit.signal : AbortSignal.any([deadline.signal, phase.limit.signal]);
       const context = { log, signal, during: createDuring(phase.waitsFor) };
@@ -153,10 +151,10 @@ export function createPhaseRunner(options: PhaseRunnerOptions): PhaseRunner {
   };
 }
 
-/** A moment at which a signal aborts; it can be moved until then. */
-class Alarm {
-  /** On performance.now()'s clock. */
-  at: number | undefined;
+/** Aborts a signal at a time that can still be moved. */
+class Deadline {
+  /** As performance.now() counts. */
+  at = Number.POSITIVE_INFINITY;
   readonly #controller = new AbortController();
   #timer: NodeJS.Timeout | undefined;
 
@@ -187,7 +185,7 @@ function createDuring(waitsFor: string[]): PhaseContext["during"] {
   };
 }
 
-/** A phase that does not heed its signal is left behind after a grace, so that the verdict still comes. */
+/** Abandons a phase that ignores its signal after a grace period, so that the verdict still comes. */
 async function settleOrAbort<T>(work: Promise<T>, signal: AbortSignal, graceMs: number): Promise<T> {
   const abandoned = new Promise<never>((_resolve, reject) => {
     const giveUp = () => setTimeout(() => reject(toAgentError(signal.reason)), graceMs);
@@ -199,17 +197,11 @@ async function settleOrAbort<T>(work: Promise<T>, signal: AbortSignal, graceMs: 
   return result;
 }
 
-function jobTimeout(phase: PhaseName, limitMs: number): AgentError {
-  return timeoutError(phase === "run" ? "TEST_TIMEOUT" : "JOB_TIMEOUT", phase, limitMs);
-}
-
-function phaseTimeout(phase: PhaseName, limitMs: number): AgentError {
-  return timeoutError(phase === "run" ? "TEST_TIMEOUT" : "PHASE_TIMEOUT", phase, limitMs);
-}
-
-function timeoutError(code: ErrorCode, phase: PhaseName, limitMs: number): AgentError {
-  const limit = formatSeconds(limitMs);
-  return new AgentError(code, `Cannot finish phase "${phase}": the limit of ${limit} has passed`);
+function createTimeoutError(code: ErrorCode, phase: PhaseName, limitMs: number): AgentError {
+  return new AgentError(
+    phase === "run" ? "TEST_TIMEOUT" : code,
+    `Cannot finish phase "${phase}": the limit of ${formatSeconds(limitMs)} has passed`,
+  );
 }
 
 function formatFailure(name: PhaseName, error: AgentError): string {
@@ -218,7 +210,7 @@ function formatFailure(name: PhaseName, error: AgentError): string {
   return `${name}: failed with ${error.code} (blame: ${error.blame}): ${error.message}. ${error.hint}${stack}`;
 }
 
-/** For people who wait: `31 s`, `12 min`. */
+/** `31 s`, `12 min`. */
 function formatWhole(durationMs: number): string {
   const seconds = Math.max(0, Math.round(durationMs / 1000));
   return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;

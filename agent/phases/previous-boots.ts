@@ -1,12 +1,12 @@
 /**
- * What earlier boots left on the cache device: those that did not come to their end are told, and results that were never
- * uploaded go out under the job they belong to. None of it may fail or hold up the job of this boot: all is bounded and warned of.
+ * What earlier boots left on the cache device: reports those that did not end, and uploads their results to where their own jobs
+ * wanted them. Failures are warnings and the time is bounded, so that the present job still runs.
  */
 import { AgentError, toAgentError } from "../errors.ts";
 import type { startProgress } from "../report/log/progress.ts";
 import type { ResultList } from "../report/results/list-results.ts";
 import type { Journals } from "../store/journals.ts";
-import { formatMegabytes, formatSeconds } from "../text.ts";
+import { formatMegabytes } from "../text.ts";
 import type { BootJournal } from "../wire/boot-journal.ts";
 import type { EventBody } from "../wire/event.ts";
 import { createVerdict } from "../wire/verdict.ts";
@@ -19,12 +19,12 @@ export interface PreviousBootsAdapters {
   journals: Journals;
   /** Of this boot. */
   own: Pick<BootJournal, "bootId" | "line">;
-  /** The kernel's last words as the firmware or memory kept them; `save` puts them where they belong, by the boot they are of. */
-  lastWords: { panic?: string; save(bootId: string | undefined): Promise<void> };
-  /** All that is to be uploaded of a boot. */
+  /** Crash records that firmware or memory kept; `save` stores them with the boot they are from. */
+  crash: { panic?: string; save(bootId: string | undefined): Promise<void> };
+  /** The files to upload of a boot. */
   listResults(journal: BootJournal): ResultList;
-  /** Undefined where this boot's job does not know the services of that place. Throws what connecting to it does. */
-  openPlace(journal: BootJournal): Promise<{ sender: ResultsSender; close(): void } | undefined>;
+  /** undefined where the present job does not use the server of that destination. Throws connection errors. */
+  openDestination(journal: BootJournal): Promise<{ sender: ResultsSender; close(): void } | undefined>;
   emit(event: EventBody): void;
   startProgress: typeof startProgress;
   readFreeBytes(): number;
@@ -32,53 +32,49 @@ export interface PreviousBootsAdapters {
 }
 
 export interface PreviousBoots {
-  /** So many boots of this very line, one after the other, did not end before this one. */
+  /** Consecutive boots of the same command line before this one that did not end. */
   deaths: number;
 }
 
-type Work = PreviousBootsAdapters & { context: PhaseContext; limits: PreviousBootLimits };
+type Tools = PreviousBootsAdapters & { context: PhaseContext; limits: PreviousBootLimits };
 
-/** Throws nothing but the reason of `context.signal`. */
+/** Throws only the reason of `context.signal`. */
 export async function settlePreviousBoots(
   context: PhaseContext,
   adapters: PreviousBootsAdapters,
 ): Promise<PreviousBoots> {
   const { log } = context;
-  const work: Work = { ...adapters, context, limits: { ...PREVIOUS_BOOT_LIMITS, ...adapters.limits } };
+  const tools: Tools = { ...adapters, context, limits: { ...PREVIOUS_BOOT_LIMITS, ...adapters.limits } };
   const { journals, own } = adapters;
   let deaths = 0;
   try {
-    const found = (await journals.list()).filter(({ bootId }) => bootId !== own.bootId);
-    const news = found.filter(({ isTold }) => !isTold);
-    const died = news.filter(({ state }) => state === "running");
+    const earlier = (await journals.list()).filter(({ bootId }) => bootId !== own.bootId);
+    const died = earlier.filter(({ isTold, state }) => !isTold && state === "running");
     for (const { line, deathsBefore } of died)
       if (line === own.line) deaths = Math.max(deaths, deathsBefore + 1);
-    await adapters.lastWords.save(died.at(-1)?.bootId);
-    const told: BootJournal[] = [];
-    for (const journal of found) told.push(await tell(journal, journal === died.at(-1), work));
-    await sendAll(told, work);
+    await adapters.crash.save(died.at(-1)?.bootId);
+    const reported: BootJournal[] = [];
+    for (const journal of earlier) reported.push(await report(journal, journal === died.at(-1), tools));
+    await uploadAll(reported, tools);
   } catch (thrown) {
     context.signal.throwIfAborted();
-    log.warn(`previous boot: what it left is not dealt with: ${toAgentError(thrown).message}`);
+    log.warn(`previous boot: cannot process what it left: ${toAgentError(thrown).message}`);
   }
   return { deaths };
 }
 
-/** A farm that boots whatever it has until it hears of an end would do so all night. Throws JOB_BOOT_LOOP. */
-export function refuseBootLoop({ deaths }: PreviousBoots): void {
+/** Some farms boot a job again until it ends. Throws JOB_BOOT_LOOP. */
+export function checkBootLoop({ deaths }: PreviousBoots): void {
   if (deaths < BOOT_LOOP_DEATHS) return;
-  throw new AgentError(
-    "JOB_BOOT_LOOP",
-    `Cannot run this job again: the last ${deaths} boots of it did not come to their end`,
-  );
+  throw new AgentError("JOB_BOOT_LOOP", `Cannot run this job again: its last ${deaths} boots did not end`);
 }
 
-/** Once for each; what is told is remembered, so that it counts once. */
-async function tell(journal: BootJournal, isLast: boolean, work: Work): Promise<BootJournal> {
+/** Reports each boot once. */
+async function report(journal: BootJournal, isLast: boolean, tools: Tools): Promise<BootJournal> {
   if (journal.isTold) return journal;
   const { bootId, state, phase, step, uptimeMs } = journal;
-  const { log } = work.context;
-  const panic = isLast && state === "running" ? work.lastWords.panic : undefined;
+  const { log } = tools.context;
+  const panic = isLast && state === "running" ? tools.crash.panic : undefined;
   const at = `in phase ${phase}${step === null ? "" : `, ${step}`}`;
   if (state === "ended") {
     const how = journal.verdict?.error ? ` with ${journal.verdict.error.code}` : "";
@@ -87,28 +83,20 @@ async function tell(journal: BootJournal, isLast: boolean, work: Work): Promise<
   if (state === "running") {
     const cause = panic === undefined ? "" : `: ${panic}`;
     log.warn(
-      `previous boot ${bootId} died ${at}, ${formatSeconds(uptimeMs)} or more after its start${cause}`,
+      `previous boot ${bootId} died ${at}, ${formatWholeSeconds(uptimeMs)} or more after its start${cause}`,
     );
   }
-  work.emit({
-    event: "previous_boot",
-    bootId,
-    state,
-    phase,
-    step,
-    uptimeMs,
-    panic,
-  });
+  tools.emit({ event: "previous_boot", bootId, state, phase, step, uptimeMs, panic });
   const failure = { phase, error: createDeathError(journal, at, panic) };
   const verdict =
     journal.verdict ?? createVerdict({ bootId, records: journal.phases, firstFailure: failure }, null);
-  const told = { ...journal, isTold: true, verdict };
-  await remember(told, work);
-  return told;
+  const reported = { ...journal, isTold: true, verdict };
+  await writeJournal(reported, tools);
+  return reported;
 }
 
-/** A disk that takes nothing any more may yet be read, and is emptied by that. */
-async function remember(journal: BootJournal, { journals, context }: Work): Promise<void> {
+/** A failure is only a warning: results can still be uploaded from a disk that can only be read. */
+async function writeJournal(journal: BootJournal, { journals, context }: Tools): Promise<void> {
   try {
     await journals.write(journal);
   } catch (error) {
@@ -119,29 +107,34 @@ async function remember(journal: BootJournal, { journals, context }: Work): Prom
 }
 
 function createDeathError({ bootId, uptimeMs }: BootJournal, at: string, panic?: string): AgentError {
-  const told = `boot ${bootId} stopped ${at}, ${formatSeconds(uptimeMs)} or more after its start, without an end`;
+  const death = `boot ${bootId} stopped ${at}, ${formatWholeSeconds(uptimeMs)} or more after its start, without an end`;
   return panic === undefined
-    ? new AgentError("MACHINE_DIED", `Cannot know how the test ended: ${told}; a later boot tells it`)
-    : new AgentError("KERNEL_PANIC", `Cannot know how the test ended: ${told}: ${panic}`, {
-        hint: "Look at the kernel's last words, in pstore/ beside this",
+    ? new AgentError("MACHINE_DIED", `Cannot know how the test ended: ${death}; a later boot reports this`)
+    : new AgentError("KERNEL_PANIC", `Cannot know how the test ended: ${death}: ${panic}`, {
+        hint: "Look at the crash records in pstore/ beside this file",
       });
 }
 
-async function sendAll(journals: readonly BootJournal[], work: Work): Promise<void> {
-  const { context, limits } = work;
+async function uploadAll(journals: readonly BootJournal[], tools: Tools): Promise<void> {
+  const { context, limits } = tools;
   const timeout = AbortSignal.timeout(limits.timeMs);
   const signal = AbortSignal.any([context.signal, timeout]);
   const kept: BootJournal[] = [];
   for (const journal of journals) {
-    if (!(await sendOne(journal, signal, work))) kept.push(journal);
+    if (!(await uploadOne(journal, signal, tools))) kept.push(journal);
     context.signal.throwIfAborted();
   }
-  await dropExcess(kept, work);
+  await dropExcess(kept, tools);
 }
 
-/** Whether it is done with. */
-async function sendOne(journal: BootJournal, signal: AbortSignal, work: Work): Promise<boolean> {
-  const { journals, context, limits } = work;
+/** The time of the last record is not exact. */
+function formatWholeSeconds(durationMs: number): string {
+  return `${Math.round(durationMs / 1000)} s`;
+}
+
+/** False where the results are kept for a later boot. */
+async function uploadOne(journal: BootJournal, signal: AbortSignal, tools: Tools): Promise<boolean> {
+  const { journals, context, limits } = tools;
   const { log } = context;
   const { bootId, results } = journal;
   if (!results) {
@@ -150,19 +143,29 @@ async function sendOne(journal: BootJournal, signal: AbortSignal, work: Work): P
   }
   const attempts = journal.attempts + 1;
   try {
-    const place = await work.openPlace(journal);
-    if (!place) {
-      log.warn(`previous boot ${bootId}: its results are kept: this job does not use the service they go to`);
+    const destination = await tools.openDestination(journal);
+    if (!destination) {
+      log.warn(`previous boot ${bootId}: its results are kept: this job does not use their server`);
       return false;
     }
     try {
-      // Before it is tried: a boot that dies of it must not die of it for ever.
-      await remember({ ...journal, attempts }, work);
-      await uploadResults(null, { log, signal }, planUpload(journal, place.sender, work));
-      const { size } = place.sender.sent;
-      log.info(`previous boot: uploaded ${size} files of boot ${bootId} to ${place.sender.place}`);
+      // Counted first, as the attempt itself may crash the machine.
+      await writeJournal({ ...journal, attempts }, tools);
+      const { sender } = destination;
+      await uploadResults(
+        null,
+        { log, signal },
+        {
+          sender,
+          bootId,
+          listResults: () => tools.listResults(journal),
+          formatVerdictFile: () => `${JSON.stringify(journal.verdict, null, 2)}\n`,
+          startProgress: tools.startProgress,
+        },
+      );
+      log.info(`previous boot: uploaded ${sender.sent.size} files of boot ${bootId} to ${sender.place}`);
     } finally {
-      place.close();
+      destination.close();
     }
     await journals.drop(bootId);
     return true;
@@ -175,20 +178,9 @@ async function sendOne(journal: BootJournal, signal: AbortSignal, work: Work): P
   }
 }
 
-function planUpload(journal: BootJournal, sender: ResultsSender, work: Work) {
-  const { bootId, verdict } = journal;
-  return {
-    sender,
-    bootId,
-    listResults: () => work.listResults(journal),
-    formatVerdictFile: () => `${JSON.stringify(verdict, null, 2)}\n`,
-    startProgress: work.startProgress,
-  };
-}
-
-/** What waits for a job that may never come must not take the cache from those that do. */
-async function dropExcess(kept: readonly BootJournal[], work: Work): Promise<void> {
-  const { journals, limits, context, readFreeBytes } = work;
+/** Results whose server no job may ever use again must not fill the cache. */
+async function dropExcess(kept: readonly BootJournal[], tools: Tools): Promise<void> {
+  const { journals, limits, context, readFreeBytes } = tools;
   const waiting = kept.map((journal) => ({ journal, sizeBytes: journals.measure(journal.bootId) }));
   let totalBytes = waiting.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   while (waiting.length > 0) {
@@ -200,7 +192,7 @@ async function dropExcess(kept: readonly BootJournal[], work: Work): Promise<voi
     const { journal, sizeBytes } = waiting.shift()!;
     const { bootId } = journal;
     context.log.warn(
-      `previous boot ${bootId}: ${formatMegabytes(sizeBytes)} MB of results are dropped: the cache keeps no more of those that wait`,
+      `previous boot ${bootId}: ${formatMegabytes(sizeBytes)} MB of results are dropped: too many results are waiting in the cache`,
     );
     await journals.drop(bootId);
     totalBytes -= sizeBytes;

@@ -1,6 +1,4 @@
-/**
- * Sends files of the results, each as it is at one moment, until the place has just these bytes; and knows what it has.
- */
+/** Uploads files of the results, each from a snapshot, and keeps track of what the destination has. */
 import { AgentError, toAgentError } from "../errors.ts";
 import type { PutOptions, ResultsUploader } from "../net/uploads/results-uploader.ts";
 import type { takeSnapshot } from "../report/results/file-snapshot.ts";
@@ -9,15 +7,15 @@ import type { ManifestEntry } from "../wire/results-manifest.ts";
 import { RESULT_TRIES } from "./limits.ts";
 
 export interface SendOptions extends PutOptions {
-  /** How often a file that changes on its way is taken anew. */
+  /** How often a file that changes during its upload is tried. */
   tries?: number;
 }
 
 export interface ResultsSender {
   readonly place: string;
-  /** What the place has for certain, by name. */
+  /** What the destination is known to have, by name. */
   readonly sent: ReadonlyMap<string, ManifestEntry>;
-  /** undefined for a file that is gone. Throws why the place does not have it. */
+  /** undefined for a file that no longer exists. Throws the error of the upload. */
   send(file: ResultFile, options: SendOptions): Promise<ManifestEntry | undefined>;
 }
 
@@ -27,13 +25,12 @@ export interface ResultsSenderOptions {
   warn(message: string): void;
 }
 
-/** Another try from the file's present state on can help. */
-const WORTH_ANOTHER = new Set(["UPLOAD_FILE_CHANGED", "UPLOAD_MISMATCH", "S3_FILE_CHANGED"]);
+/** Errors that another snapshot can solve. */
+const RETRIABLE = new Set(["UPLOAD_FILE_CHANGED", "UPLOAD_MISMATCH", "S3_FILE_CHANGED"]);
 
 export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSenderOptions): ResultsSender {
   const sent = new Map<string, ManifestEntry>();
 
-  /** undefined where the file changed under our hands. */
   const sendOnce = async (
     file: ResultFile,
     options: PutOptions,
@@ -44,7 +41,7 @@ export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSen
       const { name, sizeBytes, sha256 } = snapshot;
       const entry = { name, sizeBytes, sha256 };
       if (sent.get(name)?.sha256 === sha256) return entry;
-      // From here on, and until the place says so, nobody knows what it has.
+      // Until the upload is confirmed, it is not known what the destination has.
       sent.delete(name);
       await uploader.put(snapshot, options);
       if (!(await snapshot.isUnchanged())) return "changed";
@@ -66,12 +63,12 @@ export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSen
           if (outcome !== "changed") return outcome;
           throw new AgentError(
             "UPLOAD_FILE_CHANGED",
-            `Cannot upload "${file.name}": it keeps changing on its way`,
+            `Cannot upload "${file.name}": it changes during the upload`,
           );
         } catch (thrown) {
           options.signal.throwIfAborted();
           const error = toAgentError(thrown);
-          if (tried >= tries || !WORTH_ANOTHER.has(error.code)) throw error;
+          if (tried >= tries || !RETRIABLE.has(error.code)) throw error;
           warn(`upload: "${file.name}" is sent again: ${error.message}`);
         }
       }

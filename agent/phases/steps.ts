@@ -1,6 +1,6 @@
 /**
- * The job's steps: services beside the main steps, the main steps in turn, the post steps whatever came out.
- * The status is that of the first main step that fails, as boot2container's pipeline has it.
+ * Runs the job's steps: services in parallel with the main steps, the main steps in turn, then the post steps in any case.
+ * The status is that of the first main step that fails, as in boot2container's pipeline.
  */
 import { AgentError, toAgentError } from "../errors.ts";
 import { formatStepImage } from "../job/explain/plan.ts";
@@ -17,19 +17,18 @@ import type { StepContainer } from "../sys/container/step-container.ts";
 import { truncate } from "../text.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { PhaseContext } from "./phase-runner.ts";
-import { describeLackOfMemory } from "./run-failure.ts";
 
-/** What a step runs in. */
+/** The mounted root that a step runs in. */
 export interface StepRoot {
   root: MountedRoot;
   config: StepContainer["config"];
-  /** After the step; leaves the job's own root alone. */
+  /** Called after the step; does nothing for the job's own root. */
   release(): Promise<void>;
 }
 
 export interface StepVolumes {
   runHooks(on: MirrorCondition, options: { signal: AbortSignal }): Promise<void>;
-  /** `rootPath`: what empty volumes get their first content from. Throws the step's own error. */
+  /** `rootPath`: empty volumes are filled from it. Throws the step's own error. */
   resolveMounts(
     mounts: readonly Mount[],
     options: { rootPath: string },
@@ -37,216 +36,208 @@ export interface StepVolumes {
 }
 
 export interface StepsAdapters {
-  /** Throws what was wrong with the step's image. */
+  /** Throws the error of the step's image. */
   openStepRoot(step: Step, context: PhaseContext): Promise<StepRoot>;
   runContainer(container: StepContainer): Promise<ContainerExit>;
   volumes: StepVolumes;
   announcer: Announcer;
   emit: (event: EventBody) => void;
-  /** Bound to /results. */
+  /** Bind-mounted at /results. */
   resultsPath?: string;
   /** Where a step's output goes; `logName` is its own log among the results. */
   openOutput(options: { logName: string; isService: boolean; isInteractive: boolean }): StepOutput;
 }
 
 export interface StepsResult {
-  /** Of the first main step that failed; 0 when none did. */
+  /** Of the first main step that failed; 0 if none failed. */
   exitCode: number;
-  /** Why that step could not run, where it could not. */
+  /** Why that step could not run. */
   error?: AgentError;
-  /** What it ran out of, where it ran to its end and failed of that. */
+  /** Why its exit code does not count: it ran out of memory or disk space. */
   failure?: AgentError;
-  /** A container asked for it. */
+  /** Requested by a container. */
   endsMachine?: "poweroff" | "reboot";
-  /** What boot2container's containers and its last commands know of the pipeline, by name. */
+  /** The pipeline's variables for boot2container's containers and end commands. */
   variables: Readonly<Record<string, string>>;
 }
 
-/** Enough to know a step by in a sign of life. */
+/** Enough to recognize a step in a progress line. */
 const SHOWN_NAME_LENGTH = 60;
 
-/** podman's own code for a container that it could not start. */
+/** podman's exit code for a container that it could not start. */
 const NOT_STARTED = 125;
 
 export type StepsJob = Pick<Job, "dialect" | "shell" | "steps" | "stopsAtFailure">;
 
-/** Rejects for the job's deadline alone; a step's own failure is in the result. */
-export async function runSteps(
-  { dialect, shell = false, steps, stopsAtFailure = false }: StepsJob,
-  context: PhaseContext,
-  adapters: StepsAdapters,
-): Promise<StepsResult> {
-  const of = (kind: Step["kind"]) => steps.filter((step) => step.kind === kind);
-  const { log, signal } = context;
-  const { announcer } = adapters;
-  // A code alone says that a container called reboot(2): only boot2container's jobs mean it that way.
-  const pipeline = new Pipeline({ obeysContainers: dialect === "b2c" });
-  const stopServices = new AbortController();
-  const numbered = createStepRunner(context, { ...adapters, input: shell ? "console" : "none" }, pipeline);
+/** Rejects only at the job's deadline; a step's own failure is in the result. */
+export function runSteps(job: StepsJob, phase: PhaseContext, adapters: StepsAdapters): Promise<StepsResult> {
+  return new Pipeline(job, phase, adapters).run();
+}
 
-  const services = of("service").map(async (step) => {
-    announcer.serviceStarted();
+type StepExit = Partial<ContainerExit> & Pick<ContainerExit, "exitCode"> & { error?: AgentError };
+
+class Pipeline {
+  readonly #job: StepsJob;
+  readonly #phase: PhaseContext;
+  readonly #adapters: StepsAdapters;
+  #lastNumber = 0;
+  #previous = { name: "", exitCode: "" };
+  /** Of the first main step that failed. */
+  #failed: { name: string; exitCode: number; error?: AgentError; failure?: AgentError } = {
+    name: "",
+    exitCode: 0,
+  };
+  #endsMachine: StepsResult["endsMachine"];
+
+  constructor(job: StepsJob, phase: PhaseContext, adapters: StepsAdapters) {
+    this.#job = job;
+    this.#phase = phase;
+    this.#adapters = adapters;
+  }
+
+  async run(): Promise<StepsResult> {
+    const { log, signal } = this.#phase;
+    const { announcer, volumes } = this.#adapters;
+    const { steps, stopsAtFailure = false } = this.#job;
+    const of = (kind: Step["kind"]) => steps.filter((step) => step.kind === kind);
+    const stopServices = new AbortController();
+    const services = of("service").map((step) => this.#runService(step, stopServices.signal));
     try {
-      const { exitCode } = await numbered(step, { signal: AbortSignal.any([signal, stopServices.signal]) });
+      for (const step of of("main")) {
+        if (this.#failed.exitCode !== 0 && stopsAtFailure) break;
+        await volumes.runHooks("container_start", { signal });
+        const exit = await this.#settle(step);
+        await volumes.runHooks("container_end", { signal });
+        this.#note(step, exit);
+        const continues = exit.exitCode === 0 || !stopsAtFailure;
+        announcer.containerEnded(exit.exitCode, { continues });
+        if (this.#endsMachine) break;
+      }
+      for (const step of of("post")) {
+        announcer.postStarted();
+        const { exitCode } = await this.#settle(step);
+        log.info(`run: the post step ended with exit code ${exitCode}`);
+        announcer.postEnded();
+      }
+    } finally {
+      stopServices.abort(new Error("The main steps are over"));
+      await Promise.all(services);
+    }
+    const { exitCode, error, failure } = this.#failed;
+    return { exitCode, error, failure, endsMachine: this.#endsMachine, variables: this.#variables };
+  }
+
+  /** boot2container's containers see them in their environment. */
+  get #variables(): Record<string, string> {
+    return {
+      B2C_PIPELINE_STATUS: String(this.#failed.exitCode),
+      B2C_PIPELINE_FAILED_BY: this.#failed.name,
+      B2C_PIPELINE_PREV_CONTAINER: this.#previous.name,
+      B2C_PIPELINE_PREV_CONTAINER_EXIT_CODE: this.#previous.exitCode,
+      B2C_PIPELINE_SHUTDOWN_MODE: this.#endsMachine ?? "default",
+    };
+  }
+
+  #note(step: Step, { exitCode, endedBy = "exit", oomKilled, error }: StepExit): void {
+    const name = nameStep(step);
+    this.#previous = { name, exitCode: String(exitCode) };
+    // Only in boot2container's jobs do exit codes 129 and 130 request a reboot or a power-off.
+    if (endedBy !== "exit" && this.#job.dialect === "b2c") this.#endsMachine = endedBy;
+    if (exitCode === 0 || this.#failed.exitCode !== 0) return;
+    const killed = `the kernel killed a process of "${truncate(name, SHOWN_NAME_LENGTH)}" because memory ran out`;
+    const message = `Cannot count the test's result: ${killed}, and it ended with exit code ${exitCode}`;
+    const failure = oomKilled ? new AgentError("TEST_OUT_OF_MEMORY", message) : undefined;
+    this.#failed = { name, exitCode, error, failure };
+  }
+
+  /** A service has no influence on the status. */
+  async #runService(step: Step, stopSignal: AbortSignal): Promise<void> {
+    const { log, signal } = this.#phase;
+    this.#adapters.announcer.serviceStarted();
+    try {
+      const { exitCode } = await this.#run(step, AbortSignal.any([signal, stopSignal]));
       log.info(`run: the service ${nameStep(step)} ended with exit code ${exitCode}`);
     } catch (error) {
-      // What a service is for shows in the steps beside it; that it is not there has to be told.
-      if (!stopServices.signal.aborted) log.error(formatError(step, toAgentError(error)));
-    }
-  });
-
-  try {
-    for (const step of of("main")) {
-      if (pipeline.exitCode !== 0 && stopsAtFailure) break;
-      await adapters.volumes.runHooks("container_start", { signal });
-      const exit = await settleStep(numbered(step, { signal }), step, context);
-      await adapters.volumes.runHooks("container_end", { signal });
-      pipeline.note(step, exit);
-      const continues = exit.exitCode === 0 || !stopsAtFailure;
-      announcer.containerEnded(exit.exitCode, { continues });
-      if (pipeline.endsMachine) break;
-    }
-    for (const step of of("post")) {
-      announcer.postStarted();
-      const { exitCode } = await settleStep(numbered(step, { signal }), step, context);
-      log.info(`run: the post step ended with exit code ${exitCode}`);
-      announcer.postEnded();
-    }
-  } finally {
-    stopServices.abort(new Error("The main steps are over"));
-    await Promise.all(services);
-  }
-  return pipeline.result;
-}
-
-interface StepExit extends Pick<ContainerExit, "exitCode" | "endedBy"> {
-  oomKilled?: boolean;
-  error?: AgentError;
-}
-
-/** What the pipeline knows so far, as its containers see it in their environment. */
-class Pipeline {
-  exitCode = 0;
-  endsMachine: StepsResult["endsMachine"];
-  #error: AgentError | undefined;
-  #failure: AgentError | undefined;
-  #failedBy = "";
-  #previous = "";
-  #previousExitCode = "";
-  readonly #obeysContainers: boolean;
-
-  constructor({ obeysContainers }: { obeysContainers: boolean }) {
-    this.#obeysContainers = obeysContainers;
-  }
-
-  note(step: Step, { exitCode, endedBy, oomKilled, error }: StepExit): void {
-    this.#previous = nameStep(step);
-    this.#previousExitCode = String(exitCode);
-    if (endedBy !== "exit" && this.#obeysContainers) this.endsMachine = endedBy;
-    if (exitCode !== 0 && this.exitCode === 0) {
-      this.exitCode = exitCode;
-      this.#failedBy = this.#previous;
-      this.#error = error;
-      if (oomKilled)
-        this.#failure = describeLackOfMemory(truncate(this.#previous, SHOWN_NAME_LENGTH), exitCode);
+      if (!stopSignal.aborted) log.error(formatError(step, toAgentError(error)));
     }
   }
 
-  get variables(): Record<string, string> {
-    return {
-      B2C_PIPELINE_STATUS: String(this.exitCode),
-      B2C_PIPELINE_FAILED_BY: this.#failedBy,
-      B2C_PIPELINE_PREV_CONTAINER: this.#previous,
-      B2C_PIPELINE_PREV_CONTAINER_EXIT_CODE: this.#previousExitCode,
-      B2C_PIPELINE_SHUTDOWN_MODE: this.endsMachine ?? "default",
-    };
+  async #settle(step: Step): Promise<StepExit> {
+    const { log, signal } = this.#phase;
+    try {
+      return await this.#run(step, signal);
+    } catch (thrown) {
+      signal.throwIfAborted();
+      const error = toAgentError(thrown);
+      log.error(formatError(step, error));
+      return { exitCode: NOT_STARTED, error };
+    }
   }
 
-  get result(): StepsResult {
-    return {
-      exitCode: this.exitCode,
-      error: this.#error,
-      failure: this.#failure,
-      endsMachine: this.endsMachine,
-      variables: this.variables,
-    };
+  /** Numbers the step, and emits its start and end. */
+  async #run(step: Step, signal: AbortSignal): Promise<ContainerExit> {
+    const { emit } = this.#adapters;
+    const number = ++this.#lastNumber;
+    const id = `dutboot-${number}`;
+    const startedAt = performance.now();
+    const emitEnd = (outcome: Pick<StepEnd, "exitCode" | "oomKilled" | "timedOut" | "error">) =>
+      emit({ event: "step_end", id, durationMs: Math.round(performance.now() - startedAt), ...outcome });
+    emit({ event: "step_start", id, kind: step.kind, name: nameStep(step) });
+    try {
+      const exit = await this.#runContainer(step, number, { id, signal });
+      const { exitCode, oomKilled, timedOut } = exit;
+      emitEnd({ exitCode, oomKilled: oomKilled || undefined, timedOut: timedOut || undefined });
+      return exit;
+    } catch (error) {
+      emitEnd({ exitCode: null, error: toAgentError(error).code });
+      throw error;
+    }
   }
-}
 
-type RunStep = (step: Step, options: { signal: AbortSignal }) => Promise<ContainerExit>;
-
-/** Each step gets a number of its own, which names its container. */
-function createStepRunner(
-  context: PhaseContext,
-  adapters: StepsAdapters & Pick<StepContainer, "input">,
-  pipeline: Pipeline,
-): RunStep {
-  let nextNumber = 1;
-  const run = async (number: number, written: Step, signal: AbortSignal): Promise<ContainerExit> => {
-    const { announcer, volumes, resultsPath, input = "none" } = adapters;
-    const { variables } = pipeline;
-    const step = expandStep(written, variables, context);
+  async #runContainer(
+    written: Step,
+    number: number,
+    options: Pick<StepContainer, "id" | "signal">,
+  ): Promise<ContainerExit> {
+    const { announcer, volumes, resultsPath, ...adapters } = this.#adapters;
+    const phase = this.#phase;
+    const variables = this.#variables;
+    const step = expandStep(written, variables, phase);
     if (step.error) throw step.error;
-    if (step.kind !== "service") announcer.containerCreating();
-    const { root, config, release } = await adapters.openStepRoot(step, context);
-    if (step.kind !== "service") announcer.containerStarted();
+    const name = nameStep(step);
+    const isService = step.kind === "service";
+    if (!isService) announcer.containerCreating();
+    const { root, config, release } = await adapters.openStepRoot(step, phase);
+    if (!isService) announcer.containerStarted();
     const output = adapters.openOutput({
       logName: `steps/${number}-${step.kind}.log`,
-      isService: step.kind === "service",
+      isService,
       isInteractive: isInteractive(step),
     });
     try {
       const container: StepContainer = {
-        id: nameContainer(number),
+        ...options,
         config,
         rootPath: root.path,
         step,
         ...volumes.resolveMounts(step.volumes ?? [], { rootPath: root.path }),
         resultsPath,
-        extraEnv: written.source === undefined ? [] : formatVariables(variables),
-        ...(step.kind === "main" && { input }),
+        extraEnv:
+          written.source === undefined ? [] : Object.entries(variables).map((entry) => entry.join("=")),
+        input: step.kind === "main" && this.#job.shell ? "console" : "none",
         onOutput: output.write,
-        signal,
       };
-      const exit = await context.during(
-        `${step.kind} step "${truncate(nameStep(step), SHOWN_NAME_LENGTH)}"`,
-        () => adapters.runContainer(container),
-      );
+      const what = `${step.kind} step "${truncate(name, SHOWN_NAME_LENGTH)}"`;
+      const exit = await phase.during(what, () => adapters.runContainer(container));
       if (exit.oomKilled)
-        context.log.warn(
-          `run: the kernel killed a process of the test because memory ran out: ${nameStep(step)}`,
-        );
+        phase.log.warn(`run: the kernel killed a process of the test because memory ran out: ${name}`);
       return exit;
     } finally {
       output.end();
       await release();
     }
-  };
-  return async (step, { signal }) => {
-    const number = nextNumber++;
-    const id = nameContainer(number);
-    const startedAt = performance.now();
-    const end = (outcome: Pick<StepEnd, "exitCode" | "oomKilled" | "timedOut" | "error">) =>
-      adapters.emit({
-        event: "step_end",
-        id,
-        durationMs: Math.round(performance.now() - startedAt),
-        ...outcome,
-      });
-    adapters.emit({ event: "step_start", id, kind: step.kind, name: nameStep(step) });
-    try {
-      const exit = await run(number, step, signal);
-      const { exitCode, oomKilled, timedOut } = exit;
-      end({ exitCode, oomKilled: oomKilled || undefined, timedOut: timedOut || undefined });
-      return exit;
-    } catch (error) {
-      end({ exitCode: null, error: toAgentError(error).code });
-      throw error;
-    }
-  };
+  }
 }
-
-const nameContainer = (number: number) => `dutboot-${number}`;
 
 type StepEnd = Extract<EventBody, { event: "step_end" }>;
 
@@ -261,29 +252,10 @@ function expandStep(step: Step, variables: Readonly<Record<string, string>>, { l
   });
 }
 
-function formatVariables(variables: Readonly<Record<string, string>>): string[] {
-  return Object.entries(variables).map(([name, value]) => `${name}=${value}`);
-}
-
-async function settleStep(
-  running: Promise<ContainerExit>,
-  step: Step,
-  { log, signal }: PhaseContext,
-): Promise<StepExit> {
-  try {
-    return await running;
-  } catch (thrown) {
-    signal.throwIfAborted();
-    const error = toAgentError(thrown);
-    log.error(formatError(step, error));
-    return { exitCode: NOT_STARTED, endedBy: "exit", error };
-  }
-}
-
-/** What people know the step by: as it was written, or its image. */
+/** As it was written, else its image or command. */
 function nameStep({ source, image, argv = [] }: Step): string {
-  const words = source ?? (image ? formatStepImage(image) : argv.join(" "));
-  return hideSecrets(words === "" ? "the root's command" : words);
+  const name = source ?? (image ? formatStepImage(image) : argv.join(" "));
+  return hideSecrets(name === "" ? "the root's command" : name);
 }
 
 function formatError(step: Step, { code, blame, message, hint }: AgentError): string {

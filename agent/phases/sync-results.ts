@@ -1,6 +1,6 @@
 /**
- * While the test runs, what it has changed of its results goes out at intervals, so that a hang loses no more than that.
- * It is best effort: nothing of it disturbs the test, and what does not get out is tried at the next turn and at the end.
+ * Uploads changed results at intervals while the test runs, so that a hang loses only the last interval.
+ * This is best effort: it does not disturb the test, and a file that cannot be sent is tried again at the next turn and at the end.
  */
 import { toAgentError } from "../errors.ts";
 import type { ResultFile } from "../report/results/list-results.ts";
@@ -14,7 +14,7 @@ import {
 } from "./limits.ts";
 import type { ResultsSender } from "./results-sender.ts";
 
-/** What else is to be done at each turn, with a name for the warning when it fails. */
+/** Something else to do at each turn; a warning names it when it fails. */
 export interface SyncHook {
   name: string;
   run(): void | Promise<void>;
@@ -23,12 +23,12 @@ export interface SyncHook {
 export interface SyncOptions {
   intervalMs: number;
   hooks: readonly SyncHook[];
-  /** Absent where the results go nowhere. */
+  /** Absent where the job names no destination for its results. */
   results?: {
     sender: ResultsSender;
-    /** Without disturbing what the test does there. */
+    /** Without side effects on the files. */
     listFiles(): readonly ResultFile[];
-    /** Says that what lies at the place is not all of it. */
+    /** A file that says that the results are incomplete. */
     describePartial(): ResultFile;
   };
   warn(message: string): void;
@@ -37,14 +37,14 @@ export interface SyncOptions {
 }
 
 export interface ResultsSync {
-  /** Lets what is on its way arrive, for a bounded time; from then on nothing more is sent. */
+  /** Waits for uploads under way, for a bounded time; nothing is sent afterwards. */
   stop(): Promise<void>;
 }
 
 interface KnownFile {
   /** As it was when it was sent. */
   stamp?: string;
-  /** On performance.now()'s clock; of a file that was never tried, an interval before it was first seen. */
+  /** As performance.now() counts; for a file that was never tried, one interval before it was first listed. */
   triedAt: number;
 }
 
@@ -85,9 +85,9 @@ export function startResultsSync(options: SyncOptions): ResultsSync {
   };
 
   const takeTurn = async () => {
-    const works: SyncHook[] = [...hooks];
-    if (results) works.push({ name: "results", run: () => sendChanged(results) });
-    for (const { name, run } of works) {
+    const work: SyncHook[] = [...hooks];
+    if (results) work.push({ name: "results", run: () => sendChanged(results) });
+    for (const { name, run } of work) {
       try {
         await run();
         if (name !== "results") outages.clear(name);
@@ -100,7 +100,7 @@ export function startResultsSync(options: SyncOptions): ResultsSync {
   const schedule = (delayMs: number) => {
     if (isStopping) return;
     timer = setTimeout(() => {
-      // Never two at once.
+      // Turns do not overlap.
       turn = takeTurn().then(() => schedule(Math.max(intervalMs, scanMs / SYNC_SCAN_SHARE)));
     }, delayMs);
     timer.unref();
@@ -129,7 +129,7 @@ interface ChosenFile {
   entry: KnownFile;
 }
 
-/** What has changed and has not been sent too recently for its size; first what was not tried for longest, then the smaller. */
+/** Changed files that were not sent too recently for their size: the longest untried first, then the smaller. */
 function chooseFiles(
   files: readonly ResultFile[],
   known: Map<string, KnownFile>,
@@ -148,7 +148,7 @@ function chooseFiles(
   return chosen.sort((a, b) => a.entry.triedAt - b.entry.triedAt || a.file.sizeBytes - b.file.sizeBytes);
 }
 
-/** One warning for each time that something stops working, one line when it works again. */
+/** Logs one warning when something stops working, and one line when it works again. */
 class Outages {
   readonly #names = new Set<string>();
   readonly #options: Pick<SyncOptions, "warn" | "info">;
@@ -160,7 +160,7 @@ class Outages {
   note(name: string, message: string): void {
     if (this.#names.has(name)) return;
     this.#names.add(name);
-    this.#options.warn(`sync: ${name} cannot be saved while the test runs, this is tried on: ${message}`);
+    this.#options.warn(`sync: ${name} cannot be saved while the test runs, retrying: ${message}`);
   }
 
   clear(name: string): void {

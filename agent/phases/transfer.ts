@@ -1,12 +1,10 @@
-/**
- * One layer or archive on its way: its bytes go into the phase's progress, and what came of them is told at its end.
- */
+/** Counts the bytes of one layer or archive, for the progress of the phase and for the event at its end. */
 import type { Progress } from "../report/log/progress.ts";
 import type { UnpackOptions } from "../root/root-driver.ts";
 import type { EventBody } from "../wire/event.ts";
 
 export interface Transfer extends Required<Pick<UnpackOptions, "onProgress" | "onReuse">> {
-  /** Tells the event, whatever became of it. */
+  /** Emits the event, also after a failure. */
   end(): void;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Phase "upload": everything the test left in /results, with our files, to the place that the job names. All files are tried;
- * then the manifest says what is there and what is missing, and the verdict's record goes last: it stands for the end of it all.
+ * Phase "upload": sends everything in /results, the agent's files included, to the destination that the job names. All files are
+ * tried; then the manifest lists what was uploaded and what is missing. The verdict is uploaded last and marks the end.
  */
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
 import type { RetryLimits } from "../net/limits.ts";
@@ -14,7 +14,7 @@ import {
   HURRIED_RETRY,
   LAST_RECORDS_LIMIT_MS,
   UPLOAD_FAILURES_MAX,
-  UPLOAD_TOLD_FILES,
+  UPLOAD_NAMED_FILES,
   UPLOADS_AT_A_TIME,
 } from "./limits.ts";
 import type { PhaseContext } from "./phase-runner.ts";
@@ -22,23 +22,23 @@ import type { ResultsSender } from "./results-sender.ts";
 
 const MANIFEST_NAME = "manifest.json";
 const VERDICT_NAME = "verdict.json";
-/** What says why a file is missing goes up once more behind it. */
+/** Sent again after a failure, as they say why a file is missing. */
 const LOG_NAMES = new Set(["dutboot.log", "events.jsonl"]);
 
 export interface UploadAdapters {
   sender: ResultsSender;
   bootId: string;
   listResults(): ResultList;
-  /** The record as it is when all else is uploaded; `failure` is the upload's own. */
+  /** Called when all other files are uploaded; `failure` is that of the upload. */
   formatVerdictFile(exitCode: number | null, failure?: AgentError): string;
   startProgress: typeof startProgress;
-  /** Of further files once one could not be sent. */
+  /** For the files after one that could not be sent. */
   hurriedRetry?: Partial<RetryLimits>;
 }
 
 type MissingFile = { name: string; error: AgentError };
 
-/** Throws UPLOAD_INCOMPLETE, or what was wrong with every single file where nothing could be uploaded for one reason. */
+/** Throws UPLOAD_INCOMPLETE, or the common error where no file could be uploaded. */
 export async function uploadResults(
   exitCode: number | null,
   { log, signal }: Pick<PhaseContext, "log" | "signal">,
@@ -46,26 +46,26 @@ export async function uploadResults(
 ): Promise<void> {
   const { sender, hurriedRetry = HURRIED_RETRY } = adapters;
   const { files, leftOut } = adapters.listResults();
-  for (const name of leftOut) log.warn(`upload: "${name}" is no regular file and stays on the DUT`);
+  for (const name of leftOut) log.warn(`upload: "${name}" is not a regular file and is not uploaded`);
   const { sent, missing, vanished } = await sendAll(files, { log, signal }, adapters);
   for (const name of vanished) log.warn(`upload: "${name}" was removed before it could be uploaded`);
 
-  // Behind the phase's limit there still is a little time, for what says what is missing.
+  // After the phase's limit there is a little time left for the manifest and the verdict.
   const lastSignal = signal.aborted ? AbortSignal.timeout(LAST_RECORDS_LIMIT_MS) : signal;
-  const options = { signal: lastSignal, ...(missing.length > 0 && { retry: hurriedRetry }) };
+  const options = { signal: lastSignal, retry: missing.length > 0 ? hurriedRetry : undefined };
   const sendRecord = async (name: string, text: string) => {
     const content = Buffer.from(text);
     try {
       const record = { name, content, sizeBytes: content.length, stamp: "made" };
       sent.push((await sender.send(record, options))!);
     } catch (thrown) {
-      note({ name, error: toAgentError(thrown) }, missing, log);
+      addMissing({ name, error: toAgentError(thrown) }, missing, log);
     }
   };
   if (missing.length > 0) await sendLogsAgain(files, { sent, missing }, sender, { ...options, log });
-  const lying = new Set([...files.map(({ name }) => name), MANIFEST_NAME, VERDICT_NAME]);
-  for (const name of vanished) lying.delete(name);
-  const removed = [...sender.sent.values()].filter(({ name }) => !lying.has(name));
+  const present = new Set([...files.map(({ name }) => name), MANIFEST_NAME, VERDICT_NAME]);
+  for (const name of vanished) present.delete(name);
+  const removed = [...sender.sent.values()].filter(({ name }) => !present.has(name));
   await sendRecord(
     MANIFEST_NAME,
     formatManifest({
@@ -107,26 +107,26 @@ async function sendAll(
   const outcome: SentFiles = { sent: [], missing: [], vanished: [] };
   const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
   const progress = startProgress({ title: "upload", totalBytes, onLine: (line) => log.info(line) });
-  // The small first: a core dump that takes all the time there is must not keep the log from going out.
+  // The smallest first: a core dump may use up all the time that there is.
   const waiting = files.toSorted((a, b) => a.sizeBytes - b.sizeBytes).values();
-  /** Why files in a row, whichever they were, did not get there. */
-  let inARow: AgentError[] = [];
+  let consecutive: AgentError[] = [];
   const sendNext = async () => {
     for (const file of waiting) {
       const { name } = file;
       try {
         signal.throwIfAborted();
-        // A place that is gone is not waited for once more for each of thousands of files.
-        if (inARow.length >= UPLOAD_FAILURES_MAX && inARow.every(isAway)) throw inARow.at(-1);
-        const isHurried = inARow.length > 0;
-        const entry = await sender.send(file, { signal, ...(isHurried && { retry: hurriedRetry }) });
-        inARow = [];
+        // A server that is down is not tried again for each of thousands of files.
+        if (consecutive.length >= UPLOAD_FAILURES_MAX && consecutive.every(isUnavailable))
+          throw consecutive.at(-1);
+        const retry = consecutive.length > 0 ? hurriedRetry : undefined;
+        const entry = await sender.send(file, { signal, retry });
+        consecutive = [];
         if (entry) outcome.sent.push(entry);
         else outcome.vanished.push(name);
       } catch (thrown) {
         const error = toAgentError(thrown);
-        inARow.push(error);
-        note({ name, error }, outcome.missing, log);
+        consecutive.push(error);
+        addMissing({ name, error }, outcome.missing, log);
       }
       progress.add(file.sizeBytes);
     }
@@ -139,7 +139,6 @@ async function sendAll(
   return outcome;
 }
 
-/** Where one cannot be sent, what was sent before may still lie there; nobody can say so. */
 async function sendLogsAgain(
   files: readonly ResultFile[],
   { sent, missing }: Pick<SentFiles, "sent" | "missing">,
@@ -153,12 +152,12 @@ async function sendLogsAgain(
     try {
       sent.push((await sender.send(file, options)) ?? before!);
     } catch (thrown) {
-      note({ name: file.name, error: toAgentError(thrown) }, missing, log);
+      addMissing({ name: file.name, error: toAgentError(thrown) }, missing, log);
     }
   }
 }
 
-const AWAY = new Set<ErrorCode>([
+const UNAVAILABLE = new Set<ErrorCode>([
   "FETCH_INTERRUPTED",
   "FETCH_STALLED",
   "FETCH_UNREACHABLE",
@@ -167,12 +166,12 @@ const AWAY = new Set<ErrorCode>([
   "S3_SERVER_ERROR",
 ]);
 
-const isAway = ({ code }: AgentError) => AWAY.has(code);
+const isUnavailable = ({ code }: AgentError) => UNAVAILABLE.has(code);
 
-/** The first few are told as they fail; the others would only repeat it. */
-function note(file: MissingFile, missing: MissingFile[], log: PhaseContext["log"]): void {
+/** Logs only the first few. */
+function addMissing(file: MissingFile, missing: MissingFile[], log: PhaseContext["log"]): void {
   missing.push(file);
-  if (missing.length <= UPLOAD_TOLD_FILES)
+  if (missing.length <= UPLOAD_NAMED_FILES)
     log.warn(`upload: "${file.name}" is missing: ${file.error.code}: ${file.error.message}`);
 }
 
@@ -184,20 +183,20 @@ function describeMissing(
   const [first] = missing;
   if (!first) return undefined;
   const isOneReason = missing.every(({ error }) => error.code === first.error.code);
-  // Nothing is there, and always for the same reason: that is what somebody has to correct.
+  // No file was uploaded, always for the same reason: that is the error to correct.
   if (isOneReason && missing.length >= total - 1) return first.error;
-  const names = missing.slice(0, UPLOAD_TOLD_FILES).map(({ name }) => `"${shorten(name, 60)}"`);
+  const names = missing.slice(0, UPLOAD_NAMED_FILES).map(({ name }) => `"${shorten(name, 60)}"`);
   const rest = missing.length - names.length;
   const verb = missing.length === 1 ? " is" : " are";
-  const told = `${names.join(", ")}${rest > 0 ? ` and ${rest} more are` : verb} missing`;
+  const list = `${names.join(", ")}${rest > 0 ? ` and ${rest} more are` : verb} missing`;
   return new AgentError(
     "UPLOAD_INCOMPLETE",
-    `Cannot upload ${missing.length} of ${total} files to "${place}": ${told} (${shorten(first.error.message, 200)})`,
+    `Cannot upload ${missing.length} of ${total} files to "${place}": ${list} (${shorten(first.error.message, 200)})`,
     { cause: first.error },
   );
 }
 
-/** Both ends of what would make the verdict's line too long to read; the manifest has the whole. */
+/** Keeps both ends. */
 function shorten(text: string, length: number): string {
   return showValue(truncateMiddle(text, length));
 }

@@ -67,7 +67,7 @@ export const KERNEL_LOG_RECORD_BYTES = 8 * KiB;
 export const PROGRESS_INTERVAL_MS = 2_000;
 /** A host that has not read its events by then has stopped reading. */
 export const EVENT_PORT_PATIENCE_MS = 2_000;
-/** The supervisor waits for two minutes (initrd/files/run-agent). */
+/** The supervisor waits for two minutes (initrd/files/supervise-agent). */
 export const HEARTBEAT_MS = 3_000;
 /** Smaller files are uploaded from memory; four at a time are 32 MiB. */
 export const RESULT_HELD_BYTES = 8 * MiB;

@@ -32,7 +32,7 @@ export interface Journals {
   flush(): Promise<void>;
 }
 
-/** As initrd/files/run-agent names it. */
+/** As initrd/files/supervise-agent names it. */
 const KEEPER_VERDICT = "verdict.json";
 
 export function openJournals(place: StoreLayout): Journals {

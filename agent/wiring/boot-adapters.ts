@@ -1,177 +1,82 @@
-/**
- * Builds the adapters of one boot that need no job yet: the machine's, and how the store is opened and released.
- */
-import { rmSync, writeFileSync } from "node:fs";
+/** Implements what the phases need of the machine: drivers, network, clock, settings, and the job's store. */
+import { rmSync } from "node:fs";
 import { toAgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
 import { needsNetwork } from "../job/needs-network.ts";
-import { createStepRecorder } from "../junit/step-cases.ts";
 import { umount } from "../kernel/syscalls.ts";
-import { createArchiveOpener } from "../net/archives/archive-opener.ts";
-import type { HttpClient } from "../net/http/http-message.ts";
-import type { FactsReader } from "../page/report-facts.ts";
 import { PATHS } from "../paths.ts";
-import type { BootAdapters } from "../phases/boot.ts";
-import type { PhaseContext, PhaseRunner } from "../phases/phase-runner.ts";
-import type { SyncHook } from "../phases/sync-results.ts";
-import { listCredentialSecrets } from "../redaction/credential-secrets.ts";
-import type { Redaction } from "../redaction/redaction.ts";
-import type { Announcer } from "../report/console/b2c-announcer.ts";
-import type { ConsoleSet } from "../report/console/console.ts";
-import type { EventStream } from "../report/log/event-stream.ts";
-import type { KernelLog } from "../report/log/kernel-log.ts";
-import type { Log } from "../report/log/log.ts";
-import type { LogFile } from "../report/log/log-file.ts";
-import type { NetworkLog } from "../report/network-log/network-log.ts";
-import type { OutputBus } from "../report/output-bus.ts";
-import type { AgentFiles } from "../report/results/agent-files.ts";
+import type { BootAdapters, JobConnection, JobStore } from "../phases/boot.ts";
+import type { PhaseContext } from "../phases/phase-runner.ts";
 import { writeAgentFiles } from "../report/results/write-agent-files.ts";
-import type { MountedRoot } from "../root/root-driver.ts";
 import { createUnpackPool } from "../root/unpack/pool.ts";
 import { type OpenStore, openStore } from "../store/open-store.ts";
 import { chooseTimeServers, setClockFloor, syncClock } from "../sys/clock/clock.ts";
-import { type Credentials, createCredentials } from "../sys/machine/credentials.ts";
 import { loadKeymap } from "../sys/machine/keymap.ts";
-import { createModuleLoader, namesModule } from "../sys/machine/modules.ts";
+import { namesModule } from "../sys/machine/modules.ts";
 import { mountPstore } from "../sys/machine/pstore.ts";
 import { nameMachine } from "../sys/network/hostname.ts";
 import { startNetconsole } from "../sys/network/netconsole.ts";
 import { bringUpNetwork, type NetworkOptions, type NetworkState } from "../sys/network/network.ts";
 import { setUpInterfaces } from "../sys/network/static-interfaces.ts";
 import { mountFileSystem } from "../sys/storage/file-systems.ts";
-import { type AttachedDevice, attachNetworkBlockDevice } from "../sys/storage/nbd.ts";
-import { type EnabledSwap, enableSwap } from "../sys/storage/swap.ts";
-import { createVerdict } from "../wire/verdict.ts";
-import { type JournalWriter, openJournalWriter } from "./boot-journal.ts";
-import { connectHttp } from "./connect-http.ts";
-import { connectS3 } from "./connect-s3.ts";
-import { createJobConsoles } from "./consoles.ts";
+import { attachNetworkBlockDevice } from "../sys/storage/nbd.ts";
+import { enableSwap } from "../sys/storage/swap.ts";
+import type { BootContext } from "./boot-context.ts";
+import { openJournalWriter } from "./boot-journal.ts";
+import { type Connection, connect } from "./connection.ts";
 import { createJobAdapters, type MountFileSystem } from "./job-adapters.ts";
-import type { JobSource } from "./job-source.ts";
-import { NETWORK_UNNEEDED_WAIT_MS } from "./limits.ts";
-import { createNfsClient } from "./nfs-client.ts";
-import { releaseInTurn } from "./release-all.ts";
+import { startNetworkLog } from "./network-log.ts";
+import type { BootEnd } from "./release-stack.ts";
 import { listResultWriters } from "./result-writers.ts";
-import { createResultsAdapters } from "./results-adapters.ts";
-import { startJobSync } from "./results-sync.ts";
-import { startNetworkLog } from "./start-network-log.ts";
+import { createResultsAdapters, startJobSync } from "./results.ts";
 
-export interface BootTools {
-  runner: PhaseRunner;
-  log: Log;
-  logFile: LogFile;
-  files: AgentFiles;
-  bootId: string;
-  kernelLog: KernelLog;
-  output: OutputBus;
-  consoles: ConsoleSet;
-  events: EventStream;
-  /** Of all events so far. */
-  reportFacts: FactsReader;
-  redaction: Redaction;
-  announcer: Announcer;
-  networkLog: NetworkLog;
-  source: JobSource;
-  build: { version: string; buildTimeMs: number };
-}
-
-/** What no device asks for by its modalias, and every job needs. */
+/** Modules that every job needs and no device asks for by its modalias. */
 const SOFTWARE_MODULES = ["overlay", "loop", "erofs", "ext4", "qemu_fw_cfg"];
+/** For a job that fetches nothing: an interface that works has its link and its lease by then. */
+const NETWORK_UNNEEDED_WAIT_MS = 10_000;
 
-export function createBootAdapters(tools: BootTools): BootAdapters {
-  const { log, runner, events, build, redaction, announcer, source } = tools;
-  let store: OpenStore | undefined;
-  let network: NetworkState | undefined;
-  let journal: JournalWriter | undefined;
-  let exitCode: number | null = null;
-  let swap: EnabledSwap | undefined;
-  let http: HttpClient | undefined;
-  let isClockRight = false;
-  const warn = (message: string) => log.warn(message);
-  const attached: AttachedDevice[] = [];
-  /** Run at intervals while the test runs: whoever has something to save puts it here, with the name for a warning. */
-  const syncHooks: SyncHook[] = [];
-  const modules = createModuleLoader({ log });
-  const credentials = hideCredentials(createCredentials({ log }), redaction);
-  const steps = createStepRecorder();
-  const consoles = createJobConsoles({
-    consoles: tools.consoles,
-    log,
-    line: source.line,
-    lookForDevices: modules.loadForDevices,
-  });
-  const accept = (job: Job) => {
-    writeFileSync(PATHS.onExit, job.onExit);
-    for (const secret of listJobSecrets(job)) redaction.hide(secret);
-    consoles.apply(job);
-    return job;
-  };
-  const mountOn =
-    ({ signal }: PhaseContext): MountFileSystem =>
-    (fileSystem, target) => {
-      const ownAddress = network?.interfaces[0]?.address;
-      const options = { log, signal, loadModule: modules.load };
-      return mountFileSystem(fileSystem, target, {
-        ...options,
-        ownAddress,
-      });
-    };
-  const openNfsClient = (scratchDir: string) =>
-    createNfsClient({ log, loadModule: modules.load, scratchDir, network });
-  const startLogs = async (job: Job) => {
-    const { netconsole, hostname = network?.interfaces[0]?.address } = job.machine ?? {};
-    await startNetworkLog(job, { ...tools, credentials, hostname, isClockRight });
-    // Its own pace: a gateway may take seconds to say its address.
-    if (netconsole) void startNetconsole(netconsole, { log, loadModule: modules.load });
-  };
+export function createBootAdapters(context: BootContext): BootAdapters {
+  const { announcer, log, modules, source, warn } = context;
   return {
     announcer,
+    attachEventPort: context.events.attachPort,
     async loadModules() {
       await modules.loadForDevices();
       await modules.load(...SOFTWARE_MODULES);
-      // Where a board's firmware describes that memory, the device asks for it.
+      // Where a board's firmware describes that memory, its device asks for the module.
       if (namesModule(source.line, "ramoops")) await modules.load("ramoops");
       mountPstore();
-      consoles.findNew();
+      context.jobConsoles.findNew();
     },
-    attachEventPort: events.attachPort,
-    readJob() {
-      const job = accept(source.read());
-      runner.setLimits(job.limits);
-      return job;
-    },
+    readJob: () => acceptJob(source.read(), context),
     async bringUpNetwork(job, { signal }) {
       const { ip, machine: { interfaces = [] } = {} } = job;
       const options = { log, signal, lookForDevices: modules.loadForDevices };
-      if (!needsNetwork(job)) network = await bringUpIfThere(options);
-      else if (interfaces.length > 0) network = await setUpInterfaces(interfaces, options);
-      else network = await bringUpNetwork({ ...options, ip });
-      return network;
+      if (!needsNetwork(job)) return bringUpOptionalNetwork(options);
+      if (interfaces.length > 0) return setUpInterfaces(interfaces, options);
+      return bringUpNetwork({ ...options, ip });
     },
-    async setClock(network, { dialect, machine = {} }, { signal }) {
-      const { buildTimeMs } = build;
+    async setClock({ dialect, machine = {} }, network, { signal }) {
+      const { buildTimeMs } = context.build;
       setClockFloor(buildTimeMs, { log });
       const { servers, tries } = chooseTimeServers(machine.ntp, network.ntpServers);
-      const { source, server } = await syncClock(servers, { log, buildTimeMs, tries, signal });
-      isClockRight = source !== "build";
-      announcer.clockSet(server ?? (dialect === "b2c" ? servers[0] : undefined), source === "ntp");
+      const clock = await syncClock(servers, { log, buildTimeMs, tries, signal });
+      announcer.clockSet(
+        clock.server ?? (dialect === "b2c" ? servers[0] : undefined),
+        clock.source === "ntp",
+      );
+      return { isRight: clock.source !== "build" };
     },
-    async completeJob(job, { signal }) {
-      const connect = async () => {
-        const http = await connectHttp(job, { credentials, warn });
-        const s3 = job.s3 && (await connectS3(job.s3, { http, credentials, redaction }));
-        return createArchiveOpener(http, s3, openNfsClient(PATHS.nfs).openFile);
-      };
+    async completeJob(lineJob, { network, clock }, { signal }) {
+      let job = lineJob;
       try {
-        const whole = accept(await source.complete(job, connect, { signal }));
-        runner.setLimits(whole.limits);
-        await startLogs(whole);
-        return whole;
-      } catch (error) {
-        // What the line itself says is enough for the log to tell of it.
-        await startLogs(job);
-        throw error;
+        const openArchives = async () => (await connect(lineJob, network, context)).openArchive;
+        job = acceptJob(await source.complete(lineJob, openArchives, { signal }), context);
+        return job;
+      } finally {
+        // Where the rest of the job cannot be had, the log goes where the line says.
+        await startLogs(job, network, clock.isRight, context);
       }
     },
     async loadJobModules({ machine = {} }) {
@@ -182,6 +87,7 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
       for (const path of moduleFiles) await modules.loadFile(path);
       announcer.modulesLoaded();
     },
+    connect: (job, network) => connectJob(job, network, context),
     async applySettings({ dialect, machine = {} }, { signal }) {
       const { hostname = dialect === "b2c" ? "boot2container" : undefined, keymap } = machine;
       if (hostname !== undefined) {
@@ -193,116 +99,119 @@ export function createBootAdapters(tools: BootTools): BootAdapters {
         const { path, isLoaded } = await loadKeymap(keymap, { log });
         announcer.keymapSet(keymap, path, isLoaded);
       }
-      for (const wish of machine.networkBlockDevices ?? []) {
+      for (const request of machine.networkBlockDevices ?? []) {
         const options = { log, signal, loadModule: modules.load, isOptional: dialect === "b2c" };
-        attached.push(await attachNetworkBlockDevice(wish, options));
+        const device = await attachNetworkBlockDevice(request, options);
+        context.releases.add(() => device.release());
       }
     },
-    async connectResults(job) {
-      http = await connectHttp(job, { credentials, warn });
-      if (!job.results) return undefined;
-      const s3 = job.s3 && (await connectS3(job.s3, { http, credentials, redaction }));
-      const nfs = openNfsClient(PATHS.nfs);
-      return createResultsAdapters(job.results.to, s3, { ...tools, credentials, http, nfs });
-    },
-    async connect(job, context) {
-      const { signal } = context;
-      announcer.cacheMounting();
-      const pool = createUnpackPool();
-      // A thread loads its code while the disk is looked at.
-      pool.warmUp();
-      store = await openStore(job.cache, {
-        path: PATHS.store,
-        log,
-        signal,
-        dialect: job.dialect,
-        ...planCacheFileSystem(job, mountOn(context)),
-      });
-      announcer.cacheMounted(store.outcome);
-      const { swap: wish } = job.machine ?? {};
-      if (wish)
-        swap = await enableSwap(wish, {
-          log,
-          signal,
-          isOptional: job.dialect === "b2c",
-          // On a file system of somebody else's nothing can be swapped to.
-          ...(store.outcome.kind === "device" && { folder: store.scratchDir }),
-        });
-      http ??= await connectHttp(job, { credentials, warn });
-      const jobTools = {
-        ...tools,
-        credentials,
-        http,
-        store,
-        pool,
-        steps,
-        syncHooks,
-        nfs: openNfsClient(store.scratchDir),
-      };
-      journal = await openJournalWriter(job, jobTools);
-      return createJobAdapters(job, { ...jobTools, mountFileSystem: mountOn(context) });
-    },
-    settlePreviousBoots: async (context) => journal?.settlePrevious(context),
-    startSync: (job, results) => startJobSync(job, results, { ...tools, syncHooks }),
-    writeAgentFiles(facts) {
-      exitCode = facts.verdict.exitCode;
-      return writeAgentFiles(listResultWriters({ ...tools, steps }), facts, {
-        files: tools.files,
-        warn: (message) => log.warn(message),
-      });
-    },
-    async release(root) {
-      const closeStore = async (opened: OpenStore) => {
-        if (opened.kind === "cache") announcer.cacheUnmounting();
-        await releaseStore(opened, root, log);
-        if (opened.outcome.kind === "device") announcer.cacheUnmounted(opened.outcome.device, true);
-      };
-      await releaseInTurn(
-        [
-          () => swap?.release(),
-          () => journal?.finish(createVerdict(runner, exitCode)),
-          () => store && closeStore(store),
-          ...attached.map((device) => () => device.release()),
-        ],
-        log,
-      );
-    },
+    startSync: (job, results) => startJobSync(job, results, context),
+    writeAgentFiles: (facts) =>
+      writeAgentFiles(listResultWriters(context), facts, { files: context.files, warn }),
+    release: (end) => context.releases.run(end, log),
   };
 }
 
-/** What is read is secret from then on, whoever uses it. */
-function hideCredentials({ read }: Credentials, { hide }: Redaction): Credentials {
-  return {
-    async read(name) {
-      const bytes = await read(name);
-      if (bytes) for (const secret of listCredentialSecrets(name, bytes)) hide(secret);
-      return bytes;
-    },
-  };
+/** Applies what holds from the moment a job is known. */
+function acceptJob(job: Job, { facts, redaction, jobConsoles, runner }: BootContext): Job {
+  const delayMs = job.machine?.end?.poweroffDelayMs ?? 0;
+  facts.update({ onExit: job.onExit, poweroffDelayS: Math.ceil(delayMs / 1000) });
+  for (const secret of listJobSecrets(job)) redaction.hide(secret);
+  jobConsoles.apply(job);
+  runner.setLimits(job.limits);
+  return job;
 }
 
-/** For a job that can do without. */
-async function bringUpIfThere(options: NetworkOptions): Promise<NetworkState> {
+async function startLogs(
+  job: Job,
+  network: NetworkState,
+  isClockRight: boolean,
+  context: BootContext,
+): Promise<void> {
+  const { netconsole, hostname = network.interfaces[0]?.address } = job.machine ?? {};
+  await startNetworkLog(job, { hostname, isClockRight }, context);
+  // Not waited for: a gateway may take seconds to answer for its address.
+  if (netconsole) void startNetconsole(netconsole, { log: context.log, loadModule: context.modules.load });
+}
+
+/** For a job that needs no network: it is used where there is one. */
+async function bringUpOptionalNetwork(options: NetworkOptions): Promise<NetworkState> {
   try {
     return await bringUpNetwork({ ...options, waitMs: NETWORK_UNNEEDED_WAIT_MS });
   } catch (thrown) {
     options.signal?.throwIfAborted();
-    options.log.warn(`network: the job goes on without: ${toAgentError(thrown).message}`);
+    options.log.warn(`network: the job goes on without it: ${toAgentError(thrown).message}`);
     return bringUpNetwork({ ...options, ip: "off" });
   }
 }
 
-/** The store's place where the job names a file system for it. */
-function planCacheFileSystem({ cacheFileSystem: name, fileSystems = [] }: Job, mountNamed: MountFileSystem) {
-  if (name === undefined) return {};
-  const fileSystem = fileSystems.find((each) => each.name === name);
-  const mount = fileSystem && ((target: string) => mountNamed(fileSystem, target));
-  return { cacheFileSystem: { name, mount } };
+async function connectJob(job: Job, network: NetworkState, context: BootContext): Promise<JobConnection> {
+  const connection = await connect(job, network, context);
+  return {
+    results: job.results && (await createResultsAdapters(job.results.to, connection, context)),
+    openStore: (phase) => openJobStore(job, network, connection, phase, context),
+  };
 }
 
-/** What lies in RAM goes with the machine; a cache device is left tidy, within its quota, and written back. */
-async function releaseStore(store: OpenStore, root: MountedRoot | undefined, log: Log): Promise<void> {
+async function openJobStore(
+  job: Job,
+  network: NetworkState,
+  connection: Connection,
+  { signal }: PhaseContext,
+  context: BootContext,
+): Promise<JobStore> {
+  const { announcer, log, modules, releases } = context;
+  const mount: MountFileSystem = (fileSystem, target) => {
+    const ownAddress = network.interfaces[0]?.address;
+    return mountFileSystem(fileSystem, target, { log, signal, loadModule: modules.load, ownAddress });
+  };
+  announcer.cacheMounting();
+  const pool = createUnpackPool();
+  // A thread loads its code while the disk is opened.
+  pool.warmUp();
+  const store = await openStore(job.cache, {
+    path: PATHS.store,
+    log,
+    signal,
+    dialect: job.dialect,
+    cacheFileSystem: chooseCacheFileSystem(job, mount),
+  });
+  releases.add((end) => releaseStore(store, end, context));
+  announcer.cacheMounted(store.outcome);
+  if (job.machine?.swap) {
+    const swap = await enableSwap(job.machine.swap, {
+      log,
+      signal,
+      isOptional: job.dialect === "b2c",
+      // Only the agent's own file system is known to allow swap files.
+      folder: store.outcome.kind === "device" ? store.scratchDir : undefined,
+    });
+    releases.add(() => swap.release());
+  }
+  const journal = await openJournalWriter(job, connection, store, context);
+  releases.add(({ verdict }) => journal.finish(verdict));
+  const adapters = await createJobAdapters(job, { connection, store, pool, mount }, context);
+  return { adapters, settlePreviousBoots: journal.settlePrevious };
+}
+
+/** The job may name a file system for its store. */
+function chooseCacheFileSystem(
+  { cacheFileSystem: name, fileSystems = [] }: Job,
+  mountNamed: MountFileSystem,
+) {
+  if (name === undefined) return undefined;
+  const fileSystem = fileSystems.find((each) => each.name === name);
+  return { name, mount: fileSystem && ((target: string) => mountNamed(fileSystem, target)) };
+}
+
+/** A store in RAM needs no release; a cache device is left tidy, within its quota, and written back. */
+async function releaseStore(
+  store: OpenStore,
+  { root }: BootEnd,
+  { announcer, log }: BootContext,
+): Promise<void> {
   if (store.kind === "ram") return;
+  announcer.cacheUnmounting();
   await root?.unmount();
   rmSync(store.scratchDir, { recursive: true, force: true });
   const { kept, keptBytes, droppedReferences, freedBytes } = store.collect();
@@ -313,4 +222,5 @@ async function releaseStore(store: OpenStore, root: MountedRoot | undefined, log
   log.info(`store: ${megabytes(keptBytes)} MB kept, ${megabytes(freedBytes)} MB freed`);
   store.close();
   umount(store.path);
+  if (store.outcome.kind === "device") announcer.cacheUnmounted(store.outcome.device, true);
 }

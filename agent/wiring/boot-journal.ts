@@ -1,5 +1,5 @@
 /**
- * This boot's journal on the cache device, with its results beside it while it is under way; and what earlier boots left there.
+ * The journal of this boot on the cache device, with its results beside it while the boot runs; and what earlier boots left there.
  */
 import { cpSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,10 +9,8 @@ import type { ResultsUploader } from "../net/uploads/results-uploader.ts";
 import { PATHS } from "../paths.ts";
 import { RESULTS_RESERVE_BYTES } from "../phases/limits.ts";
 import type { PhaseContext } from "../phases/phase-runner.ts";
-import { refuseBootLoop, settlePreviousBoots } from "../phases/previous-boots.ts";
+import { checkBootLoop, settlePreviousBoots } from "../phases/previous-boots.ts";
 import { createResultsSender } from "../phases/results-sender.ts";
-import type { SyncHook } from "../phases/sync-results.ts";
-import type { EventStream } from "../report/log/event-stream.ts";
 import { startProgress } from "../report/log/progress.ts";
 import { takeSnapshot } from "../report/results/file-snapshot.ts";
 import { listResults, type ResultList } from "../report/results/list-results.ts";
@@ -21,6 +19,7 @@ import type { OpenStore } from "../store/open-store.ts";
 import { type CrashRecords, readCrashRecords } from "../sys/machine/pstore.ts";
 import { readUptimeMs } from "../sys/machine/uptime.ts";
 import { formatMegabytes, truncate } from "../text.ts";
+import { MiB } from "../units.ts";
 import {
   BOOT_TEXT_MAX_LENGTH,
   type BootJournal,
@@ -29,103 +28,101 @@ import {
 } from "../wire/boot-journal.ts";
 import type { EventBody } from "../wire/event.ts";
 import type { Verdict } from "../wire/verdict.ts";
-import { connectS3 } from "./connect-s3.ts";
-import { LOG_BACK_MAX_BYTES } from "./limits.ts";
-import { createUploader, type ResultsTools } from "./results-adapters.ts";
-import { describePartial, PARTIAL_NAME } from "./results-sync.ts";
+import type { BootContext } from "./boot-context.ts";
+import type { Connection } from "./connection.ts";
+import { createUploader, describePartial, PARTIAL_NAME } from "./results.ts";
 
 const STEP_NAME_LENGTH = 60;
-
-export interface JournalTools extends ResultsTools {
-  /** The kernel command line as it is. */
-  source: { line: string };
-  build: { version: string };
-  events: EventStream;
-  store: OpenStore;
-  syncHooks: SyncHook[];
-}
+/** Of a log, what is copied back into RAM when the cache is released: the events of hours, but not all that a test printed. */
+const LOG_BACK_MAX_BYTES = 16 * MiB;
 
 export interface JournalWriter {
-  /** Tells of earlier boots that did not end and uploads what they left. Throws JOB_BOOT_LOOP when there were too many. */
-  settlePrevious(context: PhaseContext): Promise<void>;
-  /** Before the store is released: the results come back, and what is kept of them is what was not uploaded. */
+  /** Reports earlier boots that did not end and uploads what they left. Throws JOB_BOOT_LOOP when there were too many. */
+  settlePrevious(phase: PhaseContext): Promise<void>;
+  /** Before the store is released: moves the results back, and keeps on the device what was not uploaded. */
   finish(verdict: Verdict): Promise<void>;
 }
 
-/** Begins the journal where the store is on a device of this machine; elsewhere there is nothing that a boot leaves to the next. */
-export async function openJournalWriter(job: Job, tools: JournalTools): Promise<JournalWriter> {
-  const { log, store } = tools;
-  const crash = readCrashRecords((message) => log.warn(message));
-  const without: JournalWriter = {
-    settlePrevious: async () => saveHere(crash, tools),
-    finish: async () => clearIfUploaded(crash, job, tools),
+/** Keeps a journal only where the store is on a device of this machine: nothing else outlives the boot. */
+export async function openJournalWriter(
+  job: Job,
+  connection: Connection,
+  store: OpenStore,
+  context: BootContext,
+): Promise<JournalWriter> {
+  const { bootId, files, log, redaction, syncHooks, warn } = context;
+  const crash = readCrashRecords(warn);
+  const withoutJournal: JournalWriter = {
+    settlePrevious: async () => addToResults(crash, context),
+    finish: async () => clearIfUploaded(crash, job, context),
   };
-  if (store.outcome.kind !== "device") return without;
+  if (store.outcome.kind !== "device") return withoutJournal;
   const journals = openJournals(store.place);
-  const journal = followBoot(job, journals, tools);
+  const journal = followBoot(job, journals, context);
   try {
     await journal.write();
-    mkdirSync(journals.folderOf(tools.bootId), { recursive: true });
-    symlinkSync(journals.folderOf(tools.bootId), PATHS.kept);
+    mkdirSync(journals.folderOf(bootId), { recursive: true });
+    symlinkSync(journals.folderOf(bootId), PATHS.kept);
   } catch (error) {
     await journal.close();
-    log.warn(`journal: this boot goes on without: ${(error as Error).message}`);
-    return without;
+    warn(`journal: this boot goes on without one: ${(error as Error).message}`);
+    return withoutJournal;
   }
-  const hasMoved = job.results !== undefined && moveResults(journals, tools);
-  tools.syncHooks.push({ name: "the journal", run: journal.sync });
+  const hasMoved = job.results !== undefined && moveResults(journals, store, context);
+  syncHooks.push({ name: "the journal", run: journal.sync });
+  /** Keeps the crash records with the boot they belong to; they are deleted from pstore only once they are on the disk. */
+  const saveCrash = async (crashedBootId: string | undefined) => {
+    addToResults(crash, context);
+    if (crash.records.length === 0 || (crashedBootId === undefined && !hasMoved)) return;
+    try {
+      if (crashedBootId !== undefined) {
+        const folder = journals.findingsOf(crashedBootId);
+        mkdirSync(folder, { recursive: true });
+        for (const { name, text } of crash.records) writeFileSync(join(folder, name), redaction.clean(text));
+      }
+      await journals.flush();
+      crash.clear();
+    } catch (error) {
+      warn(`pstore: the records stay there: ${(error as Error).message}`);
+    }
+  };
   return {
-    async settlePrevious(context) {
-      const { deaths } = await settlePreviousBoots(context, {
+    async settlePrevious(phase) {
+      const { deaths } = await settlePreviousBoots(phase, {
         journals,
         own: journal.read(),
         startProgress,
         readFreeBytes: store.readFreeBytes,
-        emit: tools.events.emit,
-        lastWords: {
-          panic: crash.panic,
-          async save(bootId) {
-            saveHere(crash, tools);
-            if (crash.records.length === 0 || (bootId === undefined && !hasMoved)) return;
-            try {
-              if (bootId !== undefined) saveFor(bootId, crash, { journals, redaction: tools.redaction });
-              await journals.flush();
-              crash.clear();
-            } catch (error) {
-              log.warn(`pstore: the records stay there: ${(error as Error).message}`);
-            }
-          },
-        },
+        emit: context.events.emit,
+        crash: { panic: crash.panic, save: saveCrash },
         listResults: (left) => listLeft(left, journals),
-        openPlace: (left) => openPlace(left, job, tools),
+        openDestination: (left) => openDestination(left, job, connection, context),
       });
       await journal.setDeaths(deaths);
-      refuseBootLoop({ deaths });
+      checkBootLoop({ deaths });
     },
     async finish(verdict) {
       await journal.close();
       if (hasMoved)
-        tools.files.moveLogs(() => umount(PATHS.results, { lazy: true }), { maxBytes: LOG_BACK_MAX_BYTES });
-      clearIfUploaded(crash, job, tools);
+        files.moveLogs(() => umount(PATHS.results, { lazy: true }), { maxBytes: LOG_BACK_MAX_BYTES });
+      clearIfUploaded(crash, job, context);
       try {
-        if (isUploaded(job, tools)) await journals.drop(tools.bootId);
+        if (isUploaded(job, context)) await journals.drop(bootId);
         else
-          await journals.write({
-            ...journal.read(),
-            state: "ended",
-            verdict: tools.redaction.cleanValue(verdict),
-          });
+          await journals.write({ ...journal.read(), state: "ended", verdict: redaction.cleanValue(verdict) });
       } catch (error) {
-        log.warn(`journal: the next boot will take this one for dead: ${(error as Error).message}`);
+        log.warn(
+          `journal: boot record not saved, so the next boot will report this boot as lost: ${(error as Error).message}`,
+        );
       }
     },
   };
 }
 
-/** The journal's state follows the events; each change of it is written. */
-function followBoot(job: Job, journals: Journals, tools: JournalTools) {
-  const { bootId, log, runner, redaction, events } = tools;
-  const line = redaction.clean(tools.source.line.trim());
+/** Writes the journal at each event that changes it. */
+function followBoot(job: Job, journals: Journals, context: BootContext) {
+  const { bootId, build, runner, redaction, events, warn } = context;
+  const line = redaction.clean(context.source.line.trim());
   const startedAtMs = Date.now();
   const running = new Map<string, string>();
   let phase = "machine";
@@ -135,7 +132,7 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
   const read = (): BootJournal => ({
     version: 1,
     bootId,
-    agent: tools.build.version,
+    agent: build.version,
     startedAtMs,
     phase,
     deathsBefore,
@@ -149,7 +146,7 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
     attempts: 0,
     verdict: null,
   });
-  const tell = (error: unknown) => log.warn(`journal: it cannot be written: ${(error as Error).message}`);
+  const warnOf = (error: unknown) => warn(`journal: it cannot be written: ${(error as Error).message}`);
   const write = async () => {
     if (isOpen) await journals.write(read());
   };
@@ -166,7 +163,7 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
   events.follow((body: EventBody) => {
     if (!isOpen) return;
     if (body.event === "end") {
-      // The agent ends without having released the disks: nobody writes after it.
+      // The agent ends without releasing the disks, and nothing is written after it.
       isOpen = false;
       journals.writeNow({ ...read(), state: "ended", verdict: redaction.cleanValue(body.verdict) });
       return;
@@ -176,7 +173,7 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
       running.set(body.id, `${body.kind} step "${formatStepName(body.name)}"`);
     else if (body.event === "step_end") running.delete(body.id);
     else return;
-    sync().catch(tell);
+    sync().catch(warnOf);
   });
   return {
     read,
@@ -184,9 +181,9 @@ function followBoot(job: Job, journals: Journals, tools: JournalTools) {
     sync,
     async setDeaths(deaths: number) {
       deathsBefore = deaths;
-      await write().catch(tell);
+      await write().catch(warnOf);
     },
-    /** Whoever unmounts the disk must not find it in use. */
+    /** Waits for writes under way: the disk can be unmounted afterwards. */
     async close() {
       isOpen = false;
       await works;
@@ -199,12 +196,12 @@ function formatStepName(name: string): string {
   return truncate(name.replace(/[\x00-\x1f\x7f]+/g, " "), STEP_NAME_LENGTH);
 }
 
-/** Onto the cache device, where they outlive the machine; not where that would leave too little room for all else. */
-function moveResults(journals: Journals, { log, files, bootId, store }: JournalTools): boolean {
+/** Moves the results to the cache device, where a power cut does not lose them, unless that leaves too little room. */
+function moveResults(journals: Journals, store: OpenStore, { warn, files, bootId }: BootContext): boolean {
   const freeBytes = store.readFreeBytes();
+  const failure = "results: they stay in RAM, and a power cut loses them:";
   if (freeBytes < RESULTS_RESERVE_BYTES) {
-    const free = formatMegabytes(freeBytes);
-    log.warn(`results: they stay in RAM and do not outlive a power cut: the cache has only ${free} MB free`);
+    warn(`${failure} the cache has only ${formatMegabytes(freeBytes)} MB free`);
     return false;
   }
   const folder = journals.resultsOf(bootId);
@@ -215,36 +212,26 @@ function moveResults(journals: Journals, { log, files, bootId, store }: JournalT
     files.moveLogs(bind, { maxBytes: Number.POSITIVE_INFINITY });
     return true;
   } catch (error) {
-    log.warn(`results: they stay in RAM and do not outlive a power cut: ${(error as Error).message}`);
+    warn(`${failure} ${(error as Error).message}`);
     return false;
   }
 }
 
-const isUploaded = ({ results }: Job, { runner }: JournalTools) =>
+const isUploaded = ({ results }: Job, { runner }: BootContext) =>
   !results || runner.records.some(({ name, outcome }) => name === "upload" && outcome === "done");
 
-function saveHere({ records, panic }: CrashRecords, { log, files, redaction }: JournalTools): void {
-  if (panic !== undefined) log.warn(`pstore: an earlier boot's last words: ${panic}`);
+function addToResults({ records, panic }: CrashRecords, { log, warn, files, redaction }: BootContext): void {
+  if (panic !== undefined) warn(`pstore: an earlier boot's last words: ${panic}`);
   for (const { name, text } of records) files.write(`previous-boot/${name}`, redaction.clean(text));
   if (records.length > 0) log.info(`pstore: ${records.length} records of an earlier boot`);
 }
 
-/** Nobody else may have them: they leave pstore only with the results. */
-function clearIfUploaded(crash: CrashRecords, job: Job, tools: JournalTools): void {
-  if (job.results && isUploaded(job, tools)) crash.clear();
+/** There is no other copy of the records: they are deleted from pstore only when the results are uploaded. */
+function clearIfUploaded(crash: CrashRecords, job: Job, context: BootContext): void {
+  if (job.results && isUploaded(job, context)) crash.clear();
 }
 
-function saveFor(
-  bootId: string,
-  { records }: CrashRecords,
-  { journals, redaction }: Pick<JournalTools, "redaction"> & { journals: Journals },
-): void {
-  const folder = journals.findingsOf(bootId);
-  if (records.length > 0) mkdirSync(folder, { recursive: true });
-  for (const { name, text } of records) writeFileSync(join(folder, name), redaction.clean(text));
-}
-
-/** Made anew for that boot. */
+/** Made again for the boot that is uploaded late. */
 const RECORDS = ["manifest.json", "verdict.json", PARTIAL_NAME];
 
 function listLeft({ bootId, phase, uptimeMs }: BootJournal, journals: Journals): ResultList {
@@ -254,31 +241,34 @@ function listLeft({ bootId, phase, uptimeMs }: BootJournal, journals: Journals):
   }));
   const taken = new Set([...RECORDS, ...findings.map(({ name }) => name)]);
   const { files, leftOut } = listResults(journals.resultsOf(bootId));
-  const left = files.filter(({ name }) => !taken.has(name));
-  // What went out while the test ran says that it is not all; now it is.
+  // Replaces the one that was sent while the test ran.
   const partial = describePartial({ bootId, phase, uptimeMs, complete: true });
-  return { files: [...findings, partial, ...left], leftOut };
+  return { files: [...findings, partial, ...files.filter(({ name }) => !taken.has(name))], leftOut };
 }
 
-async function openPlace({ bootId, results }: BootJournal, job: Job, tools: JournalTools) {
+async function openDestination(
+  { bootId, results }: BootJournal,
+  job: Job,
+  connection: Connection,
+  context: BootContext,
+) {
   const to = results && resolveDestination(results, job);
   if (!to) return undefined;
-  const directory = `${PATHS.resultsExport}-${bootId}`;
-  const s3 = job.s3 && (await connectS3(job.s3, tools));
-  const uploader = await createUploader(to, s3, { ...tools, directory });
-  // The same job once more: what came of this boot must not be mistaken for what came of that one.
+  const mountPoint = `${PATHS.resultsExport}-${bootId}`;
+  const uploader = await createUploader(to, connection, context, mountPoint);
+  // Where both boots have one destination, the earlier one's results must not be taken for those of this one.
   const isOwn = JSON.stringify(results) === JSON.stringify(describeDestination(job));
   return {
     sender: createResultsSender({
-      uploader: isOwn ? placeBelow(uploader, `previous-boot-${bootId}`) : uploader,
+      uploader: isOwn ? uploadBelow(uploader, `previous-boot-${bootId}`) : uploader,
       takeSnapshot,
-      warn: (message) => tools.log.warn(message),
+      warn: context.warn,
     }),
-    close: () => unmountIfMounted(directory),
+    close: () => unmountIfMounted(mountPoint),
   };
 }
 
-function placeBelow(uploader: ResultsUploader, folder: string): ResultsUploader {
+function uploadBelow(uploader: ResultsUploader, folder: string): ResultsUploader {
   return {
     place: `${uploader.place}/${folder}`,
     put: (upload, options) => uploader.put({ ...upload, name: `${folder}/${upload.name}` }, options),

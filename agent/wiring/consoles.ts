@@ -1,5 +1,5 @@
 /**
- * The consoles of this boot: all that the kernel was given, found by itself, and those that the job adds.
+ * The consoles of this boot: those of the kernel, and those that the job adds.
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Job, SerialPortSettings } from "../job/job.ts";
@@ -10,23 +10,23 @@ import { SERIAL_LOOK_MS } from "../report/limits.ts";
 
 export interface ConsoleTools {
   readUptimeMs: () => number;
-  /** Not before the consoles are there. */
+  /** Called only after `createKernelConsoles` has returned. */
   warn: (message: string) => void;
 }
 
-/** Standard output, which init opened, is the console of a machine that names none. */
+/** Falls back to standard output, which init opened, where the kernel has no console. */
 export function createKernelConsoles({ readUptimeMs, warn }: ConsoleTools): ConsoleSet {
   const consoles = new ConsoleSet([], {
     readUptimeMs,
-    onGone: (name, error) => warn(`console: "${name}" takes nothing any more: ${error.message}`),
+    onGone: (name, error) => warn(`console: "${name}" no longer accepts output: ${error.message}`),
   });
-  // A console that cannot be used is no reason to be silent about it, but the log is not there yet.
+  // The log does not exist yet.
   openNewConsoles(consoles, (message) => setImmediate(() => warn(message)));
   if (consoles.names.length === 0) consoles.add(useDescriptor("stdout", process.stdout.fd));
   return consoles;
 }
 
-/** Some come with their driver, long after the kernel has read the line that names them. */
+/** Some consoles appear with their driver, long after the kernel read its command line. */
 function openNewConsoles(consoles: ConsoleSet, warn: (message: string) => void): void {
   for (const name of listKernelConsoles()) {
     if (consoles.names.includes(name)) continue;
@@ -47,9 +47,9 @@ export interface JobConsoleTools {
 }
 
 export interface JobConsoles {
-  /** Those of the kernel's that have come with their drivers. */
+  /** Opens kernel consoles that have appeared with their drivers. */
   findNew(): void;
-  /** What the job says of consoles, as far as it is known; returns at once, ports may come later. */
+  /** Applies the job's console settings. Returns at once; ports are opened when they appear. */
   apply(job: Pick<Job, "color" | "consolePorts">): void;
 }
 
@@ -69,7 +69,7 @@ export function createJobConsoles(tools: JobConsoleTools): JobConsoles {
   };
 }
 
-/** The kernel hands such words to init's environment, so that people write them there. */
+/** The kernel passes such parameters to init's environment, so people set them on the command line. */
 function isColorless(line: string): boolean {
   return /(?:^|\s)(?:TERM=dumb|NO_COLOR=\S+)(?:\s|$)/.test(line);
 }
@@ -80,7 +80,7 @@ async function addPort(
 ): Promise<void> {
   const { device, baudRate } = port;
   try {
-    // Adapters drop out and come back, under the same name as long as nobody holds the old one.
+    // Adapters disconnect and come back, under the same name if the old device was closed.
     for (let isBack = false; ; isBack = true) {
       const opened = await awaitSerialConsole(device, { baudRate, lookForDevices });
       if (!opened) return log.warn(`console: there is no "${device}", the job goes on without it`);

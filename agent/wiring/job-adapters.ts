@@ -1,73 +1,53 @@
-/**
- * Builds what a job's phases work with, once the job is known and the network is up: the ways to fetch, the roots, the volumes
- * and the place for the results.
- */
+/** Builds what the later phases need once the store is open: the ways to fetch, the roots, the volumes, the containers. */
 import { createHash } from "node:crypto";
 import { AgentError } from "../errors.ts";
 import type { Job, RootDriverChoice } from "../job/job.ts";
 import { listEnvironmentSecrets } from "../job/job-secrets.ts";
 import type { FileSystem } from "../job/volume.ts";
-import type { StepRecorder } from "../junit/step-cases.ts";
-import { createArchiveOpener } from "../net/archives/archive-opener.ts";
-import type { HttpClient } from "../net/http/http-message.ts";
 import { RegistryClient } from "../net/registry/registry.ts";
 import { createBucketOpener } from "../net/s3/bucket.ts";
 import { parseAuthFile } from "../oci/auth-file.ts";
 import { PATHS } from "../paths.ts";
 import type { JobAdapters } from "../phases/boot.ts";
-import type { PhaseRunner } from "../phases/phase-runner.ts";
-import type { Redaction } from "../redaction/redaction.ts";
-import type { EventStream } from "../report/log/event-stream.ts";
-import type { Log } from "../report/log/log.ts";
 import { startProgress } from "../report/log/progress.ts";
-import type { OutputBus } from "../report/output-bus.ts";
-import type { AgentFiles } from "../report/results/agent-files.ts";
 import { chooseRootDriver } from "../root/drivers/choose-driver.ts";
 import { mountDirectoryRoot } from "../root/drivers/existing-tree.ts";
 import { type ImageStore, openImageStore } from "../root/drivers/image-store.ts";
 import type { UnpackPool } from "../root/unpack/pool.ts";
 import type { OpenStore } from "../store/open-store.ts";
 import { runContainer } from "../sys/container/container.ts";
-import type { Credentials } from "../sys/machine/credentials.ts";
 import { isFull } from "../sys/storage/is-full.ts";
 import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
-import { connectS3 } from "./connect-s3.ts";
-import type { NfsClient } from "./nfs-client.ts";
-import { openStepLog } from "./results-adapters.ts";
+import type { BootContext } from "./boot-context.ts";
+import type { Connection } from "./connection.ts";
+import { openStepLog } from "./results.ts";
 
 export type MountFileSystem = (fileSystem: FileSystem, target: string) => Promise<void>;
 
-export interface JobTools {
-  runner: PhaseRunner;
-  log: Log;
-  files: AgentFiles;
-  bootId: string;
-  output: OutputBus;
-  events: EventStream;
-  redaction: Redaction;
-  credentials: Credentials;
-  http: HttpClient;
+export interface JobResources {
+  connection: Connection;
   store: OpenStore;
   pool: UnpackPool;
-  mountFileSystem: MountFileSystem;
-  nfs: NfsClient;
-  steps: StepRecorder;
+  mount: MountFileSystem;
 }
 
-export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobAdapters> {
-  const { log, redaction, store, http, credentials } = tools;
+export async function createJobAdapters(
+  job: Job,
+  { connection: { http, s3, nfs, openArchive }, store, pool, mount }: JobResources,
+  context: BootContext,
+): Promise<JobAdapters> {
+  const { credentials, events, log, output, redaction, steps } = context;
   const authFile = await credentials.read("registry.json");
   const auths = authFile && parseAuthFile(authFile);
-  const s3 = job.s3 && (await connectS3(job.s3, tools));
-  const imageStores = await openImageStores(job, tools);
-  let nextPlace = 0;
-  // Variables from files, names that are resolved only now, and what the image itself sets.
+  const imageStores = await openImageStores(job, mount);
+  let roots = 0;
+  // Includes variables from files, from the pipeline and from the image itself.
   const onEnvironment = (entries: readonly string[]) => {
     for (const secret of listEnvironmentSecrets(entries)) redaction.hide(secret);
   };
 
   return {
-    openArchive: createArchiveOpener(http, s3, tools.nfs.openFile),
+    openArchive,
     registry: new RegistryClient(http, {
       log,
       mirrors: job.mirrors,
@@ -79,18 +59,18 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
     }),
     rootDriver: chooseRootDriver(chooseDriver(job), {
       store: store.objects,
-      pool: tools.pool,
+      pool,
       scratchDir: store.scratchDir,
       log,
       onUse: (used) => store.remember({ id: nameReference(used.name), ...used }),
     }),
-    planRootPlace(name) {
-      const number = nextPlace++;
-      const place = `${store.scratchDir}/roots/${number}`;
+    planRoot(name) {
+      const number = roots++;
+      const folder = `${store.scratchDir}/roots/${number}`;
       return {
         target: number === 0 ? PATHS.root : `${PATHS.stepRoots}/${number}`,
-        upperDir: `${place}/upper`,
-        workDir: `${place}/work`,
+        upperDir: `${folder}/upper`,
+        workDir: `${folder}/work`,
         name,
       };
     },
@@ -104,16 +84,16 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
     platform: { os: "linux", architecture: process.arch === "x64" ? "amd64" : process.arch },
     startProgress,
     readFreeBytes: store.readFreeBytes,
-    // boot2container has no such place, and a test's own /results must not vanish below ours.
-    ...((job.dialect !== "b2c" || job.results) && { resultsPath: PATHS.results }),
+    // boot2container has no such folder, and a test's own /results must not be hidden by ours.
+    resultsPath: job.dialect !== "b2c" || job.results ? PATHS.results : undefined,
     openOutput({ logName, ...options }) {
-      // Step logs are read among the uploaded results only.
-      const stepLog = job.results && openStepLog(logName, tools);
-      return tools.output.openStep({ ...options, log: stepLog });
+      // Without a destination for the results, nothing would read the logs of steps.
+      const stepLog = job.results && openStepLog(logName, context);
+      return output.openStep({ ...options, log: stepLog });
     },
     emit(body) {
-      tools.steps.observe(body);
-      tools.events.emit(body);
+      steps.observe(body);
+      events.emit(body);
     },
     runContainer: (step) => runContainer({ ...step, onEnvironment }, { log, bundleDir: PATHS.bundle }),
     volumes: createVolumeKeeper({
@@ -121,17 +101,15 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
       volumes: job.volumes ?? [],
       fileSystems: job.fileSystems ?? [],
       openBucket: createBucketOpener(http, job.s3Aliases ?? [], s3 && { s3 }),
-      mountFileSystem: tools.mountFileSystem,
+      mountFileSystem: mount,
       // Where boot2container keeps its cache, and jobs their files.
       sharedPaths: job.dialect === "b2c" ? ["/storage", "/container"] : [],
       log,
     }),
-    mountOtherRoot: (root, place, { signal }) =>
-      "nfs" in root
-        ? tools.nfs.mountRoot(root.nfs, place, { signal })
-        : Promise.resolve(mountDirectoryRoot(root.directory, place)),
+    mountOtherRoot: async (root, place, { signal }) =>
+      "nfs" in root ? nfs.mountRoot(root.nfs, place, { signal }) : mountDirectoryRoot(root.directory, place),
     dropDamagedObjects: store.dropDamagedObjects,
-    findFullPlace() {
+    findFullFileSystem() {
       if (isFull(PATHS.results)) return "results";
       return isFull(store.scratchDir) ? "root" : undefined;
     },
@@ -140,7 +118,7 @@ export async function createJobAdapters(job: Job, tools: JobTools): Promise<JobA
 
 async function openImageStores(
   { machine: { imageStores = [] } = {}, fileSystems = [] }: Job,
-  { mountFileSystem }: JobTools,
+  mount: MountFileSystem,
 ): Promise<ImageStore[]> {
   const opened: ImageStore[] = [];
   for (const name of imageStores) {
@@ -151,20 +129,20 @@ async function openImageStores(
         `Cannot use the image store "${name}": no file system has that name`,
       );
     const path = `${PATHS.imageStores}/${name}`;
-    // Other machines run from it at the same time.
-    await mountFileSystem({ ...fileSystem, options: [...fileSystem.options, "ro"] }, path);
+    // Read-only: other machines run from it at the same time.
+    await mount({ ...fileSystem, options: [...fileSystem.options, "ro"] }, path);
     opened.push(openImageStore(path));
   }
   return opened;
 }
 
-/** A digest of the composefs form can be checked by that driver alone. */
+/** Only the composefs driver can check a composefs digest. */
 function chooseDriver({ root }: Job): RootDriverChoice {
   if (!root || !("driver" in root)) return "auto";
   return "composefsDigest" in root && root.driver === "auto" ? "composefs" : root.driver;
 }
 
-/** The same image asked for again is the same reference, whatever it is made of by then. */
+/** The same image name is the same reference, whatever its content by then. */
 function nameReference(imageName: string): string {
   return `image-${createHash("sha256").update(imageName).digest("hex").slice(0, 32)}`;
 }

@@ -1,67 +1,57 @@
-/**
- * Where the job comes from: the kernel command line, and what that points to (boot2container's extra arguments, a job file).
- */
+/** Where the job comes from: the kernel command line, and what that points to (boot2container's extra arguments, a job file). */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { AgentError } from "../errors.ts";
 import type { Dialect, Job } from "../job/job.ts";
 import { parseJobFileText } from "../job/job-file.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
 import { JOB_FILE_MAX_BYTES } from "../job/limits.ts";
-import { type FetchedFiles, readCommandLine } from "../job/read-job.ts";
+import { type ReadLine, readCommandLine } from "../job/read-job.ts";
 import type { ArchiveOpener } from "../net/archives/archive-opener.ts";
 import { listSecretValues } from "../redaction/patterns.ts";
 import type { Log } from "../report/log/log.ts";
 
 export interface JobSource {
-  /** Whose console lines are expected, whatever else is wrong with the line. */
+  /** Decides whose console texts are printed, even where the rest of the line is invalid. */
   readonly dialect: Dialect;
-  /** Ours where the line does not refuse them; the other dialects' readers know no sections, or have their own. */
+  /** Whether the phases are GitLab sections: in our own dialect, unless the line turns them off. */
   readonly hasSections: boolean;
   /** The kernel command line as it is. */
   readonly line: string;
-  /** Those that stand in it, though they should not. */
+  /** Secrets that were written on the line, though they should not be. */
   readonly secrets: readonly string[];
-  /** As far as the command line says it. Throws its first error, and logs the others. */
+  /** The job as far as the line describes it. Throws the line's first error, and logs the others. */
   read(): Job;
-  /** With what the line points to, fetched one level deep. Throws what the network does, and JOB_FILE_…. */
+  /** Fetches what the line points to, one level deep. Throws errors of the network, and JOB_FILE_…. */
   complete(job: Job, connect: () => Promise<ArchiveOpener>, options: { signal: AbortSignal }): Promise<Job>;
 }
 
-export function createJobSource({
-  log,
-  commandLinePath = "/proc/cmdline",
-}: {
-  log: Log;
-  commandLinePath?: string;
-}): JobSource {
-  const line = readFileSync(commandLinePath, "utf8");
-  const { dialect, job } = readCommandLine(line);
+export function openJobSource(line: string, log: Log): JobSource {
+  const ofLine = readCommandLine(line);
+  const { dialect, job: lineJob } = ofLine;
   return {
     line,
-    secrets: [...listSecretValues(line), ...(job ? listJobSecrets(job) : [])],
+    secrets: [...listSecretValues(line), ...(lineJob ? listJobSecrets(lineJob) : [])],
     dialect,
-    hasSections: dialect === "dut" && !job?.machine?.hasNoSections,
-    read: () => readJob(line, {}, log),
+    hasSections: dialect === "dut" && !lineJob?.machine?.hasNoSections,
+    read: () => requireJob(ofLine, log),
     async complete(job, connect, { signal }) {
       const { extraArgumentsUrl, jobFileUrl } = job.machine ?? {};
       if (extraArgumentsUrl !== undefined) {
         const extraArguments = await fetchText({ url: extraArgumentsUrl }, await connect(), signal);
         log.info(`machine: extra arguments: ${extraArguments.length} characters`);
-        return readJob(line, { extraArguments }, log);
+        return requireJob(readCommandLine(line, { extraArguments }), log);
       }
       if (jobFileUrl !== undefined) {
         const jobFile = parseJobFileText(await fetchText(jobFileUrl, await connect(), signal));
-        log.info(`machine: the job file says ${jobFile.length} options`);
-        return readJob(line, { jobFile }, log);
+        log.info(`machine: the job file has ${jobFile.length} options`);
+        return requireJob(readCommandLine(line, { jobFile }), log);
       }
       return job;
     },
   };
 }
 
-function readJob(line: string, options: FetchedFiles, log: Log): Job {
-  const { job, errors, warnings } = readCommandLine(line, options);
+function requireJob({ job, errors, warnings }: ReadLine, log: Log): Job {
   for (const warning of warnings) log.warn(`job: ${warning}`);
   // A step that cannot be read fails when its turn comes.
   const ofSteps = new Set(job?.steps.map(({ error }) => error));
@@ -69,10 +59,7 @@ function readJob(line: string, options: FetchedFiles, log: Log): Job {
   for (const error of others) log.error(`job: ${error.message}. ${error.hint}`);
   if (first) throw first;
   if (!job)
-    throw new AgentError(
-      "BUG_UNEXPECTED",
-      "Cannot read a job from the command line, and no complaint says why",
-    );
+    throw new AgentError("BUG_UNEXPECTED", "Cannot read a job from the command line: no error says why");
   return job;
 }
 

@@ -19,7 +19,7 @@ export interface AgentOptions {
   signal?: AbortSignal;
 }
 
-/** As in initrd/files/run-agent. */
+/** As in initrd/files/supervise-agent. */
 const NODE_FLAGS = [
   "--max-semi-space-size=4",
   "--expose-gc",

@@ -1,5 +1,5 @@
 /**
- * Shows the supervisor (initrd/files/run-agent) that the main loop runs: a growing number in a file of fixed size, which is written in
+ * Shows the supervisor (initrd/files/supervise-agent) that the main loop runs: a growing number in a file of fixed size, which is written in
  * place so that a full file system does not make the agent look dead.
  */
 import { openSync, writeSync } from "node:fs";

@@ -7,7 +7,7 @@ import { DECOMPRESS_CHUNK_BYTES } from "../../archive/limits.ts";
 import { LANE_QUEUE_BUFFERS, trimMemory } from "../../kernel/syscalls.ts";
 import { COLLECT_BUFFERS_BYTES, COLLECT_FILES } from "../limits.ts";
 
-/** There with `--expose-gc`, which the agent is started with (initrd/files/run-agent). */
+/** There with `--expose-gc`, which the agent is started with (initrd/files/supervise-agent). */
 type Collect = (options: { type: "minor" | "major" }) => void;
 
 /** To be told how many bytes were dropped; collects now and then. */

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ArchitectureName } from "../../../initrd/architecture.ts";
 import { type BuiltInitrd, buildInitrd } from "../../../initrd/build-initrd.ts";
+import { FACTS_ENTRY } from "../../../initrd/bundle.ts";
 
 export const QUICK_LEVEL = 3;
 /** Cross-compiling and fetching the other Node take minutes the first time. */
@@ -16,6 +17,6 @@ export async function makeFolder(): Promise<string> {
 export function buildStubImage(arch: ArchitectureName, outDir: string): Promise<BuiltInitrd> {
   // Someone may commit while the tests run.
   process.env.SOURCE_DATE_EPOCH ??= String(Math.floor(Date.UTC(2026, 5, 1) / 1000));
-  const entries = { main: "test/integration/initrd/stub-agent.ts" };
+  const entries = { ...FACTS_ENTRY, main: "test/integration/initrd/stub-agent.ts" };
   return buildInitrd({ arch, outDir, entries, level: QUICK_LEVEL });
 }

@@ -38,7 +38,7 @@ describe("the image", () => {
     { path: "usr/sbin/e2fsck", kind: "file", mode: 0o755 },
     { path: "usr/lib/dutboot/main.js", kind: "file", mode: 0o644 },
     { path: "usr/lib/dutboot/sys.node", kind: "file", mode: 0o755 },
-    { path: "usr/lib/dutboot/run-agent", kind: "file", mode: 0o755 },
+    { path: "usr/lib/dutboot/supervise-agent", kind: "file", mode: 0o755 },
     { path: "etc/ssl/certs/ca-certificates.crt", kind: "file", mode: 0o644 },
     { path: "usr/lib64/ld-linux-x86-64.so.2", kind: "symlink", mode: 0o777 },
     { path: "dev/console", kind: "char", mode: 0o600 },
@@ -64,7 +64,7 @@ describe("the image", () => {
     const listed = new Map<string, { sha256?: string; sizeBytes?: number; origin: string }>(
       manifest.files.map((file: { path: string }) => [file.path, file]),
     );
-    const unlisted = ["manifest.json", "manifest.sha256", "run-agent"].map(
+    const unlisted = ["manifest.json", "manifest.sha256", "supervise-agent"].map(
       (name) => `usr/lib/dutboot/${name}`,
     );
     for (const { path, kind, content } of entries) {

@@ -1,6 +1,6 @@
 /**
- * What the next boot makes of journals that earlier boots left: a real store, a directory as the place of the results, and boots that
- * are cut off by never being ended.
+ * How the next boot handles the journals of earlier boots: with a real store, a directory as the destination of the results, and
+ * boots that stop because nothing ends them.
  */
 import {
   mkdirSync,
@@ -18,8 +18,8 @@ import { AgentError } from "../../../agent/errors.ts";
 import { createNfsResults } from "../../../agent/net/uploads/nfs-results.ts";
 import type { ResultsUploader } from "../../../agent/net/uploads/results-uploader.ts";
 import {
+  checkBootLoop,
   type PreviousBootsAdapters,
-  refuseBootLoop,
   settlePreviousBoots,
 } from "../../../agent/phases/previous-boots.ts";
 import { createResultsSender } from "../../../agent/phases/results-sender.ts";
@@ -89,7 +89,7 @@ async function leave(bootId: string, change: Partial<BootJournal> = {}, files: R
 async function settle(change: Partial<PreviousBootsAdapters> = {}) {
   place.close();
   open();
-  const openPlace = async ({ bootId }: BootJournal) => {
+  const openDestination = async ({ bootId }: BootJournal) => {
     mkdirSync(targetOf(bootId), { recursive: true });
     const options = { directory: targetOf(bootId), mount: async () => {} };
     const uploader = createNfsResults({ server: "farm", path: "/", options: [] }, options);
@@ -100,9 +100,9 @@ async function settle(change: Partial<PreviousBootsAdapters> = {}) {
   return settlePreviousBoots(context as never, {
     journals,
     own: OWN,
-    lastWords: { save: async () => {} },
+    crash: { save: async () => {} },
     listResults: ({ bootId }) => listResults(journals.resultsOf(bootId)),
-    openPlace,
+    openDestination,
     emit: (event) => void events.push(event),
     startProgress,
     readFreeBytes: () => 1e12,
@@ -125,7 +125,7 @@ const refuse = (uploader: Partial<ResultsUploader>) => async () => ({
   close: () => {},
 });
 
-it("a boot that was cut off is told, uploaded with a verdict of its own, and forgotten", async () => {
+it("reports a boot that stopped, uploads it with its own verdict, and drops it", async () => {
   await leave("0000000a", {}, { "partial.txt": "half", "dutboot.log": "line\n" });
   expect(await settle()).toEqual({ deaths: 1 });
   expect(said).toContain(
@@ -156,11 +156,11 @@ it("a boot that was cut off is told, uploaded with a verdict of its own, and for
   expect(said).toEqual([]);
 });
 
-it("a panic that the kernel kept gives the verdict", async () => {
+it("uses a panic that the kernel saved as the verdict", async () => {
   await leave("0000000a");
   const savedFor: (string | undefined)[] = [];
   const save = async (bootId: string | undefined) => void savedFor.push(bootId);
-  await settle({ lastWords: { panic: "Kernel panic - not syncing: sysrq", save } });
+  await settle({ crash: { panic: "Kernel panic - not syncing: sysrq", save } });
   expect(savedFor).toEqual(["0000000a"]);
   const { error } = JSON.parse(uploaded("0000000a", "verdict.json"));
   expect(error).toMatchObject({
@@ -169,7 +169,7 @@ it("a panic that the kernel kept gives the verdict", async () => {
   });
 });
 
-it("a boot that ended and could not upload keeps the verdict it gave", async () => {
+it("keeps the verdict of a boot that ended without an upload", async () => {
   const verdict = { version: 1, bootId: "0000000a", verdict: "fail", exitCode: 3, phases: [] } as const;
   await leave("0000000a", { state: "ended", verdict: { ...verdict, phases: [] } }, { a: "b" });
   expect(await settle()).toEqual({ deaths: 0 });
@@ -177,7 +177,7 @@ it("a boot that ended and could not upload keeps the verdict it gave", async () 
   expect(JSON.parse(uploaded("0000000a", "verdict.json"))).toMatchObject(verdict);
 });
 
-it("a boot whose agent died keeps the verdict of the agent's keeper", async () => {
+it("keeps the supervisor's verdict of a boot whose agent died", async () => {
   const error = {
     code: "AGENT_DIED",
     blame: "bug",
@@ -203,61 +203,61 @@ it("a boot whose agent died keeps the verdict of the agent's keeper", async () =
     });
 });
 
-it("boots of the same line count one after the other, and an end in between begins anew", async () => {
+it("counts consecutive boots of one line, and starts again after one that ended", async () => {
   await leave("0000000a", { deathsBefore: 3 });
   expect(await settle()).toEqual({ deaths: 4 });
   await leave("0000000b", { deathsBefore: 3, line: "another job" });
   expect(await settle()).toEqual({ deaths: 0 });
   // Kept for want of its service, and told: it counted for the boot right after it.
   await leave("0000000c", { deathsBefore: 1 });
-  expect(await settle({ openPlace: async () => undefined })).toEqual({ deaths: 2 });
-  expect(await settle({ openPlace: async () => undefined })).toEqual({ deaths: 0 });
+  expect(await settle({ openDestination: async () => undefined })).toEqual({ deaths: 2 });
+  expect(await settle({ openDestination: async () => undefined })).toEqual({ deaths: 0 });
 });
 
-it("a line whose boots die one after the other is refused in the end, and runs again after an end", async () => {
+it("refuses a line after five consecutive deaths, until a boot of it ends", async () => {
   for (let dead = 0; dead < 5; dead++) {
     const bootId = `0000000${dead}`;
     await leave(bootId, { deathsBefore: dead });
     const found = await settle();
     expect(found).toEqual({ deaths: dead + 1 });
-    if (dead < 4) refuseBootLoop(found);
-    else expect(() => refuseBootLoop(found)).toThrow(expect.objectContaining({ code: "JOB_BOOT_LOOP" }));
+    if (dead < 4) checkBootLoop(found);
+    else expect(() => checkBootLoop(found)).toThrow(expect.objectContaining({ code: "JOB_BOOT_LOOP" }));
   }
-  refuseBootLoop(await settle());
+  checkBootLoop(await settle());
 });
 
-it("results of a service that this job does not use wait for one that does, the oldest going first", async () => {
+it("keeps results whose server this job does not use, and drops the oldest first", async () => {
   for (const bootId of ["0000000a", "0000000b", "0000000c"]) await leave(bootId, {}, { a: "x".repeat(8192) });
-  const openPlace = async () => undefined;
-  await settle({ openPlace, limits: { keptBoots: 2 } });
+  const openDestination = async () => undefined;
+  await settle({ openDestination, limits: { keptBoots: 2 } });
   expect(left()[1]).toEqual(["0000000b", "0000000c"]);
   expect(said).toContainEqual(expect.stringMatching(/^previous boot 0000000a: .* are dropped/));
-  await settle({ openPlace, limits: { keptBytes: 24_000 } });
+  await settle({ openDestination, limits: { keptBytes: 24_000 } });
   expect(left()[1]).toEqual(["0000000c"]);
   expect(events).toHaveLength(3);
   await settle();
   expect(uploaded("0000000c", "a")).toHaveLength(8192);
 });
 
-it("a cache without room keeps nothing that waits", async () => {
+it("drops waiting results if the cache is full", async () => {
   await leave("0000000a");
-  await settle({ openPlace: async () => undefined, readFreeBytes: () => 1e6 });
+  await settle({ openDestination: async () => undefined, readFreeBytes: () => 1e6 });
   expect(left()).toEqual([[], []]);
 });
 
-it("an upload that fails is tried again by later boots, and given up in the end", async () => {
+it("retries a failed upload in later boots, and gives up after three", async () => {
   await leave("0000000a", {}, { a: "b" });
   for (const tried of [1, 2]) {
-    await settle({ openPlace: refuse({}) });
+    await settle({ openDestination: refuse({}) });
     expect(said).toContainEqual(expect.stringContaining(`kept for the next boot (${tried} of 3 tries)`));
   }
   expect(left()[0]).toEqual(["0000000a.json"]);
-  await settle({ openPlace: refuse({}) });
+  await settle({ openDestination: refuse({}) });
   expect(said).toContainEqual(expect.stringMatching(/its results are given up: Cannot$/));
   expect(left()).toEqual([[], []]);
 });
 
-it("a disk that takes no more writes is emptied all the same", async () => {
+it("uploads from a disk that cannot be written", async () => {
   await leave("0000000a", {}, { a: "b" });
   place.close();
   open();
@@ -267,25 +267,25 @@ it("a disk that takes no more writes is emptied all the same", async () => {
   expect(left()).toEqual([[], []]);
 });
 
-it("credentials that cannot be read are no reason to fail this job", async () => {
+it("does not fail this job for credentials that cannot be read", async () => {
   await leave("0000000a");
-  const openPlace = () => Promise.reject(new AgentError("CREDENTIAL_BAD_FILE", "Cannot read the keys"));
-  expect(await settle({ openPlace })).toEqual({ deaths: 1 });
+  const openDestination = () => Promise.reject(new AgentError("CREDENTIAL_BAD_FILE", "Cannot read the keys"));
+  expect(await settle({ openDestination })).toEqual({ deaths: 1 });
   expect(said).toContainEqual(expect.stringContaining("Cannot read the keys"));
 });
 
-it("a place that never answers takes no more than its time", async () => {
+it("limits the time for a server that never answers", async () => {
   await leave("0000000a", {}, { a: "b" });
   const put: ResultsUploader["put"] = async ({ name }, { signal }) => {
     if (name === "a") await new Promise((_resolve, reject) => signal.addEventListener("abort", reject));
   };
   const begunAt = performance.now();
-  await settle({ openPlace: refuse({ put }), limits: { timeMs: 100 } });
+  await settle({ openDestination: refuse({ put }), limits: { timeMs: 100 } });
   expect(performance.now() - begunAt).toBeLessThan(30_000);
   expect(left()[0]).toEqual(["0000000a.json"]);
 });
 
-it("what is no journal is dropped and told, with results that nothing names; links are not followed", async () => {
+it("drops invalid journals and unnamed results with a warning, and does not follow links", async () => {
   const outside = join(folder, "outside");
   mkdirSync(outside);
   writeFileSync(join(outside, "precious"), "still here");

@@ -1,8 +1,7 @@
-/** Results that go out while the test runs: what is sent, how often, what an outage looks like, and how it ends. */
+/** The upload of results while the test runs: what is sent, how often, what an outage looks like, and how it ends. */
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
 import { createHttpClient, type HttpClient } from "../../../agent/net/http/http-client.ts";
 import { createPutResults } from "../../../agent/net/uploads/put-results.ts";
@@ -10,7 +9,7 @@ import { createResultsSender } from "../../../agent/phases/results-sender.ts";
 import { type ResultsSync, type SyncHook, startResultsSync } from "../../../agent/phases/sync-results.ts";
 import { takeSnapshot } from "../../../agent/report/results/file-snapshot.ts";
 import { listResults } from "../../../agent/report/results/list-results.ts";
-import { describePartial } from "../../../agent/wiring/results-sync.ts";
+import { describePartial } from "../../../agent/wiring/results.ts";
 import { type Fault, type KeepingServer, startKeepingServer } from "../../servers/keeping-server.ts";
 
 const INTERVAL_MS = 30;
@@ -20,6 +19,8 @@ let folder: string;
 let server: KeepingServer;
 let sync: ResultsSync;
 let lines: string[];
+/** Turns that the sync has begun. */
+let turns: number;
 
 beforeAll(() => {
   http = createHttpClient({ insecureHosts: ["127.0.0.1"], log: { warn: (line) => lines.push(line) } });
@@ -27,6 +28,7 @@ beforeAll(() => {
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "dutboot-sync-"));
   lines = [];
+  turns = 0;
 });
 afterEach(async () => {
   await sync.stop();
@@ -37,6 +39,10 @@ afterAll(() => http.close());
 
 const write = (name: string, content: string | Buffer = name) => writeFileSync(join(folder, name), content);
 const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
+const awaitTurns = (count: number) => {
+  const wanted = turns + count;
+  return until(() => expect(turns).toBeGreaterThanOrEqual(wanted));
+};
 const countPuts = (name: string) => server.puts.filter((each) => each === name).length;
 
 async function start(fault?: Fault, more: { hooks?: SyncHook[]; stopGraceMs?: number } = {}) {
@@ -48,7 +54,6 @@ async function start(fault?: Fault, more: { hooks?: SyncHook[]; stopGraceMs?: nu
   });
   sync = startResultsSync({
     intervalMs: INTERVAL_MS,
-    hooks: [],
     results: {
       sender,
       listFiles: () => listResults(folder).files,
@@ -58,16 +63,17 @@ async function start(fault?: Fault, more: { hooks?: SyncHook[]; stopGraceMs?: nu
     warn: (message) => lines.push(message),
     info: (message) => lines.push(message),
     ...more,
+    hooks: [{ name: "turns", run: () => void turns++ }, ...(more.hooks ?? [])],
   });
   return sender;
 }
 
-it("what changed goes out, once, with the word that it is not all", async () => {
+it("sends each changed file once, and a file that says that the results are incomplete", async () => {
   write("still");
   write("log", "one\n");
   await start();
   await until(() => expect(server.puts).toEqual(["log", "still", "partial.json"]));
-  await sleep(5 * INTERVAL_MS);
+  await awaitTurns(5);
   expect(server.puts).toHaveLength(3);
   appendFileSync(join(folder, "log"), "two\n");
   await until(() => expect(String(server.kept.get("log"))).toBe("one\ntwo\n"));
@@ -82,7 +88,7 @@ it("what changed goes out, once, with the word that it is not all", async () => 
   expect(lines).toEqual([]);
 });
 
-it("a large file that changes all the time is sent seldom, the small ones beside it at each turn", async () => {
+it("sends a large file that keeps changing seldom, and small ones at each turn", async () => {
   write("large", Buffer.alloc(1_000_000));
   write("small");
   await start();
@@ -97,7 +103,7 @@ it("a large file that changes all the time is sent seldom, the small ones beside
   expect(countPuts("large")).toBeLessThanOrEqual(1 + Math.floor(elapsedSeconds / 3.8));
 });
 
-it("an outage is warned of once, and its end told", async () => {
+it("warns of an outage once, and logs its end", async () => {
   write("log");
   let isOut = true;
   await start(({ response }) => {
@@ -112,7 +118,7 @@ it("an outage is warned of once, and its end told", async () => {
   expect(String(server.kept.get("log"))).toBe("log");
 });
 
-it("one file that is refused does not keep the others back", async () => {
+it("sends the others if one file is refused", async () => {
   for (const name of ["a", "b", "c", "d"]) write(name);
   await start(({ name, response }) => {
     if (name === "a") response.writeHead(403).end();
@@ -121,7 +127,7 @@ it("one file that is refused does not keep the others back", async () => {
   await until(() => expect([...server.kept.keys()]).toEqual(expect.arrayContaining(["b", "c", "d"])));
 });
 
-it("there are never two turns at once, and the end waits for what is on its way", async () => {
+it("never takes two turns at once, and waits for uploads under way at the end", async () => {
   write("log");
   let running = 0;
   let most = 0;
@@ -133,17 +139,25 @@ it("there are never two turns at once, and the end waits for what is on its way"
   await until(() => expect(server.puts.length).toBeGreaterThan(0));
   for (let turn = 0; turn < 5; turn++) {
     appendFileSync(join(folder, "log"), "more");
-    await sleep(INTERVAL_MS);
+    await awaitTurns(1);
   }
   appendFileSync(join(folder, "log"), "last");
   await sync.stop();
-  const puts = server.puts.length;
-  await sleep(3 * INTERVAL_MS);
-  expect(server.puts).toHaveLength(puts);
+  const { length } = server.puts;
+  // Another sync beside it takes as many turns as it would have.
+  const other = startResultsSync({
+    intervalMs: INTERVAL_MS,
+    hooks: [{ name: "turns", run: () => void turns++ }],
+    warn: () => {},
+    info: () => {},
+  });
+  await awaitTurns(3);
+  await other.stop();
+  expect(server.puts).toHaveLength(length);
   expect({ running, most }).toEqual({ running: 0, most: 1 });
 });
 
-it("a server that says nothing does not hold up the end for long", async () => {
+it("does not wait long for a server that does not answer", async () => {
   write("log");
   const sender = await start(() => true, { stopGraceMs: 50 });
   await until(() => expect(server.puts).toHaveLength(1));
@@ -154,7 +168,7 @@ it("a server that says nothing does not hold up the end for long", async () => {
   expect(lines).toEqual([]);
 });
 
-it("hooks run at each turn, and one that fails is warned of once", async () => {
+it("runs its hooks at each turn, and warns once of one that fails", async () => {
   let runs = 0;
   const fail = () => {
     throw new Error("no cache");

@@ -1,4 +1,4 @@
-/** The upload phase against real servers: all files are tried, what is missing is told, and the manifest says what is there. */
+/** The upload phase against real servers: all files are tried, and the manifest lists what is there and what is missing. */
 import { createHash } from "node:crypto";
 import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,7 +42,7 @@ afterAll(() => http.close());
 
 const write = (name: string, content: string | Buffer = name) => writeFileSync(join(folder, name), content);
 const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line).msg) });
-/** Small files are held in memory; here everything above 1,000 bytes is large. */
+/** Files above 1,000 bytes are not held in memory here. */
 const snapshot: typeof takeSnapshot = (file) => takeSnapshot(file, { heldBytes: 1_000 });
 
 async function upload(
@@ -77,7 +77,7 @@ async function upload(
 
 const read = (name: string) => JSON.parse(String(server.kept.get(name) ?? "null"));
 
-/** Everything the manifest names lies there with that hash, and nothing else does. */
+/** The server has everything that the manifest names, with that hash, and nothing else. */
 function expectHonest(manifest: ResultsManifest) {
   const kept = [...server.kept].map(([name, body]) => ({
     name,
@@ -89,7 +89,7 @@ function expectHonest(manifest: ResultsManifest) {
   expect(manifest.count).toBe(files.length);
 }
 
-it("everything goes up, then the manifest, then the verdict", async () => {
+it("uploads everything, then the manifest, then the verdict", async () => {
   write("facts");
   write("large", LARGE);
   write("empty", "");
@@ -107,7 +107,7 @@ it("everything goes up, then the manifest, then the verdict", async () => {
   expect(lines.at(-1)).toMatch(/^upload: 7 of 7 files, 0\.3 MB to http:/);
 });
 
-it("a server that drops every third upload gets all of it", async () => {
+it("uploads everything to a server that drops every third upload", async () => {
   for (let number = 0; number < 20; number++) write(`file-${number}`, LARGE.subarray(number));
   const { error, manifest } = await upload(({ number, response }) => {
     if (number % 3 === 0) response.socket?.resetAndDestroy();
@@ -118,7 +118,7 @@ it("a server that drops every third upload gets all of it", async () => {
   expect(manifest.count).toBe(20);
 });
 
-it("a file that the server refuses keeps nobody from the others, and is in the verdict", async () => {
+it("uploads the others if the server refuses a file, which the verdict names", async () => {
   for (let number = 0; number < 10; number++) write(`file-${number}`);
   const { error, manifest, verdict } = await upload(({ name, response }) => {
     if (/[37]$/.test(name)) response.writeHead(403).end();
@@ -135,7 +135,7 @@ it("a file that the server refuses keeps nobody from the others, and is in the v
   ]);
 });
 
-it("the log that goes up says why a file is missing, and no large file keeps it from going", async () => {
+it("uploads a log that says why a file is missing, before large files", async () => {
   write("a-core", LARGE);
   write("dutboot.log", "before\n");
   const told = pino({}, { write: (line: string) => appendFileSync(join(folder, "dutboot.log"), line) });
@@ -163,7 +163,7 @@ it("the log that goes up says why a file is missing, and no large file keeps it 
   expectHonest(read("manifest.json"));
 });
 
-it("names that are too long to read are cut where the verdict tells them", async () => {
+it("shortens long names in the verdict", async () => {
   const name = `${"n".repeat(240)}-end`;
   write(name);
   write("other");
@@ -172,11 +172,11 @@ it("names that are too long to read are cut where the verdict tells them", async
     return name.endsWith("-end");
   });
   expect(error!.message.length).toBeLessThan(400);
-  expect(error!.message).toMatch(/: "n{30}…n{25}-end" is missing/);
+  expect(error!.message).toMatch(/: "n{29}…n{25}-end" is missing/);
   expect(manifest.missing).toMatchObject([{ name }]);
 });
 
-it("a server that keeps other bytes than it was sent is found out", async () => {
+it("detects a server that stores other bytes than it was sent", async () => {
   write("facts");
   write("other");
   const { error, manifest } = await upload(({ name, response }) => {
@@ -190,7 +190,7 @@ it("a server that keeps other bytes than it was sent is found out", async () => 
   expect(server.puts.filter((name) => name === "other")).toHaveLength(3);
 });
 
-it("where nothing can be uploaded for one reason, that is the error", async () => {
+it("fails with the common error if no file can be uploaded", async () => {
   for (let number = 0; number < 10; number++) write(`file-${number}`);
   const { error } = await upload(({ response }) => {
     response.writeHead(401).end();
@@ -200,7 +200,7 @@ it("where nothing can be uploaded for one reason, that is the error", async () =
   expect(server.kept.size).toBe(0);
 });
 
-it("a place that is gone is not waited for with every file", async () => {
+it("stops trying a server that is down", async () => {
   for (let number = 0; number < 500; number++) write(`file-${number}`);
   const { error } = await upload(({ response }) => {
     response.socket?.resetAndDestroy();
@@ -210,7 +210,7 @@ it("a place that is gone is not waited for with every file", async () => {
   expect(new Set(server.puts).size).toBeLessThan(30);
 });
 
-it("a file that vanishes is told and no error; one that changes is uploaded as of one moment", async () => {
+it("logs a file that vanishes without an error, and uploads a snapshot of one that changes", async () => {
   write("gone");
   write("log", LARGE);
   write("other", LARGE);
@@ -237,7 +237,7 @@ it("a file that vanishes is told and no error; one that changes is uploaded as o
   expect(server.kept.get("other")!.length).toBe(LARGE.length * 2 - 9);
 });
 
-it("behind the phase's limit what is missing is told all the same", async () => {
+it("uploads the manifest even after the phase's limit", async () => {
   const stop = new AbortController();
   for (let number = 0; number < 10; number++) write(`file-${number}`);
   const { error, manifest, verdict } = await upload(
@@ -255,7 +255,7 @@ it("behind the phase's limit what is missing is told all the same", async () => 
   expect(verdict.code).toBe("BUG_UNEXPECTED");
 });
 
-it("what is there already is not sent again", async () => {
+it("does not send again what is there already", async () => {
   write("facts");
   const { adapters } = await upload();
   const before = server.puts.length;

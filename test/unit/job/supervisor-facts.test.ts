@@ -2,7 +2,13 @@
 import { expect, it } from "vitest";
 import { readSupervisorFacts } from "../../../agent/job/supervisor-facts.ts";
 
-const DEFAULTS = { dialect: "dut", onExit: "poweroff", poweroffDelayS: 0, usesWatchdog: true };
+const DEFAULTS = {
+  dialect: "dut",
+  onExit: "poweroff",
+  poweroffDelayS: 0,
+  usesWatchdog: true,
+  staysInPanic: false,
+};
 
 it.each([
   ["", {}],
@@ -15,6 +21,7 @@ it.each([
   ["b2c.run=h:1/i dut.service=h:1/s", {}],
   ["root=/dev/nfs", { dialect: "nfsroot" }],
   ["quiet -- dut.on_exit=halt", {}],
+  ["panic=30 panic=0", { staysInPanic: true }],
 ])("%s", (line, expected) => {
   expect(readSupervisorFacts(line)).toEqual({ ...DEFAULTS, ...expected });
 });

@@ -1,51 +1,44 @@
-/**
- * Makes the transport for `dut.log` from the job, the credentials, the hostname and the clock.
- */
+/** Starts the network log where the job's `dut.log` names a destination. */
 import type { Job, LogDestination } from "../job/job.ts";
 import { formatPublicUrl } from "../net/http/public-url.ts";
 import { createLogUpload } from "../net/uploads/log-upload.ts";
-import type { Redaction } from "../redaction/redaction.ts";
 import { createBatchedLog } from "../report/network-log/batched-log.ts";
 import type { LogLine } from "../report/network-log/line-queue.ts";
-import type { LogTransport, NetworkLog } from "../report/network-log/network-log.ts";
+import type { LogTransport } from "../report/network-log/network-log.ts";
 import { createSyslogUdp } from "../report/network-log/syslog-udp.ts";
 import { createRawLog, createSyslogTcp } from "../report/network-log/tcp-log.ts";
-import type { Credentials } from "../sys/machine/credentials.ts";
 import { readUptimeMs } from "../sys/machine/uptime.ts";
 import { createSyslogFormat } from "../wire/syslog.ts";
-import { connectHttp } from "./connect-http.ts";
-import { connectS3 } from "./connect-s3.ts";
+import type { BootContext } from "./boot-context.ts";
+import { connectHttp, connectS3 } from "./connection.ts";
 
-export interface LogReaderTools {
-  networkLog: NetworkLog;
-  log: { warn(message: string): void };
-  credentials: Credentials;
-  redaction: Redaction;
-  /** The machine's name in the network. */
+export interface Sender {
+  /** How the network knows this machine. */
   hostname: string | undefined;
-  /** Whether the clock is set. */
+  /** Whether the clock was set: syslog messages have a time only then. */
   isClockRight: boolean;
 }
 
-/** Never fails the job: a log that cannot be sent is a warning. */
-export async function startNetworkLog(job: Job, tools: LogReaderTools): Promise<void> {
-  const { networkLog, log } = tools;
+/** A log that cannot be sent is reported, and the job goes on without it. */
+export async function startNetworkLog(job: Job, sender: Sender, context: BootContext): Promise<void> {
+  const { networkLog, warn } = context;
   if (!job.logTo) return networkLog.discard();
   try {
-    networkLog.start(await createTransport(job, job.logTo, tools));
+    networkLog.start(await createTransport(job, job.logTo, sender, context));
   } catch (error) {
-    log.warn(`log: cannot send it: ${(error as Error).message}`);
+    warn(`log: cannot send it: ${(error as Error).message}`);
     networkLog.discard();
   }
 }
 
-/** The network log retries by itself, and logs an outage once. */
+/** The sender of the lines retries, and reports an outage once. */
 const NO_RETRIES = { budgetMs: 0, firstContactBudgetMs: 0 };
 
 async function createTransport(
   job: Job,
   destination: LogDestination,
-  { credentials, redaction, hostname, isClockRight }: LogReaderTools,
+  { hostname, isClockRight }: Sender,
+  { credentials, redaction }: BootContext,
 ): Promise<LogTransport> {
   if ("tcp" in destination) return createRawLog(destination.tcp);
   if ("syslog" in destination) {
@@ -57,15 +50,15 @@ async function createTransport(
     };
     return (protocol === "udp" ? createSyslogUdp : createSyslogTcp)({ host, port, format });
   }
-  const http = await connectHttp(job, { credentials, warn: () => {}, retry: NO_RETRIES });
+  const http = await connectHttp(job, { credentials, warn: () => {} }, NO_RETRIES);
   if ("http" in destination) {
     const token = (await credentials.read("log-token"))?.toString().trim();
     const putPart = createLogUpload(http, { url: destination.http, token });
     return createBatchedLog({ location: formatPublicUrl(destination.http), putPart });
   }
   const { bucket, prefix } = destination.s3;
-  if (!job.s3) throw new Error("the job names no S3 service");
-  const s3 = await connectS3(job.s3, { http, credentials, redaction });
+  const s3 = await connectS3(job, http, { credentials, redaction });
+  if (!s3) throw new Error("the job names no S3 service");
   return createBatchedLog({
     location: `s3://${bucket}/${prefix}`,
     async putPart({ name, body }, { signal }) {
