@@ -1,5 +1,5 @@
 /**
- * Reads WWW-Authenticate: one or several challenges, in one header or more, with quoted strings.
+ * Parses WWW-Authenticate: one or several challenges, in one header or more, with quoted strings.
  * RFC 9110, section 11.6.1, and distribution's token specification for Bearer.
  */
 
@@ -13,41 +13,38 @@ export interface AuthChallenge {
 const TOKEN = /[!#$%&'*+.^_`|~\w-]+/y;
 const QUOTED = /"((?:[^"\\]|\\[\s\S])*)"/y;
 const TOKEN68 = /[\w.~+/-]+=*(?=\s*(?:,|$))/y;
+const SEPARATORS = /[\s,]*/y;
+const SPACES = /[ \t]*/y;
 
-/** Unreadable rests are left out: a server may offer schemes that we do not know beside one that we do. */
+/** Ignores what it cannot read: a server may offer unknown schemes in addition to a known one. */
 export function parseAuthChallenges(header: string): AuthChallenge[] {
   const challenges: { scheme: string; parameters: Record<string, string> }[] = [];
   let at = 0;
-  const skip = (pattern: RegExp): void => {
-    take(pattern);
-  };
   const take = (pattern: RegExp): RegExpExecArray | undefined => {
     pattern.lastIndex = at;
     const match = pattern.exec(header) ?? undefined;
     if (match) at = pattern.lastIndex;
     return match;
   };
-  const separators = /[\s,]*/y;
-  const spaces = /[ \t]*/y;
-  for (skip(separators); at < header.length; skip(separators)) {
+  for (take(SEPARATORS); at < header.length; take(SEPARATORS)) {
     const word = take(TOKEN)?.[0];
     if (word === undefined) break;
     const afterWord = at;
-    skip(spaces);
+    take(SPACES);
     const current = challenges.at(-1);
     if (header[at] === "=" && current) {
       at += 1;
-      skip(spaces);
+      take(SPACES);
       const quoted = take(QUOTED)?.[1]?.replace(/\\([\s\S])/g, "$1");
       const value = quoted ?? take(TOKEN)?.[0];
       if (value === undefined) break;
-      // A repeated parameter must not replace the first: proxies before us may have read that one.
+      // The first of a repeated parameter counts: a proxy may have read that one.
       current.parameters[word.toLowerCase()] ??= value;
       continue;
     }
     challenges.push({ scheme: word.toLowerCase(), parameters: Object.create(null) });
     // `Negotiate abc==`: skip the token, but not the first name of a parameter list.
-    if (at > afterWord) skip(TOKEN68);
+    if (at > afterWord) take(TOKEN68);
   }
   return challenges.map(({ scheme, parameters }) => ({ scheme, parameters: { ...parameters } }));
 }

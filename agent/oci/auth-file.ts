@@ -1,75 +1,66 @@
 /**
- * Reads podman's and docker's auth.json: which user and password belong to which registry.
- * containers-auth.json(5); credential helpers are named in such files too and cannot be run on a DUT.
+ * Parses podman's and docker's auth.json, which has the credentials of registries: containers-auth.json(5).
+ * Credential helpers in such files are ignored, because they cannot run on a DUT.
  */
-import { AgentError } from "../errors.ts";
-import { isObject, type JsonObject, readJsonObject } from "./json-shape.ts";
+import { isObject, type JsonObject, type JsonReader, readJsonObject } from "./json-shape.ts";
 
 export interface RegistryCredential {
   username: string;
   password: string;
-  /** Stands for the password in an OAuth 2 exchange with the token server. */
+  /** Replaces the password in an OAuth 2 exchange with the token server. */
   identityToken?: string;
 }
 
 export interface RegistryAuthFile {
-  /** The entry for the longest matching prefix of `registry/repository`, as podman looks it up. */
+  /** The entry for the longest matching prefix of `registry/repository`, as in podman. */
   findCredential(registry: string, repository?: string): RegistryCredential | undefined;
 }
 
-/** Throws REGISTRY_BAD_AUTH_FILE; the message never holds a secret. */
+/** Throws REGISTRY_BAD_AUTH_FILE, whose message never contains a secret. */
 export function parseAuthFile(bytes: Uint8Array): RegistryAuthFile {
   const { object, reader } = readJsonObject(bytes, "registry.json", "REGISTRY_BAD_AUTH_FILE");
   const auths = reader.optionalObject(object, "auths") ?? {};
   const credentials = new Map<string, RegistryCredential>();
   for (const [key, entry] of Object.entries(auths)) {
-    const credential = isObject(entry)
-      ? parseEntry(entry, key)
-      : reader.refuse(`entry "${key}" is no object`);
-    if (credential) credentials.set(normaliseKey(key), credential);
+    if (!isObject(entry)) reader.refuse(`entry "${key}" is not an object`);
+    const credential = readEntry(entry as JsonObject, key, reader);
+    if (credential) credentials.set(normalizeKey(key), credential);
   }
   return {
     findCredential(registry, repository) {
       const parts = repository ? repository.split("/") : [];
       for (let length = parts.length; length >= 0; length -= 1) {
-        const found = credentials.get([normaliseKey(registry), ...parts.slice(0, length)].join("/"));
-        if (found) return found;
+        const key = [normalizeKey(registry), ...parts.slice(0, length)].join("/");
+        const credential = credentials.get(key);
+        if (credential) return credential;
       }
       return undefined;
     },
   };
 }
 
-function parseEntry(entry: JsonObject, key: string): RegistryCredential | undefined {
-  const refuse = (why: string): never => {
-    throw new AgentError("REGISTRY_BAD_AUTH_FILE", `Cannot read registry.json: entry "${key}" ${why}`);
-  };
-  const text = (field: string): string | undefined => {
-    const value = entry[field];
-    if (value === undefined || value === null || value === "") return undefined;
-    return typeof value === "string" ? value : refuse(`has a "${field}" that is no string`);
+function readEntry(entry: JsonObject, key: string, reader: JsonReader): RegistryCredential | undefined {
+  const text = (field: string) => {
+    const value = entry[field] ?? "";
+    if (typeof value !== "string") reader.refuse(`entry "${key}" has a "${field}" that is not a string`);
+    return (value as string) || undefined;
   };
   const identityToken = text("identitytoken");
   const auth = text("auth");
   if (auth === undefined) {
-    const username = text("username");
-    const password = text("password");
-    if (username === undefined || password === undefined) return undefined;
-    return { username, password, identityToken: identityToken || undefined };
+    const [username, password] = [text("username"), text("password")];
+    return username === undefined || password === undefined ? undefined : { username, password, identityToken };
   }
   const decoded = Buffer.from(auth, "base64").toString("utf8");
   const colon = decoded.indexOf(":");
-  if (colon < 1) return refuse('has an "auth" that is not base64 of USER:PASSWORD');
-  return {
-    username: decoded.slice(0, colon),
-    // Docker pads with NUL in some versions; podman strips them as well.
-    password: decoded.slice(colon + 1).replace(/\0+$/, ""),
-    identityToken: identityToken || undefined,
-  };
+  if (colon < 1) reader.refuse(`entry "${key}" has an "auth" that is not base64 of USER:PASSWORD`);
+  // Some versions of Docker pad with NUL; podman removes that too.
+  const password = decoded.slice(colon + 1).replace(/\0+$/, "");
+  return { username: decoded.slice(0, colon), password, identityToken };
 }
 
-/** Docker writes `https://HOST/v1/`, podman `HOST` or `HOST/namespace`; Docker Hub goes by three names. */
-function normaliseKey(key: string): string {
+/** Docker writes `https://HOST/v1/`, podman `HOST` or `HOST/namespace`; Docker Hub has three names. */
+function normalizeKey(key: string): string {
   const bare = key
     .replace(/^https?:\/\//, "")
     .replace(/\/+$/, "")

@@ -1,6 +1,6 @@
 /**
- * What containers/storage (podman's store) writes about its images and layers, overlay driver: images.json and layers.json.
- * The store is somebody else's: ids become parts of paths, so nothing but 64 hex digits is one.
+ * Parses images.json and layers.json of containers/storage (podman's store) with the overlay driver.
+ * The content is untrusted, and ids become parts of paths: only 64 hex digits are accepted.
  */
 import { AgentError } from "../errors.ts";
 
@@ -18,8 +18,7 @@ const ID = /^[0-9a-f]{64}$/;
 export function parseStoredImages(text: string): StoredImageRecord[] {
   return parseList(text, "images.json").flatMap(({ id, names, layer }) => {
     if (!isId(id) || !isId(layer)) return [];
-    const known = Array.isArray(names) ? names.filter((name) => typeof name === "string") : [];
-    return { id, layer, names: known };
+    return { id, layer, names: Array.isArray(names) ? names.filter((name) => typeof name === "string") : [] };
   });
 }
 
@@ -27,25 +26,25 @@ export function parseStoredImages(text: string): StoredImageRecord[] {
 export function parseStoredLayers(text: string): ReadonlyMap<string, string | undefined> {
   return new Map(
     parseList(text, "layers.json").map(({ id, parent = "" }) => {
-      // A layer that is taken for the lowest would hide what is missing below it.
-      if (!isId(id) || !(parent === "" || isId(parent))) throw bad('"layers.json" has an id that is none');
+      // Ignoring a bad parent would hide that the layers below it are missing.
+      if (!isId(id) || !(parent === "" || isId(parent))) throw createStoreError('"layers.json" has an invalid id');
       return [id, parent === "" ? undefined : parent] as const;
     }),
   );
 }
 
-/** Ids from the lowest layer up. Throws IMAGE_STORE_INVALID for a chain that is broken or goes in a circle. */
+/** Ids from the lowest layer up. Throws IMAGE_STORE_INVALID for an incomplete or circular chain. */
 export function listStoredLayers(top: string, parents: ReadonlyMap<string, string | undefined>): string[] {
   const chain: string[] = [];
   for (let id: string | undefined = top; id !== undefined; id = parents.get(id)) {
     if (!parents.has(id) || chain.includes(id))
-      throw bad(`the layers below "${top.slice(0, 12)}" are not whole`);
+      throw createStoreError(`layers below "${top.slice(0, 12)}" are missing`);
     chain.unshift(id);
   }
   return chain;
 }
 
-/** The file that holds an image's data of this key: names that are not plain are in base64 (containers/storage, bigdata). */
+/** The file name of an image's data with this key: base64 unless it is plain (containers/storage, bigdata). */
 export function nameBigData(key: string): string {
   return /^[.0-9a-z]+$/.test(key) ? key : `=${Buffer.from(key).toString("base64")}`;
 }
@@ -59,12 +58,12 @@ function parseList(text: string, file: string): Record<string, unknown>[] {
   try {
     value = JSON.parse(text);
   } catch {
-    throw bad(`"${file}" is no JSON`);
+    throw createStoreError(`"${file}" is not JSON`);
   }
-  if (!Array.isArray(value)) throw bad(`"${file}" is no list`);
+  if (!Array.isArray(value)) throw createStoreError(`"${file}" is not a list`);
   return value.filter((item) => typeof item === "object" && item !== null);
 }
 
-function bad(why: string): AgentError {
-  return new AgentError("IMAGE_STORE_INVALID", `Cannot read the image store: ${why}`);
+function createStoreError(reason: string): AgentError {
+  return new AgentError("IMAGE_STORE_INVALID", `Cannot read the image store: ${reason}`);
 }

@@ -1,6 +1,6 @@
 /**
- * Content digests as registries write them: `sha256:<hex>` or `sha512:<hex>`, checked before they reach a path or a URL.
- * OCI image-spec, descriptor.md, "Digests".
+ * Content digests: `sha256:<hex>` or `sha512:<hex>` (OCI image-spec, descriptor.md, "Digests"). They are validated before
+ * they become part of a path or a URL.
  */
 import { createHash, type Hash } from "node:crypto";
 
@@ -11,7 +11,7 @@ export interface Digest {
   hex: string;
 }
 
-/** The digest's parts, or undefined for anything but a known algorithm and lower-case hex of its exact length. */
+/** Undefined unless it is a known algorithm with lower-case hex of the right length. */
 export function parseDigest(text: string): Digest | undefined {
   const match = /^(sha256|sha512):([0-9a-f]+)$/.exec(text);
   if (!match) return undefined;
@@ -23,7 +23,7 @@ export function computeDigest(bytes: Uint8Array, algorithm: Digest["algorithm"] 
   return `${algorithm}:${createHash(algorithm).update(bytes).digest("hex")}`;
 }
 
-/** A running hash for the algorithm that `digest` names; compare with `formatDigest` at the end. */
+/** A hash of the digest's algorithm. */
 export function createDigestHash(digest: Digest): Hash {
   return createHash(digest.algorithm);
 }

@@ -1,11 +1,10 @@
 /**
- * Reads an image's documents: index, manifest, config, OCI and Docker v2 schema 2 alike.
- * OCI image-spec, image-index.md, manifest.md, config.md. Everything here is untrusted until its digest is checked.
+ * Parses an image's documents (index, manifest, config) in the formats of OCI and Docker v2 schema 2.
+ * OCI image-spec, image-index.md, manifest.md, config.md. They are untrusted until their digests are checked.
  */
 import { AgentError } from "../errors.ts";
 import { parseDigest } from "./digest.ts";
 import { type JsonObject, type JsonReader, readJsonObject } from "./json-shape.ts";
-import { IMAGE_MAX_LAYERS } from "./limits.ts";
 import {
   CONFIG_MEDIA_TYPES,
   INDEX_MEDIA_TYPES,
@@ -16,6 +15,9 @@ import {
 import type { Platform, PlatformChoice } from "./platform.ts";
 import type { ImageReference } from "./reference.ts";
 
+/** overlayfs accepts at most 500 lower layers; Docker itself stops at 127. */
+const IMAGE_MAX_LAYERS = 500;
+
 export interface Descriptor {
   mediaType: string;
   digest: string;
@@ -24,7 +26,7 @@ export interface Descriptor {
 }
 
 export interface LayerDescriptor extends Descriptor {
-  /** Digest of the uncompressed tar: the layer's true identity. */
+  /** Digest of the uncompressed tar. */
   diffId: string;
 }
 
@@ -39,15 +41,12 @@ export interface ImageManifest {
   layers: Descriptor[];
 }
 
-export interface ImageConfig {
-  os: string;
-  architecture: string;
-  variant?: string;
+export interface ImageConfig extends Platform {
   /** `NAME=VALUE` */
   env: string[];
   entrypoint: string[];
   cmd: string[];
-  /** Empty where the image names none. */
+  /** May be empty. */
   workingDir: string;
   /** `user`, `uid`, `user:group` or `uid:gid`; empty for root. */
   user: string;
@@ -57,7 +56,7 @@ export interface ImageConfig {
 
 export interface ResolvedImage {
   reference: ImageReference;
-  /** Of the platform's manifest, whatever the reference named. */
+  /** Of the platform's manifest, even if the reference names an index. */
   manifestDigest: string;
   config: ImageConfig;
   /** From the lowest up. */
@@ -65,8 +64,8 @@ export interface ResolvedImage {
 }
 
 /**
- * Tells index from manifest. `contentType` is the registry's; a document that names another type itself, or has the
- * fields of both, is refused (CVE-2021-41190).
+ * Distinguishes an index from a manifest. `contentType` is the registry's; a document that has a different type itself, or
+ * the fields of both, is refused (CVE-2021-41190).
  */
 export function parseManifest(
   bytes: Uint8Array,
@@ -79,33 +78,33 @@ export function parseManifest(
   if (object.schemaVersion === 1) {
     throw new AgentError(
       "IMAGE_UNSUPPORTED_MEDIA_TYPE",
-      `Cannot use ${what}: it is of Docker's schema 1, which was given up in 2017`,
+      `Cannot use ${what}: Docker's schema 1 was discontinued in 2017`,
     );
   }
   const hasIndexFields = object.manifests !== undefined;
   const hasManifestFields = object.layers !== undefined || object.config !== undefined;
   if (hasIndexFields && hasManifestFields) {
-    throw confused(what, "it has the fields of an index and of a manifest");
+    throw createTypeError(what, "it has the fields of both an index and a manifest");
   }
-  // Registries that know no better send a generic type; then the document's own counts.
+  // Some registries send a generic type; then the document's own type counts.
   const sentType =
     contentType && !/^(application\/(json|octet-stream)|text\/plain)$/.test(contentType)
       ? contentType
       : undefined;
   if (ownType && sentType && ownType !== sentType) {
-    throw confused(what, `the registry calls it "${sentType}", it calls itself "${ownType}"`);
+    throw createTypeError(what, `the registry says "${sentType}", the document itself "${ownType}"`);
   }
-  // An OCI document may leave its own type out; its fields then tell.
+  // In an OCI document the type is optional; then its fields decide.
   const type = ownType ?? sentType ?? (hasIndexFields ? INDEX_MEDIA_TYPES[0] : MANIFEST_MEDIA_TYPES[0]);
   if (isOneOf(INDEX_MEDIA_TYPES, type)) {
-    if (hasManifestFields) throw confused(what, `"${type}" with the fields of a manifest`);
+    if (hasManifestFields) throw createTypeError(what, `"${type}" has the fields of a manifest`);
     return parseIndex(object, reader);
   }
   if (isOneOf(MANIFEST_MEDIA_TYPES, type)) {
-    if (hasIndexFields) throw confused(what, `"${type}" with the fields of an index`);
+    if (hasIndexFields) throw createTypeError(what, `"${type}" has the fields of an index`);
     return parseImageManifest(object, reader, what);
   }
-  throw new AgentError("IMAGE_UNSUPPORTED_MEDIA_TYPE", `Cannot use ${what}: its media type is "${type}"`);
+  throw new AgentError("IMAGE_UNSUPPORTED_MEDIA_TYPE", `Cannot use ${what}: its media type "${type}" is not supported`);
 }
 
 /** Throws IMAGE_BAD_CONFIG. */
@@ -115,17 +114,14 @@ export function parseImageConfig(bytes: Uint8Array, imageName: string): ImageCon
   const rootfs = reader.optionalObject(object, "rootfs") ?? reader.refuse('"rootfs" is missing');
   const diffIds = reader.optionalStrings(rootfs, "diff_ids") ?? [];
   for (const diffId of diffIds) {
-    if (!parseDigest(diffId)) reader.refuse(`"${diffId}" is no digest`);
+    if (!parseDigest(diffId)) reader.refuse(`"${diffId}" is not a digest`);
   }
   const env = reader.optionalStrings(run, "Env") ?? [];
   for (const entry of env) {
     if (!/^[^=\0]+=[^\0]*$/.test(entry)) reader.refuse(`"${entry}" in "Env" is not NAME=VALUE`);
   }
-  const variant = reader.optionalString(object, "variant");
   return {
-    os: reader.requiredString(object, "os"),
-    architecture: reader.requiredString(object, "architecture"),
-    variant,
+    ...readPlatform(object, reader),
     env,
     entrypoint: reader.optionalStrings(run, "Entrypoint") ?? [],
     cmd: reader.optionalStrings(run, "Cmd") ?? [],
@@ -136,7 +132,7 @@ export function parseImageConfig(bytes: Uint8Array, imageName: string): ImageCon
   };
 }
 
-/** The manifest's layers with the config's DiffIDs beside them; throws IMAGE_BAD_MANIFEST when they do not pair up. */
+/** The manifest's layers with the config's DiffIDs; throws IMAGE_BAD_MANIFEST if their numbers differ. */
 export function pairLayers(
   manifest: ImageManifest,
   config: ImageConfig,
@@ -146,7 +142,7 @@ export function pairLayers(
   if (layers.length !== config.diffIds.length) {
     throw new AgentError(
       "IMAGE_BAD_MANIFEST",
-      `Cannot use image "${imageName}": its manifest has ${layers.length} layers, its config ${config.diffIds.length} DiffIDs`,
+      `Cannot use image "${imageName}": its manifest has ${layers.length} layers, but its config ${config.diffIds.length} DiffIDs`,
     );
   }
   return layers.map((layer, index) => ({ ...layer, diffId: config.diffIds[index]! }));
@@ -157,20 +153,17 @@ function parseIndex(object: JsonObject, reader: JsonReader): ImageIndex {
   return {
     kind: "index",
     manifests: entries.map((entry) => {
-      const platform = parsePlatform(entry, reader);
-      return { descriptor: parseDescriptor(entry, reader), platform };
+      const platform = reader.optionalObject(entry, "platform");
+      return { descriptor: parseDescriptor(entry, reader), platform: platform && readPlatform(platform, reader) };
     }),
   };
 }
 
-function parsePlatform(entry: JsonObject, reader: JsonReader): Platform | undefined {
-  const platform = reader.optionalObject(entry, "platform");
-  if (!platform) return undefined;
-  const variant = reader.optionalString(platform, "variant");
+function readPlatform(object: JsonObject, reader: JsonReader): Platform {
   return {
-    os: reader.requiredString(platform, "os"),
-    architecture: reader.requiredString(platform, "architecture"),
-    variant,
+    os: reader.requiredString(object, "os"),
+    architecture: reader.requiredString(object, "architecture"),
+    variant: reader.optionalString(object, "variant"),
   };
 }
 
@@ -180,7 +173,7 @@ function parseImageManifest(object: JsonObject, reader: JsonReader, what: string
   if (!isOneOf(CONFIG_MEDIA_TYPES, config.mediaType)) {
     throw new AgentError(
       "IMAGE_UNSUPPORTED_MEDIA_TYPE",
-      `Cannot use ${what}: its config is "${config.mediaType}", so it is an artifact and no image`,
+      `Cannot use ${what}: its config has the type "${config.mediaType}", so it is an artifact, not an image`,
     );
   }
   const layerObjects = reader.optionalObjects(object, "layers") ?? reader.refuse('"layers" is missing');
@@ -190,7 +183,7 @@ function parseImageManifest(object: JsonObject, reader: JsonReader, what: string
     if (!isOneOf(LAYER_MEDIA_TYPES, mediaType)) {
       throw new AgentError(
         "IMAGE_UNSUPPORTED_MEDIA_TYPE",
-        `Cannot use ${what}: it has a layer of type "${mediaType}"`,
+        `Cannot use ${what}: its layer type "${mediaType}" is not supported`,
       );
     }
   }
@@ -199,7 +192,7 @@ function parseImageManifest(object: JsonObject, reader: JsonReader, what: string
 
 function parseDescriptor(object: JsonObject, reader: JsonReader): Descriptor {
   const digest = reader.requiredString(object, "digest");
-  if (!parseDigest(digest)) reader.refuse(`"${digest}" is no digest`);
+  if (!parseDigest(digest)) reader.refuse(`"${digest}" is not a digest`);
   const size = object.size;
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
     return reader.refuse(`the size of "${digest}" is ${JSON.stringify(size) ?? "missing"}`);
@@ -212,6 +205,6 @@ function parseDescriptor(object: JsonObject, reader: JsonReader): Descriptor {
   };
 }
 
-function confused(what: string, why: string): AgentError {
-  return new AgentError("IMAGE_MEDIA_TYPE_MISMATCH", `Cannot use ${what}: ${why}`);
+function createTypeError(what: string, reason: string): AgentError {
+  return new AgentError("IMAGE_MEDIA_TYPE_MISMATCH", `Cannot use ${what}: ${reason}`);
 }

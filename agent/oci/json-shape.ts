@@ -1,5 +1,5 @@
 /**
- * Reads fields of untrusted JSON with their types checked, so that a document's parser is a list of its fields.
+ * Reads fields of untrusted JSON and checks their types.
  * `null` counts as absent: Go's encoders write it for empty lists and maps.
  */
 import { AgentError, type ErrorCode } from "../errors.ts";
@@ -8,7 +8,7 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 export interface JsonReader {
   /** Throws with the document's code. */
-  refuse(why: string): never;
+  refuse(reason: string): never;
   optionalString(object: JsonObject, field: string): string | undefined;
   requiredString(object: JsonObject, field: string): string;
   optionalObject(object: JsonObject, field: string): JsonObject | undefined;
@@ -17,7 +17,7 @@ export interface JsonReader {
   optionalStringMap(object: JsonObject, field: string): Record<string, string>;
 }
 
-/** Parses `bytes` to an object; `what` names the document in messages. */
+/** `what` names the document in messages. */
 export function readJsonObject(
   bytes: Uint8Array,
   what: string,
@@ -28,9 +28,9 @@ export function readJsonObject(
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
-    throw new AgentError(code, `Cannot read ${what}: it is no JSON`, { cause });
+    throw new AgentError(code, `Cannot read ${what}: it is not JSON`, { cause });
   }
-  return isObject(value) ? { object: value, reader } : reader.refuse("it is no JSON object");
+  return isObject(value) ? { object: value, reader } : reader.refuse("it is not a JSON object");
 }
 
 export function isObject(value: unknown): value is JsonObject {
@@ -38,8 +38,8 @@ export function isObject(value: unknown): value is JsonObject {
 }
 
 function createJsonReader(what: string, code: ErrorCode): JsonReader {
-  const refuse = (why: string): never => {
-    throw new AgentError(code, `Cannot read ${what}: ${why}`);
+  const refuse = (reason: string): never => {
+    throw new AgentError(code, `Cannot read ${what}: ${reason}`);
   };
   const read = <Value>(
     object: JsonObject,
@@ -49,7 +49,7 @@ function createJsonReader(what: string, code: ErrorCode): JsonReader {
   ): Value | undefined => {
     const value = Object.hasOwn(object, field) ? object[field] : undefined;
     if (value === undefined || value === null) return undefined;
-    return guard(value) ? value : refuse(`"${field}" is no ${type}`);
+    return guard(value) ? value : refuse(`"${field}" is not a ${type}`);
   };
   const isString = (value: unknown): value is string => typeof value === "string";
   const isList =
@@ -63,7 +63,7 @@ function createJsonReader(what: string, code: ErrorCode): JsonReader {
     optionalString: (object, field) => read(object, field, "string", isString),
     requiredString: (object, field) =>
       read(object, field, "string", isString) ?? refuse(`"${field}" is missing`),
-    optionalObject: (object, field) => read(object, field, "object", isObject),
+    optionalObject: (object, field) => read(object, field, "JSON object", isObject),
     optionalStrings: (object, field) => read(object, field, "list of strings", isList(isString)),
     optionalObjects: (object, field) => read(object, field, "list of objects", isList(isObject)),
     optionalStringMap: (object, field) => ({ ...read(object, field, "map of strings", isStringMap) }),

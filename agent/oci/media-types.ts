@@ -1,6 +1,5 @@
 /**
- * The media types we read, OCI and Docker v2 schema 2, and what each stands for.
- * OCI image-spec, media-types.md; everything that is not listed here is refused by name.
+ * The supported media types of OCI and Docker v2 schema 2 (OCI image-spec, media-types.md).
  */
 
 export const INDEX_MEDIA_TYPES = [
@@ -18,18 +17,18 @@ export const CONFIG_MEDIA_TYPES = [
   "application/vnd.docker.container.image.v1+json",
 ] as const;
 
-/** The compression in the name is a hint only: what unpacks a layer looks at its first bytes. */
+/** The compression in the name is only a hint: the unpacker detects it from the first bytes. */
 export const LAYER_MEDIA_TYPES = [
   "application/vnd.oci.image.layer.v1.tar",
   "application/vnd.oci.image.layer.v1.tar+gzip",
   "application/vnd.oci.image.layer.v1.tar+zstd",
   "application/vnd.docker.image.rootfs.diff.tar",
   "application/vnd.docker.image.rootfs.diff.tar.gzip",
-  // Written by Docker and BuildKit for zstd layers of v2s2 images, though no specification has it.
+  // Not specified, but Docker and BuildKit write it for zstd layers of v2s2 images.
   "application/vnd.docker.image.rootfs.diff.tar.zstd",
 ] as const;
 
-/** What a registry is asked for: without this header old registries fall back to schema 1. */
+/** Without this header old registries fall back to schema 1. */
 export const MANIFEST_ACCEPT = [...INDEX_MEDIA_TYPES, ...MANIFEST_MEDIA_TYPES].join(", ");
 
 /** `Application/JSON; charset=utf-8` → `application/json`. */

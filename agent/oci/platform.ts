@@ -1,6 +1,6 @@
 /**
- * Which manifest of an index fits a machine: operating system, architecture, and the nearest variant.
- * OCI image-spec, image-index.md; variants as containerd's `platforms` package orders them.
+ * Selects the manifest of an index for a machine by operating system, architecture and variant.
+ * OCI image-spec, image-index.md; variants are ordered as in containerd's `platforms` package.
  */
 import { AgentError } from "../errors.ts";
 
@@ -17,12 +17,11 @@ export interface PlatformChoice<Descriptor> {
   platform?: Platform;
 }
 
-/** An arm64 machine without a variant is v8, an arm machine v7, an amd64 machine v1: the names are from the same table. */
 const DEFAULT_VARIANT: Readonly<Record<string, string>> = { arm64: "v8", arm: "v7", amd64: "v1" };
 
 /**
- * The best entry for `wanted`: the highest variant that is not above the machine's own. Of equals the first counts,
- * as the specification says. Throws IMAGE_NO_PLATFORM that lists what is there.
+ * The entry with the highest variant that the machine `wanted` can run; of equal ones the first, as specified.
+ * Throws IMAGE_NO_PLATFORM with a list of the available platforms.
  */
 export function selectPlatform<Descriptor>(
   choices: readonly PlatformChoice<Descriptor>[],
@@ -38,7 +37,7 @@ export function selectPlatform<Descriptor>(
   const offered = choices.flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : []));
   throw new AgentError(
     "IMAGE_NO_PLATFORM",
-    `Cannot use image "${imageName}" on ${formatPlatform(wanted)}: it offers ${offered.join(", ") || "no platform"}`,
+    `Cannot use image "${imageName}" on ${formatPlatform(wanted)}: it is available for ${offered.join(", ") || "no platform"}`,
   );
 }
 
@@ -48,15 +47,15 @@ export function fitsPlatform(offered: Platform, wanted: Platform): boolean {
 }
 
 export function formatPlatform({ os, architecture, variant }: Platform): string {
-  return [os, architecture, ...(variant ? [variant] : [])].join("/");
+  return [os, architecture, variant].filter(Boolean).join("/");
 }
 
-/** The variant's number, or undefined where the machine cannot run it. */
+/** The variant's number; undefined if the machine cannot run it. */
 function rankPlatform(offered: Platform, wanted: Platform): number | undefined {
   if (offered.os !== wanted.os || offered.architecture !== wanted.architecture) return undefined;
   const offeredVariant = variantNumber(offered);
   const wantedVariant = variantNumber(wanted);
-  // Variants that are no numbers (none are known) must be equal.
+  // Variants without a number must be equal; none are known.
   if (offeredVariant === undefined || wantedVariant === undefined) {
     return offered.variant === wanted.variant ? 0 : undefined;
   }

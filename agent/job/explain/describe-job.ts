@@ -1,14 +1,14 @@
 /**
- * A Job as the JSON that `dutboot explain --json` prints and other programs read: stable names, every documented field
- * always there (null where the job says nothing), and no secret in it. docs/explain.md is its description.
+ * Describes a Job as the JSON that `dutboot explain --json` prints, for other programs (docs/explain.md): names are stable,
+ * every documented field is present, null where the job says nothing, and secrets are hidden.
  */
 import type { AgentError } from "../../errors.ts";
 import { formatImageReference } from "../../oci/reference.ts";
 import { hideEnvironment, hideSecrets } from "../../redaction/patterns.ts";
-import type { CacheChoice, Dialect, Job, ResultsDestination, Root } from "../job.ts";
+import type { CacheChoice, Dialect, Job, ResultsDestination, Root, RootArchive } from "../job.ts";
 import { RESULTS_SYNC_MS } from "../limits.ts";
 import type { ReadLine } from "../read-job.ts";
-import type { Mount, Step } from "../step.ts";
+import type { Step } from "../step.ts";
 import type { Mirror, Volume } from "../volume.ts";
 import { formatLogDestination, formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
 
@@ -25,38 +25,40 @@ export function describeLine({ dialect, job, warnings, errors }: ReadLine): JobD
   return {
     dialect,
     job: job ? describeJob(job) : null,
-    phases: job ? planPhases(job).map(describePhase) : [],
+    phases: (job ? planPhases(job) : []).map(({ name, does, limitMs = null }) => ({
+      name,
+      does,
+      skipped: does.length === 0,
+      limitMs,
+    })),
     warnings,
-    errors: errors.map(describeError),
+    errors: errors.map(({ code, message, hint, blame }) => ({ code, message, hint, blame })),
   };
 }
 
-function describePhase({ name, does, limitMs }: PlannedPhase) {
-  return { name, does, skipped: does.length === 0, limitMs: limitMs ?? null };
-}
-
-function describeError({ code, message, hint, blame }: AgentError) {
-  return { code, message, hint, blame };
-}
-
 function describeJob(job: Job) {
-  const { volumes = [], fileSystems = [], s3Aliases = [] } = job;
-  const rootImage = job.root && "image" in job.root ? formatImageReference(job.root.image) : null;
+  const {
+    root,
+    results,
+    s3,
+    logTo,
+    limits,
+    volumes = [],
+    fileSystems = [],
+    s3Aliases = [],
+    mirrors = [],
+  } = job;
+  const rootImage = root && "image" in root ? formatImageReference(root.image) : null;
   return {
-    root: job.root ? describeRoot(job.root) : null,
-    artifacts: job.artifacts.map(({ url, to, sha256, tableSha256 }) => ({
-      url: hideSecrets(url),
-      to,
-      sha256: sha256 ?? null,
-      tableSha256: tableSha256 ?? null,
-    })),
+    root: root ? describeRoot(root) : null,
+    artifacts: job.artifacts.map(({ to, ...archive }) => ({ ...describeArchive(archive), to })),
     steps: job.steps.map((step) => describeStep(step, rootImage)),
     stopsAtFailure: job.stopsAtFailure ?? false,
     volumes: volumes.map(describeVolume),
-    fileSystems: fileSystems.map(({ name, source, type, options }) => ({
+    fileSystems: fileSystems.map(({ name, source, type = null, options }) => ({
       name,
       source: hideSecrets(source),
-      type: type ?? null,
+      type,
       options,
     })),
     s3Aliases: s3Aliases.map(({ name, url }) => ({ name, url: hideSecrets(url) })),
@@ -65,57 +67,43 @@ function describeJob(job: Job) {
       mayFormat: job.cache.mayFormat,
       quota: "bytes" in job.cache.quota ? job.cache.quota.bytes : `${job.cache.quota.percent}%`,
     },
-    results: job.results ? describePlace(job.results.to) : null,
-    s3: job.s3 ? { url: hideSecrets(job.s3.url), region: job.s3.region } : null,
-    mirrors: (job.mirrors ?? []).map(({ registry, url }) => ({ registry, url: hideSecrets(url) })),
+    results: results ? describeResults(results.to) : null,
+    s3: s3 ? { url: hideSecrets(s3.url), region: s3.region } : null,
+    mirrors: mirrors.map(({ registry, url }) => ({ registry, url: hideSecrets(url) })),
     insecureHosts: job.insecureHosts,
     limits: {
-      timeoutMs: job.limits.timeoutMs ?? null,
-      phasesMs: job.limits.phasesMs ?? {},
-      syncMs: job.limits.syncMs ?? RESULTS_SYNC_MS,
+      timeoutMs: limits.timeoutMs ?? null,
+      phasesMs: limits.phasesMs ?? {},
+      syncMs: limits.syncMs ?? RESULTS_SYNC_MS,
     },
     onExit: job.onExit,
     ip: job.ip ?? null,
     shell: job.shell ?? false,
-    logTo: job.logTo ? formatLogDestination(job.logTo) : null,
+    logTo: logTo ? formatLogDestination(logTo) : null,
     console: { color: job.color ?? "auto", ports: job.consolePorts ?? [] },
     machine: describeMachine(job),
   };
 }
 
-function describeRoot(root: Root) {
-  if ("image" in root)
-    return {
-      image: formatImageReference(root.image),
-      driver: root.driver,
-      composefsDigest: root.composefsDigest ?? null,
-    };
-  if ("archives" in root)
-    return {
-      archives: root.archives.map(({ url, sha256, tableSha256 }) => ({
-        url: hideSecrets(url),
-        sha256: sha256 ?? null,
-        tableSha256: tableSha256 ?? null,
-      })),
-      driver: root.driver,
-    };
-  if ("directory" in root) return { directory: root.directory };
-  const { server, path, version, options, isWritable } = root.nfs;
-  return {
-    nfs: {
-      server: server ?? null,
-      path: path ?? null,
-      version: version ?? null,
-      options,
-      writable: isWritable,
-    },
-  };
+function describeArchive({ url, sha256, tableSha256 }: RootArchive) {
+  return { url: hideSecrets(url), sha256: sha256 ?? null, tableSha256: tableSha256 ?? null };
 }
 
-function describePlace(place: ResultsDestination) {
-  if ("s3" in place) return { s3: `s3://${place.s3.bucket}/${place.s3.prefix}` };
-  if ("put" in place) return { put: hideSecrets(place.put) };
-  const { server, path, version, options } = place.nfs;
+function describeRoot(root: Root) {
+  if ("image" in root) {
+    const { image, driver, composefsDigest } = root;
+    return { image: formatImageReference(image), driver, composefsDigest: composefsDigest ?? null };
+  }
+  if ("archives" in root) return { archives: root.archives.map(describeArchive), driver: root.driver };
+  if ("directory" in root) return { directory: root.directory };
+  const { server = null, path = null, version = null, options, isWritable } = root.nfs;
+  return { nfs: { server, path, version, options, writable: isWritable } };
+}
+
+function describeResults(destination: ResultsDestination) {
+  if ("s3" in destination) return { s3: `s3://${destination.s3.bucket}/${destination.s3.prefix}` };
+  if ("put" in destination) return { put: hideSecrets(destination.put) };
+  const { server, path, version, options } = destination.nfs;
   return { nfs: { server, path, version: version ?? null, options } };
 }
 
@@ -127,16 +115,17 @@ function describeStep(step: Step, rootImage: string | null) {
     argv: (step.argv ?? []).map(hideSecrets),
     env: step.env.map(hideEnvironment),
     envFiles: step.envFiles ?? [],
-    volumes: (step.volumes ?? []).map(describeMount),
+    volumes: (step.volumes ?? []).map(({ kind, source, target, options }) => ({
+      kind,
+      source: source ?? null,
+      target,
+      options,
+    })),
     workdir: step.workdir ?? null,
     container: step.container ?? {},
     isInit: step.isInit ?? false,
     error: step.error ? { code: step.error.code, message: step.error.message } : null,
   };
-}
-
-function describeMount({ kind, source, target, options }: Mount) {
-  return { kind, source: source ?? null, target, options };
 }
 
 function describeVolume({ name, fileSystem, pull, push, expiration, mirrorOptions, ...keys }: Volume) {
@@ -160,7 +149,8 @@ function describeMirror(mirror: Mirror | undefined) {
 
 function describeMachine({ machine = {} }: Job) {
   const { extraArgumentsUrl, jobFileUrl, end, proxies, ...settings } = machine;
-  const hideAll = (texts: Readonly<Record<string, string | number>>) =>
+  const hideAll = (texts: object | undefined) =>
+    texts &&
     Object.fromEntries(
       Object.entries(texts).map(([name, text]) => [
         name,
@@ -169,12 +159,10 @@ function describeMachine({ machine = {} }: Job) {
     );
   return {
     ...settings,
-    ...(extraArgumentsUrl !== undefined && { extraArgumentsUrl: hideSecrets(extraArgumentsUrl) }),
-    ...(jobFileUrl && {
-      jobFileUrl: { url: hideSecrets(jobFileUrl.url), sha256: jobFileUrl.sha256 ?? null },
-    }),
-    ...(end && { end: hideAll({ ...end }) }),
-    ...(proxies && { proxies: hideAll(proxies) }),
+    extraArgumentsUrl: extraArgumentsUrl && hideSecrets(extraArgumentsUrl),
+    jobFileUrl: jobFileUrl && { url: hideSecrets(jobFileUrl.url), sha256: jobFileUrl.sha256 ?? null },
+    end: hideAll(end),
+    proxies: hideAll(proxies),
   };
 }
 

@@ -1,6 +1,5 @@
 /**
- * From a Job to the phases it would run, as a list for people: what `explain` prints is what the agent does.
- * Nothing secret is in the words.
+ * Describes the phases of a Job in sentences, for `explain` and the log. Secrets are hidden.
  */
 import { formatImageReference } from "../../oci/reference.ts";
 import { hideSecrets } from "../../redaction/patterns.ts";
@@ -15,12 +14,12 @@ export interface PlannedPhase {
   name: PhaseName;
   /** Where the job limits it. */
   limitMs?: number;
-  /** One sentence a line; empty for a phase that has nothing to do and is skipped. */
+  /** Sentences; empty for a phase that is skipped. */
   does: string[];
 }
 
 export function planPhases(job: Job): PlannedPhase[] {
-  const lines: Record<PhaseName, string[]> = {
+  const sentences: Record<PhaseName, string[]> = {
     machine: planMachine(job),
     fetch: planFetch(job),
     assemble: planAssemble(job),
@@ -29,82 +28,80 @@ export function planPhases(job: Job): PlannedPhase[] {
     upload: planUpload(job),
     end: planEnd(job),
   };
-  const limitsMs = job.limits.phasesMs ?? {};
-  return PHASE_NAMES.map((name) => {
-    const limitMs = limitsMs[name];
-    return { name, does: lines[name], limitMs };
-  });
+  return PHASE_NAMES.map((name) => ({ name, does: sentences[name], limitMs: job.limits.phasesMs?.[name] }));
 }
 
-function describeArchive({ url, sha256, tableSha256 }: RootArchive, where = ""): string {
-  const checked = sha256 ? ", its sha256 checked" : "";
-  return `${hideSecrets(url)}${where}${checked}${tableSha256 ? ", in parts by its table" : ""}`;
+/** Leaves out the sentences that do not apply. */
+function compact(...sentences: (string | false | undefined)[]): string[] {
+  return sentences.filter((sentence) => typeof sentence === "string");
+}
+
+function describeArchive({ url, sha256, tableSha256 }: RootArchive, location = ""): string {
+  const isChecked = sha256 ? ", its sha256 checked" : "";
+  return `${hideSecrets(url)}${location}${isChecked}${tableSha256 ? ", partially by its table of contents" : ""}`;
 }
 
 function planMachine({ ip, machine = {}, cache, cacheFileSystem, logTo, dialect }: Job): string[] {
-  const { interfaces = [], modules, moduleFiles, ntp, swap, networkBlockDevices = [] } = machine;
-  const { jobFileUrl, imageStores = [] } = machine;
-  const byHand = interfaces.map(({ name }) => name).join(", ");
-  const network =
-    byHand !== "" ? `set up ${byHand}` : ip === undefined ? "network by DHCP" : `network by ip=${ip}`;
-  const place = formatCacheChoice(cache, dialect);
-  return [
+  const {
+    interfaces = [],
+    modules = [],
+    moduleFiles = [],
+    networkBlockDevices = [],
+    imageStores = [],
+  } = machine;
+  const { netconsole, ntp, jobFileUrl, keymap, hostname, swap, extraArgumentsUrl } = machine;
+  const configured = interfaces.map(({ name }) => name).join(", ");
+  const extraModules = [...modules, ...moduleFiles].join(", ");
+  const network = ip === undefined ? "set up the network by DHCP" : `set up the network by ip=${ip}`;
+  const store =
+    cacheFileSystem === undefined ? formatCache(cache, dialect) : `on the file system ${cacheFileSystem}`;
+  return compact(
     "load modules",
-    ...(modules || moduleFiles
-      ? [`load ${[...(modules ?? []), ...(moduleFiles ?? [])].join(", ")} as well`]
-      : []),
-    network,
-    ...(logTo ? [describeLog(logTo)] : []),
-    ...(machine.netconsole
-      ? [`have the kernel send its messages to ${formatHostPort(machine.netconsole)}`]
-      : []),
+    extraModules !== "" && `also load ${extraModules}`,
+    configured === "" ? network : `set up ${configured}`,
+    logTo && describeLog(logTo),
+    netconsole && `send the kernel's messages to ${formatHostPort(netconsole)}`,
     describeClock(ntp),
-    ...(jobFileUrl
-      ? [
-          `fetch the job file ${hideSecrets(jobFileUrl.url)}${jobFileUrl.sha256 ? ", its sha256 checked" : ""}`,
-        ]
-      : []),
-    ...(machine.keymap ? [`load the keymap ${machine.keymap}`] : []),
-    ...(machine.hostname ? [`call the machine ${machine.hostname}`] : []),
+    jobFileUrl &&
+      `fetch the job file ${hideSecrets(jobFileUrl.url)}${jobFileUrl.sha256 ? ", its sha256 checked" : ""}`,
+    keymap && `load the keymap ${keymap}`,
+    hostname && `set the host name ${hostname}`,
     ...networkBlockDevices.map(({ device, host, port }) => `attach ${device} to ${host}:${port}`),
-    cacheFileSystem === undefined
-      ? `keep the store ${place}`
-      : `keep the store on the file system ${cacheFileSystem}`,
-    ...(imageStores.length > 0 ? [`look for images on the file system ${imageStores.join(", ")} first`] : []),
-    ...(swap ? [`swap to ${"device" in swap ? swap.device : `a file of ${swap.sizeBytes} bytes`}`] : []),
-    ...(machine.extraArgumentsUrl
-      ? [`fetch more arguments from ${hideSecrets(machine.extraArgumentsUrl)}`]
-      : []),
-  ];
+    `keep the store ${store}`,
+    imageStores.length > 0 && `look for images on the file system ${imageStores.join(", ")} first`,
+    swap && `swap to ${"device" in swap ? swap.device : `a file of ${swap.sizeBytes} bytes`}`,
+    extraArgumentsUrl && `fetch more arguments from ${hideSecrets(extraArgumentsUrl)}`,
+  );
 }
 
-function describeLog(place: LogDestination): string {
-  const what = `send everything on the console to ${formatLogDestination(place)} as well`;
-  return "tcp" in place ? what : `${what}, in numbered lines`;
+function describeLog(destination: LogDestination): string {
+  const what = `also send the console's output to ${formatLogDestination(destination)}`;
+  return "tcp" in destination ? what : `${what}, as numbered lines`;
 }
 
-export function formatLogDestination(place: LogDestination): string {
-  if ("tcp" in place) return `tcp://${formatHostPort(place.tcp)}`;
-  if ("s3" in place) return `s3://${place.s3.bucket}/${place.s3.prefix}`;
-  if ("http" in place) return hideSecrets(place.http);
-  return `syslog${place.syslog.protocol === "tcp" ? "+tcp" : ""}://${formatHostPort(place.syslog)}`;
+export function formatLogDestination(destination: LogDestination): string {
+  if ("tcp" in destination) return `tcp://${formatHostPort(destination.tcp)}`;
+  if ("s3" in destination) return `s3://${destination.s3.bucket}/${destination.s3.prefix}`;
+  if ("http" in destination) return hideSecrets(destination.http);
+  const { syslog } = destination;
+  return `syslog${syslog.protocol === "tcp" ? "+tcp" : ""}://${formatHostPort(syslog)}`;
 }
 
 function describeClock(ntp: MachineSettings["ntp"]): string {
-  if (ntp === "none") return "set the clock from nobody: it is no earlier than the agent's build";
+  if (ntp === "none") return "set the clock without a server: at least to the agent's build time";
   if (ntp === undefined) return "set the clock";
-  return `set the clock by ${ntp === "auto" ? "a public pool" : ntp.host}`;
+  return `set the clock from ${ntp === "auto" ? "a public pool" : ntp.host}`;
 }
 
 const formatHostPort = ({ host, port }: HostAndPort) => `${host.includes(":") ? `[${host}]` : host}:${port}`;
 
-function formatCacheChoice({ choice, mayFormat }: Job["cache"], dialect: Job["dialect"]): string {
-  // boot2container takes the first disk; ours needs to be told so, and its own options name the disk then.
-  const last = dialect === "b2c" && mayFormat ? "on the first disk, which is repartitioned" : "in RAM";
+function formatCache({ choice, mayFormat }: Job["cache"], dialect: Job["dialect"]): string {
+  // boot2container uses the first disk; here that needs permission. Our own options name the disk.
+  const fallback = dialect === "b2c" && mayFormat ? "on the first disk, which is formatted" : "in RAM";
   if (choice === "none") return "in RAM";
-  if (choice === "auto") return `on the device labelled for it, else ${last}`;
+  if (choice === "auto") return `on the device with our label, else ${fallback}`;
   if (choice === "reset")
-    return `on the device labelled for it, formatted anew${dialect === "b2c" ? `, else ${last}` : ""}`;
+    return `on the device with our label, formatted again${dialect === "b2c" ? `, else ${fallback}` : ""}`;
   if ("label" in choice) return `on LABEL=${choice.label}`;
   return "uuid" in choice ? `on UUID=${choice.uuid}` : `on ${choice.device}`;
 }
@@ -115,80 +112,80 @@ function planFetch({ root, steps, mirrors = [], machine: { proxies = {} } = {} }
     ...steps.flatMap(({ image }) => (image ? formatStepImage(image) : [])),
   ];
   const archives = root && "archives" in root ? root.archives : [];
-  const pulls = [
+  const downloads = [
     ...[...new Set(images)].map((image) => `pull ${image}`),
     ...archives.map((archive) => `fetch ${describeArchive(archive)}`),
   ];
-  if (pulls.length === 0) return [];
+  if (downloads.length === 0) return [];
   return [
-    ...Object.entries(proxies).map(([scheme, url]) => `by the proxy ${hideSecrets(url)} for ${scheme}://`),
+    ...Object.entries(proxies).map(([scheme, url]) => `use the proxy ${hideSecrets(url)} for ${scheme}://`),
     ...mirrors.map(({ registry, url }) => `ask ${hideSecrets(url)} first for images of ${registry}`),
-    ...pulls,
+    ...downloads,
   ];
 }
 
 function planAssemble({ root, volumes = [], fileSystems = [] }: Job): string[] {
-  return [
-    ...(root ? [describeRoot(root)] : []),
+  return compact(
+    root && describeRoot(root),
     ...fileSystems.map(
       ({ name, source, type }) => `mount ${hideSecrets(source)}${type ? ` (${type})` : ""} as ${name}`,
     ),
     ...volumes.map(describeVolume),
-  ];
+  );
 }
 
 function describeRoot(root: Root): string {
   if ("nfs" in root) {
-    const { server = "the server of the DHCP answer", path = "its path", version } = root.nfs;
-    const how = root.nfs.isWritable ? "read-write" : "read-only under an overlay";
-    return `mount ${server}:${path} by NFS${version ? ` ${version}` : ""}, ${how}`;
+    const { server = "the server of the DHCP answer", path = "its path", version, isWritable } = root.nfs;
+    const access = isWritable ? "read-write" : "read-only under an overlay";
+    return `mount ${server}:${path} by NFS${version ? ` ${version}` : ""}, ${access}`;
   }
-  if ("directory" in root) return `take ${root.directory} of the initrd as the root`;
-  if ("archives" in root && root.archives.length > 1)
-    return `mount the ${root.archives.length} archives as one root${root.driver === "auto" ? "" : ` by ${root.driver}`}`;
-  return `mount the root${root.driver === "auto" ? "" : ` by ${root.driver}`}`;
+  if ("directory" in root) return `use ${root.directory} of the initrd as the root`;
+  const what =
+    "archives" in root && root.archives.length > 1
+      ? `the ${root.archives.length} archives as one root`
+      : "the root";
+  return `mount ${what}${root.driver === "auto" ? "" : ` with ${root.driver}`}`;
 }
 
 function describeVolume({ name, pull, push, fileSystem, expiration, fscryptKey }: Volume): string {
   const mirror = (verb: string, by?: Mirror) =>
-    by && by.on.length > 0
-      ? [`${verb} ${[by.alias, by.bucket, by.prefix].filter(Boolean).join("/")} at ${by.on.join(", ")}`]
-      : [];
-  return [
+    by &&
+    by.on.length > 0 &&
+    `${verb} ${[by.alias, by.bucket, by.prefix].filter(Boolean).join("/")} at ${by.on.join(", ")}`;
+  return compact(
     `prepare volume ${name}`,
-    ...(fileSystem === undefined ? [] : [`on ${fileSystem}`]),
-    ...(fscryptKey === undefined ? [] : ["encrypted"]),
-    ...mirror("pulled from", pull),
-    ...mirror("pushed to", push),
-    ...(expiration === "pipeline_end" ? ["removed at the end"] : []),
-  ].join(", ");
+    fileSystem !== undefined && `on ${fileSystem}`,
+    fscryptKey !== undefined && "encrypted",
+    mirror("pulled from", pull),
+    mirror("pushed to", push),
+    expiration === "pipeline_end" && "deleted at the end",
+  ).join(", ");
 }
 
 function planRun({ steps, stopsAtFailure, shell }: Job): string[] {
   const of = (kind: Step["kind"]) => steps.filter((step) => step.kind === kind);
   const main = of("main").map((step) => {
-    if (step.isInit) return `boot ${describeStep(step)} as process 1 of a container of its own`;
-    return shell && !step.image ? "give the console to a shell, until it ends" : `run ${describeStep(step)}`;
+    if (step.isInit) return `boot ${describeStep(step)} as process 1 of its own container`;
+    return shell && !step.image ? "run a shell on the console until it exits" : `run ${describeStep(step)}`;
   });
   const rule = stopsAtFailure
-    ? "stop at the first that fails"
-    : "go on after one that fails; the first failure counts";
-  return [
-    ...of("service").map((step) => `start beside them ${describeStep(step)}`),
+    ? "stop after the first that fails"
+    : "continue after one that fails; the first failure is the result";
+  return compact(
+    ...of("service").map((step) => `start as a service ${describeStep(step)}`),
     ...main,
-    ...(main.length > 1 ? [rule] : []),
-    ...of("post").map((step) => `run afterwards ${describeStep(step)}`),
-  ];
+    main.length > 1 && rule,
+    ...of("post").map((step) => `afterwards run ${describeStep(step)}`),
+  );
 }
 
-function describeStep({ image, entrypoint, argv, error }: Step): string {
+function describeStep({ image, entrypoint, argv = [], error }: Step): string {
   if (error) return "a container that cannot be read: it counts as failed";
-  const words = [...(entrypoint ?? []), ...(argv ?? [])]
-    .map((word) => hideSecrets(quoteShellWord(word)))
-    .join(" ");
-  const what = words === "" ? "the image's entrypoint and command" : words;
-  const isBehind = words !== "" && image && entrypoint === undefined;
-  return `${isBehind ? `${what} (behind the image's entrypoint)` : what}${image ? ` in ${formatStepImage(image)}` : ""}`;
+  const command = [...(entrypoint ?? []), ...argv].map((word) => hideSecrets(quoteShellWord(word))).join(" ");
+  const what = command || "the image's entrypoint and command";
+  const isArgument = command !== "" && image && entrypoint === undefined;
+  return `${what}${isArgument ? " (as arguments of the image's entrypoint)" : ""}${image ? ` in ${formatStepImage(image)}` : ""}`;
 }
 
 export function formatStepImage(image: StepImage): string {
@@ -196,26 +193,25 @@ export function formatStepImage(image: StepImage): string {
 }
 
 function planUpload({ results, volumes = [] }: Job): string[] {
-  return [
-    ...(results ? [`put the results to ${formatPlace(results.to)}`] : []),
-    ...volumes
-      .filter(({ push }) =>
-        push?.on.some((condition) => condition === "pipeline_end" || condition === "changes"),
-      )
-      .map(({ name }) => `push volume ${name} to the last byte`),
-  ];
+  const isPushedAtEnd = ({ push }: Volume) =>
+    push?.on.some((on) => on === "pipeline_end" || on === "changes");
+  return compact(
+    results && `upload the results to ${formatResults(results.to)}`,
+    ...volumes.filter(isPushedAtEnd).map(({ name }) => `push all of volume ${name}`),
+  );
 }
 
-function formatPlace(place: ResultsDestination): string {
-  if ("s3" in place) return `s3://${place.s3.bucket}/${place.s3.prefix}`;
-  return "put" in place ? hideSecrets(place.put) : `${place.nfs.server}:${place.nfs.path} by NFS`;
+function formatResults(destination: ResultsDestination): string {
+  if ("s3" in destination) return `s3://${destination.s3.bucket}/${destination.s3.prefix}`;
+  if ("put" in destination) return hideSecrets(destination.put);
+  return `${destination.nfs.server}:${destination.nfs.path} by NFS`;
 }
 
 function planEnd({ onExit, machine }: Job): string[] {
   const { poweroffDelayMs, poweroffCommand } = machine?.end ?? {};
-  return [
+  return compact(
     "print the verdict",
-    ...(poweroffDelayMs ? [`wait ${poweroffDelayMs / 1000} s`] : []),
+    !!poweroffDelayMs && `wait ${poweroffDelayMs / 1000} s`,
     poweroffCommand === undefined ? onExit : hideSecrets(poweroffCommand),
-  ];
+  );
 }

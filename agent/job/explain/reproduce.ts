@@ -1,6 +1,6 @@
 /**
- * One-liners for the desk of whoever's test failed: a shell in the step's environment by podman, and the same job in QEMU.
- * Secrets are not in them; what the farm alone has (its disks, addresses, consoles) is left out, and what cannot be had is said.
+ * Commands that reproduce a job on another machine: a shell in a step's environment with podman, and the job in QEMU.
+ * They contain no secrets and nothing specific to the farm, such as disks, addresses and consoles.
  */
 import { formatImageReference } from "../../oci/reference.ts";
 import { hideEnvironment, hideSecrets } from "../../redaction/patterns.ts";
@@ -11,14 +11,14 @@ import { parseCommandLine } from "../syntax/command-line.ts";
 import { quoteShellWord } from "../syntax/shell-words.ts";
 
 export interface Reproducer {
-  /** What it reproduces: the number of a step among all, from 1, and its kind. */
+  /** The number of the step among all, from 1. */
   step: number;
   kind: Step["kind"];
-  /** Gives a shell; to be pasted. Absent: `reason` says why there is none. */
+  /** A command line that gives a shell; absent where `reason` says why there is none. */
   shell?: string;
-  /** As the end of "no shell …: …". */
+  /** Completes "no shell …: …". */
   reason?: string;
-  /** What the step runs, for that shell; absent: what the image runs by itself. */
+  /** What the step runs; absent for the image's own command. */
   command?: string;
 }
 
@@ -26,12 +26,11 @@ const CONTAINER = "dutboot-shell";
 const ROOTFS_IMAGE = "localhost/dutboot-rootfs";
 const MOUNT_POINT = "/tmp/dutboot-root";
 
-/** One for each step, as far as it can be had. */
 export function planReproducers(job: Job): Reproducer[] {
   return job.steps.map((step, at) => {
     const words = [...(step.entrypoint ?? []), ...(step.argv ?? [])];
-    const command = words.map((word) => hideSecrets(quoteShellWord(word))).join(" ");
-    return { step: at + 1, kind: step.kind, ...planShell(job, step), ...(command !== "" && { command }) };
+    const command = words.map((word) => hideSecrets(quoteShellWord(word))).join(" ") || undefined;
+    return { step: at + 1, kind: step.kind, ...planShell(job, step), command };
   });
 }
 
@@ -45,43 +44,41 @@ function planShell(job: Job, step: Step): PlannedShell {
     return planContainer(formatImageReference(step.image), flags, { artifacts: [] });
   }
   const { root } = job;
-  if (!root) return { reason: "the job names no root" };
+  if (!root) return { reason: "the job has no root" };
   if ("nfs" in root) return planNfsShell(root, flags, job);
   if ("directory" in root)
-    return { reason: `its root is ${root.directory} in an initrd archive, which is on no server` };
+    return { reason: `its root is ${root.directory} in an initrd archive, which no server has` };
   if ("image" in root) return planContainer(formatImageReference(root.image), flags, job);
   const [base, ...others] = root.archives;
   const download = formatDownload(base!.url, job.s3);
-  if (download === undefined) return refuseSource(base!.url);
-  const over = [...others.map(({ url }) => ({ url, to: "/" })), ...job.artifacts];
-  return planContainer(ROOTFS_IMAGE, flags, {
-    ...job,
-    artifacts: over,
-    first: `${download} | podman import - ${ROOTFS_IMAGE}`,
-  });
+  if (download === undefined) return explainSource(base!.url);
+  const artifacts = [...others.map(({ url }) => ({ url, to: "/" })), ...job.artifacts];
+  const importRoot = `${download} | podman import - ${ROOTFS_IMAGE}`;
+  return planContainer(ROOTFS_IMAGE, flags, { ...job, artifacts, importRoot });
 }
 
-const refuseSource = (url: string): PlannedShell => ({
-  reason: `${hideSecrets(url)} is ${url.startsWith("file:") ? "in an initrd archive, which is on no server" : "a file of an NFS export, which a pipe cannot open"}`,
+/** Why a source cannot be downloaded. */
+const explainSource = (url: string): PlannedShell => ({
+  reason: `${hideSecrets(url)} is ${url.startsWith("file:") ? "in an initrd archive, which no server has" : "a file of an NFS export, which has no download command"}`,
 });
 
 interface ContainerContent {
   artifacts: readonly { url: string; to: string }[];
   s3?: Job["s3"];
-  /** What makes the image. */
-  first?: string;
+  /** Makes the image. */
+  importRoot?: string;
 }
 
-/** Artifacts go in by `podman cp`, which unpacks what comes on its stdin, compressed or not. */
+/** Artifacts are unpacked by `podman cp`, which reads archives from stdin, compressed or not. */
 function planContainer(
   image: string,
   flags: readonly string[],
-  { artifacts, s3, first }: ContainerContent,
+  { artifacts, s3, importRoot }: ContainerContent,
 ): PlannedShell {
-  const before = first === undefined ? [] : [first];
+  const before = importRoot === undefined ? [] : [importRoot];
   if (artifacts.length === 0) return { shell: [...before, formatPodmanRun(flags, image)].join(" && ") };
   const unreachable = artifacts.find(({ url }) => formatDownload(url, s3) === undefined);
-  if (unreachable) return refuseSource(unreachable.url);
+  if (unreachable) return explainSource(unreachable.url);
   const create = ["podman create --name", CONTAINER, "-it", ...flags, image].join(" ");
   const copies = artifacts.map(
     ({ url, to }) => `${formatDownload(url, s3)} | podman cp - ${quoteShellWord(`${CONTAINER}:${to}`)}`,
@@ -90,7 +87,7 @@ function planContainer(
   return { shell: `${[...before, create, ...copies, start].join(" && ")}; podman rm -f ${CONTAINER}` };
 }
 
-/** Undefined for what no client on a laptop pipes. */
+/** Undefined where no common client downloads to stdout. */
 function formatDownload(url: string, s3: Job["s3"]): string | undefined {
   if (/^(file|nfs):/.test(url)) return undefined;
   if (!url.startsWith("s3://")) return `curl -fL ${quoteShellWord(hideSecrets(url))}`;
@@ -103,8 +100,8 @@ const formatPodmanRun = (flags: readonly string[], image: string) =>
 
 function planNfsShell({ nfs }: NfsRoot, flags: readonly string[], { artifacts }: Job): PlannedShell {
   if (nfs.server === undefined || nfs.path === undefined)
-    return { reason: "only the DHCP answer says where its root is" };
-  if (artifacts.length > 0) return { reason: "its artifacts lie over an NFS export" };
+    return { reason: "its root is known only from the DHCP answer" };
+  if (artifacts.length > 0) return { reason: "its artifacts are unpacked over an NFS export" };
   const options = ["ro", ...(nfs.version === undefined ? [] : [`vers=${nfs.version}`])].join(",");
   const source = quoteShellWord(`${nfs.server}:${nfs.path}`);
   const lines = [
@@ -115,7 +112,7 @@ function planNfsShell({ nfs }: NfsRoot, flags: readonly string[], { artifacts }:
   return { shell: lines.join(" && ") };
 }
 
-/** As the DUT runs it: privileged, on the host's network; the entrypoint is a shell. */
+/** As on the DUT, privileged and on the host's network, but with a shell as the entrypoint. */
 function formatFlags({ image, env, volumes = [], workdir, container = {} }: Step, job: Job): string[] {
   const reference =
     image && "registry" in image ? image : job.root && "image" in job.root ? job.root.image : undefined;
@@ -141,17 +138,10 @@ function formatMount({ kind, source, target, options }: Mount): string {
   return `-v ${quoteShellWord([source, target, options.join(",")].filter(Boolean).join(":"))}`;
 }
 
-/** Settings that change what a test sees; those of its ending and its limits are left out. */
+/** Settings that change the test's environment; limits and the way a container stops are left out. */
 function formatSettings(settings: ContainerSettings): string[] {
-  const {
-    user,
-    hostname,
-    pid,
-    ipc,
-    addedCapabilities = [],
-    droppedCapabilities = [],
-    devices = [],
-  } = settings;
+  const { user, hostname, pid, ipc, isReadOnly } = settings;
+  const { addedCapabilities = [], droppedCapabilities = [], devices = [] } = settings;
   const flag = (name: string, value: string | undefined) =>
     value === undefined ? [] : [`--${name}=${quoteShellWord(value)}`];
   return [
@@ -164,25 +154,25 @@ function formatSettings(settings: ContainerSettings): string[] {
     ...devices.flatMap(({ source, target, permissions }) =>
       flag("device", `${source}:${target}:${permissions}`),
     ),
-    ...(settings.isReadOnly ? ["--read-only"] : []),
+    ...(isReadOnly ? ["--read-only"] : []),
   ];
 }
 
-/** What belongs to the farm's machine and not to the job: a virtual one has other consoles, addresses and disks. */
-const OF_THE_FARM =
+/** Parameters of the farm's machine: a virtual one has other consoles, addresses and disks. */
+const FARM_PARAMETERS =
   /^(console|earlycon|earlyprintk|BOOTIF|BOOT_IMAGE|initrd|SALAD\..*|dut\.(cache(_.*)?|iface|image_store|log|mirror|nbd|poweroff_delay|proxy|swap)|b2c\.(cache_device|iface|nbd|poweroff_delay|proxy|storage|swap))$/;
 
-/** `npx dutboot boot -- '…'` with the job's words alone. */
+/** `npx dutboot boot -- '…'` with the job's own parameters. */
 export function formatBootLine(line: string): string {
   const { parameters, initParameters } = parseCommandLine(line.trim());
   const isKept = ({ name, value }: { name: string; value: string | undefined }) =>
-    !OF_THE_FARM.test(name) && !(name === "ip" && value !== "dhcp");
+    !FARM_PARAMETERS.test(name) && !(name === "ip" && value !== "dhcp");
   const words = parameters.filter(isKept).map(({ text }) => text);
   const rest = initParameters.length > 0 ? ["--", ...initParameters.map(({ text }) => text)] : [];
   return `npx dutboot boot -- ${quoteShellWord(hideSecrets([...words, ...rest].join(" ")))}`;
 }
 
-/** The lines that are printed at the end of a job, and by `dutboot reproduce`: comments, and what can be pasted. */
+/** What `dutboot reproduce` prints: commands to paste, with comments. */
 export function formatReproduction(line: string, job: Job): string[] {
   const steps = planReproducers(job).filter(({ kind }) => kind === "main");
   return [

@@ -430,16 +430,16 @@ describe("the plan and the description", () => {
       "assemble",
       ["mount the 2 archives as one root"],
     ],
-    ["dut.rootfs=file:/r dut.run=x", "assemble", ["take /r of the initrd as the root"]],
+    ["dut.rootfs=file:/r dut.run=x", "assemble", ["use /r of the initrd as the root"]],
     [
       "dut.rootfs=nfs://h/srv,rw,vers=4.2 dut.init=/init",
       "assemble",
       ["mount h:/srv by NFS 4.2, read-write"],
     ],
-    [`${IMAGE} dut.init=/sbin/init`, "run", ["boot /sbin/init as process 1 of a container of its own"]],
-    [`${IMAGE} dut.shell=yes`, "run", ["give the console to a shell, until it ends"]],
-    [`${IMAGE} dut.results=https://s/x`, "upload", ["put the results to https://s/x"]],
-    [`${IMAGE} dut.results=nfs://s/x`, "upload", ["put the results to s:/x by NFS"]],
+    [`${IMAGE} dut.init=/sbin/init`, "run", ["boot /sbin/init as process 1 of its own container"]],
+    [`${IMAGE} dut.shell=yes`, "run", ["run a shell on the console until it exits"]],
+    [`${IMAGE} dut.results=https://s/x`, "upload", ["upload the results to https://s/x"]],
+    [`${IMAGE} dut.results=nfs://s/x`, "upload", ["upload the results to s:/x by NFS"]],
   ])("%s: %s", (line, phase, does) => {
     expect(planOf(line, phase)).toEqual(does);
   });
@@ -447,12 +447,12 @@ describe("the plan and the description", () => {
   it.each([
     [
       `${IMAGE} dut.cache=auto dut.cache_format=yes`,
-      "keep the store on the device labelled for it, else in RAM",
+      "keep the store on the device with our label, else in RAM",
     ],
-    ["b2c.run=h:1/i b2c.cache_device=auto", "keep the store on the device labelled for it, else in RAM"],
+    ["b2c.run=h:1/i b2c.cache_device=auto", "keep the store on the device with our label, else in RAM"],
     [
       "b2c.run=h:1/i b2c.cache_device=reset dut.cache_format=yes",
-      "keep the store on the device labelled for it, formatted anew, else on the first disk, which is repartitioned",
+      "keep the store on the device with our label, formatted again, else on the first disk, which is formatted",
     ],
     [`${IMAGE} dut.cache=FILESYSTEM=x dut.filesystem=x,src=y`, "keep the store on the file system x"],
   ])("%s: %s", (line, sentence) => {
@@ -464,11 +464,11 @@ describe("the plan and the description", () => {
     const does = planOf(line, "machine");
     expect(does).toEqual(
       expect.arrayContaining([
-        "send everything on the console to tcp://h:1 as well",
+        "also send the console's output to tcp://h:1",
         "fetch the job file https://j/1?token=[hidden]",
-        "set the clock from nobody: it is no earlier than the agent's build",
+        "set the clock without a server: at least to the agent's build time",
         "load the keymap fr",
-        "call the machine x",
+        "set the host name x",
       ]),
     );
     const description = describeLine(read(line));

@@ -1,4 +1,4 @@
-/** The one-liners: what is in them, what is left out, and that a shell reads them. */
+/** The commands: what they contain, what they leave out, and that a shell can read them. */
 import { describe, expect, it } from "vitest";
 import {
   formatBootLine,
@@ -50,7 +50,7 @@ describe("a shell", () => {
     expect(only?.command).toBe(command);
   });
 
-  it("there is none for a step that cannot be read, nor for a root that only DHCP knows", () => {
+  it("is not given for a step that cannot be read", () => {
     const [unread, read] = plan('b2c.run="--frob h:1/i" b2c.run=h:1/i');
     expect(unread).toEqual({ step: 1, kind: "main", reason: "the container cannot be read" });
     expect(read).toMatchObject({ step: 2, shell: expect.stringMatching(/^podman run /) });
@@ -63,7 +63,7 @@ describe("a shell", () => {
     ["dut.rootfs=file:/rootfs.tar dut.run=x", /in an initrd archive/],
     ["dut.rootfs=https://a/b.tar dut.rootfs=nfs://h/x/y.tar dut.run=x", /NFS export/],
     [`${IMAGE} dut.artifact=file:/x.tar`, /in an initrd archive/],
-  ])("there is none, and the reason is said: %s", (line, words) => {
+  ])("is not given, with the reason: %s", (line, words) => {
     const [only] = plan(line);
     expect(only?.shell).toBeUndefined();
     expect(only?.reason).toMatch(words);
@@ -71,7 +71,7 @@ describe("a shell", () => {
     expect(formatReproduction(line, job!)[0]).toMatch(/^# no shell in the environment of step 1: /);
   });
 
-  it("holds no secret", () => {
+  it("contains no secret", () => {
     const line = `${IMAGE} dut.env=API_TOKEN=hunter2 dut.artifact=https://a/b?sig=hunter2`;
     expect(JSON.stringify(plan(line))).not.toContain("hunter2");
     expect(formatBootLine(line)).not.toContain("hunter2");
