@@ -49,7 +49,9 @@ function readEntry(entry: JsonObject, key: string, reader: JsonReader): Registry
   const auth = text("auth");
   if (auth === undefined) {
     const [username, password] = [text("username"), text("password")];
-    return username === undefined || password === undefined ? undefined : { username, password, identityToken };
+    return username === undefined || password === undefined
+      ? undefined
+      : { username, password, identityToken };
   }
   const decoded = Buffer.from(auth, "base64").toString("utf8");
   const colon = decoded.indexOf(":");

@@ -27,7 +27,8 @@ export function parseStoredLayers(text: string): ReadonlyMap<string, string | un
   return new Map(
     parseList(text, "layers.json").map(({ id, parent = "" }) => {
       // Ignoring a bad parent would hide that the layers below it are missing.
-      if (!isId(id) || !(parent === "" || isId(parent))) throw createStoreError('"layers.json" has an invalid id');
+      if (!isId(id) || !(parent === "" || isId(parent)))
+        throw createStoreError('"layers.json" has an invalid id');
       return [id, parent === "" ? undefined : parent] as const;
     }),
   );

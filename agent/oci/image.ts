@@ -104,7 +104,10 @@ export function parseManifest(
     if (hasIndexFields) throw createTypeError(what, `"${type}" has the fields of an index`);
     return parseImageManifest(object, reader, what);
   }
-  throw new AgentError("IMAGE_UNSUPPORTED_MEDIA_TYPE", `Cannot use ${what}: its media type "${type}" is not supported`);
+  throw new AgentError(
+    "IMAGE_UNSUPPORTED_MEDIA_TYPE",
+    `Cannot use ${what}: its media type "${type}" is not supported`,
+  );
 }
 
 /** Throws IMAGE_BAD_CONFIG. */
@@ -154,7 +157,10 @@ function parseIndex(object: JsonObject, reader: JsonReader): ImageIndex {
     kind: "index",
     manifests: entries.map((entry) => {
       const platform = reader.optionalObject(entry, "platform");
-      return { descriptor: parseDescriptor(entry, reader), platform: platform && readPlatform(platform, reader) };
+      return {
+        descriptor: parseDescriptor(entry, reader),
+        platform: platform && readPlatform(platform, reader),
+      };
     }),
   };
 }

@@ -45,7 +45,8 @@ export function parseImageReference(text: string): ImageReference {
   const colon = path.indexOf(":");
   const name = colon < 0 ? path : path.slice(0, colon);
   const tag = colon < 0 ? undefined : path.slice(colon + 1);
-  if (!NAME.test(name)) refuse(`"${name}" is not an image name: it must be lower-case words separated by single slashes`);
+  if (!NAME.test(name))
+    refuse(`"${name}" is not an image name: it must be lower-case words separated by single slashes`);
   if (name.length > NAME_MAX_LENGTH) refuse(`its name is longer than ${NAME_MAX_LENGTH} characters`);
   if (tag !== undefined && !TAG.test(tag)) refuse(`"${tag}" is not a tag`);
 

@@ -24,13 +24,15 @@ const ENTRY: LayerName = { kind: "entry" };
 export function readLayerName(parts: readonly string[]): LayerName {
   const parents = parts.slice(0, -1);
   if (parents.some((part) => part.startsWith(META_PREFIX))) return { kind: "ignored" };
-  if (parents.some((part) => part.startsWith(PREFIX))) throw createMemberError(parts, "its directory is a whiteout");
+  if (parents.some((part) => part.startsWith(PREFIX)))
+    throw createMemberError(parts, "its directory is a whiteout");
   const name = parts.at(-1) ?? "";
   if (!name.startsWith(PREFIX)) return ENTRY;
   if (name === OPAQUE) return { kind: "opaque" };
   if (name.startsWith(META_PREFIX)) return { kind: "ignored" };
   const hidden = name.slice(PREFIX.length);
-  if (hidden === "" || hidden === "." || hidden === "..") throw createMemberError(parts, `it would hide "${hidden}"`);
+  if (hidden === "" || hidden === "." || hidden === "..")
+    throw createMemberError(parts, `it would hide "${hidden}"`);
   return { kind: "whiteout", hidden };
 }
 

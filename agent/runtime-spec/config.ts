@@ -1,7 +1,6 @@
 /**
- * The runtime's config.json as far as we write it. OCI runtime-spec 1.0, config.md and config-linux.md.
+ * The parts of the runtime's config.json that we write. OCI runtime-spec 1.0, config.md and config-linux.md.
  */
-
 import type { CapabilitySets } from "./capabilities.ts";
 import type { RuntimeMount } from "./mounts.ts";
 import type { ResourceLimit } from "./process.ts";
@@ -36,7 +35,7 @@ export interface RuntimeSpec {
   };
 }
 
-/** As text: limits may be larger than a double holds, and must be written to the digit. */
+/** Resource limits may exceed the precision of a double, so they are bigints. */
 export function formatRuntimeSpec(spec: RuntimeSpec): string {
   const { rawJSON } = JSON as typeof JSON & { rawJSON(text: string): unknown };
   return JSON.stringify(spec, (_key, value) => (typeof value === "bigint" ? rawJSON(String(value)) : value));

@@ -1,6 +1,6 @@
 /**
- * The mounts of a container, in the order they are made: the kernel's file systems, the machine's devices, tmpfs, binds.
- * OCI runtime-spec 1.0, config.md; defaults and options as podman has them.
+ * The mounts of a container in their order: the kernel's file systems, the machine's devices, tmpfs, bind mounts.
+ * OCI runtime-spec 1.0, config.md; defaults and options are podman's.
  */
 export interface RuntimeMount {
   destination: string;
@@ -9,7 +9,7 @@ export interface RuntimeMount {
   options: string[];
 }
 
-/** A file or directory of the DUT shown in the container, with podman's mount options. */
+/** A file or directory of the DUT in the container, with podman's mount options. */
 export interface BindRequest {
   from: string;
   to: string;
@@ -21,40 +21,40 @@ export interface TmpfsRequest {
   options: string[];
 }
 
-export interface MountWishes {
+export interface MountOptions {
   isPrivileged: boolean;
   isReadOnly: boolean;
-  /** An init: it needs /run, /run/lock and /tmp as mounts and a cgroup tree that it may write (systemd.io/CONTAINER_INTERFACE). */
+  /** An init needs /run, /run/lock and /tmp as mounts and a writable cgroup tree (systemd.io/CONTAINER_INTERFACE). */
   runsInit: boolean;
   ipc: "host" | "private" | "none";
-  /** Absent: half of the memory, the kernel's default. */
+  /** By default half of the memory, as in the kernel. */
   shmSizeBytes?: number;
   procOptions: readonly string[];
   /** Where the DUT's own device nodes are. */
   devPath: string;
   binds: readonly BindRequest[];
   tmpfs: readonly TmpfsRequest[];
-  /** The kernel's file systems (/proc/filesystems), for the mounts that not every kernel has. */
+  /** The kernel's file systems (/proc/filesystems). */
   fileSystems: ReadonlySet<string>;
 }
 
-/** Of two mounts on one place the job's wins; what is below another comes after it. */
-export function planMounts(wishes: MountWishes): RuntimeMount[] {
+/** A mount of the job replaces another one at the same path; mounts below others follow them. */
+export function planMounts(options: MountOptions): RuntimeMount[] {
   const mounts = [
-    ...planKernelMounts(wishes),
-    ...planSharedMemory(wishes),
-    ...planScratch(wishes),
-    ...wishes.tmpfs.map(planTmpfs),
-    ...wishes.binds.map(planBind),
+    ...planKernelMounts(options),
+    ...planSharedMemory(options),
+    ...planScratch(options),
+    ...options.tmpfs.map(planTmpfs),
+    ...options.binds.map(planBind),
   ];
-  const byPlace = new Map<string, RuntimeMount>();
-  for (const mount of mounts) byPlace.set(normalize(mount.destination), mount);
-  return [...byPlace].sort(([a], [b]) => countParts(a) - countParts(b)).map(([, mount]) => mount);
+  const byPath = new Map<string, RuntimeMount>();
+  for (const mount of mounts) byPath.set(normalize(mount.destination), mount);
+  return [...byPath].sort(([a], [b]) => countParts(a) - countParts(b)).map(([, mount]) => mount);
 }
 
 const SAFE = ["nosuid", "noexec", "nodev"];
 
-function planKernelMounts({ isPrivileged, runsInit, procOptions, devPath }: MountWishes): RuntimeMount[] {
+function planKernelMounts({ isPrivileged, runsInit, procOptions, devPath }: MountOptions): RuntimeMount[] {
   const access = isPrivileged ? "rw" : "ro";
   const cgroupAccess = isPrivileged || runsInit ? "rw" : "ro";
   return [
@@ -62,9 +62,9 @@ function planKernelMounts({ isPrivileged, runsInit, procOptions, devPath }: Moun
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...SAFE, access] },
     { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...SAFE, cgroupAccess] },
     isPrivileged
-      ? // The machine's own nodes, GPUs and what is plugged in later included; what is mounted below them stays outside.
+      ? // The machine's own nodes, including those of devices that are plugged in later, but not the mounts below.
         { destination: "/dev", type: "bind", source: devPath, options: ["bind", "rprivate", "nosuid", "rw"] }
-      : // The runtime puts the nodes that every program expects into it.
+      : // The runtime adds the nodes that every program expects.
         {
           destination: "/dev",
           type: "tmpfs",
@@ -86,22 +86,18 @@ function planSharedMemory({
   shmSizeBytes,
   devPath,
   fileSystems,
-}: MountWishes): RuntimeMount[] {
+}: MountOptions): RuntimeMount[] {
   if (ipc === "host") {
     return [planBind({ from: `${devPath}/shm`, to: "/dev/shm", options: [] })];
   }
   const mounts: RuntimeMount[] = [];
   if (ipc === "none" && isPrivileged) {
-    // Or the machine's own would be seen.
-    mounts.push({
-      destination: "/dev/shm",
-      type: "tmpfs",
-      source: "shm",
-      options: [...SAFE, "ro", "size=4k"],
-    });
+    // Hides the machine's own.
+    const options = [...SAFE, "ro", "size=4k"];
+    mounts.push({ destination: "/dev/shm", type: "tmpfs", source: "shm", options });
   }
   if (ipc === "private") {
-    // podman's 64 MB are too few for renderers, which share large buffers.
+    // podman's 64 MB are too small for renderers, which share large buffers.
     const size = shmSizeBytes === undefined ? [] : [`size=${shmSizeBytes}`];
     const options = ["nosuid", "nodev", "mode=1777", ...size];
     mounts.push({ destination: "/dev/shm", type: "tmpfs", source: "shm", options });
@@ -112,7 +108,7 @@ function planSharedMemory({
   return mounts;
 }
 
-function planScratch({ isReadOnly, runsInit }: MountWishes): RuntimeMount[] {
+function planScratch({ isReadOnly, runsInit }: MountOptions): RuntimeMount[] {
   const scratch = (to: string, ...options: string[]) => planTmpfs({ to, options });
   if (runsInit) {
     return [
@@ -125,41 +121,39 @@ function planScratch({ isReadOnly, runsInit }: MountWishes): RuntimeMount[] {
   return isReadOnly ? ["/run", "/tmp", "/var/tmp"].map((to) => scratch(to, "tmpcopyup")) : [];
 }
 
-/** Words of podman's that mean nothing to the kernel here: there is one user and no SELinux. */
-const FOR_PODMAN = /^(z|Z|U|O|copy|nocopy|idmap.*|upperdir=.*|workdir=.*)$/;
+/** Options of podman that have no meaning here: there is one user and no SELinux. */
+const PODMAN_OPTION = /^(z|Z|U|O|copy|nocopy|idmap.*|upperdir=.*|workdir=.*)$/;
 const PROPAGATION = /^r?(shared|slave|private|unbindable)$/;
 
 function planTmpfs({ to, options }: TmpfsRequest): RuntimeMount {
-  // What the machine has below /dev is not the image's, and not to be copied up.
+  // Below /dev the container has the machine's files, which must not be copied up.
   const isOnDevices = isOnMount(to, [{ destination: "/dev" }]);
-  const words = options.filter(
+  const kept = options.filter(
     (option) =>
-      !FOR_PODMAN.test(option) &&
+      !PODMAN_OPTION.test(option) &&
       !/^r?bind$|^notmpcopyup$/.test(option) &&
       !(isOnDevices && option === "tmpcopyup"),
   );
-  for (const [word, opposite] of [
-    ["nosuid", "suid"],
-    ["nodev", "dev"],
-  ] as const) {
-    if (!words.includes(word) && !words.includes(opposite)) words.push(word);
+  for (const name of ["suid", "dev"]) {
+    if (!kept.includes(name) && !kept.includes(`no${name}`)) kept.push(`no${name}`);
   }
-  return { destination: to, type: "tmpfs", source: "tmpfs", options: words };
+  return { destination: to, type: "tmpfs", source: "tmpfs", options: kept };
 }
 
 function planBind({ from, to, options }: BindRequest): RuntimeMount {
-  const words = options.filter(
-    (option) => !FOR_PODMAN.test(option) && !/^(no)?tmpcopyup$|^(size|mode|uid|gid)=/.test(option),
+  const kept = options.filter(
+    (option) => !PODMAN_OPTION.test(option) && !/^(no)?tmpcopyup$|^(size|mode|uid|gid)=/.test(option),
   );
-  if (!words.some((word) => /^r?bind$/.test(word))) words.unshift("rbind");
-  if (!words.some((word) => PROPAGATION.test(word))) words.push("rprivate");
-  if (!words.includes("ro") && !words.includes("rw")) words.push("rw");
-  return { destination: to, type: "bind", source: from, options: words };
+  if (!kept.some((option) => /^r?bind$/.test(option))) kept.unshift("rbind");
+  if (!kept.some((option) => PROPAGATION.test(option))) kept.push("rprivate");
+  if (!kept.includes("ro") && !kept.includes("rw")) kept.push("rw");
+  return { destination: to, type: "bind", source: from, options: kept };
 }
 
-/** What the root itself must be for mounts to pass in or out of the container; nothing: what the runtime takes. */
+/** The propagation that the root needs for those of the mounts; undefined for the runtime's default. */
 export function planRootPropagation(mounts: readonly RuntimeMount[]): "shared" | "rslave" | undefined {
-  const has = (pattern: RegExp) => mounts.some(({ options }) => options.some((word) => pattern.test(word)));
+  const has = (pattern: RegExp) =>
+    mounts.some(({ options }) => options.some((option) => pattern.test(option)));
   if (has(/^r?shared$/)) return "shared";
   return has(/^r?slave$/) ? "rslave" : undefined;
 }
@@ -171,10 +165,10 @@ function normalize(path: string): string {
     .join("/")}`;
 }
 
-/** Where a mount is, or below one: such a place need not be in the root. */
+/** Whether the path is that of a mount or below one, and so need not exist in the root. */
 export function isOnMount(path: string, mounts: readonly { destination: string }[]): boolean {
-  const place = `${normalize(path)}/`;
-  return mounts.some(({ destination }) => place.startsWith(`${normalize(destination)}/`));
+  const prefix = `${normalize(path)}/`;
+  return mounts.some(({ destination }) => prefix.startsWith(`${normalize(destination)}/`));
 }
 
 function countParts(path: string): number {

@@ -1,11 +1,11 @@
 /**
- * The files by which a container knows names: /etc/resolv.conf and /etc/hosts, as podman writes them.
+ * The container's /etc/resolv.conf and /etc/hosts, as podman writes them.
  * resolv.conf(5), hosts(5).
  */
-import { AgentError } from "../errors.ts";
 import type { ContainerSettings } from "../job/step.ts";
+import { createSettingError } from "./setting-error.ts";
 
-/** The machine's file with what the job replaces; nothing: the image's own stays. */
+/** The machine's file with the job's changes; undefined to keep the image's own. */
 export function planResolvConf(
   machineText: string,
   { nameservers = [], searchDomains = [] }: Pick<ContainerSettings, "nameservers" | "searchDomains">,
@@ -17,7 +17,7 @@ export function planResolvConf(
     if (word === "search" || word === "domain") return searchDomains.length === 0;
     return word !== "";
   });
-  // A lone dot means none at all.
+  // A single dot means no domain.
   const domains = searchDomains.filter((domain) => domain !== ".");
   return [
     ...(domains.length > 0 ? [`search ${domains.join(" ")}`] : []),
@@ -31,10 +31,9 @@ export function planResolvConf(
 export function planHosts(hostname: string, hosts: readonly string[] = []): string {
   const lines = hosts.map((text) => {
     const [, names, address] = /^([^:]+):(.+)$/.exec(text) ?? [];
-    if (names === undefined || address === undefined) {
-      throw new AgentError("RUN_BAD_SETTING", `Cannot add the host "${text}": it is not NAME:ADDRESS`);
-    }
-    // The container is on the machine's own network.
+    if (names === undefined || address === undefined)
+      throw createSettingError(`Cannot add the host "${text}": it is not NAME:ADDRESS`);
+    // The container shares the machine's network.
     const target = address === "host-gateway" ? "127.0.0.1" : address.replace(/^\[(.*)\]$/, "$1");
     return `${target} ${names.split(";").join(" ")}`;
   });

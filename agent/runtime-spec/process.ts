@@ -1,22 +1,23 @@
 /**
- * What the container's first process is started with: its words, its environment, its limits.
- * OCI runtime-spec 1.0, config.md; what podman does where image and job both speak.
+ * The arguments, environment and resource limits of the container's first process.
+ * OCI runtime-spec 1.0, config.md; image and job are combined as in podman.
  */
 import { AgentError } from "../errors.ts";
 import type { Step } from "../job/step.ts";
 import type { ImageConfig } from "../oci/image.ts";
+import { createSettingError } from "./setting-error.ts";
 
 /** Docker's and podman's default for images without a PATH. */
 const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** Throws RUN_NO_COMMAND when neither job nor image says what to run. */
+/** Throws RUN_NO_COMMAND if neither the job nor the image has a command. */
 export function planArgs(
   { entrypoint, argv = [] }: Pick<Step, "entrypoint" | "argv">,
   config: Pick<ImageConfig, "entrypoint" | "cmd">,
 ): string[] {
-  // The image's command belongs to the image's entrypoint: with another one it does not count.
-  const words = argv.length > 0 || entrypoint !== undefined ? argv : config.cmd;
-  const args = [...(entrypoint ?? config.entrypoint), ...words];
+  // The image's command belongs to the image's entrypoint: another entrypoint replaces both.
+  const command = argv.length > 0 || entrypoint !== undefined ? argv : config.cmd;
+  const args = [...(entrypoint ?? config.entrypoint), ...command];
   if (args.length === 0 || args[0] === "") {
     throw new AgentError("RUN_NO_COMMAND", "Cannot run the image: it has no entrypoint and no command");
   }
@@ -28,14 +29,14 @@ export interface EnvSources {
   hostname: string;
   hasTerminal: boolean;
   image: readonly string[];
-  /** What the agent says of its own accord. */
+  /** Set by the agent. */
   agent: readonly string[];
   /** Of environment files. */
   files: readonly string[];
   job: readonly string[];
 }
 
-/** From the weakest up. A name without a value, `NAME` or `NA*`, passes on what the agent says, or nothing. */
+/** Later sources override earlier ones. `NAME` or `NA*` without a value copies the agent's variables. */
 export function planEnv({ home, hostname, hasTerminal, image, agent, files, job }: EnvSources): string[] {
   const passOn = (entry: string) => {
     if (entry.includes("=")) return [entry];
@@ -52,7 +53,7 @@ export function planEnv({ home, hostname, hasTerminal, image, agent, files, job 
   );
 }
 
-/** Of several `NAME=` the last wins and keeps the first one's place. */
+/** The last value of a name counts, at the position of the first. */
 export function mergeEnv(...lists: readonly (readonly string[])[]): string[] {
   const byName = new Map<string, string>();
   for (const entry of lists.flat())
@@ -60,7 +61,22 @@ export function mergeEnv(...lists: readonly (readonly string[])[]): string[] {
   return [...byName.values()];
 }
 
-/** Kernel's "no limit"; a bigint, for no double holds it. */
+/**
+ * The lines of an environment file as podman's --env-file reads them: `NAME=VALUE` without quotes and escapes, or a bare
+ * `NAME` or `NA*`. Throws RUN_BAD_SETTING, whose message has only the line's number.
+ */
+export function parseEnvFile(text: string, name: string): string[] {
+  return text.split("\n").flatMap((rawLine, index) => {
+    const line = rawLine.replace(/\r$/, "").trimStart();
+    if (line.startsWith("=")) {
+      const reason = `line ${index + 1} has a value without a name`;
+      throw createSettingError(`Cannot read the environment file "${name}": ${reason}`);
+    }
+    return line === "" || line.startsWith("#") ? [] : [line];
+  });
+}
+
+/** The kernel's "no limit", which a double cannot represent. */
 const RLIM_INFINITY = 0xffff_ffff_ffff_ffffn;
 
 export interface ResourceLimit {
@@ -75,7 +91,7 @@ const LIMITS = new Set(
   ),
 );
 
-/** `ulimits` as `nofile=1024:2048`, -1 for none, or `host` for the agent's own. Throws RUN_BAD_SETTING. */
+/** `ulimits` as `nofile=1024:2048`, -1 for no limit, or `host` for the agent's limits. Throws RUN_BAD_SETTING. */
 export function planResourceLimits(ulimits: readonly string[], openFileLimit: number): ResourceLimit[] {
   if (ulimits.includes("host")) return [];
   const byType = new Map<string, ResourceLimit>([
@@ -85,9 +101,8 @@ export function planResourceLimits(ulimits: readonly string[], openFileLimit: nu
     const [, name = "", soft = "", hard = soft] = /^(\w+)=(-?\d+)(?::(-?\d+))?$/.exec(text) ?? [];
     const limit = { type: `RLIMIT_${name.toUpperCase()}`, soft: readLimit(soft), hard: readLimit(hard) };
     if (!LIMITS.has(name.toLowerCase()) || limit.soft > limit.hard) {
-      throw new AgentError(
-        "RUN_BAD_SETTING",
-        `Cannot set the limit "${text}": it is not NAME=SOFT[:HARD] with a name of getrlimit(2) and the soft one not above the hard one`,
+      throw createSettingError(
+        `Cannot set the limit "${text}": it is not NAME=SOFT[:HARD] with a name of getrlimit(2) and SOFT up to HARD`,
       );
     }
     byType.set(limit.type, limit);

@@ -14,16 +14,16 @@ export interface RuntimeResources {
 /** The kernel's default, in microseconds. */
 const CPU_PERIOD_US = 100_000;
 
-/** `allowedDevices` absent: every device. What every program needs (/dev/null, its terminal) the runtime allows itself. */
+/** Without `allowedDevices` all are allowed. The runtime itself allows what every program needs: /dev/null, its terminal. */
 export function planResources(
   { memoryBytes, cpus, maxProcesses }: ContainerSettings,
   allowedDevices?: readonly DeviceNode[],
 ): RuntimeResources {
   return {
-    // No word of swap: not every kernel can bound it, and a limit that it does not know is an error.
+    // No limit for swap: on kernels that do not support it, it would be an error.
     ...(memoryBytes && { memory: { limit: memoryBytes } }),
     ...(cpus && { cpu: { quota: Math.round(cpus * CPU_PERIOD_US), period: CPU_PERIOD_US } }),
-    // 0 and -1 mean no limit to podman, and 0 means none at all to the kernel.
+    // 0 and -1 mean no limit in podman; for the kernel 0 means no process at all.
     ...(maxProcesses && maxProcesses > 0 && { pids: { limit: maxProcesses } }),
     ...(allowedDevices && {
       devices: [

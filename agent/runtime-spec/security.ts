@@ -1,8 +1,8 @@
 /**
- * What podman's --security-opt asks for, and which kernel files a container without privileges does not see or change.
+ * podman's --security-opt, and the kernel's files that an unprivileged container cannot see or change.
  * podman-create(1), --security-opt; the lists are those of containers/common.
  */
-import { AgentError } from "../errors.ts";
+import { createSettingError } from "./setting-error.ts";
 
 const MASKED = (
   "/proc/acpi /proc/asound /proc/interrupts /proc/kcore /proc/keys /proc/latency_stats /proc/sched_debug /proc/scsi " +
@@ -18,7 +18,7 @@ export interface SecurityPlan {
   procOptions: string[];
 }
 
-/** Throws RUN_BAD_SETTING for what cannot be had, rather than run with less protection than was asked for. */
+/** Throws RUN_BAD_SETTING for unsupported options: the test must not run with less protection than requested. */
 export function planSecurity(isPrivileged: boolean, options: readonly string[] = []): SecurityPlan {
   const plan: SecurityPlan = {
     noNewPrivileges: false,
@@ -33,7 +33,7 @@ export function planSecurity(isPrivileged: boolean, options: readonly string[] =
 function apply(option: string, plan: SecurityPlan): void {
   const [, name = "", value] = /^([\w-]+)(?:[=:](.*))?$/s.exec(option) ?? [];
   const paths = (value ?? "").split(":").filter((path) => path !== "");
-  // Confinement that this kernel's containers never had need not be lifted.
+  // There is no such confinement here, so disabling it has no effect.
   const isUnconfined = value === "unconfined" || value === "disable";
   if (name === "no-new-privileges" && /^(true|false)?$/.test(value ?? "")) {
     plan.noNewPrivileges = value !== "false";
@@ -43,12 +43,7 @@ function apply(option: string, plan: SecurityPlan): void {
   else if (name === "proc-opts" && value) plan.procOptions.push(...value.split(","));
   else if (name === "apparmor" && value && !isUnconfined) plan.appArmorProfile = value;
   else if (name === "label" || (isUnconfined && (name === "apparmor" || name === "seccomp"))) return;
-  else {
-    throw new AgentError(
-      "RUN_BAD_SETTING",
-      `Cannot apply the security option "${option}": it is not supported here`,
-    );
-  }
+  else throw createSettingError(`Cannot apply the security option "${option}": it is not supported`);
 }
 
 function unmask(paths: readonly string[], plan: SecurityPlan): void {
@@ -58,7 +53,7 @@ function unmask(paths: readonly string[], plan: SecurityPlan): void {
   plan.readonlyPaths = plan.readonlyPaths.filter((path) => !isNamed(path));
 }
 
-/** `/proc/*` names what is directly in it, as podman's globs do. */
+/** `/proc/*` matches what is directly below /proc, as in podman. */
 function matches(named: string, path: string): boolean {
   if (!named.endsWith("/*")) return named === path;
   const directory = named.slice(0, -1);

@@ -1,9 +1,7 @@
 /**
- * Plans the runtime's config.json for one step of a job out of the image's config and the step's settings.
- * OCI runtime-spec 1.0. Privileged unless the job says otherwise: a test job drives the machine's devices, as
- * `podman run --privileged --network=host`.
+ * Makes the runtime's config.json for a step from the image's config and the step's settings. OCI runtime-spec 1.0.
+ * A container is privileged by default, as with `podman run --privileged --network=host`: tests use the machine's devices.
  */
-import { AgentError } from "../errors.ts";
 import type { ContainerSettings, Step } from "../job/step.ts";
 import type { ImageConfig } from "../oci/image.ts";
 import { planCapabilities } from "./capabilities.ts";
@@ -11,41 +9,40 @@ import type { RuntimeSpec } from "./config.ts";
 import { type BindRequest, planMounts, planRootPropagation, type TmpfsRequest } from "./mounts.ts";
 import { type ContainerUser, resolveGroups, resolveUser, type UserFiles } from "./passwd.ts";
 import { planArgs, planEnv, planResourceLimits } from "./process.ts";
-import type { DeviceNode } from "./resources.ts";
-import { planResources } from "./resources.ts";
+import { type DeviceNode, planResources } from "./resources.ts";
 import { planSecurity } from "./security.ts";
+import { createSettingError } from "./setting-error.ts";
 
 export interface RuntimeSpecOptions {
   config: Pick<ImageConfig, "env" | "entrypoint" | "cmd" | "workingDir" | "user">;
   step: Pick<Step, "entrypoint" | "argv" | "env" | "workdir" | "container" | "isInit">;
-  /** `NAME=VALUE` of the agent's own accord; image < these < files < job. */
+  /** `NAME=VALUE` set by the agent; precedence: image < these < files < job. */
   extraEnv?: readonly string[];
-  /** Of environment files. */
+  /** From environment files. */
   fileEnv?: readonly string[];
-  /** The mounted root, as the runtime sees it. */
   rootPath: string;
   hostname: string;
-  /** After the standard mounts. */
+  /** Mounted after the standard mounts. */
   binds: readonly BindRequest[];
   tmpfs?: readonly TmpfsRequest[];
-  /** Those of the settings, as they are on this machine. */
+  /** The devices of the settings, as found on this machine. */
   devices?: readonly DeviceNode[];
   /** A static init on the DUT, for `hasInit`. */
   initPath?: string;
   userFiles?: UserFiles;
-  /** Relative to the cgroup mount; the runtime creates it. */
+  /** Relative to the cgroup mount; created by the runtime. */
   cgroupPath: string;
   devPath?: string;
   capabilityMask: bigint;
-  /** Files a process may have open, soft and hard: what this machine can give (/proc/sys/fs/nr_open). */
+  /** The soft and hard limit of open files: the machine's maximum (/proc/sys/fs/nr_open). */
   openFileLimit: number;
   fileSystems?: ReadonlySet<string>;
 }
 
-/** Where podman puts its own. */
+/** The path that podman uses. */
 const INIT_TARGET = "/run/podman-init";
 
-/** Throws RUN_NO_COMMAND when neither job nor image says what to run, IMAGE_UNKNOWN_USER, RUN_BAD_SETTING. */
+/** Throws RUN_NO_COMMAND, IMAGE_UNKNOWN_USER, RUN_BAD_SETTING. */
 export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
   const { config, step, userFiles = {}, devices = [], hostname } = options;
   const settings: ContainerSettings = step.container ?? {};
@@ -75,7 +72,7 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
     process: {
       terminal: hasTerminal,
       user: planUser(user, settings, userFiles),
-      args: [...init.words, ...args],
+      args: [...init.args, ...args],
       env: planEnv({
         home: user.home,
         hostname,
@@ -96,14 +93,13 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
       rlimits: planResourceLimits(settings.ulimits ?? [], options.openFileLimit),
       noNewPrivileges: security.noNewPrivileges,
       apparmorProfile: security.appArmorProfile,
-      // The agent protects itself with a negative score, which its children would inherit.
+      // Not the agent's own negative score.
       oomScoreAdj: settings.oomScoreAdjust ?? 0,
     },
     root: { path: options.rootPath, readonly: settings.isReadOnly ?? false },
     ...(namespaces.includes("uts") && { hostname }),
     mounts,
     linux: {
-      // No user namespace: root is root.
       namespaces: namespaces.map((type) => ({ type })),
       cgroupsPath: options.cgroupPath,
       resources: planResources(settings, isPrivileged ? undefined : devices),
@@ -116,7 +112,6 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
   };
 }
 
-/** The directory the process starts in; always absolute. */
 function planWorkdir(
   { workdir }: Pick<Step, "workdir">,
   { workingDir }: Pick<ImageConfig, "workingDir">,
@@ -125,10 +120,10 @@ function planWorkdir(
   return directory.startsWith("/") ? directory : `/${directory}`;
 }
 
-/** podman's own list of commands that are an init (--systemd=true). */
+/** Commands that podman treats as an init (--systemd=true). */
 const INITS = new Set(["/sbin/init", "/usr/sbin/init", "/usr/local/sbin/init", "systemd"]);
 
-/** The job says so, or the command is one that podman prepares a container for as well. */
+/** Whether the job marks the step as an init, or podman would. */
 export function isInitContainer(
   step: Pick<Step, "isInit" | "entrypoint" | "argv">,
   config: Pick<ImageConfig, "entrypoint" | "cmd">,
@@ -163,12 +158,8 @@ function planUser(
 }
 
 function readUmask(text: string): number {
-  if (!/^0?[0-7]{1,3}$/.test(text)) {
-    throw new AgentError(
-      "RUN_BAD_SETTING",
-      `Cannot set the umask "${text}": it is no octal number up to 777`,
-    );
-  }
+  if (!/^0?[0-7]{1,3}$/.test(text))
+    throw createSettingError(`Cannot set the umask "${text}": it is not an octal number up to 777`);
   return Number.parseInt(text, 8);
 }
 
@@ -177,26 +168,17 @@ function planInit(
   initPath: string | undefined,
   namespaces: string[],
 ) {
-  if (!hasInit) return { words: [], binds: [] };
-  if (!namespaces.includes("pid")) {
-    throw new AgentError(
-      "RUN_BAD_SETTING",
-      "Cannot put an init in front of the command: it shares the machine's processes",
+  if (!hasInit) return { args: [], binds: [] };
+  if (!namespaces.includes("pid"))
+    throw createSettingError(
+      "Cannot run the command with an init: the container shares the machine's processes",
     );
-  }
-  if (initPath === undefined) {
-    throw new AgentError(
-      "RUN_BAD_SETTING",
-      "Cannot put an init in front of the command: this initrd has none",
-    );
-  }
-  return {
-    words: [INIT_TARGET, "--"],
-    binds: [{ from: initPath, to: INIT_TARGET, options: ["ro"] }],
-  };
+  if (initPath === undefined)
+    throw createSettingError("Cannot run the command with an init: this initrd has none");
+  return { args: [INIT_TARGET, "--"], binds: [{ from: initPath, to: INIT_TARGET, options: ["ro"] }] };
 }
 
-/** All of the machine's nodes are in a privileged container; a device may still be wanted under another name. */
+/** A privileged container has all of the machine's nodes; a device may get another name. */
 function bindDevices(devices: readonly DeviceNode[]): BindRequest[] {
   return devices
     .filter(({ source, path }) => source !== path)
@@ -207,12 +189,8 @@ function planSysctls(sysctls: readonly string[]): Record<string, string> {
   return Object.fromEntries(
     sysctls.map((text) => {
       const [, name, value] = /^([^=]+)=(.*)$/s.exec(text) ?? [];
-      if (name === undefined || value === undefined) {
-        throw new AgentError(
-          "RUN_BAD_SETTING",
-          `Cannot set the kernel parameter "${text}": it is not NAME=VALUE`,
-        );
-      }
+      if (name === undefined || value === undefined)
+        throw createSettingError(`Cannot set the kernel parameter "${text}": it is not NAME=VALUE`);
       return [name, value];
     }),
   );

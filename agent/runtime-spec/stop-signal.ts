@@ -1,8 +1,8 @@
 /**
- * Reads the name or number of a signal as podman's --stop-signal takes it.
- * signal(7): the numbers that x86_64 and arm64 share; real-time ones by glibc's counting.
+ * Parses podman's --stop-signal: a signal's name or number, as in signal(7).
+ * x86_64 and arm64 have the same numbers; real-time signals are numbered as in glibc.
  */
-import { AgentError } from "../errors.ts";
+import { createSettingError } from "./setting-error.ts";
 
 const NAMES = (
   "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU URG XCPU " +
@@ -11,7 +11,7 @@ const NAMES = (
 const RTMIN = 34;
 const RTMAX = 64;
 
-/** systemd halts at it (systemd.io/CONTAINER_INTERFACE). */
+/** systemd halts on it (systemd.io/CONTAINER_INTERFACE). */
 export const SIGRTMIN_3 = RTMIN + 3;
 export const SIGTERM = 15;
 
@@ -22,11 +22,7 @@ export function parseSignal(text: string): number {
   const isNumber = /^\d+$/.test(name);
   let number = isNumber ? Number(name) : NAMES.indexOf(name) + 1;
   if (base) number = (base === "RTMIN" ? RTMIN : RTMAX) + Number(offset);
-  if (number < 1 || number > RTMAX || (base && number < RTMIN)) {
-    throw new AgentError(
-      "RUN_BAD_SETTING",
-      `Cannot use "${text}" to stop a container: there is no such signal`,
-    );
-  }
+  if (number < 1 || number > RTMAX || (base && number < RTMIN))
+    throw createSettingError(`Cannot stop a container with "${text}": it is not a signal`);
   return number;
 }

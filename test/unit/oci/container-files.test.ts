@@ -2,9 +2,9 @@
  * Texts that come with a container: environment files, name servers, hosts, signals.
  */
 import { describe, expect, test } from "vitest";
-import { parseEnvFile } from "../../../agent/runtime-spec/env-file.ts";
 import { planHosts, planResolvConf } from "../../../agent/runtime-spec/name-files.ts";
 import { resolveGroups } from "../../../agent/runtime-spec/passwd.ts";
+import { parseEnvFile } from "../../../agent/runtime-spec/process.ts";
 import { parseSignal } from "../../../agent/runtime-spec/stop-signal.ts";
 
 const refused = (code: string) => expect.objectContaining({ code });

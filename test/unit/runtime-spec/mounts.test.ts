@@ -4,12 +4,12 @@
 import { describe, expect, test } from "vitest";
 import {
   isOnMount,
-  type MountWishes,
+  type MountOptions,
   planMounts,
   planRootPropagation,
 } from "../../../agent/runtime-spec/mounts.ts";
 
-const plain: MountWishes = {
+const plain: MountOptions = {
   isPrivileged: true,
   isReadOnly: false,
   runsInit: false,
@@ -21,8 +21,8 @@ const plain: MountWishes = {
   fileSystems: new Set(),
 };
 
-const find = (wishes: Partial<MountWishes>, place: string) =>
-  planMounts({ ...plain, ...wishes }).find(({ destination }) => destination === place);
+const find = (options: Partial<MountOptions>, place: string) =>
+  planMounts({ ...plain, ...options }).find(({ destination }) => destination === place);
 
 describe("options", () => {
   test.each([
@@ -79,8 +79,8 @@ describe("places", () => {
   });
 
   test("a read-only root has places to write to, an init has more", () => {
-    const tmpfs = (wishes: Partial<MountWishes>) =>
-      planMounts({ ...plain, ...wishes })
+    const tmpfs = (options: Partial<MountOptions>) =>
+      planMounts({ ...plain, ...options })
         .filter(({ source }) => source === "tmpfs")
         .map(({ destination }) => destination);
     expect(tmpfs({})).toEqual([]);
@@ -92,8 +92,8 @@ describe("places", () => {
     [{}, "rw"],
     [{ isPrivileged: false }, "ro"],
     [{ isPrivileged: false, runsInit: true }, "rw"],
-  ])("cgroups of %j are %s", (wishes, expected) => {
-    expect(find(wishes, "/sys/fs/cgroup")?.options).toContain(expected);
+  ])("cgroups of %j are %s", (options, expected) => {
+    expect(find(options, "/sys/fs/cgroup")?.options).toContain(expected);
   });
 
   test.each([
@@ -101,7 +101,7 @@ describe("places", () => {
     [{ ipc: "private", shmSizeBytes: 5 }, ["nosuid", "nodev", "mode=1777", "size=5"]],
     [{ ipc: "host" }, ["rbind", "rprivate", "rw"]],
     [{ ipc: "none", isPrivileged: false }, undefined],
-  ] as [Partial<MountWishes>, string[] | undefined][])("shared memory of %j", (wishes, expected) => {
-    expect(find(wishes, "/dev/shm")?.options).toEqual(expected);
+  ] as [Partial<MountOptions>, string[] | undefined][])("shared memory of %j", (options, expected) => {
+    expect(find(options, "/dev/shm")?.options).toEqual(expected);
   });
 });

@@ -137,7 +137,7 @@ describe("an error of the step", () => {
     ["-e", /needs NAME=VALUE after it/],
     ["", /names no image/],
     ["-ti", /names no image/],
-    ["h:1/I ls", /no image name/],
+    ["h:1/I ls", /not an image name/],
     ["oci:/x ls", /"oci:"/],
     ["h:1/i a; reboot", /";" outside of quotes/],
     ["h:1/i a && b", /"&&" outside/],
