@@ -1,4 +1,5 @@
 /** boot2container's options one by one: what each means, what causes a warning, and what is refused. */
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { parseB2cLine } from "../../../../agent/job/b2c/command-line.ts";
 import { readCommandLine } from "../../../../agent/job/read-job.ts";
@@ -261,4 +262,11 @@ describe("errors", () => {
     const { errors } = readLine('b2c.pipefail b2c.run="h:1/i');
     expect(errors).toMatchObject([{ code: "CMDLINE_UNTERMINATED_QUOTE" }]);
   });
+});
+
+it("documents the options of ours that b2c.* can be combined with", () => {
+  const page = readFileSync(new URL("../../../../docs/explain.md", import.meta.url), "utf8");
+  const names = read("dut.run=ls").errors[0]!.hint.match(/dut\.[\w.]+/g)!;
+  expect(names).toContain("dut.console");
+  for (const name of names) expect(page).toContain(`\`${name.replace(/^dut\.timeout\..*/, "dut.timeout.PHASE")}\``);
 });
