@@ -1,14 +1,13 @@
 /**
- * The secrets that a job itself holds, for whoever has to keep them out of logs: a job file and extra arguments may have them.
+ * Lists the secrets in a job, so that they can be redacted: a job file and extra arguments may have some.
  */
-
 import { isSecretName, listSecretValues } from "../redaction/patterns.ts";
 import type { Job } from "./job.ts";
 
-/** Each as it would show in a text; none is empty. */
+/** None is empty. */
 export function listJobSecrets(job: Job): string[] {
   const { s3Aliases = [], volumes = [], steps } = job;
-  const found = [
+  const secrets = [
     ...s3Aliases.flatMap(({ accessKey, secretKey }) => [accessKey, secretKey]),
     ...volumes.flatMap(({ fscryptKey = "", mirrorOptions: { encryptKey = "" } }) => [
       ...[fscryptKey, encryptKey],
@@ -16,13 +15,13 @@ export function listJobSecrets(job: Job): string[] {
       encryptKey.slice(encryptKey.indexOf("=") + 1),
     ]),
     ...listEnvironmentSecrets(steps.flatMap(({ env }) => env)),
-    // In URLs of any kind, and in the words of commands.
+    // In URLs and in commands.
     ...listTexts(job).flatMap(listSecretValues),
   ];
-  return [...new Set(found.map((text) => text.trim()).filter((text) => text !== ""))];
+  return [...new Set(secrets.map((text) => text.trim()).filter((text) => text !== ""))];
 }
 
-/** Of `NAME=VALUE` entries whose name says so. */
+/** Secrets in `NAME=VALUE` entries. */
 export function listEnvironmentSecrets(entries: readonly string[]): string[] {
   return entries.flatMap((entry) => {
     const [, name = "", value = ""] = /^([^=]*)=(.*)$/s.exec(entry) ?? [];
@@ -30,7 +29,7 @@ export function listEnvironmentSecrets(entries: readonly string[]): string[] {
   });
 }
 
-/** Every text in a value made of plain objects and arrays. */
+/** All strings in a tree of objects and arrays. */
 function listTexts(value: unknown): string[] {
   if (typeof value === "string") return [value];
   if (typeof value !== "object" || value === null) return [];

@@ -1,6 +1,5 @@
 /**
- * The Job: everything one boot is asked to do, whatever dialect asked for it.
- * Dialects produce it, the plan and the phases read it; nothing here touches the machine.
+ * The Job: everything that one boot has to do, in whatever dialect it is written.
  */
 import type { ImageReference } from "../oci/reference.ts";
 import type { MachineSettings } from "./machine-settings.ts";
@@ -9,20 +8,23 @@ import type { Step } from "./step.ts";
 import type { FileSystem, S3Alias, Volume } from "./volume.ts";
 
 /**
- * Where bytes come from, as a URL: `https://…`, `http://…`, `s3://BUCKET/KEY` of the job's S3 service,
- * `nfs://SERVER/EXPORT/FILE`, or `file:///PATH` of what an initrd archive brought along.
+ * A URL to fetch from: `https://…`, `http://…`, `s3://BUCKET/KEY` of the job's S3 service, `nfs://SERVER/EXPORT/FILE`, or
+ * `file:///PATH` in the initrd.
  */
 export type Source = string;
 
-/** An archive that is unpacked into the root before the test. */
-export interface Artifact {
+export interface RootArchive {
   url: Source;
-  /** Absolute path in the root that the archive's members are placed under. */
-  to: string;
   /** Lower-case hex of the archive's bytes as served. */
   sha256?: string;
-  /** Lower-case hex, the sha256 of a zstd:chunked archive's table of contents: who has that may be pulled in parts. */
+  /** Lower-case hex, the sha256 of a zstd:chunked archive's table of contents, which allows a partial pull. */
   tableSha256?: string;
+}
+
+/** An archive that is unpacked into the root before the test. */
+export interface Artifact extends RootArchive {
+  /** The absolute path in the root where it is unpacked. */
+  to: string;
 }
 
 export interface S3Endpoint {
@@ -37,18 +39,17 @@ export interface S3Location {
   prefix: string;
 }
 
-/** An export of an NFS server, as the mount of it takes it. */
 export interface NfsExport {
   server: string;
   /** Absolute. */
   path: string;
   /** As in `vers=`: 3, 4, 4.2. */
   version?: string;
-  /** Further mount options, as given. */
+  /** Other mount options. */
   options: string[];
 }
 
-/** Where the results go; `put` is a prefix of URLs: each file is PUT at `PREFIX/NAME`. */
+/** `put` is a URL prefix: each file is uploaded to `PREFIX/NAME`. */
 export type ResultsDestination = { s3: S3Location } | { put: string } | { nfs: NfsExport };
 
 export interface HostAndPort {
@@ -56,21 +57,21 @@ export interface HostAndPort {
   port: number;
 }
 
-/** Who takes the log as it comes: `tcp` the raw bytes, the others numbered lines; `http` is a URL. */
+/** `tcp` gets raw bytes, the others numbered lines; `http` is a URL. */
 export type LogDestination =
   | { tcp: HostAndPort }
   | { syslog: HostAndPort & { protocol: "udp" | "tcp" } }
   | { http: string }
   | { s3: S3Location };
 
-/** A registry, and the URL that is asked in its place first. */
+/** A registry, and the URL that is asked before it. */
 export interface RegistryMirror {
   /** `host` or `host:port`. */
   registry: string;
   url: string;
 }
 
-/** Where the store lies: in RAM, on the device labelled for us, or on one that the job names. */
+/** Where the store is: in RAM, on the device with our label, or on another device. */
 export type CacheChoice =
   | "none"
   | "auto"
@@ -82,10 +83,9 @@ export type CacheChoice =
 /** How much the store may keep after a job. */
 export type CacheQuota = { bytes: number } | { percent: number };
 
-/** `auto` takes composefs where the kernel can, else directories stacked by overlayfs. */
+/** `auto` uses composefs if the kernel supports it, else overlayfs with one directory per layer. */
 export type RootDriverChoice = "composefs" | "overlay" | "auto";
 
-/** A serial port as a console. */
 export interface SerialPortSettings {
   /** Below /dev. */
   device: string;
@@ -96,93 +96,83 @@ export type OnExit = "poweroff" | "reboot" | "halt";
 
 export type Dialect = "dut" | "b2c" | "nfsroot";
 
-/** The file tree that steps without an image of their own run in. */
+/** The file tree for steps without an image. */
 export type Root = ImageRoot | NfsRoot | ArchiveRoot | InitrdRoot;
 
 export interface ImageRoot {
   image: ImageReference;
   driver: RootDriverChoice;
-  /** Hex; the fs-verity digest that the image's composefs form must have. */
+  /** Hex; the expected fs-verity digest of the image's composefs form. */
   composefsDigest?: string;
 }
 
-/** An export of an NFS server; what is absent, the DHCP answer says. */
+/** Absent values come from the DHCP answer. */
 export interface NfsRoot {
   nfs: {
     server?: string;
-    /** Absolute; `%s` stands for the DUT's address. */
+    /** Absolute; `%s` is replaced by the DUT's address. */
     path?: string;
     /** As in `vers=`: 3, 4, 4.2. */
     version?: string;
-    /** Further mount options, as given. */
     options: string[];
-    /** Mounted read-write; else read-only under an overlay. */
+    /** Mounted read-write, else read-only under an overlay. */
     isWritable: boolean;
   };
 }
 
-/** Archives stacked from the first up, as layers of an image are. */
+/** Archives stacked like the layers of an image. */
 export interface ArchiveRoot {
-  /** At least one. */
+  /** At least one, from the lowest up. */
   archives: RootArchive[];
   driver: RootDriverChoice;
 }
 
-export interface RootArchive {
-  url: Source;
-  /** Lower-case hex of the archive's bytes as served. */
-  sha256?: string;
-  /** Lower-case hex, the sha256 of a zstd:chunked archive's table of contents. */
-  tableSha256?: string;
-}
-
-/** A tree that an initrd archive brought along, in RAM already. */
+/** A directory of the initrd, in RAM already. */
 export interface InitrdRoot {
   /** Absolute path in the initrd. */
   directory: string;
 }
 
 export interface JobLimits {
-  /** Of the whole job, from the start of the agent. */
+  /** For the whole job, from the start of the agent. */
   timeoutMs?: number;
   phasesMs?: Readonly<Partial<Record<PhaseName, number>>>;
-  /** Between two looks at what the test has changed of its results; 0 for none, absent for the usual time. */
+  /** Between two uploads of changed results while the test runs; 0 for never, absent for the default. */
   syncMs?: number;
 }
 
-/** Everything one boot is asked to do, whatever dialect it was written in. */
 export interface Job {
   dialect: Dialect;
-  /** Absent where every step has an image of its own. */
+  /** Undefined if every step has an image. */
   root: Root | undefined;
   artifacts: Artifact[];
-  /** In the order they start within their kind. */
+  /** In the order in which they start within their kind. */
   steps: Step[];
-  /** The first main step that fails is the last one. */
+  /** Whether the job stops after the first main step that fails. */
   stopsAtFailure?: boolean;
   volumes?: Volume[];
   fileSystems?: FileSystem[];
   s3Aliases?: S3Alias[];
   cache: { choice: CacheChoice; mayFormat: boolean; quota: CacheQuota };
-  /** Name of the file system that the store lies on, in place of a device. */
+  /** Name of the file system with the store, instead of a device. */
   cacheFileSystem?: string;
   results?: { to: ResultsDestination };
   s3?: S3Endpoint;
-  /** Tried in this order; the registry itself is the last resort. */
+  /** Tried in this order, then the registry itself. */
   mirrors?: RegistryMirror[];
   /** `host` or `host:port` that may be reached over plain HTTP or with an unknown certificate. */
   insecureHosts: string[];
   limits: JobLimits;
   onExit: OnExit;
-  /** The kernel's own `ip=` value, untouched; absent means DHCP on every wired interface. */
+  /** The value of the kernel's `ip=`; absent for DHCP on every wired interface. */
   ip?: string;
-  /** The main step is an interactive shell on the console, for whoever types there. */
+  /** The main step is an interactive shell on the console. */
   shell?: boolean;
-  /** Everything the console shows goes there as well, while the job runs. */
+  /** Also gets the console's output while the job runs. */
   logTo?: LogDestination;
-  /** Consoles beside those that the kernel was given. */
+  /** Consoles in addition to the kernel's. */
   consolePorts?: SerialPortSettings[];
-  /** Whether consoles show the test's colours; absent: auto. */
+  /** Whether consoles show the test's colors; auto by default. */
   color?: "auto" | "yes" | "no";
   machine?: MachineSettings;
 }

@@ -1,32 +1,31 @@
 /**
- * What a job says about the machine itself, before any root is there: network, clock, disks, modules, and how it ends.
+ * The job's settings of the machine itself: network, clock, disks, modules, and how it ends.
  */
-
 export interface MachineSettings {
-  /** Network interfaces set up by hand; they win over `ip=` and over asking everywhere. */
+  /** Network interfaces configured by hand; they replace `ip=` and DHCP on all interfaces. */
   interfaces?: InterfaceSettings[];
-  /** `auto`: a public pool. */
+  /** `auto` is a public pool. */
   ntp?: "none" | "auto" | { host: string };
-  /** Who gets the kernel's own messages by UDP. */
+  /** Gets the kernel's messages by UDP. */
   netconsole?: { host: string; port: number };
   hostname?: string;
   keymap?: string;
   /** Names for modprobe. */
   modules?: string[];
-  /** Files of modules in the initrd, loaded in this order. */
+  /** Module files in the initrd, in loading order. */
   moduleFiles?: string[];
   swap?: Swap;
   networkBlockDevices?: NetworkBlockDevice[];
-  /** Names of file systems with images that podman's storage can read. */
+  /** Names of file systems with image stores of podman. */
   imageStores?: string[];
-  /** Proxy for downloads, by the scheme of what is fetched. */
+  /** Proxies for downloads by URL scheme. */
   proxies?: Readonly<Record<string, string>>;
-  /** Where more arguments are fetched from. */
+  /** Of b2c.extra_args_url. */
   extraArgumentsUrl?: string;
-  /** Where the job file is fetched from; its digest in lower-case hex. */
+  /** The job file, with its digest in lower-case hex. */
   jobFileUrl?: { url: string; sha256?: string };
   end?: EndSettings;
-  /** No marks of GitLab's sections on the console. */
+  /** The console gets no markers of GitLab sections. */
   hasNoSections?: boolean;
 }
 
@@ -52,9 +51,9 @@ export interface NetworkBlockDevice {
 }
 
 export interface EndSettings {
-  /** Slept after the last message, so that the farm can cut the power first. */
+  /** The wait after the last message, in which the farm can cut the power. */
   poweroffDelayMs?: number;
-  /** In place of the plain power-off and reboot. */
+  /** Replaces the plain power-off. */
   poweroffCommand?: string;
   rebootCommand?: string;
 }

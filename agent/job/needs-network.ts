@@ -1,5 +1,5 @@
 /**
- * Whether a job can do without any network: a root that an initrd archive brought along, run for its console alone.
+ * Whether a job needs the network: one with a root in the initrd and no uploads does not.
  */
 import type { Job } from "./job.ts";
 

@@ -1,52 +1,51 @@
 /**
- * A step: one command in a root, with everything a job may say about its container.
- * What is absent is the image's own, or the default of a test's container: privileged, on the host's network.
+ * A step: one command in a root, with the settings of its container.
+ * Absent settings come from the image, or are the defaults: privileged, on the host's network.
  */
 import type { AgentError } from "../errors.ts";
 import type { ImageReference } from "../oci/reference.ts";
 
-/** Services run beside the main steps, post steps after them whatever came out. */
+/** Services run in parallel with the main steps, post steps after them in any case. */
 export type StepKind = "service" | "main" | "post";
 
 export interface Step {
   kind: StepKind;
-  /** Absent: the step runs in the job's root. */
+  /** Absent for the job's root. */
   image?: StepImage;
-  /** Replaces the image's entrypoint, and then its command does not count either; empty: there is none. */
+  /** Replaces the image's entrypoint and command; empty for no entrypoint. */
   entrypoint?: string[];
-  /** Words behind the entrypoint; absent or empty where the image's command decides. */
+  /** Arguments of the entrypoint; absent or empty for the image's command. */
   argv?: string[];
-  /** `NAME=VALUE`, in the order given; a later one wins. */
+  /** `NAME=VALUE`; a later one overrides an earlier one. */
   env: string[];
-  /** Files of the DUT with a `NAME=VALUE` a line; `env` wins. */
+  /** Files of the DUT with lines `NAME=VALUE`; `env` overrides them. */
   envFiles?: string[];
   volumes?: Mount[];
   workdir?: string;
   container?: ContainerSettings;
-  /** `argv` is the root's own init: the container is a machine of its own, which ends when that does. */
+  /** `argv` is the root's own init; the container ends when it exits. */
   isInit?: boolean;
-  /** What is wrong with this step alone: it fails when its turn comes, the job goes on as it does after any failure. */
+  /** Why this step cannot run: it fails when its turn comes. */
   error?: AgentError;
-  /** As it was written, for dialects that know some words only when the step's turn comes. */
+  /** The text of the container, whose variables get their values when the step's turn comes. */
   source?: string;
 }
 
 export type StepImage =
   | ImageReference
-  /** An image that is in the store already: some hex digits of its id. */
+  /** An image of a local store: the first hex digits of its id. */
   | { id: string };
 
 export interface Mount {
   kind: "bind" | "volume" | "tmpfs";
-  /** A path of the DUT for `bind`, a volume's name for `volume`; absent: an anonymous volume. */
+  /** A path of the DUT for `bind`, a name for `volume`; absent for an anonymous volume. */
   source?: string;
   /** Absolute path in the container. */
   target: string;
-  /** Mount options as podman writes them: `ro`, `noexec`, `size=64m`. */
+  /** podman's mount options: `ro`, `noexec`, `size=64m`. */
   options: string[];
 }
 
-/** Every field is absent unless the job says something. */
 export interface ContainerSettings {
   isPrivileged?: boolean;
   hasTerminal?: boolean;
@@ -67,7 +66,7 @@ export interface ContainerSettings {
   ipc?: "host" | "private" | "none" | "shareable";
   uts?: "host" | "private";
   cgroups?: "host" | "private";
-  /** Addresses; `none` leaves resolv.conf alone. */
+  /** Addresses; `none` keeps the image's resolv.conf. */
   nameservers?: string[];
   searchDomains?: string[];
   /** `NAME:ADDRESS` lines for /etc/hosts. */
@@ -85,11 +84,11 @@ export interface ContainerSettings {
   stopTimeoutMs?: number;
   /** The container is stopped after this. */
   timeoutMs?: number;
-  /** Its registry may be reached without a known certificate. */
+  /** Its registry may have an unknown certificate. */
   isRegistryInsecure?: boolean;
 }
 
-/** Somebody is meant to sit at its terminal, and gets bytes as they come. */
+/** Whether a user sits at its terminal, so that output must not be buffered. */
 export function isInteractive({
   container = {},
   isInit = false,

@@ -1,9 +1,9 @@
 /**
- * Volumes: data that outlives a container, kept in the store of this DUT and, where asked, mirrored with S3.
- * The words are boot2container's, whose volumes these are.
+ * Volumes: data that outlives a container, kept in the store of the DUT and optionally mirrored with S3.
+ * The terms are boot2container's.
  */
 
-/** When a mirror runs; `changes` is all the time, with one complete run at the end. */
+/** When a mirror runs; `changes` means continuously, with a complete run at the end. */
 export const MIRROR_CONDITIONS = [
   "pipeline_start",
   "container_start",
@@ -15,27 +15,27 @@ export type MirrorCondition = (typeof MIRROR_CONDITIONS)[number];
 
 export interface Volume {
   name: string;
-  /** Name of the file system that is mounted as the volume. */
+  /** The file system that is mounted as the volume. */
   fileSystem?: string;
   pull?: Mirror;
   push?: Mirror;
-  /** `pipeline_end`: removed at the end, and at the next start should the end not be reached. */
+  /** `pipeline_end`: deleted at the end, or at the next start if the end was not reached. */
   expiration: "never" | "pipeline_end";
   mirrorOptions: {
-    /** Objects that differ are overwritten. */
+    /** Overwrite objects that differ. */
     overwrite: boolean;
-    /** What the source lacks is deleted. */
+    /** Delete what the source does not have. */
     remove: boolean;
-    /** Mode, owner and times are kept. */
+    /** Keep mode, owner and times. */
     preserve: boolean;
-    /** Glob patterns of what is left out. */
+    /** Glob patterns. */
     exclude: string[];
     /** For encryption by the server; secret. */
     encryptKey?: string;
   };
   /** Of ext4's fscrypt, in base64; secret. */
   fscryptKey?: string;
-  /** Another key than the volume's own wipes the volume and becomes its key. */
+  /** A different key than the volume's own deletes the volume's data and becomes its key. */
   resetsFscryptKey: boolean;
 }
 
@@ -43,21 +43,20 @@ export interface Mirror {
   /** Name of an S3Alias. */
   alias: string;
   bucket: string;
-  /** Key prefix, may be empty. */
+  /** Key prefix; may be empty. */
   prefix: string;
   on: MirrorCondition[];
 }
 
-/** An S3 service under the name that volumes call it. */
+/** An S3 service for volumes. */
 export interface S3Alias {
   name: string;
   url: string;
-  /** Secret, as the one below: never printed. */
+  /** Both keys are secret and never printed. */
   accessKey: string;
   secretKey: string;
 }
 
-/** Something that can be mounted, under a name. */
 export interface FileSystem {
   name: string;
   source: string;

@@ -1,14 +1,11 @@
 /**
- * The known name that a misspelled one most likely meant, by Damerau-Levenshtein distance (restricted edits).
+ * Finds the known name that is nearest to a misspelled one, by restricted Damerau-Levenshtein distance.
  */
 
-/** Longer than any name of ours: more letters change nothing in the order, and the measure is quadratic. */
+/** Longer than any known name; the algorithm is quadratic. */
 const COMPARED_MAX_LENGTH = 64;
 
-/**
- * Of several names as far away the first. Undefined without any known name, or when more than `maxShare` of the
- * nearest one's letters would have to change.
- */
+/** Of equally near names the first. Undefined if more than `maxShare` of its letters would have to change. */
 export function findNearestName(
   wrong: string,
   known: readonly string[],

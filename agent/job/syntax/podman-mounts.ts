@@ -1,15 +1,14 @@
 /**
- * What `podman create` takes for mounts: -v, --mount, --tmpfs, --device.
- * podman-create(1); every reader throws ValueError.
+ * Parses the mount flags of `podman create`: -v, --mount, --tmpfs, --device.
+ * podman-create(1); all parsers throw ValueError.
  */
-
 import { showValue } from "../../redaction/patterns.ts";
 import type { ContainerSettings, Mount } from "../step.ts";
 import { ValueError } from "./values.ts";
 
 const VOLUME_NAME = /^[a-zA-Z0-9][\w.-]*$/;
 
-/** Options of -v, and with an equals sign those of tmpfs. SELinux's and podman's own change nothing here: one user, one DUT. */
+/** Options of -v and tmpfs. Those for SELinux and podman itself have no effect on a DUT. */
 const MOUNT_FLAGS = new Set(
   (
     "ro rw z Z U O exec noexec dev nodev suid nosuid bind rbind copy nocopy " +
@@ -24,11 +23,7 @@ export function parseVolumeFlag(text: string): Mount {
   if (parts.length > 3) throw new ValueError(`has "${showValue(text)}" with more than two colons`);
   const [source, target, options] =
     parts.length === 1 ? [undefined, parts[0]!] : (parts as [string, string, string?]);
-  return {
-    ...parseSource(source),
-    target: parseTarget(target),
-    options: parseMountOptions(options),
-  };
+  return { ...parseSource(source), target: parseTarget(target), options: parseMountOptions(options) };
 }
 
 function parseSource(source: string | undefined): Pick<Mount, "kind" | "source"> {
@@ -36,16 +31,13 @@ function parseSource(source: string | undefined): Pick<Mount, "kind" | "source">
   if (source.startsWith("/")) return { kind: "bind", source };
   if (VOLUME_NAME.test(source)) return { kind: "volume", source };
   throw new ValueError(
-    `has the source "${showValue(source)}", which is neither a volume's name nor an absolute path`,
+    `has the source "${showValue(source)}", which is not a volume's name or an absolute path`,
   );
 }
 
 function parseTarget(target: string): string {
-  if (!target.startsWith("/")) {
-    throw new ValueError(
-      `has "${showValue(target)}" as the place in the container, which is not an absolute path`,
-    );
-  }
+  if (!target.startsWith("/"))
+    throw new ValueError(`has the target "${showValue(target)}", which is not an absolute path`);
   return target;
 }
 
@@ -100,19 +92,15 @@ export function parseMountFlag(text: string): Mount {
   }
   const kind = fields.get("type") ?? "volume";
   if (kind !== "bind" && kind !== "volume" && kind !== "tmpfs") {
-    throw new ValueError(`has the type "${showValue(kind)}": known are bind, volume and tmpfs`);
+    throw new ValueError(`has the type "${showValue(kind)}", which is not bind, volume or tmpfs`);
   }
   const source = fields.get("source");
-  if (kind === "bind" && !source?.startsWith("/")) throw new ValueError("binds no absolute path");
+  if (kind === "bind" && !source?.startsWith("/"))
+    throw new ValueError("has a bind mount whose source is not an absolute path");
   if (kind === "volume" && source !== undefined && !VOLUME_NAME.test(source)) {
     throw new ValueError(`has the volume name "${showValue(source)}"`);
   }
-  return {
-    kind,
-    source,
-    target: parseTarget(fields.get("target") ?? ""),
-    options,
-  };
+  return { kind, source, target: parseTarget(fields.get("target") ?? ""), options };
 }
 
 export function isTrue(text: string, what: string): boolean {

@@ -1,31 +1,32 @@
 /**
- * Splits text into words as a POSIX shell does, without a shell: quotes, escapes, comments and plain variables.
- * POSIX.1-2017, XCU 2.2, 2.3, 2.6.5. What would run something (substitutions, operators) is told, never done.
+ * Splits text into words as a POSIX shell does: quotes, escapes, comments and plain variables (POSIX.1-2017, XCU 2.2, 2.3,
+ * 2.6.5). Operators are returned as tokens and substitutions refused; nothing is executed.
  */
 import { ValueError } from "./values.ts";
 
 export type WordPart =
   | { text: string; isQuoted: boolean }
-  /** `$NAME` or `${NAME}`; a special parameter has its character as name. */
+  /** `$NAME` or `${NAME}`; the name of a special parameter is its character. */
   | { variable: string; isQuoted: boolean };
 
 export type ShellToken =
   | { kind: "word"; parts: WordPart[]; start: number }
-  /** `;`, `&&`, `|`, `>`, a line's end… */
+  /** `;`, `&&`, `|`, `>`, a line end… */
   | { kind: "operator"; text: string; start: number };
 
-/** The value of a variable, undefined where a shell would have none. */
+/** The value of a variable; undefined if it is not set. */
 export type VariableLookup = (name: string) => string | undefined;
 
 const BLANK = /[ \t]/;
-/** The longest first; a digit in front of a redirection belongs to it. */
+/** The longest first. */
 const OPERATOR = /&&|\|\||;;|<<-?|>>|[<>]&|<>|>\||[;&|<>()\n]/y;
+/** The file descriptor of a redirection. */
 const REDIRECTED = /\d+(?=[<>])/y;
 const VARIABLE = /\$(?:\{([A-Za-z_]\w*|[0-9@*#?$!-])\}|([A-Za-z_]\w*|[0-9@*#?$!-]))/y;
-/** Inside double quotes a backslash keeps its meaning only before these. */
+/** Inside double quotes a backslash escapes only these. */
 const ESCAPABLE = '$`"\\\n';
 
-/** Throws ValueError for an open quote, and for substitutions, which need a shell. */
+/** Throws ValueError for an open quote and for substitutions. */
 export function splitShellText(text: string): ShellToken[] {
   const tokens: ShellToken[] = [];
   let at = 0;
@@ -69,7 +70,7 @@ function readWord(text: string, start: number): { parts: WordPart[]; end: number
     const character = text[at]!;
     if (character === '"') {
       isQuoted = !isQuoted;
-      // `""` is a word, though an empty one.
+      // `""` is an empty word.
       add("", true);
       at += 1;
     } else if (character === "\\") {
@@ -80,7 +81,7 @@ function readWord(text: string, start: number): { parts: WordPart[]; end: number
       at += escapes ? 2 : 1;
     } else if (character === "`" || /^\$\(/.test(text.slice(at, at + 2))) {
       throw new ValueError(
-        `has the command substitution "${character === "`" ? "`" : "$("}", which only a shell could run`,
+        `has the command substitution "${character === "`" ? "`" : "$("}", which needs a shell`,
       );
     } else if (character === "$") {
       at = readVariable(
@@ -121,15 +122,15 @@ function readVariable(
   }
   if (text[at + 1] === "{") {
     const shown = text.slice(at).split(/[}\s]/, 1)[0];
-    throw new ValueError(`has "${shown}}", and of expansions only \${NAME} is known`);
+    throw new ValueError(`has "${shown}}", but only \${NAME} is supported`);
   }
   addDollar();
   return at + 1;
 }
 
 /**
- * The words after expansion. As in a shell, what a variable outside of quotes holds is split at white space, and
- * disappears when it is empty; unlike in a shell, `*`, `?`, `[` and `~` stay as they are.
+ * The words after expansion. As in a shell, the value of a variable outside of quotes is split at white space, and is no word
+ * if it is empty; unlike in a shell, `*`, `?`, `[` and `~` have no meaning.
  */
 export function expandWords(tokens: readonly ShellToken[], lookup: VariableLookup): string[] {
   return tokens.flatMap((token) => (token.kind === "word" ? expandWord(token.parts, lookup) : []));
@@ -154,14 +155,14 @@ function expandWord(parts: readonly WordPart[], lookup: VariableLookup): string[
   return field === undefined ? fields : [...fields, field];
 }
 
-/** The names of all variables outside of single quotes, in order. */
+/** The names of all variables outside of single quotes. */
 export function listVariables(tokens: readonly ShellToken[]): string[] {
   return tokens.flatMap((token) =>
     token.kind === "word" ? token.parts.flatMap((part) => ("variable" in part ? [part.variable] : [])) : [],
   );
 }
 
-/** A word that a shell reads back as `text`: plain where it can be, in single quotes else. */
+/** The text as one word of a shell, in single quotes if needed. */
 export function quoteShellWord(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

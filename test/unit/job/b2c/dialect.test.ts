@@ -212,7 +212,7 @@ describe("warnings", () => {
     ["b2c.cache_device=myFS", /there is no cache/],
     ["b2c.swap=8G", /there is no swap/],
     ['b2c.shutdown_cmd="ipmitool power off"', /runs "ipmitool".*ends without running it/],
-    ['b2c.reboot_cmd="echo x > /dev/kmsg"', /">", which only a shell/],
+    ['b2c.reboot_cmd="echo x > /dev/kmsg"', /">", which needs a shell/],
     ['b2c.run="h:1/i echo $HOME"', /\$HOME outside of single quotes/],
     ['b2c.run="-e HOME h:1/i"', /--env HOME without a value/],
     ['b2c.run="-t\nh:1/i ls"', /line end outside of quotes/],
@@ -268,5 +268,6 @@ it("documents the options of ours that b2c.* can be combined with", () => {
   const page = readFileSync(new URL("../../../../docs/explain.md", import.meta.url), "utf8");
   const names = read("dut.run=ls").errors[0]!.hint.match(/dut\.[\w.]+/g)!;
   expect(names).toContain("dut.console");
-  for (const name of names) expect(page).toContain(`\`${name.replace(/^dut\.timeout\..*/, "dut.timeout.PHASE")}\``);
+  for (const name of names)
+    expect(page).toContain(`\`${name.replace(/^dut\.timeout\..*/, "dut.timeout.PHASE")}\``);
 });

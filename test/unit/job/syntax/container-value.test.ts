@@ -128,9 +128,9 @@ describe("an error of the step", () => {
     ["--network bridge h:1/i", /host and none/],
     ["--privileged=maybe h:1/i", /neither true nor false/],
     ["-v a:b h:1/i", /not an absolute path/],
-    ["-v ../a:/b h:1/i", /neither a volume's name/],
+    ["-v ../a:/b h:1/i", /not a volume/],
     ["-v a:/b:frob h:1/i", /unknown mount option "frob"/],
-    ["--mount type=bind,target=/b h:1/i", /binds no absolute path/],
+    ["--mount type=bind,target=/b h:1/i", /bind mount whose source/],
     ["--mount type=devpts,target=/b h:1/i", /type "devpts"/],
     ["-w mesa h:1/i", /not an absolute path/],
     ["-m lots h:1/i", /size "lots"/],
@@ -146,7 +146,7 @@ describe("an error of the step", () => {
     ["h:1/i `reboot`", /command substitution/],
     ["h:1/i 'a", /never closed/],
     // biome-ignore lint/suspicious/noTemplateCurlyInString: a shell's
-    ["h:1/i ${A:-b}", /only \$\{NAME\}/],
+    ["h:1/i ${A:-b}", /only \$\{NAME\} is supported/],
   ])("%s", (value, words) => {
     const { error } = read(value);
     expect(error).toMatchObject({ code: "CMDLINE_BAD_VALUE" });
