@@ -16,8 +16,7 @@ export const JOB_ERRORS = defineErrors({
     hint: "Correct the option's value; `dutboot --help` shows an example",
   },
   CMDLINE_MISSING_OPTION: {
-    means:
-      "An option needs another option that is missing, such as results in S3 without an S3 service",
+    means: "An option needs another option that is missing, such as results in S3 without an S3 service",
     blame: "job",
     hint: "Add the missing option to the kernel command line or the job file",
   },
