@@ -1,5 +1,4 @@
 /** A secret in every form it may take, in output that comes in any pieces, and text that is none. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { listCredentialSecrets } from "../../../agent/redaction/credential-secrets.ts";
 import { createRedaction } from "../../../agent/redaction/redaction.ts";
@@ -86,8 +85,7 @@ describe("output", () => {
     const { write, shown } = createFilter(["hunter2hunter2"], { isInteractive: true });
     write(Buffer.from("$ hun"));
     expect(shown.join("")).toBe("$ ");
-    await sleep(200);
-    expect(shown.join("")).toBe("$ hun");
+    await expect.poll(() => shown.join("")).toBe("$ hun");
   });
 });
 
