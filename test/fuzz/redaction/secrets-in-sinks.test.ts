@@ -59,7 +59,7 @@ function mix(secrets: readonly string[]): string {
 
 const without = (text: string) => text.replaceAll("[hidden]", "");
 
-it("lets no secret through in a test's output, however it is cut", () => {
+it("lets no secret through in a test's output, in chunks of any size", () => {
   for (let round = 0; round < 4_000; round++) {
     const secrets = createSecrets();
     const redaction = createRedaction();
@@ -88,7 +88,7 @@ it("lets no secret through in a test's output, however it is cut", () => {
   }
 });
 
-it("leaves ordinary output as it is, however it is cut", () => {
+it("keeps ordinary output, in chunks of any size", () => {
   for (let round = 0; round < 2_000; round++) {
     const redaction = createRedaction();
     for (const secret of createSecrets()) redaction.hide(`${secret}-${randomBytes(6).toString("hex")}`);
@@ -101,7 +101,7 @@ it("leaves ordinary output as it is, however it is cut", () => {
   }
 });
 
-it("lets no secret through in our own lines, records and events", async () => {
+it("lets no secret through in the agent's lines, records and events", async () => {
   for (let round = 0; round < 1_000; round++) {
     const secrets = createSecrets();
     const redaction = createRedaction();

@@ -36,7 +36,7 @@ const fill = () => {
   expect(() => writeFileSync(join(folder, "fill"), Buffer.alloc(1_000_000))).toThrow(/ENOSPC/);
 };
 
-it("everything that is there goes out, and our reports from memory", async () => {
+it("uploads everything, and the agent's reports from memory", async () => {
   const log = files.openLog("dutboot.log", (error) => warnings.push(error.message));
   log.write("before\n");
   fill();
@@ -72,7 +72,7 @@ it("everything that is there goes out, and our reports from memory", async () =>
   await server.close();
 });
 
-it("a log goes on where there is room again, and says what is missing", async () => {
+it("continues a log once there is room again, and says what is missing", async () => {
   const log = files.openLog("dutboot.log", (error) => warnings.push(error.message));
   log.write(Buffer.alloc(4096, "-"));
   fill();

@@ -13,7 +13,7 @@ import { HOSTILE, PASS_EVENTS, readFacts, SAMPLE_INPUTS, writeEvents } from "./s
 const lacks = (page: string, texts: readonly string[]) => texts.filter((text) => !page.includes(text));
 
 describe("report.html", () => {
-  it("says the verdict first, and all that people look for", () => {
+  it("shows the verdict first, and all important facts", () => {
     const page = formatReportPage(SAMPLE_INPUTS.pass);
     expect(
       lacks(page, [
@@ -38,18 +38,18 @@ describe("report.html", () => {
     expect(page.match(/[\x00-\x08\x0b-\x1f\x7f\u202e]/) ?? []).toEqual([]);
   });
 
-  it("shows hostile text as it is", () => {
+  it("escapes hostile text", () => {
     const page = formatReportPage(SAMPLE_INPUTS.error);
     expect(lacks(page, ["&lt;script&gt;document.title=&quot;owned&quot;&lt;/script&gt;"])).toEqual([]);
     expect(lacks(page, ["&amp;amp;"])).toEqual([]);
   });
 
-  it("stays small whatever the job", () => {
+  it("stays small for every job", () => {
     for (const input of Object.values(SAMPLE_INPUTS))
       expect(Buffer.byteLength(formatReportPage(input))).toBeLessThan(300_000);
   });
 
-  it("says how much it leaves out", () => {
+  it("says how much it omits", () => {
     const page = formatReportPage(SAMPLE_INPUTS.big);
     expect(
       lacks(page, [
@@ -60,7 +60,7 @@ describe("report.html", () => {
     ).toEqual([]);
   });
 
-  it("is made of a boot that left nothing", () => {
+  it("can be made for a boot that left nothing", () => {
     const page = formatReportPage({
       facts: readFacts(""),
       log: readLogTail("", { isCut: false }),
@@ -71,7 +71,7 @@ describe("report.html", () => {
 });
 
 describe("facts", () => {
-  it("are told of a file that was cut short, or that is none", () => {
+  it("can be read from a truncated file and from no file", () => {
     for (let length = 0; length < PASS_EVENTS.length; length += 97) readFacts(PASS_EVENTS.slice(0, length));
     const odd = [
       "1",
@@ -88,7 +88,7 @@ describe("facts", () => {
     formatReportPage({ facts, log: readLogTail("", { isCut: false }), isBeforeUpload: false });
   });
 
-  it("tell where a boot without an end stood", () => {
+  it("show how far a boot without an end came", () => {
     const facts = readFacts(
       writeEvents([
         [1000, { event: "start", agent: "0.1.0", bootId: "1" }],
@@ -102,7 +102,7 @@ describe("facts", () => {
   });
 });
 
-it("escapes whatever is put into a template", () => {
+it("escapes every value of a template", () => {
   expect(html`<a title="${'"'}">${HOSTILE}${[1, html`<b>`]}${undefined}${false}</a>`.text).toBe(
     '<a title="&quot;">&lt;/pre&gt;&lt;/title&gt;&lt;/style&gt;&quot;&#39;&gt;&lt;script&gt;document.title=&quot;owned&quot;&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&amp;amp;1<b></a>',
   );
@@ -116,7 +116,7 @@ it("shows the last lines of a log, each in its last state", () => {
   expect(readLogTail("1\n".repeat(300), { isCut: false }).lines).toHaveLength(200);
 });
 
-it("divides time as clocks do", () => {
+it("divides time like a clock", () => {
   const labels = (endMs: number) => createTimeAxis(endMs).ticks.map(({ label }) => label);
   expect(labels(0)).toEqual(["0"]);
   expect(labels(900)).toEqual(["0", "0.2 s", "0.4 s", "0.6 s", "0.8 s"]);
@@ -126,7 +126,7 @@ it("divides time as clocks do", () => {
   expect(labels(32_000_000)).toEqual(["0", "2 h", "4 h", "6 h", "8 h"]);
 });
 
-it("writes numbers and names as people do", () => {
+it("formats numbers and names for people", () => {
   expect([0, 999, 1500, 72_900_000, 1.6e9].map(formatBytes)).toEqual([
     "0 B",
     "999 B",
@@ -144,7 +144,7 @@ it("writes numbers and names as people do", () => {
   expect(shortenName(`r/i:1@sha256:${"ab".repeat(32)}`, 60)).toBe("r/i:1@sha256:abababababab");
 });
 
-it("finds what a job runs in", () => {
+it("finds a job's root", () => {
   expect(summarizeJob({ job: { root: { image: "r/i:1" }, results: { s3: "s3://b/p" } } })).toEqual({
     root: "r/i:1",
     results: "s3://b/p",

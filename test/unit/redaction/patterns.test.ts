@@ -52,7 +52,7 @@ it.each([
   expect(findSecrets(line)).toEqual([]);
 });
 
-it("shows a value on one line, bounded", () => {
+it("shows a value on one line, truncated", () => {
   expect(showValue("a\nb\x1b[31m")).toBe("a\\x0ab\\x1b[31m");
   expect(showValue("x".repeat(5000)).length).toBeLessThan(300);
 });

@@ -31,7 +31,7 @@ describe("forms", () => {
     expect(redaction.redactFile(redaction.redactFile(text, "a"), "a")).toBe(redaction.redactFile(text, "a"));
   });
 
-  it("hides each line of a key, and not what all keys have", () => {
+  it("hides each line of a key, except those that all keys have", () => {
     const { redaction } = createFilter([
       "-----BEGIN KEY-----\nMIIEabcdef\n  0123456789\n-----END KEY-----\n",
     ]);
@@ -40,14 +40,14 @@ describe("forms", () => {
     );
   });
 
-  it("leaves text alone for secrets too short to be one", () => {
+  it("ignores secrets that are too short", () => {
     const { redaction } = createFilter(["a", "12345", ""]);
     expect(redaction.redactFile("a test 12345", "a")).toBe("a test 12345");
   });
 });
 
 describe("output", () => {
-  it("finds a secret across pieces, and holds back no more than may be one", () => {
+  it("finds a secret across chunks, and holds back no more than necessary", () => {
     const { write, end, shown } = createFilter(["hunter2hunter2"]);
     for (const piece of ["a hun", "ter2", "hunter2 b\n", "hunter3", " hunter2hunter", "\n", "hunter2h"])
       write(Buffer.from(piece));
@@ -56,13 +56,13 @@ describe("output", () => {
     expect(shown.join("")).toBe("a [hidden] b\nhunter3 hunter2hunter\nhunter2h");
   });
 
-  it("takes the longest of two", () => {
+  it("prefers the longest match", () => {
     const { write, shown } = createFilter(["secret-1", "secret-1-and-more"]);
     write(Buffer.from("secret-1-and-more secret-1 \n"));
     expect(shown.join("")).toBe("[hidden] [hidden] \n");
   });
 
-  it("keeps every other byte as it is", () => {
+  it("keeps all other bytes", () => {
     const all = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
     const redaction = createRedaction();
     redaction.hide("hunter2hunter2");
@@ -73,7 +73,7 @@ describe("output", () => {
     expect(Buffer.concat(shown)).toEqual(all);
   });
 
-  it("knows what becomes known while it runs", () => {
+  it("hides secrets that become known later", () => {
     const { write, shown, redaction } = createFilter([]);
     write(Buffer.from("late-secret\n"));
     redaction.hide("late-secret");
@@ -81,7 +81,7 @@ describe("output", () => {
     expect(shown.join("")).toBe("late-secret\n[hidden]\n");
   });
 
-  it("does not let somebody at a shell wait", async () => {
+  it("does not delay output for a user at a shell", async () => {
     const { write, shown } = createFilter(["hunter2hunter2"], { isInteractive: true });
     write(Buffer.from("$ hun"));
     expect(shown.join("")).toBe("$ ");
@@ -89,7 +89,7 @@ describe("output", () => {
   });
 });
 
-it("leaves JSON readable, whatever a secret is", () => {
+it("keeps JSON valid for every secret", () => {
   const { redaction } = createFilter(["verdict", "123456", "hunter2hunter2"]);
   const text = JSON.stringify({ verdict: "fail", ms: 123456, list: ["hunter2hunter2 123456"] });
   expect(JSON.parse(redaction.redactFile(text, "verdict.json"))).toEqual({
@@ -100,7 +100,7 @@ it("leaves JSON readable, whatever a secret is", () => {
   expect(redaction.redactFile('{"cut": "hunter2hunter2', "a.json")).toBe('{"cut": "[hidden]');
 });
 
-it("cleans our words by their looks too, inside of values", () => {
+it("also hides what looks like a secret in the agent's values", () => {
   const { redaction } = createFilter(["hunter2hunter2"]);
   const value = { msg: 'run -e TOKEN="a b" hunter2hunter2', list: [1, null, "https://u:p@h/"], n: 1 };
   expect(redaction.cleanValue(value)).toEqual({

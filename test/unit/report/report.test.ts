@@ -19,7 +19,7 @@ describe("progress", () => {
 });
 
 describe("redaction", () => {
-  it("hides a secret wherever it turns up, in a URL's spelling too", () => {
+  it("hides a secret wherever it appears, also URL-encoded", () => {
     const redaction = createRedaction();
     redaction.hide("p@ss/word");
     expect(redaction.redactFile("p@ss/word in https://u:p%40ss%2Fword@host/", "a")).toBe(
@@ -27,7 +27,7 @@ describe("redaction", () => {
     );
   });
 
-  it("leaves text alone for secrets too short to be one", () => {
+  it("ignores secrets that are too short", () => {
     const redaction = createRedaction();
     redaction.hide("a");
     expect(redaction.redactFile("a test", "a")).toBe("a test");
@@ -35,7 +35,7 @@ describe("redaction", () => {
 });
 
 describe("log", () => {
-  it("gives people a line and machines a record, both without secrets", () => {
+  it("writes a line for people and a record for programs, both without secrets", () => {
     const lines: string[] = [];
     const records: string[] = [];
     const redaction = createRedaction();
@@ -59,7 +59,7 @@ describe("log", () => {
 });
 
 describe("results", () => {
-  it("lists regular files and names what it leaves", () => {
+  it("lists regular files and names the other entries", () => {
     const folder = createTemporaryFolder("results");
     mkdirSync(join(folder, "deep"));
     writeFileSync(join(folder, "deep", "b.txt"), "bb");

@@ -28,7 +28,7 @@ const RESULT_EVERY = 50_000;
 /** A test that prints as fast as it can, a result now and then. */
 const FLOOD = `BEGIN { for (i = 1; i <= ${LINES}; i++) { print "line " i; if (i % ${RESULT_EVERY} == 0) print "hwci: mesa: result " i } }`;
 
-it("shows a flood's first, last and result lines on a slow line, counts the others, and then the verdict", async () => {
+it("shows a flood's first, last and matched lines on a slow line, counts the others, and then shows the verdict", async () => {
   const rate = 100_000;
   const terminal = open({ bytesPerSecond: rate });
   const consoles = new ConsoleSet([openConsole(terminal.path)], { readUptimeMs: () => 1000, queueMs: 200 });
@@ -65,7 +65,7 @@ it("shows a flood's first, last and result lines on a slow line, counts the othe
   ]);
 }, 60_000);
 
-it("is done with a console that nobody reads, and with one that hangs up", async () => {
+it("does not wait for a console without a reader or one that hangs up", async () => {
   const stuck = open({ bytesPerSecond: 0.001 });
   const lost = openPseudoTerminal();
   const fine = open();
@@ -84,7 +84,7 @@ it("is done with a console that nobody reads, and with one that hangs up", async
   expect(gone).toEqual([lost.name]);
 });
 
-it("writes to a serial port that appears late, and is told when it goes", async () => {
+it("writes to a serial port that appears late, and notices when it disconnects", async () => {
   const terminal = openPseudoTerminal();
   const gone: string[] = [];
   const consoles = new ConsoleSet([], { readUptimeMs: () => 0, onGone: (name) => gone.push(name) });
@@ -103,7 +103,7 @@ it("writes to a serial port that appears late, and is told when it goes", async 
   await device!.lost;
 });
 
-it("does not wait for ever for a port that never appears", async () => {
+it("stops waiting for a port that never appears", async () => {
   expect(
     await awaitSerialConsole("ttyNEVER", { baudRate: 9600, folder, waitMs: 30, lookMs: 10 }),
   ).toBeUndefined();

@@ -38,7 +38,7 @@ const readAll = async () => {
   return Object.fromEntries(all.map((file) => [file!.name, String(file!.body)]));
 };
 
-it("our files and the test's lie side by side", async () => {
+it("lists the agent's files and the test's", async () => {
   files.openLog("dutboot.log", noError).write("a line\n");
   const step = files.openLog("steps/1-main.log", noError);
   step.write("raw");
@@ -56,7 +56,7 @@ it("our files and the test's lie side by side", async () => {
   expect(warnings).toEqual([]);
 });
 
-it("a test's own file under a name of ours is kept under another, and told", async () => {
+it("renames a test's file with an agent file's name, with a warning", async () => {
   writeFileSync(inFolder("job.json"), "the test's");
   writeFileSync(inFolder("job.json.of-the-test"), "an earlier one");
   mkdirSync(inFolder("verdict.json"));
@@ -75,7 +75,7 @@ it("a test's own file under a name of ours is kept under another, and told", asy
   expect(warnings).toHaveLength(3);
 });
 
-it("nothing is written through a link that the test left", async () => {
+it("does not write through a link of the test", async () => {
   writeFileSync(inFolder("precious"), "precious");
   symlinkSync(inFolder("precious"), inFolder("job.json"));
   symlinkSync(inFolder("precious"), inFolder(".job.json.partial"));
@@ -84,7 +84,7 @@ it("nothing is written through a link that the test left", async () => {
   expect(files.list().leftOut).toEqual(["job.json.of-the-test"]);
 });
 
-it("a log that the test removed or replaced is uploaded from what we hold open", async () => {
+it("uploads a log that the test removed or replaced", async () => {
   const log = files.openLog("dutboot.log", noError);
   const events = files.openLog("events.jsonl", noError);
   log.write("before, ");
@@ -100,7 +100,7 @@ it("a log that the test removed or replaced is uploaded from what we hold open",
   });
 });
 
-it("a writer that fails is told and keeps nobody from the others", async () => {
+it("continues after a writer that fails, with a warning", async () => {
   const fail = () => {
     throw new Error("no data");
   };
@@ -117,7 +117,7 @@ it("a writer that fails is told and keeps nobody from the others", async () => {
   expect(warnings).toEqual(['results: cannot make "junit.xml": no data']);
 });
 
-it("logs that are open go on in the folder that takes the place, with what they hold", async () => {
+it("continues open logs in the new folder, with their content", async () => {
   const log = files.openLog("dutboot.log", noError);
   const step = files.openLog("steps/1-main.log", noError);
   const closed = files.openLog("steps/2-main.log", noError);
@@ -138,7 +138,7 @@ it("logs that are open go on in the folder that takes the place, with what they 
   expect(warnings).toEqual([]);
 });
 
-it("a log that cannot go on elsewhere stays where it is, and that is told", async () => {
+it("keeps a log that cannot be moved, with a warning", async () => {
   const log = files.openLog("dutboot.log", noError);
   const aside = `${folder}-aside`;
   files.moveLogs(

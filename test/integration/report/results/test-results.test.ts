@@ -86,7 +86,7 @@ it("shows a failed step with the end of its log", async () => {
   expect(text.length).toBeLessThan(20_000);
 });
 
-it("leaves the test's own good junit.xml alone", async () => {
+it("keeps a valid junit.xml of the test", async () => {
   const { isKept, line } = await gather(createFolder({ "junit.xml": GOOD, "results.csv": "x.y,Fail\n" }));
   expect([isKept, line]).toEqual([true, "1 test: 1 passed, 0 failed, 0 skipped (JUnit)"]);
 });
@@ -101,7 +101,7 @@ it.each([
   expect(found.warnings).toHaveLength(1);
 });
 
-it("tells the job's error, whether tests ran or not", async () => {
+it("reports the job's error, whether tests ran or not", async () => {
   const error = {
     code: "NET_TIMEOUT",
     blame: "infra",
@@ -114,7 +114,7 @@ it("tells the job's error, whether tests ran or not", async () => {
   expect(text).toContain("NET_TIMEOUT: Cannot &#60;get&#62; it");
 });
 
-it("finds a version line wherever it stands in a long log", async () => {
+it("finds a version line anywhere in a long log", async () => {
   for (const before of [0, 255, 1_048_000, 1_048_575, 1_048_577, 2_500_000]) {
     const log = `${"x".repeat(before)}\n[    1.000000] TAP version 13\n[    1.000001] 1..1\nok 1 - a\n`;
     const { line } = await gather(createFolder({ "steps/1-main.log": log }), [step(0)], PASSED);
@@ -122,19 +122,19 @@ it("finds a version line wherever it stands in a long log", async () => {
   }
 });
 
-it("keeps a report that is too large to read, and says so", async () => {
+it("keeps a report that is too large to read, with a warning", async () => {
   const { isKept, summary, warnings } = await gather(createFolder({ "junit.xml": " ".repeat(10_000_001) }));
   expect([isKept, summary.total, warnings.length]).toEqual([true, 0, 1]);
 });
 
-it("tells what it has read when the time is over", async () => {
+it("reports what it has read when the time is over", async () => {
   const folder = createFolder({ "results.csv": "x.y,Pass\n".repeat(500_000) });
   const { report } = await gatherTestResults(folder, { steps: [], verdict: PASSED, warn() {}, limitMs: 1 });
   expect(report.counts.passed).toBeLessThan(500_000);
   expect(report.list()[0]?.notes[0]).toMatch(/^only the first \d+ bytes of \d+ are read$/);
 });
 
-it("opens no link and waits for no pipe", async () => {
+it("follows no link and does not block on a pipe", async () => {
   const folder = createFolder({ "keep.txt": "no result" });
   symlinkSync("/etc/passwd", join(folder, "junit.xml"));
   symlinkSync("/", join(folder, "everything"));

@@ -106,7 +106,7 @@ describe("the end that executors wait for", () => {
     expect(text.indexOf("Execution is over")).toBeLessThan(text.indexOf("It's now safe"));
   });
 
-  it("says that it reboots in place of being safe to turn off", () => {
+  it("prints that it reboots instead of that it is safe to turn off", () => {
     const text = record((announcer) => {
       announcer.ended(0);
       announcer.rebooting();
@@ -115,7 +115,7 @@ describe("the end that executors wait for", () => {
     for (const pattern of SESSION_END) expect(countMatches(text, pattern)).toBe(0);
   });
 
-  it("shows its last command as the shell's trace did in 2021", () => {
+  it("shows its last command like the shell trace of 2021", () => {
     expect(
       countMatches(
         record((announcer) => announcer.commandRunning("poweroff -f")),
@@ -134,7 +134,7 @@ describe("GitLab's sections", () => {
     );
   });
 
-  it("come in order, each closed before the next, and only the test's is unfolded", () => {
+  it("are in order, each closed before the next, and only the test's is expanded", () => {
     const text = record((announcer) => {
       announcer.setupStarted(INFO);
       announcer.modulesLoading();

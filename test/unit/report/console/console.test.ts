@@ -68,7 +68,7 @@ describe("console", () => {
     expect(text).toBe("one\ntwo\nthree\n");
   });
 
-  it("writes each line by one write where a rate bounds them", async () => {
+  it("writes each line with one write on a console with a rate", async () => {
     const device = createRecorder({ bytesPerSecond: 500_000 });
     await record(
       (console) => {
@@ -81,7 +81,7 @@ describe("console", () => {
     expect(device.writes).toEqual(["one\n", "two\n", "three\n", "four\n"]);
   });
 
-  it("writes many lines at once where nothing bounds them, none of them in two writes", async () => {
+  it("writes many whole lines at once on a console without a rate", async () => {
     const device = createRecorder();
     await record(
       (console) => {
@@ -93,7 +93,7 @@ describe("console", () => {
     expect(device.writes.every((bytes) => bytes.endsWith("\n"))).toBe(true);
   });
 
-  it("shows a line without an end after a moment, and goes on with it", async () => {
+  it("shows an open line after a moment, and continues it", async () => {
     const text = await record(
       async (console, device) => {
         console.output(Buffer.from("Do you want to "));
@@ -115,7 +115,7 @@ describe("console", () => {
     expect(text).toBe("half\nwhole\n");
   });
 
-  it("leaves lines out in the middle, counts them, and shows the first and the last ones", async () => {
+  it("elides and counts the middle of a burst, and shows the first and last lines", async () => {
     const text = await record(
       (console) => {
         for (let at = 1; at <= 5000; at++) console.output(Buffer.from(`line ${at}\n`));
@@ -136,7 +136,7 @@ describe("console", () => {
     expect(lines.at(-1)).toBe("verdict");
   });
 
-  it("keeps every line that farms wait for, in order, whatever is left out around it", async () => {
+  it("shows every line that farms match, in order, whatever is elided around it", async () => {
     const results = [
       "hwci: mesa: exit_code: 0",
       "<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=a RESULT=pass>",
@@ -166,7 +166,7 @@ describe("console", () => {
     expect(counted + shown).toBe(4000 * results.length);
   });
 
-  it("shows the cap of a line that never ends, and says how much is missing", async () => {
+  it("truncates a line that never ends, and says how much is missing", async () => {
     const text = await record((console) => {
       const piece = Buffer.alloc(1 << 20, "x");
       for (let at = 0; at < 64; at++) console.output(piece);
@@ -175,7 +175,7 @@ describe("console", () => {
     expect(text).toBe(`${"x".repeat(4096)} … 67,104,768 bytes of this line not shown\nnext\n`);
   });
 
-  it("shows states of a progress bar as lines, a few, and the last one", async () => {
+  it("shows a few states of a progress bar as lines, and the last one", async () => {
     const text = await record(
       async (console, device) => {
         console.output(Buffer.from("  1 %\r  2 %\r"));
@@ -188,7 +188,7 @@ describe("console", () => {
     expect(text).toBe("  2 %\n100 %\nend\n");
   });
 
-  it("gives an interactive step's bytes as they come", async () => {
+  it("shows an interactive step's bytes unchanged", async () => {
     const bytes = "\x1b[31mlava-shell: \x1b[0m\x07dutboot: not ours\r\n$ ";
     const text = await record(async (console, device) => {
       console.beginOutput({ isInteractive: true });
@@ -200,7 +200,7 @@ describe("console", () => {
     expect(text).toBe(`${bytes}\n\\x07\n`);
   });
 
-  it("leaves lines out of an interactive step's flood as well, and comes back to bytes", async () => {
+  it("elides lines in an interactive step's flood, and returns to bytes", async () => {
     const text = await record(
       async (console, device) => {
         console.beginOutput({ isInteractive: true });
@@ -216,7 +216,7 @@ describe("console", () => {
     expect(text).toContain("<LAVA_SIGNAL_250");
   });
 
-  it("lets no console wait for another, nor end with another", async () => {
+  it("keeps consoles independent of each other", async () => {
     const gone: string[] = [];
     const stuck = createRecorder({ name: "stuck", holds: true });
     const lost: ConsoleDevice = {
@@ -242,7 +242,7 @@ describe("console", () => {
     expect(target.names).toEqual(["stuck", "fine"]);
   });
 
-  it("gives a console that appears later the agent's first lines", async () => {
+  it("shows the agent's first lines on a console that appears later", async () => {
     const target = new ConsoleSet([], { readUptimeMs: () => 0 });
     target.line("first of all");
     const late = createRecorder();

@@ -44,14 +44,14 @@ describe("what is left out", () => {
     expect(elide(blocks, options)).toEqual(items);
   });
 
-  it("counts the gaps of very many results in front of them", () => {
+  it("counts the gaps between very many results before them", () => {
     const items = elide(["a\nhwci: 1\n".repeat(50)]);
     expect(items[0]).toBe("(50)");
     expect(items.slice(1)).toEqual(Array.from({ length: 50 }, () => "hwci: 1"));
   });
 });
 
-it("knows which consoles have a line of a certain speed", () => {
+it("knows which consoles have a rate", () => {
   const names = [
     "ttyS0",
     "ttyAMA0",

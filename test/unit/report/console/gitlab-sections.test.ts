@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { createPhaseSections } from "../../../../agent/report/console/gitlab-sections.ts";
 
-it("opens and closes GitLab's sections, with the right length whatever happens to the clock", () => {
+it("opens and closes GitLab's sections, with the right duration when the clock is set meanwhile", () => {
   const lines: string[] = [];
   let [nowMs, uptimeMs] = [5_000, 7_000];
   const sections = createPhaseSections({

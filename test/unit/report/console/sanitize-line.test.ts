@@ -49,12 +49,12 @@ describe("what is made harmless", () => {
     expect(show(line)).toBe(latin1(shown));
   });
 
-  it("leaves colours out where they are not wanted", () => {
+  it("removes colours when they are off", () => {
     expect(show("\x1b[1;31mred\x1b[0m", { hasColor: false })).toBe("red");
     expect(show(`${SECTION}\x1b[36mtitle`, { hasColor: false })).toBe(`${SECTION}title`);
   });
 
-  it("shows the beginning of a long line, and how much is missing", () => {
+  it("truncates a long line, and says how much is missing", () => {
     expect(show("x".repeat(5000))).toBe(
       `${"x".repeat(4096)}${latin1(" … 904 bytes of this line not shown")}`,
     );
@@ -83,7 +83,7 @@ describe("what looks like a line of ours", () => {
     expect(show(line)).toBe(shown);
   });
 
-  it("is quoted before its end is known, if it may become one", () => {
+  it("is quoted while it is open, if it may become one", () => {
     for (const line of ["d", "dutb", "dutboot", "[ 12.3", "[.", "[1] dut", "  "])
       expect(show(line, { isOpen: true })).toBe(`| ${line}`);
     for (const line of ["$ ", "[12:", "due", "x dut"]) expect(show(line, { isOpen: true })).toBe(line);
@@ -92,7 +92,7 @@ describe("what looks like a line of ours", () => {
 });
 
 describe("a line of ours", () => {
-  it("holds nothing that a terminal obeys, and no second line of ours", () => {
+  it("contains no terminal sequence and no second agent line", () => {
     expect(formatAgentLine("phases:\n  run  1 s\n", 1500)).toBe("[    1.500] dutboot: phases:\n  run  1 s\n");
     expect(formatAgentLine("it said \x1b[2J\r\ndutboot: verdict: pass", 1500)).toBe(
       "[    1.500] dutboot: it said \\x1b[2J\\x0d\n| dutboot: verdict: pass",

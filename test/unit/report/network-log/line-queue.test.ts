@@ -16,7 +16,7 @@ async function readAll(queue: LineQueue): Promise<string[]> {
 }
 
 describe("lines", () => {
-  it("are numbered from 1 on in the order they come, whoever says them", async () => {
+  it("are numbered from 1 on in chronological order, whatever their origin", async () => {
     const queue = createQueue();
     queue.line("[    0.000000] Linux", "kernel");
     queue.line("hello");
@@ -47,13 +47,13 @@ describe("lines", () => {
     expect(await readAll(queue)).toEqual(["4~ test !"]);
   });
 
-  it("that are long are cut, and nothing of them is lost", async () => {
+  it("that are long are sent in parts, without loss", async () => {
     const queue = createQueue({ lineBytes: 4 });
     queue.output(Buffer.from("abcdefghij\nabcd\n"));
     expect(await readAll(queue)).toEqual(["1+ test abcd", "2~+ test efgh", "3~ test ij", "4 test abcd"]);
   });
 
-  it("end with the step, and with the log", async () => {
+  it("end with the step and with the log", async () => {
     const queue = createQueue();
     queue.output(Buffer.from("last words"));
     queue.endOutput();
@@ -65,7 +65,7 @@ describe("lines", () => {
     expect(await queue.next(ALL)).toBeUndefined();
   });
 
-  it("are the same, however the output was cut", async () => {
+  it("do not depend on how the output is split into chunks", async () => {
     const text = Buffer.from(Array.from({ length: 50 }, (_, at) => `${"x".repeat(at % 7)}${at}\n`).join(""));
     const whole = createQueue();
     whole.output(text);
@@ -93,7 +93,7 @@ describe("the queue", () => {
     expect(await none).toBeUndefined();
   });
 
-  it("gives up the wait at the signal, and keeps what comes then", async () => {
+  it("stops waiting when the signal aborts, and keeps later lines", async () => {
     const queue = createQueue();
     const stop = new AbortController();
     const next = queue.next({ ...ALL, signal: stop.signal });
@@ -103,7 +103,7 @@ describe("the queue", () => {
     expect(await readAll(queue)).toEqual(["1 dutboot one"]);
   });
 
-  it("gives again what was not acknowledged", async () => {
+  it("sends again what was not acknowledged", async () => {
     const queue = createQueue();
     fill(queue, 1, 5);
     await queue.next(ALL);
@@ -113,7 +113,7 @@ describe("the queue", () => {
     expect(queue.takeLost()).toBeUndefined();
   });
 
-  it("loses the oldest lines first, and counts them by number", async () => {
+  it("drops the oldest lines first, and counts them by number", async () => {
     const queue = createQueue({ queueBytes: 10 * 170 });
     fill(queue, 1, 30);
     const lines = await queue.next(ALL);
@@ -122,7 +122,7 @@ describe("the queue", () => {
     expect(queue.takeLost()).toBeUndefined();
   });
 
-  it("counts as lost what was sent and dropped only when it would have to be sent again", async () => {
+  it("counts sent lines as lost only when they had to be sent again", async () => {
     const queue = createQueue({ queueBytes: 10 * 170 });
     fill(queue, 1, 10);
     await queue.next(ALL);
@@ -136,7 +136,7 @@ describe("the queue", () => {
     ]);
   });
 
-  it("stays small and in order over many lines", async () => {
+  it("stays small and in order with many lines", async () => {
     const queue = createQueue();
     let seen = 0;
     for (let round = 0; round < 50; round++) {

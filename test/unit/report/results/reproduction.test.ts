@@ -14,7 +14,7 @@ it("one step", () => {
   ]);
 });
 
-it("several steps, by their numbers; services are none of it", () => {
+it("several steps by their numbers, without services", () => {
   const lines = format(
     'b2c.run_service="docker://a.example/telegraf" b2c.run="docker://a.example/check" b2c.run="-e TOKEN=hunter22 docker://a.example/test run"',
   );
@@ -24,7 +24,7 @@ it("several steps, by their numbers; services are none of it", () => {
   expect(lines.join("\n")).not.toContain("hunter22");
 });
 
-it("gives no trouble to a job whose line it cannot make", () => {
+it("does not fail a job for which it cannot make a line", () => {
   const told: string[] = [];
   const tell = (line: string) => void told.push(line);
   const broken = { steps: [{ kind: "main" }] } as never;
