@@ -88,7 +88,7 @@ export const ROOT_ERRORS = defineErrors({
     hint: "Push the image again with a current tool",
   },
   ARCHIVE_UNKNOWN_FORMAT: {
-    means: "The bytes are no tar archive, plain or compressed by gzip, xz or zstd",
+    means: "The data is not a tar archive, plain or compressed with gzip, xz or zstd",
     blame: "job",
     hint: "Make it a tar archive: plain, gzip, xz or zstd",
   },
@@ -98,7 +98,7 @@ export const ROOT_ERRORS = defineErrors({
     hint: "Make and upload the archive again: its bytes are damaged",
   },
   ARCHIVE_TRUNCATED: {
-    means: "An archive ends before its end",
+    means: "The archive is truncated",
     blame: "job",
     hint: "Make and upload the archive again: its end is missing",
   },
@@ -118,7 +118,7 @@ export const ROOT_ERRORS = defineErrors({
     hint: "Make the archive again: members must not contradict each other",
   },
   ARCHIVE_LIMIT_EXCEEDED: {
-    means: "An archive is larger, deeper or fuller than any honest one",
+    means: "The archive exceeds a size, depth or entry limit",
     blame: "job",
     hint: "Check what made the archive; real ones stay far below the limit",
   },
@@ -178,7 +178,7 @@ export const ROOT_ERRORS = defineErrors({
     hint: "Look for processes that the test left behind",
   },
   CHUNKED_BAD_ANNOTATION: {
-    means: "A zstd:chunked layer's annotations cannot be used; the layer is taken whole where possible",
+    means: "A zstd:chunked layer's annotations cannot be used; a full download is used where possible",
     blame: "job",
     hint: "Push the image again with a current tool",
   },

@@ -1,10 +1,10 @@
 /**
- * Names for the kernel's error numbers, and the error every refused system call becomes.
+ * Names of the kernel's error numbers, and the error that a failed system call throws.
  * Numbers as in include/uapi/asm-generic/errno*.h, which x86_64 and arm64 share.
  */
 import { constants } from "node:os";
 
-/** Names that Node's table lacks, or has after another one for the same number. Errors of Node's own say ENOTSUP for 95. */
+/** Names that Node's table lacks, or lists after another name of the same number; Node's own errors call 95 ENOTSUP. */
 const KERNEL_NAMES: readonly (readonly [string, number])[] = [
   ["EAGAIN", 11],
   ["ENOTSUP", 95],
@@ -25,14 +25,14 @@ for (const [name, errno] of [...KERNEL_NAMES, ...Object.entries(constants.errno)
   if (!NAMES.has(errno)) NAMES.set(errno, name);
 }
 
-/** "ENOENT" for 2; "E999" for a number nobody named. */
+/** "ENOENT" for 2; "E999" for an unknown number. */
 export function nameErrno(errno: number): string {
   return NAMES.get(errno) ?? `E${errno}`;
 }
 
-/** A system call the kernel refused. Adapters turn it into an AgentError that says what they were about. */
+/** A failed system call. Adapters turn it into an AgentError that says what they tried to do. */
 export class KernelError extends Error {
-  /** "ENOENT", "EBUSY", …: compare this. */
+  /** "ENOENT", "EBUSY", … */
   readonly code: string;
   readonly errno: number;
   /** "mount", "openat2", … */

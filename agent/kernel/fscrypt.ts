@@ -1,6 +1,6 @@
 /**
- * fscrypt by ioctl: keys of a file system, and the policy that ties a directory to one of them.
- * Layouts from include/uapi/linux/fscrypt.h; the same on x86_64 and arm64. Policies are of version 2, all contents AES-256-XTS.
+ * fscrypt ioctls: keys of a file system, and the policy that binds a directory to a key.
+ * Layouts from include/uapi/linux/fscrypt.h; the same on x86_64 and arm64. Policies have version 2 and encrypt contents with AES-256-XTS.
  */
 import { isKernelError } from "./errno.ts";
 import { ioctl, ioctlAsync } from "./machine.ts";
@@ -21,13 +21,13 @@ const POLICY_V2 = 2;
 const POLICY_BYTES = 24;
 const MODE_AES_256_XTS = 1;
 const MODE_AES_256_CTS = 4;
-/** Names are padded to 32 bytes, so that their lengths say little. */
+/** Names are padded to 32 bytes, so that their lengths reveal little. */
 const PAD_32 = 3;
 
-/** What the kernel calls a key by, made from the key itself: 16 bytes. */
+/** The kernel's 16-byte name for a key, derived from the key. */
 export type KeyIdentifier = Buffer;
 
-/** Gives the file system that `fd` lives on a key of 16 to 64 bytes, for as long as it is mounted. */
+/** Adds a key of 16 to 64 bytes to the file system of `fd`, until it is unmounted. */
 export function addEncryptionKey(fd: number, key: Buffer): KeyIdentifier {
   const argument = Buffer.alloc(ADD_KEY_BYTES + key.length);
   argument.writeUInt32LE(KEY_SPEC_IDENTIFIER, 0);
@@ -41,16 +41,16 @@ export function addEncryptionKey(fd: number, key: Buffer): KeyIdentifier {
   }
 }
 
-/** Takes the key away: what it encrypted is unreadable once nobody has it open. */
+/** Removes the key: files encrypted with it become unreadable once they are closed. */
 export async function removeEncryptionKey(fd: number, identifier: KeyIdentifier): Promise<void> {
   const argument = Buffer.alloc(REMOVE_KEY_BYTES);
   argument.writeUInt32LE(KEY_SPEC_IDENTIFIER, 0);
   identifier.copy(argument, IDENTIFIER_OFFSET);
-  // Evicts inodes and so writes them back.
+  // Async: the kernel writes back and evicts inodes.
   await ioctlAsync(fd, FS_IOC_REMOVE_ENCRYPTION_KEY, argument);
 }
 
-/** Of an empty directory; all that is made in it is encrypted from then on. The same policy once more is no error. */
+/** `directoryFd` is an empty directory: everything created in it is encrypted. Setting the same policy again succeeds. */
 export function setEncryptionPolicy(directoryFd: number, identifier: KeyIdentifier): void {
   const policy = Buffer.alloc(POLICY_BYTES);
   policy.set([POLICY_V2, MODE_AES_256_XTS, MODE_AES_256_CTS, PAD_32]);
@@ -58,7 +58,7 @@ export function setEncryptionPolicy(directoryFd: number, identifier: KeyIdentifi
   ioctl(directoryFd, FS_IOC_SET_ENCRYPTION_POLICY, policy);
 }
 
-/** The key's identifier; "foreign" for a policy of version 1; undefined where nothing is encrypted, or could be. */
+/** The key's identifier; "foreign" for a policy of version 1; undefined for an unencrypted file. */
 export function readEncryptionPolicy(fd: number): KeyIdentifier | "foreign" | undefined {
   const answer = Buffer.alloc(8 + POLICY_BYTES); // struct fscrypt_get_policy_ex_arg: room for a policy, then the policy
   answer.writeBigUInt64LE(BigInt(POLICY_BYTES), 0);

@@ -1,62 +1,56 @@
 /**
- * Lanes: threads of sys.node (lanes.c) that work through buffers in their order, beside the thread that fills them.
- * Their calls block, so they are for worker threads; whoever opens a lane ends or closes it.
+ * Threads of sys.node (native/hash-threads.c) that hash and write buffers in order, beside the thread that fills them.
+ * Their calls block, so only worker threads use them; each thread must be ended or closed.
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { KernelError } from "./errno.ts";
-import { openDoor } from "./syscall.ts";
+import { loadSysModule } from "./syscall.ts";
 
 /**
- * Buffers that wait in a lane or are in work. A buffer may be filled again once this many others were pushed after it,
- * so a ring of one more is never written while a lane reads it.
+ * Buffers that a thread has queued or in work. A buffer may be overwritten once this many others were pushed after it: a ring
+ * of one buffer more is never overwritten while a thread reads it.
  */
-export const LANE_QUEUE_BUFFERS = 3;
-/** The same of a StreamLane: while it is at a large file, whoever names files goes on. */
-export const STREAM_QUEUE_BUFFERS = 64;
+export const QUEUE_BUFFERS = 3;
 
-/** What a lane found of its files, in their order; digests of 32 bytes, one after the other. */
-export interface LaneFiles {
-  verities: Buffer;
-  /** Where they were wanted. */
-  sha256s?: Buffer;
-}
+/** Instead of a folder's descriptor. */
+const NO_FOLDER = -1;
 
-class Lane {
-  readonly #lane: object;
+class NativeThread {
+  readonly #thread: object;
 
   constructor(folderFd: number, takesSha256: boolean) {
-    this.#lane = openDoor().openLane(folderFd, takesSha256);
+    this.#thread = loadSysModule().startThread(folderFd, takesSha256);
   }
 
-  protected give(bytes: Uint8Array, pieces: Int32Array | null): void {
-    const result = openDoor().pushLane(this.#lane, bytes, pieces);
+  protected pushBuffer(bytes: Uint8Array, pieces: Int32Array | null): void {
+    const result = loadSysModule().pushBuffer(this.#thread, bytes, pieces);
     if (result < 0) throw new KernelError("write", -result);
   }
 
   protected takeResult(): Buffer {
-    const result = openDoor().endLane(this.#lane);
+    const result = loadSysModule().endThread(this.#thread);
     if (typeof result === "number") throw new KernelError("write", -result);
     return result;
   }
 
-  /** Waits for what is in work and ends the thread, after success and failure. */
+  /** Waits for queued buffers and ends the thread; to be called after success and failure. */
   close(): void {
-    openDoor().endLane(this.#lane);
+    loadSysModule().endThread(this.#thread);
   }
 }
 
-/** Instead of a folder's descriptor. */
-const HASHES = -1;
-const READS = -2;
-
-/** Takes the sha256 of everything. */
-export class HashLane extends Lane {
+/** Takes the sha256 of bytes and of files. */
+export class HashThread extends NativeThread {
   constructor() {
-    super(HASHES, true);
+    super(NO_FOLDER, true);
   }
 
-  push(bytes: Uint8Array): void {
-    this.give(bytes, null);
+  /**
+   * Without `pieces`, adds all bytes. `pieces`: three numbers each, offset in `bytes`, length, and 1 where the piece names a file:
+   * its size (8 bytes, little endian), its path and a NUL. Throws the first KernelError so far: EBADMSG for a file of another size.
+   */
+  push(bytes: Uint8Array, pieces: Int32Array | null = null): void {
+    this.pushBuffer(bytes, pieces);
   }
 
   /** The digest, 32 bytes. */
@@ -65,29 +59,8 @@ export class HashLane extends Lane {
   }
 }
 
-/** Takes the sha256 of bytes and of files, one after the other; a second thread hashes what this one reads. */
-export class StreamLane extends Lane {
-  constructor() {
-    super(READS, true);
-  }
-
-  /**
-   * `pieces`: three numbers each, offset in `bytes`, length, and 1 where what stands there names a file: its size, eight
-   * bytes little endian, its path and a NUL. Throws a KernelError of what has failed so far: EBADMSG for a file that has
-   * another size.
-   */
-  push(bytes: Uint8Array, pieces: Int32Array): void {
-    this.give(bytes, pieces);
-  }
-
-  /** The digest, 32 bytes. Throws KernelError. */
-  end(): Buffer {
-    return this.takeResult();
-  }
-}
-
-/** Cuts buffers into files of a folder, named by their number from 0 on. */
-export class FileLane extends Lane {
+/** Cuts buffers into files of a folder, named by their number from 0, and takes the digests of each. */
+export class FileThread extends NativeThread {
   readonly #takesSha256: boolean;
 
   constructor(folder: string, { takesSha256 = true } = {}) {
@@ -102,17 +75,17 @@ export class FileLane extends Lane {
   }
 
   /**
-   * `pieces`: three numbers each, offset in `bytes`, length, and 1 where it is the last piece of its file.
-   * Throws a KernelError of what has failed so far, perhaps of an earlier buffer.
+   * `pieces`: three numbers each, offset in `bytes`, length, and 1 for the last piece of a file.
+   * Throws the first KernelError so far, which may be of an earlier buffer.
    */
   push(bytes: Uint8Array, pieces: Int32Array): void {
-    this.give(bytes, pieces);
+    this.pushBuffer(bytes, pieces);
   }
 
-  /** Throws KernelError. */
-  end(): LaneFiles {
+  /** Digests of 32 bytes in the order of the files. Throws KernelError. */
+  end(): { verities: Buffer; sha256s: Buffer | undefined } {
     const result = this.takeResult();
-    if (!this.#takesSha256) return { verities: result };
+    if (!this.#takesSha256) return { verities: result, sha256s: undefined };
     const middle = result.length / 2;
     return { verities: result.subarray(0, middle), sha256s: result.subarray(middle) };
   }

@@ -1,5 +1,5 @@
 /**
- * Loop devices: a file as a block device, by LOOP_CONFIGURE (Linux 5.8) so that no half-set device is ever seen.
+ * Loop devices: a file as a block device. LOOP_CONFIGURE (Linux 5.8) sets everything up in one call.
  * Layouts from include/uapi/linux/loop.h; the same on x86_64 and arm64.
  */
 import { closeSync, constants, openSync } from "node:fs";
@@ -16,14 +16,14 @@ const LO_FLAGS_DIRECT_IO = 16;
 
 const CONFIG_SIZE = 304; // struct loop_config: fd, block_size, loop_info64 (232), reserved
 const FLAGS_OFFSET = 8 + 52; // loop_info64.lo_flags
-const FILE_NAME_OFFSET = 8 + 56; // loop_info64.lo_file_name, 64 bytes, for losetup's listing only
+const FILE_NAME_OFFSET = 8 + 56; // loop_info64.lo_file_name, 64 bytes, shown by losetup
 
-/** Somebody else may take the free device between asking and configuring. */
+/** Another process may take the free device between LOOP_CTL_GET_FREE and LOOP_CONFIGURE. */
 const CLAIM_TRIES = 64;
 
 export interface LoopOptions {
   readOnly?: boolean;
-  /** Bypass the page cache of the file below; the file system must allow it. */
+  /** Bypasses the page cache of the file; its file system must support that. */
   directIo?: boolean;
   /** 512 to 4096; the kernel's default where absent. */
   blockSizeBytes?: number;
@@ -31,11 +31,11 @@ export interface LoopOptions {
 
 export interface LoopDevice {
   path: string;
-  /** Lets go of the device; it goes away by itself (autoclear) once nothing has it open or mounted. */
+  /** Closes the device; the kernel detaches it (autoclear) once it is neither open nor mounted. */
   close(): void;
 }
 
-/** A fresh loop device on the file behind `fileFd`; the caller may close `fileFd` at once, and must `close` the device. */
+/** Attaches a free loop device to the file. The caller may close `fileFd` at once and must `close` the device. */
 export function attachLoop(
   fileFd: number,
   { readOnly = true, directIo = false, blockSizeBytes = 0 }: LoopOptions = {},

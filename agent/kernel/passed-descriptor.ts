@@ -1,6 +1,6 @@
 /**
- * Takes an open descriptor from another process by a Unix socket (unix(7), SCM_RIGHTS); Node has no way to.
- * A container runtime hands over its terminal so.
+ * Receives an open descriptor from another process over a Unix socket (unix(7), SCM_RIGHTS), which Node cannot.
+ * A container runtime passes its terminal this way.
  */
 import { closeSync, readSync, writeSync } from "node:fs";
 import { O_CLOEXEC } from "./files.ts";
@@ -16,7 +16,7 @@ const SCM_RIGHTS = 1;
 const PATH_MAX_BYTES = 107;
 
 export interface DescriptorSocket {
-  /** The first descriptor that the first to connect passes on, close on exec; rejects once closed. */
+  /** The descriptor that the first client sends, close-on-exec; rejects after `close`. */
   receive(): Promise<number>;
   close(): void;
 }
@@ -25,7 +25,7 @@ export interface DescriptorSocket {
 export function listenForDescriptor(path: string): DescriptorSocket {
   const name = Buffer.from(path);
   if (name.length > PATH_MAX_BYTES)
-    throw new RangeError(`A socket's path has ${PATH_MAX_BYTES} bytes, got ${name.length}`);
+    throw new RangeError(`A socket's path has at most ${PATH_MAX_BYTES} bytes, got ${name.length}`);
   const listenFd = call("socket", [AF_UNIX, SOCK_STREAM | O_CLOEXEC, 0]);
   const address = Buffer.alloc(2 + PATH_MAX_BYTES + 1);
   address.writeUInt16LE(AF_UNIX, 0);
@@ -49,7 +49,7 @@ export function listenForDescriptor(path: string): DescriptorSocket {
       }
     },
     close() {
-      // Wakes the thread that waits; only then is the number free for another file.
+      // Ends a waiting accept4; the descriptor is closed after it, as its number may be reused at once.
       call("shutdown", [listenFd, SHUT_RDWR]);
       const free = () => closeSync(listenFd);
       if (accepting) accepting.then(free, free);
@@ -68,8 +68,8 @@ const CONTROL_AT = 192;
 const CONTROL_BYTES = 24;
 
 /**
- * recvmsg(2) follows pointers inside its argument, and no Buffer tells its address; a mapped file does, and is read and
- * written as a file.
+ * recvmsg(2) follows pointers in its argument, and the address of a Buffer is unknown. The argument is therefore in a memfd,
+ * which is mapped for its address, and read and written as a file.
  */
 async function receiveFrom(socketFd: number): Promise<number> {
   const memoryFd = call("memfd_create", ["msghdr", 1 /* MFD_CLOEXEC */]);
@@ -82,7 +82,7 @@ async function receiveFrom(socketFd: number): Promise<number> {
       page.writeBigUInt64LE(1n, 24);
       page.writeBigUInt64LE(BigInt(address + CONTROL_AT), 32); // msg_control, msg_controllen
       page.writeBigUInt64LE(BigInt(CONTROL_BYTES), 40);
-      page.writeBigUInt64LE(BigInt(address + DATA_AT), IOVEC_AT); // struct iovec: one byte or more has to come along
+      page.writeBigUInt64LE(BigInt(address + DATA_AT), IOVEC_AT); // struct iovec: a message has at least one byte
       page.writeBigUInt64LE(BigInt(CONTROL_AT - DATA_AT), IOVEC_AT + 8);
       writeSync(memoryFd, page, 0, PAGE_BYTES, 0);
       await callAsync("recvmsg", [socketFd, address, MSG_CMSG_CLOEXEC]);
@@ -93,7 +93,7 @@ async function receiveFrom(socketFd: number): Promise<number> {
     const isDescriptor =
       page.readUInt32LE(CONTROL_AT + 8) === SOL_SOCKET && page.readUInt32LE(CONTROL_AT + 12) === SCM_RIGHTS;
     if (page.readBigUInt64LE(40) === 0n || !isDescriptor)
-      throw new TypeError("The message has no descriptor with it");
+      throw new TypeError("The message contains no descriptor");
     return page.readInt32LE(CONTROL_AT + 16);
   } finally {
     closeSync(memoryFd);

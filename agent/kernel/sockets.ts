@@ -1,6 +1,6 @@
 /**
- * TCP connections as bare descriptors, for those that are handed to the kernel: Node keeps the descriptors of its own to itself.
- * Layouts from include/uapi/linux/in.h and in6.h; reads and writes go through node:fs as with any descriptor.
+ * TCP connections as plain descriptors that can be passed to the kernel: Node hides those of its sockets.
+ * Layouts from include/uapi/linux/in.h and in6.h; node:fs reads and writes them.
  */
 import { closeSync } from "node:fs";
 import { isIPv6 } from "node:net";
@@ -17,7 +17,7 @@ const SO_KEEPALIVE = 9;
 const SO_RCVTIMEO = 20;
 const SO_SNDTIMEO = 21;
 
-/** Blocking; connecting, reading and writing fail with EAGAIN or EINPROGRESS after `timeoutMs`. The caller closes it. */
+/** A blocking socket: connect, read and write fail with EAGAIN or EINPROGRESS after `timeoutMs`. The caller closes it. */
 export async function connectTcp(
   address: string,
   port: number,
@@ -37,7 +37,7 @@ export async function connectTcp(
   }
 }
 
-/** 0: none, as at first. */
+/** 0, the default, means no timeout. */
 export function setSocketTimeout(fd: number, timeoutMs: number): void {
   const time = Buffer.alloc(16);
   time.writeBigInt64LE(BigInt(Math.floor(timeoutMs / 1000)), 0);
@@ -67,7 +67,7 @@ export function encodeAddress(address: string, port: number): Buffer {
   return bytes;
 }
 
-/** The sixteen bytes of an address without a zone; a tail in dotted decimal counts for two groups. */
+/** The sixteen bytes of an address without a zone; a dotted-decimal tail stands for two groups. */
 function encodeIpv6(address: string): Buffer {
   const plain = address.replace(/(\d+)\.(\d+)\.(\d+)\.(\d+)$/, (_, ...parts: string[]) => {
     const [a, b, c, d] = parts.map(Number);

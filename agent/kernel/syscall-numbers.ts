@@ -1,5 +1,5 @@
 /**
- * The numbers of the system calls we make, per architecture.
+ * Numbers of the system calls that the agent makes, per architecture.
  * From the kernel's arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h.
  */
 
@@ -38,7 +38,6 @@ const NUMBERS = {
   fchmod: [91, 52],
   fchmodat: [268, 53],
   utimensat: [280, 88],
-  statx: [332, 291],
   lsetxattr: [189, 6],
   fsetxattr: [190, 7],
   lgetxattr: [192, 9],
@@ -55,9 +54,9 @@ const NUMBERS = {
 
 export type SyscallName = keyof typeof NUMBERS;
 
-/** The number on this machine; throws where we do not know the architecture. */
+/** Throws on an unknown architecture. */
 export function getSyscallNumber(name: SyscallName, architecture: string = process.arch): number {
   if (architecture === "x64") return NUMBERS[name][0];
   if (architecture === "arm64") return NUMBERS[name][1];
-  throw new TypeError(`Cannot make system calls on "${architecture}": only x64 and arm64 are known`);
+  throw new TypeError(`Cannot make system calls on "${architecture}": only x64 and arm64 are supported`);
 }

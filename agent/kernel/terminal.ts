@@ -1,6 +1,6 @@
 /**
- * Terminals: the other side of a pseudo-terminal, without a path to it (its devpts may be mounted in another namespace only),
- * and the speed of a serial line.
+ * Terminals: opens the other side of a pseudo-terminal without its path (its devpts may be in another mount namespace),
+ * and reads the speed of a serial line.
  */
 import { constants } from "node:fs";
 import { O_CLOEXEC } from "./files.ts";
@@ -17,12 +17,12 @@ const CSIZE = 0x30;
 const CSTOPB = 0x40;
 const PARENB = 0x100;
 
-/** Opens the terminal that belongs to a master; the caller closes it, and never gets it as his controlling terminal. */
+/** Opens the terminal of a master, not as controlling terminal; the caller closes it. */
 export function openTerminalOf(masterFd: number): number {
   return call("ioctl", [masterFd, TIOCGPTPEER, constants.O_RDWR | constants.O_NOCTTY | O_CLOEXEC]);
 }
 
-/** What the line carries in a second by its settings: 11,520 bytes at 115200 baud. Throws ENOTTY for what is no terminal. */
+/** Bytes per second by the line's settings: 11,520 at 115,200 baud. Throws ENOTTY when `fd` is not a terminal. */
 export function readLineRate(fd: number): number {
   const termios = Buffer.alloc(TERMIOS2_BYTES);
   call("ioctl", [fd, TCGETS2, termios]);

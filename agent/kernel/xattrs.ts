@@ -1,40 +1,40 @@
 /**
- * Extended attributes, byte for byte, in names and values (xattr(7)).
- * The `l` calls take a path and never follow a symlink at its end; the `f` calls take an ordinary descriptor, not O_PATH.
+ * Extended attributes (xattr(7)); names and values may contain any bytes.
+ * The `l` calls take a path and do not follow a symlink at its end; the `f` calls take a descriptor without O_PATH.
  */
 
 import { isKernelError } from "./errno.ts";
-import { call, type Path, pathWord, type Word } from "./syscall.ts";
+import { call, type Path, pathArgument, type SyscallArgument } from "./syscall.ts";
 import type { SyscallName } from "./syscall-numbers.ts";
 
-/** For a value that nobody limits to less: XATTR_SIZE_MAX and XATTR_LIST_MAX. */
+/** XATTR_SIZE_MAX and XATTR_LIST_MAX */
 const SIZE_MAX_BYTES = 64 * 1024;
 
-/** A path that reaches the very file of an O_PATH descriptor, for calls that refuse such descriptors. */
+/** A path to the file of an O_PATH descriptor, for calls that refuse such descriptors. */
 export function pathOfDescriptor(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
 export function lsetxattr(path: Path, name: Path, value: Buffer, flags = 0): void {
-  call("lsetxattr", [pathWord(path), pathWord(name), value, value.length, flags], path);
+  call("lsetxattr", [pathArgument(path), pathArgument(name), value, value.length, flags], path);
 }
 
 export function fsetxattr(fd: number, name: Path, value: Buffer, flags = 0): void {
-  call("fsetxattr", [fd, pathWord(name), value, value.length, flags]);
+  call("fsetxattr", [fd, pathArgument(name), value, value.length, flags]);
 }
 
-/** undefined where the file has no such attribute. */
+/** undefined when the file has no such attribute. */
 export function lgetxattr(path: Path, name: Path): Buffer | undefined {
-  return readValue("lgetxattr", [pathWord(path), pathWord(name)], path);
+  return readValue("lgetxattr", [pathArgument(path), pathArgument(name)], path);
 }
 
 export function fgetxattr(fd: number, name: Path): Buffer | undefined {
-  return readValue("fgetxattr", [fd, pathWord(name)]);
+  return readValue("fgetxattr", [fd, pathArgument(name)]);
 }
 
-/** The names in the kernel's order. */
+/** Names in the kernel's order. */
 export function llistxattr(path: Path): Buffer[] {
-  return splitNames(readGrowing("llistxattr", [pathWord(path)], path));
+  return splitNames(readGrowing("llistxattr", [pathArgument(path)], path));
 }
 
 export function flistxattr(fd: number): Buffer[] {
@@ -42,10 +42,10 @@ export function flistxattr(fd: number): Buffer[] {
 }
 
 export function fremovexattr(fd: number, name: Path): void {
-  call("fremovexattr", [fd, pathWord(name)]);
+  call("fremovexattr", [fd, pathArgument(name)]);
 }
 
-function readValue(name: SyscallName, words: readonly Word[], subject?: Path): Buffer | undefined {
+function readValue(name: SyscallName, words: readonly SyscallArgument[], subject?: Path): Buffer | undefined {
   try {
     return readGrowing(name, words, subject);
   } catch (error) {
@@ -54,8 +54,8 @@ function readValue(name: SyscallName, words: readonly Word[], subject?: Path): B
   }
 }
 
-function readGrowing(name: SyscallName, words: readonly Word[], subject?: Path): Buffer {
-  const guess = Buffer.alloc(256); // nearly every value and list fits
+function readGrowing(name: SyscallName, words: readonly SyscallArgument[], subject?: Path): Buffer {
+  const guess = Buffer.alloc(256); // enough for nearly every value and list
   try {
     return guess.subarray(0, call(name, [...words, guess, guess.length], subject));
   } catch (error) {

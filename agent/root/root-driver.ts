@@ -1,29 +1,29 @@
 /**
- * What a root driver does, whatever it builds roots with: it takes layers as they stream in and mounts them as one tree.
- * overlay-root.ts keeps each layer as a directory; a driver on the object store takes the same sources.
+ * The interface of root drivers: a driver takes layers as they stream in and mounts them as one tree.
+ * drivers/overlay.ts keeps each layer as a directory, drivers/composefs.ts keeps files in the object store.
  */
 
 import type { RangeReader } from "../archive/byte-range.ts";
 
-/** A layer or archive in parts, for drivers that keep files apart; what the parts hold is checked by the driver. */
+/** A layer or archive whose server may support ranges; the driver verifies the content of the parts. */
 export interface PartSource extends RangeReader {
-  /** The descriptor's, for a layer; an archive has none, and its own end says where its tables are. */
+  /** The descriptor's, for a layer. An archive has none: its last bytes locate its tables. */
   annotations?: Readonly<Record<string, string>>;
-  /** `sha256:…` of the table of contents, which the job vouches for; the archive then stands and falls with it. */
+  /** `sha256:…` of the table of contents, from the job. */
   tableDigest?: string;
 }
 
-/** Bytes of a layer or an artifact. How they are compressed is told by the bytes themselves. */
+/** A layer or an artifact. Its compression is detected from its bytes. */
 export interface LayerSource {
-  /** `sha256:…` of the bytes as they come. */
+  /** `sha256:…` of the compressed bytes. */
   digest?: string;
   /** `sha256:…` of the uncompressed tar. */
   diffId?: string;
-  /** Of the bytes as they come. */
+  /** Of the compressed bytes. */
   sizeBytes?: number;
-  /** Called once. The chunks are copied before the next one is asked for. */
+  /** Called once. Each chunk is copied before the next is requested. */
   open(): Promise<AsyncIterable<Buffer>>;
-  /** Where the server may be asked for parts. */
+  /** Where the server may support ranges. */
   parts?: PartSource;
 }
 
@@ -40,30 +40,30 @@ export interface UnpackOptions {
   signal?: AbortSignal;
   /** Called about once a megabyte, with totals. */
   onProgress?: (progress: UnpackProgress) => void;
-  /** Called when it is known that so many bytes of the source, of so many, need not come. */
+  /** Called when it is known that `bytes` of the source's `totalBytes` will not be fetched. */
   onReuse?: (bytes: number, totalBytes: number) => void;
 }
 
-/** A layer that was verified and kept; a driver mounts only layers of its own. */
+/** A verified layer that the driver keeps; a driver mounts only its own layers. */
 export interface RootLayer {
   readonly digest?: string;
   readonly diffId?: string;
   readonly files: number;
   /** Content of its files. */
   readonly bytes: number;
-  /** What could not be kept and is not worth an error, for the log. */
+  /** Losses that are not worth an error, for the log. */
   readonly warnings: readonly string[];
 }
 
 export interface RootOptions {
-  /** Where the root appears; made when it is not there. */
+  /** Where the root is mounted; created if missing. */
   target: string;
-  /** Takes what the test writes; on one file system that has xattrs (a tmpfs, the cache), both made when not there. */
+  /** Receives the test's writes. Both on one file system with xattrs (a tmpfs, the cache); created if missing. */
   upperDir: string;
   workDir: string;
-  /** fs-verity digest that the root's composefs image must have; a driver without images refuses it. */
+  /** fs-verity digest that the composefs image of the root must have; a driver without images refuses it. */
   composefsDigest?: string;
-  /** What the store remembers the root's content by; absent: it is not kept for another boot. */
+  /** The store keeps the content of the root under this name for the next boot. */
   name?: string;
 }
 
@@ -77,25 +77,25 @@ export interface UnpackedArchive {
 export interface MountedRoot {
   readonly path: string;
   /**
-   * Unpacks an artifact at `to`, which is resolved inside the root and made when it is not there. Directories that exist keep
-   * owner and mode, and links to directories stay. Content is only to be trusted once the promise is kept: after an
-   * error the root must not be used. Throws ARCHIVE_…, ARTIFACT_DIGEST_MISMATCH, ROOT_NO_SPACE.
+   * Unpacks an artifact at `to`, which is resolved inside the root and created if missing. Existing directories keep owner
+   * and mode, symlinks to directories are kept. Content is verified once the promise is fulfilled; after an error the root
+   * must not be used. Throws ARCHIVE_…, ARTIFACT_DIGEST_MISMATCH, ROOT_NO_SPACE.
    */
   unpackArchive(source: LayerSource, to: string, options?: UnpackOptions): Promise<UnpackedArchive>;
-  /** Throws ROOT_UNMOUNT_FAILED while somebody uses it. */
+  /** Throws ROOT_UNMOUNT_FAILED while a process uses it. */
   unmount(): Promise<void>;
 }
 
 export interface RootDriver {
   readonly name: "overlay" | "composefs";
-  /** Layers will come, once they were asked for over the network: starts what takes its time to start. */
+  /** Starts a worker for layers that will be added soon. */
   warmUp(): void;
-  /** These will be added, in any order, and mounted in this one: what can be made ready for that is. */
+  /** The DiffIDs of the layers that will be added, in any order, and mounted in this order: the driver may prepare for it. */
   expectLayers(diffIds: readonly string[]): void;
-  /** True when the layer is kept already, so that it need not be fetched. */
+  /** True when the layer is stored and need not be fetched. */
   hasLayer(diffId: string): boolean;
   /**
-   * Takes the layer while it streams and verifies size, digest and DiffID; what fails leaves nothing behind.
+   * Takes the layer as it streams and verifies size, digest and DiffID; a failure leaves nothing behind.
    * Throws ARCHIVE_…, LAYER_…_MISMATCH, ROOT_NO_SPACE, and what the source throws.
    */
   addLayer(source: LayerSource, options?: UnpackOptions): Promise<RootLayer>;

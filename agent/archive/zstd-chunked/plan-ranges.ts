@@ -176,5 +176,5 @@ function explainChoice(
   if (choice === "partial" && ranges === 0) return "partial: every file is here already";
   const counts = `${ranges} range${ranges === 1 ? "" : "s"} in ${requests} request${requests === 1 ? "" : "s"}`;
   if (choice === "partial") return `partial: ${counts} cost ${share} % of the whole`;
-  return `whole: ${counts} would cost ${share} % of it, more than ${Math.round(100 * maxShare)} %`;
+  return `${counts} would cost ${share} % of it, more than ${Math.round(100 * maxShare)} %`;
 }

@@ -1,6 +1,6 @@
 /*
- * The fs-verity digest of bytes as they come (fsverity.h), with the sha256 of the OpenSSL that is part of Node.
- * One call for a megabyte instead of 256 from JavaScript: those cost more than the hashing.
+ * Computes the fs-verity digest of a stream (fsverity.h) with the sha256 of Node's OpenSSL: one call per megabyte instead of
+ * 256 from JavaScript, which cost more than the hashing.
  */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "fsverity.h"
@@ -15,8 +15,8 @@ static void hash(const uint8_t *bytes, size_t length, uint8_t digest[VERITY_DIGE
 }
 
 /*
- * A full block is folded into its parent only when the next digest arrives: so at the end the topmost level tells
- * a full single block, which is hashed, from a lone digest, which is the root.
+ * Hashes a full block into its parent only when the next digest arrives. At the end, the topmost level thus holds either a full
+ * block, which is hashed, or a single digest, which is the root.
  */
 static void add_digest(Verity *verity, uint32_t level, const uint8_t digest[VERITY_DIGEST]) {
   if (level == verity->levels) verity->levels++;
@@ -54,7 +54,7 @@ void verity_update(Verity *verity, const uint8_t *bytes, size_t length) {
   verity->tail_used = length;
 }
 
-/* The root hash: zero for an empty file, as the kernel has it. */
+/* The root hash; zero for an empty file. */
 static void close_tree(Verity *verity, uint8_t root[VERITY_DIGEST]) {
   memset(root, 0, VERITY_DIGEST);
   for (uint32_t level = 0; level < verity->levels; level++) {

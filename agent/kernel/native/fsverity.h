@@ -1,6 +1,6 @@
 /*
- * The fs-verity digest of bytes as they come: sha256, 4 KiB blocks, no salt (Linux's Documentation/filesystems/fsverity.rst).
- * The same as agent/composefs/fsverity.ts, for gigabytes: the state is plain memory, all of it zero at the start.
+ * The fs-verity digest of a stream: sha256, 4 KiB blocks, no salt (Linux's Documentation/filesystems/fsverity.rst).
+ * The same as agent/composefs/fsverity.ts, but fast. The state is plain memory, initially zero.
  */
 #ifndef DUTBOOT_FSVERITY_H
 #define DUTBOOT_FSVERITY_H
@@ -15,10 +15,10 @@ typedef struct {
   uint32_t tail_used;
   uint32_t used[VERITY_LEVELS];
   uint8_t tail[VERITY_BLOCK];
-  uint8_t block[VERITY_LEVELS][VERITY_BLOCK]; /* digests waiting for their block to be full */
+  uint8_t block[VERITY_LEVELS][VERITY_BLOCK]; /* of digests, per level */
 } Verity;
 
 void verity_update(Verity *verity, const uint8_t *bytes, size_t length);
-/* Gives the digest and makes the state ready for another file. */
+/* Writes the digest and resets the state. */
 void verity_finish(Verity *verity, uint8_t digest[VERITY_DIGEST]);
 #endif

@@ -1,7 +1,7 @@
-/* What sys.c offers beside system calls: lanes (lanes.c) and the fs-verity digest of one buffer. Node-API version 8. */
-#ifndef DUTBOOT_LANES_H
-#define DUTBOOT_LANES_H
+/* Adds to sys.node what hash-threads.c offers: hash threads and the fs-verity digest of bytes. Node-API version 8. */
+#ifndef DUTBOOT_HASH_THREADS_H
+#define DUTBOOT_HASH_THREADS_H
 #include <node_api.h>
 
-void define_lanes(napi_env env, napi_value exports);
+void define_hash_threads(napi_env env, napi_value exports);
 #endif

@@ -1,7 +1,7 @@
 /*
- * The one door to system calls: syscall(nr, ...args) and syscallAsync(nr, ...args), Node-API and libc only.
- * Arguments are integers, byte views (their memory is handed to the kernel), strings (copied, NUL-terminated) or null;
- * the result is the kernel's own, or -errno. Follows Node-API version 8; types and meaning live in TypeScript.
+ * System calls for Node: syscall(nr, ...args) and syscallAsync(nr, ...args), with Node-API version 8 and libc only.
+ * Arguments are integers, byte views (the kernel gets their memory), strings (copied, NUL-terminated) or null; the result is
+ * the kernel's, or -errno. The wrappers in TypeScript give them types.
  */
 #define _GNU_SOURCE
 #define NAPI_VERSION 8
@@ -13,12 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WORDS = 7 }; /* the number and six arguments: what a system call takes */
+enum { WORDS = 7 }; /* the number and up to six arguments */
 
 typedef struct {
   long word[WORDS];
   char *copy[WORDS];     /* strings, freed with the call */
-  napi_ref view[WORDS];  /* byte views an async call keeps from the garbage collector */
+  napi_ref view[WORDS];  /* keeps byte views of an async call from the garbage collector */
   long result;
   napi_deferred deferred;
   napi_async_work work;
@@ -44,7 +44,7 @@ static const char *read_string(napi_env env, napi_value value, Call *call, int i
   char *copy = call->copy[i] = malloc(length + 1);
   if (!copy) return "Out of memory for a system call's string";
   napi_get_value_string_utf8(env, value, copy, length + 1, &written);
-  /* The kernel would stop at the NUL and act on another path than the caller named. */
+  /* The kernel would stop at the NUL and use another path. */
   if (memchr(copy, 0, written)) return "A system call's string must not contain a NUL";
   call->word[i] = (long)copy;
   return NULL;
@@ -66,7 +66,7 @@ static const char *read_word(napi_env env, napi_value value, Call *call, int i, 
     return NULL;
   }
   if (type == napi_object) napi_is_typedarray(env, value, &is_view);
-  if (!is_view) return "A system call takes integers, byte views, strings and null";
+  if (!is_view) return "The arguments of a system call are integers, byte views, strings or null";
   void *bytes;
   napi_get_typedarray_info(env, value, NULL, NULL, &bytes, NULL, NULL);
   if (keep) napi_create_reference(env, value, 1, &call->view[i]);
@@ -74,7 +74,7 @@ static const char *read_word(napi_env env, napi_value value, Call *call, int i, 
   return NULL;
 }
 
-/* Fills the call from the arguments, or throws, frees what it holds and says false. */
+/* Fills the call from the arguments; or frees it, throws and returns false. */
 static bool read_call(napi_env env, napi_callback_info info, Call *call, bool keep) {
   napi_value values[WORDS];
   size_t count = WORDS;
@@ -121,7 +121,7 @@ static napi_value call_async(napi_env env, napi_callback_info info) {
   return promise;
 }
 
-/* trimMemory(): what was freed goes back to the kernel; glibc keeps the most of it otherwise. */
+/* trimMemory(): returns freed memory to the kernel; glibc keeps most of it otherwise. */
 static napi_value trim_memory(napi_env env, napi_callback_info info) {
   (void)env, (void)info;
   malloc_trim(0);
@@ -129,12 +129,12 @@ static napi_value trim_memory(napi_env env, napi_callback_info info) {
 }
 
 NAPI_MODULE_INIT() {
-  const napi_property_descriptor doors[] = {
+  const napi_property_descriptor calls[] = {
       {"syscall", NULL, call_now, NULL, NULL, NULL, napi_enumerable, NULL},
       {"syscallAsync", NULL, call_async, NULL, NULL, NULL, napi_enumerable, NULL},
       {"trimMemory", NULL, trim_memory, NULL, NULL, NULL, napi_enumerable, NULL},
   };
-  napi_define_properties(env, exports, sizeof doors / sizeof *doors, doors);
-  define_lanes(env, exports);
+  napi_define_properties(env, exports, sizeof calls / sizeof *calls, calls);
+  define_hash_threads(env, exports);
   return exports;
 }

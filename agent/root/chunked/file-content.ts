@@ -1,15 +1,15 @@
 /**
- * Where a file's content is while an archive is put together, and how it is read from there.
+ * Where the content of a file is while an archive is rebuilt, and how it is read.
  */
 import { closeSync, openSync, readSync } from "node:fs";
 import { formatObjectPath } from "../../composefs/layer-entry.ts";
 import { AgentError } from "../../errors.ts";
 import { READ_CHUNK_BYTES } from "../../limits.ts";
 
-/** In memory when small; else an object, or a staged file to become one. */
+/** In memory when small; else an object of the store, or a staged file that will become one. */
 export type FileContent = { inline: Buffer } | StoredContent;
 
-interface StoredContent {
+export interface StoredContent {
   verity: string;
   stagedPath?: string;
 }
@@ -22,7 +22,7 @@ export class ContentReader {
     this.#objectsDir = objectsDir;
   }
 
-  /** Pieces are good until the next. What a damaged file has too much or too little is the caller's to see. */
+  /** Each piece is valid until the next one. The caller checks the size. Throws STORE_OBJECT_CORRUPT. */
   *read(content: FileContent): Generator<Buffer> {
     if ("inline" in content) {
       yield content.inline;
@@ -31,7 +31,7 @@ export class ContentReader {
     const fd = this.#open(content);
     try {
       for (;;) {
-        const bytesRead = readSync(fd, this.#buffer);
+        const bytesRead = read(content, () => readSync(fd, this.#buffer));
         if (bytesRead > 0) yield this.#buffer.subarray(0, bytesRead);
         if (bytesRead < this.#buffer.length) return;
       }
@@ -40,13 +40,16 @@ export class ContentReader {
     }
   }
 
-  /** A part of it, as far as it is there. */
+  /** At most `sizeBytes` from `offset`, fewer at the end of the content. Throws STORE_OBJECT_CORRUPT. */
   readAt(content: FileContent, offset: number, sizeBytes: number): Buffer {
     if ("inline" in content) return content.inline.subarray(offset, offset + sizeBytes);
     const bytes = Buffer.allocUnsafe(sizeBytes);
     const fd = this.#open(content);
     try {
-      return bytes.subarray(0, readSync(fd, bytes, 0, sizeBytes, offset));
+      return bytes.subarray(
+        0,
+        read(content, () => readSync(fd, bytes, 0, sizeBytes, offset)),
+      );
     } finally {
       closeSync(fd);
     }
@@ -56,18 +59,24 @@ export class ContentReader {
     return stagedPath ?? `${this.#objectsDir}/${formatObjectPath(verity)}`;
   }
 
+  /** Throws STORE_OBJECT_CORRUPT when the object is missing. */
   #open(content: StoredContent): number {
-    try {
-      return openSync(this.pathOf(content), "r");
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== "ENOENT") throw cause;
-      throw new AgentError(
-        "STORE_OBJECT_CORRUPT",
-        `Cannot read object "${content.verity}": it is not there any more`,
-        {
-          cause,
-        },
-      );
-    }
+    return read(content, () => openSync(this.pathOf(content), "r"));
   }
+}
+
+/** A missing object, or one whose blocks do not match its seal (EIO). */
+function read<T>(content: StoredContent, act: () => T): T {
+  try {
+    return act();
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    if (code === "ENOENT") throw damaged(content, "it no longer exists", cause);
+    if (code === "EIO") throw damaged(content, "its bytes are damaged", cause);
+    throw cause;
+  }
+}
+
+function damaged({ verity }: StoredContent, why: string, cause?: unknown): AgentError {
+  return new AgentError("STORE_OBJECT_CORRUPT", `Cannot read object "${verity}": ${why}`, { cause });
 }

@@ -1,23 +1,21 @@
 /**
- * Finds pieces of changed files in files that are here, of this archive and of others.
- * A piece counts only once its bytes were read and had the digest that the table of contents promises.
+ * Finds chunks of missing files in stored files, by the TOCs of other archives (a previous version, say).
+ * A chunk is used only after its bytes were read and have the digest that this archive's TOC promises.
  */
 import { hash } from "node:crypto";
-import { tabulateDigests } from "../../archive/digest-table.ts";
 import { type FoundChunk, searchChunks } from "../../archive/zstd-chunked/chunk-search.ts";
 import type { FrameDecoder } from "../../archive/zstd-chunked/frame-decoder.ts";
 import type { TocFiles } from "../../archive/zstd-chunked/toc-files.ts";
-import { askForFiles, type ContentLookup, type FileAsker } from "./content-lookup.ts";
+import { type ContentLookup, type QuestionPeer, StoredContents } from "./content-lookup.ts";
 import type { ContentReader, FileContent } from "./file-content.ts";
 
-/** Where a piece is. */
 interface KnownChunk {
   content: FileContent;
   offset: number;
   sizeBytes: number;
 }
 
-/** Pieces by their sha256 in hex. */
+/** Chunks by their sha256 in hex. */
 export class KnownChunks {
   readonly #chunks = new Map<string, KnownChunk>();
   readonly #reader: ContentReader;
@@ -30,12 +28,12 @@ export class KnownChunks {
     return this.#chunks.has(digest);
   }
 
-  /** Good until the next call. */
   read(digest: string): Buffer {
     const { content, offset, sizeBytes } = this.#chunks.get(digest)!;
     return this.#reader.readAt(content, offset, sizeBytes);
   }
 
+  /** Adds the chunk if its bytes have the digest. */
   add(digest: string, chunk: KnownChunk): void {
     if (hash("sha256", this.#reader.readAt(chunk.content, chunk.offset, chunk.sizeBytes)) === digest)
       this.#chunks.set(digest, chunk);
@@ -43,54 +41,37 @@ export class KnownChunks {
 }
 
 export interface ChunkSearchTools {
-  shelf: ContentLookup;
+  contents: ContentLookup;
   reader: ContentReader;
   decoder: FrameDecoder;
-  peer: FileAsker;
+  peer: QuestionPeer;
 }
 
-/** Searches this archive's table and those of others for the chunks of files that are not on the shelf. */
 export async function findKnownChunks(
   files: TocFiles,
-  { shelf, reader, decoder, peer }: ChunkSearchTools,
+  { contents, reader, decoder, peer }: ChunkSearchTools,
 ): Promise<KnownChunks> {
   const known = new KnownChunks(reader);
   /** Sizes by digest. */
   const wanted = new Map<string, number>();
-  const isHere: number[] = [];
   for (let number = 0; number < files.length; number++) {
-    if (files.isOneFrame(number)) continue;
-    if (shelf.has(number)) isHere.push(number);
-    else
-      for (const { digest, isZeros, sizeBytes } of files.at(number)!.chunks)
-        if (!isZeros) wanted.set(digest!, sizeBytes);
+    if (files.isOneFrame(number) || contents.has(number)) continue;
+    for (const { digest, isZeros, sizeBytes } of files.at(number)!.chunks)
+      if (!isZeros) wanted.set(digest!, sizeBytes);
   }
   if (wanted.size === 0) return known;
-  const wantedDigests = tabulateDigests(toDigests(wanted.keys()));
 
-  const candidates = new Map<string, FoundChunk>();
-  const isWanted = (digest: string) => wanted.has(digest) && !candidates.has(digest);
-  for (const number of isHere) {
-    if (!files.sharesChunk(number, wantedDigests)) continue;
-    const { digest: fileDigest, chunks } = files.at(number)!;
-    for (const { digest, fileOffset } of chunks)
-      if (digest !== undefined && isWanted(digest))
-        candidates.set(digest, { digest, fileDigest, fileOffset });
+  const found = new Map<string, FoundChunk>();
+  const isWanted = (digest: string) => wanted.has(digest) && !found.has(digest);
+  for (const toc of await peer.ask({ kind: "tables" })) {
+    if (found.size === wanted.size) break;
+    for (const chunk of searchChunks(decoder.decodeAll(toc), isWanted)) found.set(chunk.digest, chunk);
   }
-  for (const frame of await peer.ask({ kind: "tables" })) {
-    if (candidates.size === wanted.size) break;
-    for (const found of searchChunks(decoder.decodeAll(frame), isWanted)) candidates.set(found.digest, found);
-  }
-  const found = [...candidates.values()];
-  const contents = await askForFiles(toDigests(found.map(({ fileDigest }) => fileDigest)), peer);
-  for (const [index, { digest, fileOffset }] of found.entries()) {
-    const content = contents.get(index);
+  const digests = [...found.values()].map(({ fileDigest }) => fileDigest).join("");
+  const stored = await StoredContents.ask(Buffer.from(digests, "hex"), peer);
+  for (const [index, { digest, fileOffset }] of [...found.values()].entries()) {
+    const content = stored.get(index);
     if (content) known.add(digest, { content, offset: fileOffset, sizeBytes: wanted.get(digest)! });
   }
   return known;
-}
-
-/** Of digests in hex. */
-function toDigests(digests: Iterable<string>): Buffer<ArrayBuffer> {
-  return Buffer.from([...digests].join(""), "hex");
 }

@@ -1,10 +1,10 @@
 /**
- * Takes a zstd:chunked layer or archive in parts: what is here already is not fetched (docs/architecture.md, "partial pulls").
- * What cannot be had in parts is taken whole where something vouches for the whole, and the log says why.
+ * Pulls a zstd:chunked layer or archive partially: content that is stored is not fetched (docs/architecture.md, "Partial pulls").
+ * Falls back to a full download where a digest covers it, and logs the reason.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { setImmediate as takeTurn } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RangePiece } from "../../archive/byte-range.ts";
 import {
   DIGEST_BYTES,
@@ -20,8 +20,8 @@ import { formatCount, formatMegabytes } from "../../text.ts";
 import type { LayerSource, PartSource, UnpackOptions } from "../root-driver.ts";
 import { collectAfter } from "../unpack/force-gc.ts";
 import type { KnownFiles, RebuildPlan, RebuildQuestion, UnpackResult } from "../unpack/messages.ts";
-import type { TakeOptions, UnpackPool } from "../unpack/pool.ts";
-import { frameParts } from "./range-framing.ts";
+import type { UnpackPool } from "../unpack/pool.ts";
+import { frameRanges } from "./range-framing.ts";
 import { type ChunkedTables, fetchTables, isChunked, keepTables, listOtherTables } from "./tables.ts";
 
 export interface ChunkedPullTools {
@@ -32,12 +32,12 @@ export interface ChunkedPullTools {
 
 type ChunkedSource = LayerSource & { parts: PartSource };
 
-/** Gives nothing when the source is to be taken whole. Objects are staged below `rootPath`. */
-export async function pullInParts(
+/** Stages objects below `rootPath`; undefined when the source needs a full download. */
+export async function pullPartially(
   source: LayerSource,
   rootPath: string,
   tools: ChunkedPullTools,
-  options: TakeOptions,
+  options: UnpackOptions,
 ): Promise<UnpackResult | undefined> {
   if (!hasParts(source)) return undefined;
   const { log, store } = tools;
@@ -45,81 +45,83 @@ export async function pullInParts(
   for (let attempt = 1; ; attempt++) {
     const used: Buffer[] = [];
     try {
-      const fault = findFault(source, store);
-      if (fault === undefined) {
+      const obstacle = findObstacle(source, store);
+      if (obstacle === undefined) {
         const stagingDir = join(rootPath, `attempt-${attempt}`);
         mkdirSync(stagingDir);
         return await pullOnce(source, { ...tools, stagingDir, name, used }, options);
       }
-      if (isTableBound(source)) throw refuseWhole(fault);
-      if (fault !== "") log.info(`${name}: taken whole: ${fault}`);
+      if (isTableBound(source)) throw createFullDownloadError(obstacle);
+      if (obstacle !== "") log.info(`${name}: full download: ${obstacle}`);
       return undefined;
     } catch (error) {
       if (options.signal?.aborted || !(error instanceof AgentError)) throw error;
-      // What was read from here may be what is wrong; then it is known now, and fetched at the second try.
-      const { lost } = MAY_BE_OURS.has(error.code) ? await store.check(listUsed(used)) : { lost: [] };
+      // A damaged object may be the cause: drop it and fetch it at the second try.
+      const { lost } = MAY_BE_STORED_DAMAGE.has(error.code)
+        ? await store.check(listUsed(used))
+        : { lost: [] };
       if (lost.length > 0) log.warn(`store: dropped ${lost.length} damaged objects`);
       if (lost.length > 0 && attempt === 1) continue;
-      if (isTableBound(source) || !MAY_GO_WHOLE.test(error.code)) throw error;
-      log.warn(`${name}: taken whole: ${error.message} (${error.code})`);
+      if (isTableBound(source) || !MAY_FALL_BACK.test(error.code)) throw error;
+      log.warn(`${name}: full download: ${error.message} (${error.code})`);
       return undefined;
     }
   }
 }
 
-const MAY_BE_OURS: ReadonlySet<ErrorCode> = new Set([
+const MAY_BE_STORED_DAMAGE: ReadonlySet<ErrorCode> = new Set([
   "STORE_OBJECT_CORRUPT",
   "LAYER_DIFFID_MISMATCH",
   "CHUNKED_BAD_TOC",
 ]);
-/** Errors of what only a pull in parts relies on; the whole is checked by digests of its own. */
-const MAY_GO_WHOLE =
+/** Errors that a full download may avoid: its own digests cover it. */
+const MAY_FALL_BACK =
   /^(CHUNKED_|ARCHIVE_|MULTIPART_|STORE_OBJECT_CORRUPT|LAYER_DIFFID_MISMATCH|FETCH_(NO|TOO_MANY)_RANGES|FETCH_WRONG_RANGE)/;
 
 function hasParts(source: LayerSource): source is ChunkedSource {
   return source.parts !== undefined;
 }
 
-/** Only the table is promised: what cannot be had in parts cannot be had. */
+/** Only the TOC has a digest: a full download could not be verified. */
 function isTableBound({ digest, diffId, parts }: ChunkedSource): boolean {
   return parts.tableDigest !== undefined && digest === undefined && diffId === undefined;
 }
 
-/** Why parts are of no use here; the empty text where nobody would expect them to be. */
-function findFault(source: ChunkedSource, store: ObjectRepository): string | undefined {
+/** Why a partial pull is not possible; the empty string where none is expected. */
+function findObstacle(source: ChunkedSource, store: ObjectRepository): string | undefined {
   const { digest, diffId, parts } = source;
   const isLayer = parts.annotations !== undefined;
   if (isLayer && !isChunked(parts)) return "";
-  if (isLayer && !diffId?.startsWith("sha256:")) return "no sha256 DiffID would check what comes in parts";
-  // Parts of an archive cannot be held against a digest of the whole.
+  if (isLayer && !diffId?.startsWith("sha256:")) return "there is no sha256 DiffID to check a partial pull";
+  // A digest of the whole archive cannot check parts of it.
   if (!isLayer && digest !== undefined && parts.tableDigest === undefined) return "";
-  if (store.isEmpty && !isTableBound(source)) return isLayer ? "nothing is here yet" : "";
+  if (store.isEmpty && !isTableBound(source)) return isLayer ? "the store is empty" : "";
   return undefined;
 }
 
 interface PullTools extends ChunkedPullTools {
   stagingDir: string;
   name: string;
-  /** Filled with what was answered of the objects that are here, which may be read. */
+  /** Digests of stored objects that the worker may read, appended by each answer. */
   used: Buffer[];
 }
 
 async function pullOnce(
   source: ChunkedSource,
   tools: PullTools,
-  options: TakeOptions,
+  options: UnpackOptions,
 ): Promise<UnpackResult | undefined> {
   const { store, pool, log, name } = tools;
   const tables = await fetchTables(source, store, options);
   if ("reason" in tables) {
-    if (isTableBound(source)) throw refuseWhole(tables.reason);
-    log.info(`${name}: taken whole: ${tables.reason}`);
+    if (isTableBound(source)) throw createFullDownloadError(tables.reason);
+    log.info(`${name}: full download: ${tables.reason}`);
     return undefined;
   }
   const stream = Promise.withResolvers<AsyncIterable<Buffer>>();
-  // While the worker, which has its job by the next turn, reads the table.
-  const indexing = takeTurn().then(() => indexStore(tools));
-  // Its failure is the worker's question's.
+  // After the worker got its job, and while it reads the TOC.
+  const indexing = nextTurn().then(() => indexStore(tools));
+  // A rejection is reported when the worker asks.
   indexing.catch(() => {});
   const onAsk = async (question: RebuildQuestion) => {
     if (question.kind === "have") {
@@ -129,7 +131,7 @@ async function pullOnce(
     if (question.kind === "tables") return listOtherTables(store, tables);
     log.info(`${name}: ${describePlan(question.plan, tables)}`);
     collectAfter(question.plan.files);
-    stream.resolve(openParts(question.plan, tables, source, options));
+    stream.resolve(openRanges(question.plan, tables, source, options));
     return undefined;
   };
   const { diffId, digest } = source;
@@ -147,32 +149,24 @@ async function pullOnce(
     diffId,
     digest,
   } as const;
-  const { signal, onTree } = options;
-  const open = async () => readLater(stream.promise);
-  const result = await pool.unpack(
-    job,
-    { open },
-    {
-      onAsk,
-      signal,
-      onTree,
-    },
-  );
+  const { signal } = options;
+  const open = async () => deferStream(stream.promise);
+  const result = await pool.unpack(job, { open }, { onAsk, signal });
   if (!result.collected) return undefined;
   keepTables(store, tables);
   return result;
 }
 
-/** Whatever came whole can be found by its sha256 then. */
+/** Makes files of full downloads findable by their sha256. */
 async function indexStore({ store, log }: PullTools): Promise<void> {
   const { files, bytes } = await store.indexFiles();
   if (files === 0) return;
-  log.info(`store: indexed ${formatCount(files)} files (${formatMegabytes(bytes)} MB) of what came whole`);
+  log.info(`store: indexed ${formatCount(files)} files (${formatMegabytes(bytes)} MB) of full downloads`);
 }
 
 function lookUp(digests: Uint8Array<ArrayBuffer>, store: ObjectRepository, used: Buffer[]): KnownFiles {
   const asked = Buffer.from(digests.buffer, digests.byteOffset, digests.length);
-  // For the worker, and for us should something be damaged: once in memory.
+  // Shared with the worker.
   const verities = Buffer.from(new SharedArrayBuffer(asked.length));
   store.findBySha256(asked).copy(verities);
   used.push(verities);
@@ -190,11 +184,11 @@ function listUsed(answers: readonly Buffer[]): string[] {
   return [...listDigests(uniteDigests(Buffer.concat(answers)))].filter((verity) => verity !== NO_DIGEST);
 }
 
-async function* readLater(chunks: Promise<AsyncIterable<Buffer>>): AsyncGenerator<Buffer> {
+async function* deferStream(chunks: Promise<AsyncIterable<Buffer>>): AsyncGenerator<Buffer> {
   yield* await chunks;
 }
 
-function openParts(
+function openRanges(
   { choice, ranges, rangeBytes }: RebuildPlan,
   { blobBytes, spentBytes }: ChunkedTables,
   { parts }: ChunkedSource,
@@ -211,11 +205,11 @@ function openParts(
   async function* nothing(): AsyncGenerator<Buffer> {}
   if (choice === "whole") return nothing();
   onReuse?.(Math.max(0, blobBytes - spentBytes - rangeBytes), blobBytes);
-  return ranges.length === 0 ? nothing() : frameParts(count(parts.readRanges(ranges, { signal })));
+  return ranges.length === 0 ? nothing() : frameRanges(count(parts.readRanges(ranges, { signal })));
 }
 
 function describePlan(plan: RebuildPlan, { blobBytes, spentBytes }: ChunkedTables): string {
-  if (plan.choice === "whole") return `taken ${plan.reason}`;
+  if (plan.choice === "whole") return `full download: ${plan.reason}`;
   const missing = `${formatCount(plan.missingFiles)} of ${formatCount(plan.files)} files missing`;
   const cost = `${formatMegabytes(spentBytes + plan.rangeBytes)} of ${formatMegabytes(blobBytes)} MB`;
   return `${missing}, ${cost} by ${plan.requests} request${plan.requests === 1 ? "" : "s"} for ${plan.ranges.length} ranges`;
@@ -227,9 +221,9 @@ function nameSource({ digest, parts }: ChunkedSource): string {
   return `archive${parts.tableDigest ? ` with table ${parts.tableDigest.slice(0, "sha256:".length + 12)}` : ""}`;
 }
 
-function refuseWhole(reason: string): AgentError {
+function createFullDownloadError(reason: string): AgentError {
   return new AgentError(
     "ARTIFACT_PARTIAL_PULL_FAILED",
-    `Cannot take the archive, of which only the table of contents is vouched for: ${reason}`,
+    `Cannot pull the archive partially, and toc= does not cover a full download: ${reason}`,
   );
 }

@@ -1,13 +1,12 @@
 /**
- * Parts of a blob as one stream of bytes, so that they go to a worker as an archive does: offset, length, bytes.
- * Both ends are ours; the framing is little endian, 8 and 4 bytes.
+ * Sends ranges of a blob to a worker as one stream of bytes, like an archive.
+ * Each range is preceded by its offset (8 bytes) and its length (4 bytes), little endian.
  */
 import type { RangePiece } from "../../archive/byte-range.ts";
 
 const HEADER_BYTES = 12;
 
-/** Chunks are the pieces' own buffers, with a header before each. */
-export async function* frameParts(pieces: AsyncIterable<RangePiece>): AsyncGenerator<Buffer> {
+export async function* frameRanges(pieces: AsyncIterable<RangePiece>): AsyncGenerator<Buffer> {
   for await (const { offset, bytes } of pieces) {
     const header = Buffer.allocUnsafe(HEADER_BYTES);
     header.writeBigUInt64LE(BigInt(offset));
@@ -17,8 +16,8 @@ export async function* frameParts(pieces: AsyncIterable<RangePiece>): AsyncGener
   }
 }
 
-/** Takes the stream in chunks of any size; the pieces it tells of are parts of the chunk. */
-export class PartReader {
+/** Reads the stream in chunks of any size; the pieces it yields are views of the chunk. */
+export class FramedRangeReader {
   readonly #header = Buffer.allocUnsafe(HEADER_BYTES);
   #headerBytes = 0;
   #offset = 0;

@@ -1,11 +1,12 @@
 /**
- * The worker's side of a pull in parts: reads the table, asks for what is missing, and puts the tar together again
- * of objects, fetched files and headers, so that one digest vouches for all of it. Trust goes from the table of
- * contents to each file's sha256 to the DiffID; nothing is used before the last of them.
+ * The worker's side of a partial pull: reads the TOC, asks for what is missing, and rebuilds the tar from objects, fetched
+ * files and headers, so that one digest covers all of it. The TOC vouches for each file's sha256, the DiffID for the whole
+ * tar; nothing is used before the last check.
  */
 import { createHash } from "node:crypto";
-import { setImmediate as takeTurn } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { checkRatio } from "../../archive/decompress.ts";
+import { ARCHIVE_MAX_ENTRIES } from "../../archive/limits.ts";
 import { FrameDecoder } from "../../archive/zstd-chunked/frame-decoder.ts";
 import {
   LayerRebuilder,
@@ -15,117 +16,91 @@ import {
 } from "../../archive/zstd-chunked/layer-rebuilder.ts";
 import { readTarSplit } from "../../archive/zstd-chunked/tar-split.ts";
 import { type Toc, TocReader } from "../../archive/zstd-chunked/toc.ts";
+import { LayerTreeWriter } from "../../composefs/layer-tree.ts";
+import type { StagedObjects } from "../../composefs/object-repository.ts";
 import { AgentError } from "../../errors.ts";
-import { REBUILD_SLICE_MS, UNPACK_WORKER_KEEP_FILES } from "../limits.ts";
+import { REBUILD_SLICE_MS } from "../limits.ts";
 import { collectAfter } from "../unpack/force-gc.ts";
 import type { RebuildJob, UnpackResult } from "../unpack/messages.ts";
-import { createStreamDigest, type StreamDigest } from "../unpack/tar-digest.ts";
+import { StreamDigest } from "../unpack/tar-digest.ts";
 import type { UnpackCounts } from "../unpack/unpack-archive.ts";
-import { refuseDiffId } from "../unpack/verified-source.ts";
-import { askForFiles, ContentLookup, type FileAsker } from "./content-lookup.ts";
-import { DeferredMap } from "./deferred-map.ts";
+import { createDiffIdError } from "../unpack/verified-source.ts";
+import { ContentLookup, DeferredMap, type QuestionPeer, StoredContents } from "./content-lookup.ts";
 import { ContentReader, type FileContent } from "./file-content.ts";
 import { findKnownChunks } from "./known-chunks.ts";
-import { PieceCollector } from "./piece-collector.ts";
-import { planPieces } from "./plan.ts";
-import { PartReader } from "./range-framing.ts";
-import { RebuiltTree } from "./rebuilt-tree.ts";
-import { ChunkedFiles } from "./staged-files.ts";
+import { PieceCollector, planPieces } from "./pieces.ts";
+import { FramedRangeReader } from "./range-framing.ts";
+import { StagedFiles } from "./staged-files.ts";
 
-/** The main thread as a job sees it: what it sends are parts of the blob. */
-export interface RebuildPeer extends AsyncIterable<Buffer>, FileAsker {
+/** The main thread as a job sees it: it sends ranges of the blob. */
+export interface RebuildPeer extends QuestionPeer, AsyncIterable<Buffer> {
   readonly counts: UnpackCounts;
-  /** Tells what the tree will be while the DiffID is still taken. */
-  foretell(tree: Uint8Array): void;
 }
 
-/** Compressed frames of tar headers by where they start. */
-type HeaderFrames = DeferredMap<number, Buffer>;
-
-/** Without `collected` the main thread is to take the whole archive. Throws CHUNKED_… and LAYER_DIFFID_MISMATCH. */
+/** A result without `collected` tells the main thread to pull the whole archive. Throws CHUNKED_…, LAYER_DIFFID_MISMATCH. */
 export async function rebuildArchive(job: RebuildJob, peer: RebuildPeer): Promise<UnpackResult> {
   const decoder = new FrameDecoder();
   const toc = readToc(job, decoder);
   collectAfter(toc.files.length);
   const tarSplit = checkTarSplit(job, toc);
-  const shelf = new ContentLookup(toc.files, await askForFiles(toc.files.copyDigests(), peer));
-  const headers: HeaderFrames = new DeferredMap();
-  const tree = new RebuiltTree();
+  const contents = new ContentLookup(toc.files, await StoredContents.ask(toc.files.copyDigests(), peer));
   const reader = new ContentReader(job.objectsDir);
-  const digest = createStreamDigest();
   const steps = tarSplit
     ? planFromTarSplit(toc, readTarSplit(new FrameDecoder().decodeAll(tarSplit)))
     : planFromHeaderFrames(toc, job.dataEnd);
-  const checksFiles = job.diffId === undefined;
-  const stop = new AbortController();
+  const rebuild = new Rebuild(contents, reader, peer, { checksFiles: job.diffId === undefined });
   const startBuilding = () => {
-    const built = build(steps, {
-      reader,
-      shelf,
-      headers,
-      tree,
-      digest,
-      checksFiles,
-      counts: peer.counts,
-      foretell: (bytes: Uint8Array) => peer.foretell(bytes),
-      signal: stop.signal,
-    });
-    // Its failure is taken below, perhaps much later.
+    const built = rebuild.run(steps);
+    // Its rejection is handled below, perhaps much later.
     built.catch(() => {});
     return built;
   };
-  // What is here is read and hashed while the rest is looked for and fetched.
-  let building = !checksFiles && isMostlyHere(toc, shelf) ? startBuilding() : undefined;
-  let files: ChunkedFiles | undefined;
+  // Stored contents are read and hashed while the rest is searched for and fetched.
+  let building = job.diffId !== undefined && isMostlyStored(toc, contents) ? startBuilding() : undefined;
+  let files: StagedFiles | undefined;
   try {
-    const hasFile = (number: number) => shelf.has(number);
-    const chunks = await findKnownChunks(toc.files, { shelf, reader, decoder, peer });
+    const chunks = await findKnownChunks(toc.files, { contents, reader, decoder, peer });
     collectAfter(toc.files.length);
-    const hasChunk = (digest: string) => chunks.has(digest);
-    const needsHeaders = tarSplit === undefined;
-    const { plan, pieces } = planPieces(job, toc, { hasFile, hasChunk, needsHeaders });
-    await peer.ask({ kind: "fetch", plan });
-    if (plan.choice === "whole") return tree.finish(undefined);
-
-    files = new ChunkedFiles(job.rootPath, {
-      chunks,
-      onContent: (digest, content) => shelf.put(digest, content),
+    const { plan, pieces } = planPieces(job, toc, {
+      hasFile: (number) => contents.has(number),
+      hasChunk: (digest) => chunks.has(digest),
+      needsHeaders: tarSplit === undefined,
     });
+    await peer.ask({ kind: "fetch", plan });
+    if (plan.choice === "whole") return rebuild.finish();
+
+    files = new StagedFiles(job.rootPath, chunks, (digest, content) => contents.put(digest, content));
     for (let number = 0; number < toc.files.length; number++)
-      if (!shelf.has(number)) files.addIfComplete(toc.files.at(number)!);
-    const onHeaders = (start: number, frames: Buffer) => headers.put(start, frames);
+      if (!contents.has(number)) files.addIfComplete(toc.files.at(number)!);
+    const onHeaders = (start: number, frames: Buffer) => rebuild.headers.put(start, frames);
     const collector = new PieceCollector(pieces, { files, decoder, onHeaders });
     building ??= startBuilding();
     const [diffId] = await Promise.all([
       building,
       receive(peer, collector).catch((error: unknown) => {
-        shelf.fail(error);
-        headers.fail(error);
+        rebuild.fail(error);
         throw error;
       }),
     ]);
-    if (job.diffId !== undefined && diffId !== job.diffId) throw refuseDiffId(job, diffId);
-    return tree.finish(diffId, files.staged);
+    if (job.diffId !== undefined && diffId !== job.diffId) throw createDiffIdError(job, diffId);
+    return rebuild.finish({ diffId, staged: files.staged });
   } finally {
-    const givenUp = new Error("The archive was given up");
-    stop.abort(givenUp);
-    shelf.fail(givenUp);
-    headers.fail(givenUp);
+    rebuild.abort(new Error("The pull of the archive was aborted"));
     await building?.catch(() => {});
     files?.close();
-    digest.close();
+    rebuild.close();
   }
 }
 
-/** Where hardly anything is, the whole may be taken, and what was read would have been read for nothing. */
-function isMostlyHere({ files }: Toc, shelf: ContentLookup): boolean {
-  let hereBytes = 0;
+/** Where little is stored, the plan may be a full download, and reading would be wasted. */
+function isMostlyStored({ files }: Toc, contents: ContentLookup): boolean {
+  let storedBytes = 0;
   let totalBytes = 0;
   for (let number = 0; number < files.length; number++) {
     totalBytes += files.sizeOf(number);
-    if (shelf.has(number)) hereBytes += files.sizeOf(number);
+    if (contents.has(number)) storedBytes += files.sizeOf(number);
   }
-  return 2 * hereBytes > totalBytes;
+  return 2 * storedBytes > totalBytes;
 }
 
 function readToc(job: RebuildJob, decoder: FrameDecoder): Toc {
@@ -138,88 +113,143 @@ function readToc(job: RebuildJob, decoder: FrameDecoder): Toc {
   return toc;
 }
 
-/** The tar-split, if the table vouches for it; without one the blob's own frames of headers serve. */
+/** The tar-split, if the TOC vouches for it; else undefined, and the header frames of the blob are used. */
 function checkTarSplit({ tarSplit, isTableBound }: RebuildJob, toc: Toc): Uint8Array | undefined {
   if (tarSplit === undefined || toc.tarSplitDigest === undefined) {
-    if (isTableBound) throw badTarSplit("the table of contents vouches for none");
+    if (isTableBound) throw createTarSplitError("the table of contents has no digest of one");
     return undefined;
   }
   const sha256 = createHash("sha256").update(tarSplit).digest("hex");
   if (sha256 === toc.tarSplitDigest) return tarSplit;
-  throw badTarSplit(`it has the sha256 "${sha256}", the table of contents says "${toc.tarSplitDigest}"`);
+  throw createTarSplitError(
+    `its sha256 is "${sha256}", but the table of contents says "${toc.tarSplitDigest}"`,
+  );
 }
 
-function badTarSplit(fault: string): AgentError {
-  return new AgentError("CHUNKED_BAD_TAR_SPLIT", `Cannot use the tar-split: ${fault}`);
+function createTarSplitError(reason: string): AgentError {
+  return new AgentError("CHUNKED_BAD_TAR_SPLIT", `Cannot use the tar-split: ${reason}`);
 }
 
 async function receive(chunks: AsyncIterable<Buffer>, collector: PieceCollector): Promise<void> {
-  const reader = new PartReader();
+  const reader = new FramedRangeReader();
   for await (const chunk of chunks) for (const piece of reader.read(chunk)) collector.push(piece);
-  if (collector.missing > 0) throw new Error(`${collector.missing} pieces of the archive never came`);
+  if (collector.missing > 0) throw new Error(`${collector.missing} pieces of the archive were not received`);
 }
 
-interface BuildTools {
-  reader: ContentReader;
-  shelf: ContentLookup;
-  headers: HeaderFrames;
-  tree: RebuiltTree;
-  digest: StreamDigest;
-  counts: UnpackCounts;
-  foretell: RebuildPeer["foretell"];
-  /** No DiffID will tell whether what was here already is sound. */
-  checksFiles: boolean;
-  signal: AbortSignal;
-}
+/** Rebuilds the tar and collects its tree as the parts arrive; every few milliseconds it lets the thread read messages. */
+class Rebuild {
+  /** Compressed frames of tar headers by their start. */
+  readonly headers = new DeferredMap<number, Buffer>();
+  readonly #contents: ContentLookup;
+  readonly #reader: ContentReader;
+  readonly #peer: RebuildPeer;
+  /** No DiffID will reveal a damaged object: each file is hashed. */
+  readonly #checksFiles: boolean;
+  readonly #tree = new LayerTreeWriter();
+  readonly #digest = new StreamDigest();
+  readonly #rebuilder: LayerRebuilder;
+  #contentBytes = 0;
+  #content: FileContent | undefined;
+  #abortReason: Error | undefined;
+  #sliceStart = 0;
 
-/** Puts the tar together as its parts come, and lets the thread look at its messages every few milliseconds. */
-async function build(
-  steps: Iterable<RebuildStep>,
-  { reader, shelf, headers, tree, digest, counts, foretell, checksFiles, signal }: BuildTools,
-): Promise<string> {
-  let content: FileContent | undefined;
-  const rebuilder = new LayerRebuilder(({ entry, file }) => tree.add({ entry }, file && content), digest);
-  const decoder = new FrameDecoder();
-  let sliceStart = performance.now();
-  const lookUp = async () => {
-    await takeTurn();
-    signal.throwIfAborted();
-    sliceStart = performance.now();
-  };
-  for (const step of steps) {
-    if (step.kind === "literal") rebuilder.addLiteral(step.bytes);
-    else if (step.kind === "headers") {
-      const frames = await headers.wait(step.range.start);
-      headers.delete(step.range.start);
-      for (const bytes of decoder.decodeAll(frames)) rebuilder.addLiteral(bytes);
-    } else {
-      const { file, number } = step;
-      content = shelf.get(number) ?? (await shelf.wait(number));
-      rebuilder.startContent(file);
-      if (checksFiles || "inline" in content) {
-        const sha256 = checksFiles ? createHash("sha256") : undefined;
-        for (const bytes of reader.read(content)) {
-          rebuilder.addContent(bytes);
-          sha256?.update(bytes);
-          if (performance.now() - sliceStart > REBUILD_SLICE_MS) await lookUp();
-        }
-        if (sha256 && sha256.digest("hex") !== file.digest) throw objectDamaged(file.name);
-      } else {
-        // Read and hashed beside this thread.
-        digest.addFile(reader.pathOf(content), file.sizeBytes);
-        rebuilder.passContent();
-      }
-      rebuilder.endContent();
-      counts.bytesOut += file.sizeBytes;
-      counts.files = tree.size;
-      if (performance.now() - sliceStart > REBUILD_SLICE_MS) await lookUp();
-    }
+  constructor(
+    contents: ContentLookup,
+    reader: ContentReader,
+    peer: RebuildPeer,
+    { checksFiles }: { checksFiles: boolean },
+  ) {
+    this.#contents = contents;
+    this.#reader = reader;
+    this.#peer = peer;
+    this.#checksFiles = checksFiles;
+    this.#rebuilder = new LayerRebuilder(({ entry, file }) => {
+      if (this.#tree.members >= ARCHIVE_MAX_ENTRIES)
+        throw new AgentError(
+          "ARCHIVE_LIMIT_EXCEEDED",
+          `Cannot unpack an archive of more than ${ARCHIVE_MAX_ENTRIES} members`,
+        );
+      this.#contentBytes += entry.sizeBytes;
+      this.#tree.add(entry, file && this.#content);
+    }, this.#digest);
   }
-  // A large one would be held twice at the moment when most memory is used.
-  if (tree.size <= UNPACK_WORKER_KEEP_FILES) foretell(tree.seal());
-  return rebuilder.finish().diffId;
-}
 
-function objectDamaged(name: string): AgentError {
-  return new AgentError("STORE_OBJECT_CORRUPT", `Cannot use the object that holds "${name}": it is damaged`);
+  /** Returns the DiffID. */
+  async run(steps: Iterable<RebuildStep>): Promise<string> {
+    const decoder = new FrameDecoder();
+    this.#sliceStart = performance.now();
+    for (const step of steps) {
+      if (step.kind === "literal") this.#rebuilder.addLiteral(step.bytes);
+      else if (step.kind === "headers") {
+        const frames = await this.headers.wait(step.range.start);
+        this.headers.delete(step.range.start);
+        for (const bytes of decoder.decodeAll(frames)) this.#rebuilder.addLiteral(bytes);
+      } else await this.#addFile(step);
+    }
+    return this.#rebuilder.finish().diffId;
+  }
+
+  async #addFile({ file, number }: RebuildStep & { kind: "content" }): Promise<void> {
+    const content = await this.#contents.wait(number);
+    this.#content = content;
+    this.#rebuilder.startContent(file);
+    if (this.#checksFiles || "inline" in content) {
+      const sha256 = this.#checksFiles ? createHash("sha256") : undefined;
+      for (const bytes of this.#reader.read(content)) {
+        this.#rebuilder.addContent(bytes);
+        sha256?.update(bytes);
+        if (this.#isSliceOver) await this.#startSlice();
+      }
+      if (sha256 && sha256.digest("hex") !== file.digest)
+        throw new AgentError(
+          "STORE_OBJECT_CORRUPT",
+          `Cannot use the object with the content of "${file.name}": its sha256 is wrong`,
+        );
+    } else {
+      this.#digest.addFile(this.#reader.pathOf(content), file.sizeBytes);
+      this.#rebuilder.passContent();
+    }
+    this.#rebuilder.endContent();
+    this.#peer.counts.bytesOut += file.sizeBytes;
+    this.#peer.counts.files = this.#tree.members;
+    if (this.#isSliceOver) await this.#startSlice();
+  }
+
+  get #isSliceOver(): boolean {
+    return performance.now() - this.#sliceStart > REBUILD_SLICE_MS;
+  }
+
+  async #startSlice(): Promise<void> {
+    await nextTurn();
+    if (this.#abortReason) throw this.#abortReason;
+    this.#sliceStart = performance.now();
+  }
+
+  /** Without `collected`, nothing was rebuilt. */
+  finish(collected?: { diffId: string; staged: StagedObjects }): UnpackResult {
+    return {
+      files: this.#tree.members,
+      contentBytes: this.#contentBytes,
+      hasRoot: false,
+      isRootOpaque: false,
+      impliedDirectories: [],
+      warnings: [],
+      collected: collected && { ...collected, tree: this.#tree.finish().bytes },
+    };
+  }
+
+  /** Nothing more will be fetched. */
+  fail(error: unknown): void {
+    this.#contents.fail(error);
+    this.headers.fail(error);
+  }
+
+  abort(reason: Error): void {
+    this.#abortReason = reason;
+    this.fail(reason);
+  }
+
+  close(): void {
+    this.#digest.close();
+  }
 }

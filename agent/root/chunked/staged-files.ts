@@ -1,6 +1,6 @@
 /**
- * Writes the missing files of a chunked archive as staged objects, chunk by chunk in any order, and checks each.
- * A file is told of when its content has the sha256 that the table promised, and not before.
+ * Writes the missing files of a chunked archive as staged objects, chunk by chunk in any order.
+ * A file is reported once its content has the sha256 that the TOC promises.
  */
 import { createHash, hash } from "node:crypto";
 import { closeSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from "node:fs";
@@ -21,13 +21,7 @@ interface OpenFile {
   missingChunks: number;
 }
 
-export interface ChunkedFilesTools {
-  /** Pieces that are here. */
-  chunks: KnownChunks;
-  onContent: (digest: string, content: FileContent) => void;
-}
-
-export class ChunkedFiles {
+export class StagedFiles {
   readonly #verities = new DigestList();
   readonly #sha256s = new DigestList();
   readonly #stagingDir: string;
@@ -35,9 +29,13 @@ export class ChunkedFiles {
   readonly #onContent: (digest: string, content: FileContent) => void;
   readonly #open = new Map<string, OpenFile>();
   readonly #verity = new VerityHasher();
-  #parts = 0;
+  #partialFiles = 0;
 
-  constructor(stagingDir: string, { chunks, onContent }: ChunkedFilesTools) {
+  constructor(
+    stagingDir: string,
+    chunks: KnownChunks,
+    onContent: (digest: string, content: FileContent) => void,
+  ) {
     this.#stagingDir = stagingDir;
     this.#chunks = chunks;
     this.#onContent = onContent;
@@ -47,12 +45,12 @@ export class ChunkedFiles {
     return { folder: this.#stagingDir, verities: this.#verities.bytes, sha256s: this.#sha256s.bytes };
   }
 
-  /** A file that nothing has to be fetched for: holes, and pieces that are here. */
+  /** Adds a file that consists of holes and known chunks only. */
   addIfComplete(file: TocFile): void {
     if (file.chunks.every((chunk) => !this.#isMissing(chunk))) this.#finish(this.#openFile(file));
   }
 
-  /** `bytes` are good until this returns. Throws CHUNKED_BAD_FRAME for a file with another digest. */
+  /** `bytes` may be reused afterwards. Throws CHUNKED_BAD_FRAME when the digest of the file is wrong. */
   addChunk(file: TocFile, chunk: TocChunk, bytes: Buffer): void {
     if (file.chunks.length === 1) {
       this.#addWhole(file, bytes);
@@ -86,9 +84,9 @@ export class ChunkedFiles {
     this.#stage(file, this.#verity.update(bytes).digest());
   }
 
-  /** With all of it that need not come. */
+  /** With its known chunks already written. */
   #openFile(file: TocFile): OpenFile {
-    const path = `${this.#stagingDir}/part-${this.#parts++}`;
+    const path = `${this.#stagingDir}/part-${this.#partialFiles++}`;
     const fd = openSync(path, "wx+", 0o600);
     const open = { file, path, fd, missingChunks: 0 };
     this.#open.set(file.digest, open);
@@ -104,7 +102,7 @@ export class ChunkedFiles {
     return !isZeros && !this.#chunks.has(digest!);
   }
 
-  /** Chunks came in any order: what counts is what is written now. */
+  /** Reads the file back: its chunks arrived in any order. */
   #finish({ file, path, fd }: OpenFile): void {
     this.#open.delete(file.digest);
     const sha256 = createHash("sha256");
@@ -138,7 +136,6 @@ export class ChunkedFiles {
     this.#onContent(digest, { verity, stagedPath });
   }
 
-  /** Of the next object. */
   get #nextPath(): string {
     return `${this.#stagingDir}/${this.#verities.count}`;
   }
@@ -148,7 +145,7 @@ function checkDigest(file: TocFile, sha256: string): void {
   if (sha256 === file.digest) return;
   throw new AgentError(
     "CHUNKED_BAD_FRAME",
-    `Cannot take "${file.name}": its content has the sha256 "${sha256}", the table of contents says "${file.digest}"`,
+    `Cannot use "${file.name}": its sha256 is "${sha256}", but the table of contents says "${file.digest}"`,
     { context: { expected: file.digest, got: sha256 } },
   );
 }

@@ -1,6 +1,6 @@
 /**
- * Fetches the tables of a chunked layer or archive: where they are, the table of contents, the tar-split.
- * The table is checked against whoever vouches for it, the manifest or the job, and then kept by its digest.
+ * Fetches and caches the tables of a chunked layer or archive: the table of contents (TOC) and the tar-split.
+ * The TOC is checked against the digest in the manifest or the job, and cached by its digest.
  */
 import { createHash } from "node:crypto";
 import { mergeRanges, type RangePiece } from "../../archive/byte-range.ts";
@@ -20,16 +20,16 @@ import type { LayerSource, PartSource } from "../root-driver.ts";
 export interface ChunkedTables {
   blobBytes: number;
   dataEnd: number;
-  /** Compressed, as all here. */
+  /** Compressed. */
   toc: Buffer;
   tarSplit: Buffer | undefined;
   /** sha256 of `toc`, hex. */
   tocSha256: string;
-  /** What was transferred for them. */
+  /** Bytes transferred for them. */
   spentBytes: number;
 }
 
-/** Why there are none. */
+/** Why the archive has no usable tables. */
 export interface NoTables {
   reason: string;
 }
@@ -44,7 +44,7 @@ export function isChunked({ annotations }: PartSource): boolean {
   return annotations === undefined || parseChunkedAnnotations(annotations) !== undefined;
 }
 
-/** Throws CHUNKED_BAD_ANNOTATION, CHUNKED_BAD_TOC, CHUNKED_TOO_LARGE, FETCH_NO_RANGES and what the network does. */
+/** Throws CHUNKED_BAD_ANNOTATION, CHUNKED_BAD_TOC, CHUNKED_TOO_LARGE, FETCH_NO_RANGES and network errors. */
 export async function fetchTables(
   { sizeBytes, parts }: Pick<LayerSource, "sizeBytes"> & { parts: PartSource },
   store: ObjectRepository,
@@ -55,7 +55,7 @@ export async function fetchTables(
   const { positions, blobBytes } = located;
   checkPositions(positions, blobBytes);
   const promised = (positions.tocDigest ?? parts.tableDigest)?.replace("sha256:", "");
-  let toc = promised && readKept(store, nameToc(promised), promised);
+  let toc = promised && readCached(store, nameToc(promised), promised);
   let tarSplit = promised && toc ? store.readTableIfExists(nameTarSplit(promised)) : undefined;
 
   const wanted: FramePosition[] = [];
@@ -69,7 +69,7 @@ export async function fetchTables(
   if (promised !== undefined && tocSha256 !== promised) {
     throw new AgentError(
       "CHUNKED_BAD_TOC",
-      `Cannot use the table of contents: it has the sha256 "${tocSha256}", where "${promised}" was promised`,
+      `Cannot use the table of contents: its sha256 is "${tocSha256}", but "${promised}" is expected`,
       { context: { expected: promised, got: tocSha256 } },
     );
   }
@@ -83,14 +83,14 @@ export async function fetchTables(
   };
 }
 
-/** For the next time; to be called when all was proven right. */
+/** Caches the tables for the next pull; to be called when everything was verified. */
 export function keepTables(store: ObjectRepository, { toc, tarSplit, tocSha256 }: ChunkedTables): void {
   if (store.readTableIfExists(nameToc(tocSha256))) return;
   store.putTable(nameToc(tocSha256), toc);
   if (tarSplit) store.putTable(nameTarSplit(tocSha256), tarSplit);
 }
 
-/** Tables of contents of other archives, those first that are likest by their size: another version has a like one. */
+/** TOCs of other archives, nearest in size first: another version of this archive has a TOC of about the same size. */
 export function listOtherTables(store: ObjectRepository, { toc, tocSha256 }: ChunkedTables): Buffer[] {
   const distance = ({ sizeBytes }: { sizeBytes: number }) => Math.abs(sizeBytes - toc.length);
   return store
@@ -98,11 +98,46 @@ export function listOtherTables(store: ObjectRepository, { toc, tocSha256 }: Chu
     .filter(({ id }) => id !== nameToc(tocSha256))
     .sort((left, right) => distance(left) - distance(right))
     .slice(0, CHUNK_TABLES_SEARCHED)
-    .flatMap(({ id }) => readKept(store, id, id.slice(nameToc("").length)) ?? []);
+    .flatMap(({ id }) => readCached(store, id, id.slice(nameToc("").length)) ?? []);
 }
 
-export const nameToc = (tocSha256: string): string => `toc-${tocSha256}`;
-/** The table says the tar-split's digest, and whoever reads the table compares them. */
+export interface TocLocation {
+  position: FramePosition;
+  /** `sha256:…` */
+  digest: string;
+}
+
+/** undefined for a layer that is not chunked, or whose annotations are invalid: that was logged before. */
+export function locateToc({ annotations = {} }: PartSource): TocLocation | undefined {
+  try {
+    const { toc, tocDigest } = parseChunkedAnnotations(annotations) ?? {};
+    if (!toc || tocDigest === undefined || toc.sizeBytes > CHUNKED_TABLES_MAX_BYTES) return undefined;
+    return { position: toc, digest: tocDigest };
+  } catch (error) {
+    if (error instanceof AgentError) return undefined;
+    throw error;
+  }
+}
+
+/** Passes the bytes of a full download on and caches its TOC: the next version of the layer finds shared chunks by it. */
+export async function* captureToc(
+  chunks: AsyncIterable<Buffer>,
+  { position, digest }: TocLocation,
+  store: ObjectRepository,
+): AsyncGenerator<Buffer> {
+  const copy = Buffer.alloc(position.sizeBytes);
+  let offset = 0;
+  for await (const bytes of chunks) {
+    copyOverlap({ offset, bytes }, position, copy);
+    offset += bytes.length;
+    yield bytes;
+  }
+  const sha256 = sha256Of(copy);
+  if (digest === `sha256:${sha256}`) store.putTable(nameToc(sha256), copy);
+}
+
+const nameToc = (tocSha256: string): string => `toc-${tocSha256}`;
+/** Not verified here: the TOC contains the tar-split's digest. */
 const nameTarSplit = (tocSha256: string): string => `tar-split-${tocSha256}`;
 
 async function locateTables(
@@ -116,7 +151,7 @@ async function locateTables(
     return { positions, blobBytes: sizeBytes, spentBytes: 0 };
   }
   const tail = await parts.readTail(FOOTER_TAIL_BYTES, options);
-  if (!tail) return { reason: "its server knows no ranges" };
+  if (!tail) return { reason: "its server does not support ranges" };
   const positions = parseFooter(tail.bytes, tail.totalBytes);
   if (!positions) return { reason: "it is not zstd:chunked" };
   return { positions, blobBytes: tail.totalBytes, spentBytes: tail.bytes.length };
@@ -129,27 +164,31 @@ function checkPositions({ toc, tarSplit }: ChunkedPositions, blobBytes: number):
     if (offset + sizeBytes > blobBytes)
       throw new AgentError(
         "CHUNKED_BAD_ANNOTATION",
-        "Cannot use the tables' positions: they lie behind the end",
+        "Cannot use the positions of the tables: they exceed the size of the blob",
       );
   }
   if (tableBytes <= CHUNKED_TABLES_MAX_BYTES) return;
-  throw new AgentError("CHUNKED_TOO_LARGE", `Cannot hold tables of ${tableBytes} bytes in memory`, {
-    context: { tableBytes, maxBytes: CHUNKED_TABLES_MAX_BYTES },
-  });
+  throw new AgentError(
+    "CHUNKED_TOO_LARGE",
+    `Cannot read tables of ${tableBytes} bytes: they exceed the limit`,
+    {
+      context: { tableBytes, maxBytes: CHUNKED_TABLES_MAX_BYTES },
+    },
+  );
 }
 
-function readKept(store: ObjectRepository, id: string, sha256: string): Buffer | undefined {
+function readCached(store: ObjectRepository, id: string, sha256: string): Buffer | undefined {
   const bytes = store.readTableIfExists(id);
   return bytes && sha256Of(bytes) === sha256 ? bytes : undefined;
 }
 
-/** In the order of `positions`; neighbours by one range. */
+/** In the order of `positions`; adjacent frames are fetched as one range. */
 async function fetchFrames(
   parts: PartSource,
   positions: readonly FramePosition[],
   options: { signal?: AbortSignal },
 ): Promise<{ frames: Buffer[]; fetchedBytes: number }> {
-  // The worker that reads them sees the same memory.
+  // Shared with the worker that reads them.
   const frames = positions.map(({ sizeBytes }) => Buffer.from(new SharedArrayBuffer(sizeBytes)));
   const sorted = positions
     .map(({ offset, sizeBytes }) => ({ start: offset, end: offset + sizeBytes }))
@@ -163,13 +202,13 @@ async function fetchFrames(
   return { frames, fetchedBytes: ranges.reduce((sum, { start, end }) => sum + end - start, 0) };
 }
 
-/** Copies what of a piece of the blob belongs to a frame. */
-export function copyOverlap({ offset, bytes }: RangePiece, position: FramePosition, frame: Buffer): void {
+/** Copies the part of a piece of the blob that belongs to a frame. */
+function copyOverlap({ offset, bytes }: RangePiece, position: FramePosition, frame: Buffer): void {
   const from = Math.max(offset, position.offset);
   const to = Math.min(offset + bytes.length, position.offset + position.sizeBytes);
   if (from < to) bytes.copy(frame, from - position.offset, from - offset, to - offset);
 }
 
-export function sha256Of(bytes: Buffer): string {
+function sha256Of(bytes: Buffer): string {
   return createHash("sha256").update(bytes).digest("hex");
 }

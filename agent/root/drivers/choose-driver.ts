@@ -1,6 +1,6 @@
 /**
- * Which driver makes the root: composefs where the kernel really mounts one, else directories stacked by overlayfs.
- * Found by trying on a tiny image, because versions and configurations do not tell (docs/architecture.md, "composefs").
+ * Chooses the root driver: composefs where the kernel can mount one, else overlay.
+ * Mounts a tiny image to find out: kernel versions and configurations do not tell (docs/architecture.md, "Composefs").
  */
 import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -15,33 +15,33 @@ import { type ComposefsDriverOptions, createComposefsDriver } from "./composefs.
 import { createOverlayDriver } from "./overlay.ts";
 
 export interface ChooseDriverOptions extends ComposefsDriverOptions {
-  /** On the same file system as the root's writable layer will be. */
+  /** On the file system of the root's writable layer. */
   scratchDir: string;
 }
 
-/** Says what was taken and why. Throws ROOT_COMPOSEFS_UNAVAILABLE when composefs is a must and cannot be. */
+/** Logs the choice and its reason. Throws ROOT_COMPOSEFS_UNAVAILABLE when the job requires composefs. */
 export function chooseRootDriver(choice: RootDriverChoice, options: ChooseDriverOptions): RootDriver {
   const { scratchDir, log } = options;
   if (choice !== "overlay") {
     const probe = probeComposefs(options);
     if ("form" in probe) {
-      log.info(`root: by composefs (${choice}): the kernel mounts it, ${probe.form}`);
+      log.info(`root: using composefs (${choice}): ${probe.form}`);
       return createComposefsDriver(options);
     }
     if (choice === "composefs") {
       throw new AgentError(
         "ROOT_COMPOSEFS_UNAVAILABLE",
-        `Cannot make the root by composefs: ${probe.refusal}`,
+        `Cannot use composefs for the root: ${probe.refusal}`,
       );
     }
-    log.warn(`root: by overlay: composefs does not work here: ${probe.refusal}`);
-  } else log.info("root: by overlay, as the job says");
+    log.warn(`root: using overlay: composefs is not available: ${probe.refusal}`);
+  } else log.info("root: using overlay, as the job requests");
   return createOverlayDriver({ storeDir: scratchDir, pool: options.pool });
 }
 
 function probeComposefs({ store, scratchDir }: ChooseDriverOptions): { form: string } | { refusal: string } {
   const base = join(scratchDir, "probe");
-  const place = (name: string) => join(base, name);
+  const pathOf = (name: string) => join(base, name);
   const imagePath = join(scratchDir, "probe.erofs");
   writeFileSync(imagePath, writeErofsImage(createNode(S_IFDIR | 0o755)));
   try {
@@ -50,12 +50,12 @@ function probeComposefs({ store, scratchDir }: ChooseDriverOptions): { form: str
       objectsDir: store.objectsDir,
       usesAcl: false,
       requireVerity: store.seals,
-      metaDir: place("meta"),
-      target: place("root"),
-      upperDir: place("upper"),
-      workDir: place("work"),
+      metaDir: pathOf("meta"),
+      target: pathOf("root"),
+      upperDir: pathOf("upper"),
+      workDir: pathOf("work"),
     });
-    umount(place("root"));
+    umount(pathOf("root"));
     return { form };
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;

@@ -1,6 +1,6 @@
 /**
- * The root driver on the store of objects: each file's content is kept once, whatever it came in,
- * and the root is a composefs image of the merged layers (docs/architecture.md, "store").
+ * The root driver on the object store: the content of each file is stored once, and the root is a composefs image of the
+ * merged layers (docs/architecture.md, "Store").
  */
 import { join } from "node:path";
 import { writeErofsImage } from "../../composefs/erofs-image.ts";
@@ -13,33 +13,39 @@ import { transformForOci } from "../../composefs/oci-transform.ts";
 import { placeArchive } from "../../composefs/place-archive.ts";
 import { AgentError } from "../../errors.ts";
 import { mountComposefs } from "../mount/composefs.ts";
-import { unmountRoot } from "../mount/unmount.ts";
+import { unmountRoot } from "../mount/overlay.ts";
 import type { MountedRoot, RootDriver, RootLayer, RootOptions } from "../root-driver.ts";
 import { collectAfter } from "../unpack/force-gc.ts";
 import { createUnpackPool, type UnpackPool } from "../unpack/pool.ts";
-import { createTreePuller, nameTrees, type StoredTree, type TakeTree } from "../unpack/pull-tree.ts";
-import { createImageForecast, type ImageForecast } from "./speculative-image.ts";
+import { nameTrees, type StoredTree, TreePuller } from "../unpack/pull-tree.ts";
 
 export interface ComposefsDriverOptions {
   store: ObjectRepository;
   log: { info(line: string): void; warn(line: string): void };
   pool?: UnpackPool;
-  /** Told what the mounted root is made of, so that the store keeps it: ids of trees, digest of the image. */
+  /** Called with what a mounted root consists of, so that the store keeps it: IDs of trees, digest of the image. */
   onUse?: (used: { name: string; trees: readonly string[]; image: string }) => void;
 }
 
 export function createComposefsDriver(options: ComposefsDriverOptions): RootDriver {
   const { store, log, pool = createUnpackPool() } = options;
   const known = new WeakMap<RootLayer, StoredTree>();
-  let forecast: ImageForecast | undefined;
+  const puller = new TreePuller({ store, pool, log });
+  let expected: readonly string[] = [];
+  const announced = new Map<string, LayerTree>();
+  let prepared: PreparedImage | undefined;
 
-  const takeTree = createTreePuller({ store, pool, log });
-  const take: TakeTree = async (source, unpackOptions) => {
-    const { diffId } = source;
-    const onTree = (tree: Uint8Array) => diffId !== undefined && forecast?.note(diffId, tree);
-    const stored = await takeTree(source, { ...unpackOptions, onTree });
-    known.set(stored.layer, stored);
-    return stored;
+  /** Makes the image while the disk still writes the objects of the last layer. */
+  const announce = (diffId: string | undefined, tree: LayerTree) => {
+    if (diffId === undefined || !expected.includes(diffId)) return;
+    announced.set(diffId, tree);
+    const trees = expected.flatMap((each) => announced.get(each) ?? []);
+    if (trees.length < expected.length) return;
+    try {
+      prepared = prepareImage(trees);
+    } catch {
+      // `mount` fails in the same way and reports it.
+    }
   };
 
   return {
@@ -48,28 +54,33 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
     warmUp: () => pool.warmUp(),
 
     expectLayers(diffIds) {
-      forecast = createImageForecast(diffIds, (trees) => {
-        const tree = mergeForMount(trees);
-        return { tree, content: writeErofsImage(tree) };
-      });
+      expected = diffIds;
+      announced.clear();
+      prepared = undefined;
     },
 
     hasLayer: (diffId) => nameTrees({ diffId }).some((id) => store.readTreeIfExists(id) !== undefined),
 
     async addLayer(source, unpackOptions = {}) {
-      return (await take(source, unpackOptions)).layer;
+      const onTree = (tree: LayerTree) => announce(source.diffId, tree);
+      const stored = await puller.pull(source, { ...unpackOptions, onTree });
+      known.set(stored.layer, stored);
+      return stored.layer;
     },
 
     async mount(layers, rootOptions) {
       const stack = layers.map((layer) => {
         const stored = known.get(layer);
-        if (!stored) throw new TypeError("A root is mounted of layers that the same driver took");
+        if (!stored) throw new TypeError("The layer was not added to this driver");
         return stored;
       });
       const trees = stack.map(({ tree }) => tree);
-      const foreseen = forecast?.take(trees);
-      forecast = undefined;
-      const merged = foreseen?.tree ?? mergeForMount(trees);
+      const isPrepared =
+        prepared?.trees.length === trees.length &&
+        trees.every((tree, index) => tree === prepared!.trees[index]);
+      const { tree: merged, content } = isPrepared ? prepared! : prepareImage(trees);
+      prepared = undefined;
+      announced.clear();
       if (rootOptions.composefsDigest !== undefined) checkDigest(trees, merged, rootOptions.composefsDigest);
       const root: ComposedRoot = {
         tree: merged,
@@ -77,16 +88,23 @@ export function createComposefsDriver(options: ComposefsDriverOptions): RootDriv
         rootOptions,
         driver: options,
       };
-      await mountTree(root, foreseen?.content);
-      return createMountedRoot(root, take);
+      await mountTree(root, content);
+      return createMountedRoot(root, puller);
     },
   };
 }
 
-/** With the tree and its image comes a peak of memory: what fetching and unpacking left behind goes first. */
-function mergeForMount(trees: readonly LayerTree[]): TreeNode {
+interface PreparedImage {
+  trees: readonly LayerTree[];
+  tree: TreeNode;
+  content: Buffer;
+}
+
+function prepareImage(trees: readonly LayerTree[]): PreparedImage {
+  // The tree and its image need much memory: first free what fetching and unpacking left behind.
   collectAfter(Math.max(...trees.map(({ length }) => length)));
-  return mergeTrees(trees, "mount");
+  const tree = mergeTrees(trees, "mount");
+  return { trees, tree, content: writeErofsImage(tree) };
 }
 
 function mergeTrees(trees: readonly LayerTree[], rules: MergeRules): TreeNode {
@@ -97,8 +115,8 @@ function mergeTrees(trees: readonly LayerTree[], rules: MergeRules): TreeNode {
 }
 
 /**
- * The digest may be of the image as we mount it, or of the one that composefs's own tools make of an OCI image
- * (docs/architecture.md, "composefs"). Throws ROOT_DIGEST_MISMATCH.
+ * The digest may be that of the image that we mount, or of the one that composefs's tools make of the OCI image
+ * (docs/architecture.md, "Composefs"). Throws ROOT_DIGEST_MISMATCH.
  */
 function checkDigest(trees: readonly LayerTree[], merged: TreeNode, expected: string): void {
   const digestOf = (tree: TreeNode) => computeFsVerityDigest(writeErofsImage(tree)).toString("hex");
@@ -110,12 +128,11 @@ function checkDigest(trees: readonly LayerTree[], merged: TreeNode, expected: st
   if (digest === expected) return;
   throw new AgentError(
     "ROOT_DIGEST_MISMATCH",
-    `Cannot use the image: its composefs digest is "${digest}" (as mounted "${own}"), the job says "${expected}"`,
+    `Cannot use the image: its composefs digest is "${digest}" (as mounted: "${own}"), but the job says "${expected}"`,
     { context: { expected, digest, own } },
   );
 }
 
-/** A root, and what it takes to mount it anew. */
 interface ComposedRoot {
   tree: TreeNode;
   ids: string[];
@@ -123,10 +140,7 @@ interface ComposedRoot {
   driver: ComposefsDriverOptions;
 }
 
-async function mountTree(
-  { tree, ids, rootOptions, driver }: ComposedRoot,
-  content = writeErofsImage(tree),
-): Promise<void> {
+async function mountTree({ ids, rootOptions, driver }: ComposedRoot, content: Buffer): Promise<void> {
   const { store, log } = driver;
   const image = await store.putImage(content);
   const form = mountComposefs({
@@ -146,18 +160,18 @@ async function mountTree(
 const HEADER_FLAGS_OFFSET = 8;
 const HAS_ACL_FLAG = 1;
 
-function createMountedRoot(root: ComposedRoot, take: TakeTree): MountedRoot {
+function createMountedRoot(root: ComposedRoot, puller: TreePuller): MountedRoot {
   const path = root.rootOptions.target;
   return {
     path,
     unmount: async () => unmountRoot(path),
-    /** The archive's content is kept as objects; the root is mounted anew with it in its image. */
+    /** Stores the archive's content as objects, adds it to the tree and remounts the root. */
     async unpackArchive(source, to, options = {}) {
-      const { id, tree: archive, layer } = await take(source, options);
+      const { id, tree: archive, layer } = await puller.pull(source, options);
       placeArchive(root.tree, to, archive.listEntries());
       root.ids.push(id);
       unmountRoot(path);
-      await mountTree(root);
+      await mountTree(root, writeErofsImage(root.tree));
       return { files: layer.files, bytes: layer.bytes, warnings: layer.warnings };
     },
   };

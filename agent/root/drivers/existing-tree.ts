@@ -1,93 +1,92 @@
 /**
- * A root that is there as a tree already: an export of an NFS server, or a directory that an initrd archive brought along.
- * It stays as it is under an overlay, unless the job means to write into the export itself.
+ * Mounts an existing tree as the root: an NFS export, a directory of the initrd, or directories of layers.
+ * An overlay keeps it unchanged, unless the job wants to write into the export.
  */
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../../errors.ts";
 import { isKernelError, umount } from "../../kernel/syscalls.ts";
 import { mountOverlay } from "../mount/overlay.ts";
-import { unmountRoot } from "../mount/unmount.ts";
 import type { MountedRoot, RootOptions } from "../root-driver.ts";
 import { createUnpackPool, type UnpackPool } from "../unpack/pool.ts";
-import { unpackIntoRoot } from "../unpack/unpack-into-root.ts";
+import { createWritableRoot } from "../unpack/writable-root.ts";
 import { copyMetadataOfPath } from "../write/directory-metadata.ts";
 
 export interface ExportRoot {
-  /** Read-write as it is; else it is seen through an overlay, and nothing of the test gets into it. */
+  /** The test writes into the export; otherwise into an overlay over it. */
   isWritable: boolean;
-  /** Mounts the export at a directory: read-only, unless the root is to be written into. */
+  /** Mounts the export: read-only unless `isWritable`. */
   mountExport(target: string): Promise<void>;
 }
 
 export interface TreeRootOptions {
-  /** Workers to share with others; absent: own ones. */
+  /** Shared workers; by default the root has its own. */
   pool?: UnpackPool;
 }
 
 /** Throws ROOT_MOUNT_FAILED and what `mountExport` throws. */
 export async function mountExportRoot(
   { isWritable, mountExport }: ExportRoot,
-  place: RootOptions,
+  options: RootOptions,
   { pool = createUnpackPool() }: TreeRootOptions = {},
 ): Promise<MountedRoot> {
-  refuseDigest(place);
+  assertNoDigest(options);
   if (isWritable) {
-    mkdirSync(place.target, { recursive: true, mode: 0o755 });
-    await mountExport(place.target);
-    return createTreeRoot(place.target, pool);
+    mkdirSync(options.target, { recursive: true, mode: 0o755 });
+    await mountExport(options.target);
+    return createWritableRoot(options.target, pool);
   }
-  const exportDir = join(place.workDir, "..", "export");
+  const exportDir = join(options.workDir, "..", "export");
   mkdirSync(exportDir, { recursive: true, mode: 0o755 });
   await mountExport(exportDir);
   try {
-    mountOverTree(exportDir, place);
+    mountOverTree(exportDir, options);
   } finally {
-    // The overlay holds on to it; where there is none, nobody does.
+    // The overlay keeps it mounted.
     umount(exportDir, { lazy: true });
   }
-  return createTreeRoot(place.target, pool);
+  return createWritableRoot(options.target, pool);
 }
 
 /** `directory` is a path of the initrd. Throws ROOT_NO_DIRECTORY and ROOT_MOUNT_FAILED. */
 export function mountDirectoryRoot(
   directory: string,
-  place: RootOptions,
+  options: RootOptions,
   { pool = createUnpackPool() }: TreeRootOptions = {},
 ): MountedRoot {
-  refuseDigest(place);
+  assertNoDigest(options);
   if (!statSync(directory, { throwIfNoEntry: false })?.isDirectory()) {
     throw new AgentError(
       "ROOT_NO_DIRECTORY",
-      `Cannot take "${directory}" as the root: the initrd has no such directory`,
+      `Cannot use "${directory}" as the root: the initrd has no such directory`,
     );
   }
-  mountOverTree(directory, place);
-  return createTreeRoot(place.target, pool);
+  mountOverTree(directory, options);
+  return createWritableRoot(options.target, pool);
 }
 
-function refuseDigest({ composefsDigest }: RootOptions): void {
+function assertNoDigest({ composefsDigest }: RootOptions): void {
   if (composefsDigest === undefined) return;
   throw new AgentError(
     "ROOT_DIGEST_NOT_VERIFIED",
-    `Cannot check the composefs digest "${composefsDigest}": the root is no image`,
+    `Cannot check the composefs digest "${composefsDigest}": the root is not made of an image`,
   );
 }
 
-/** Directories below `layersDir`, from the lowest up, as overlayfs keeps them: whiteouts are theirs. Throws ROOT_MOUNT_FAILED. */
+/** Directories below `layersDir`, from the lowest up, with whiteouts of overlayfs. Throws ROOT_MOUNT_FAILED. */
 export function mountLayersRoot(
   layersDir: string,
   layers: readonly string[],
-  place: RootOptions,
+  options: RootOptions,
   { pool = createUnpackPool() }: TreeRootOptions = {},
 ): MountedRoot {
-  refuseDigest(place);
-  mountOver(layersDir, layers, place);
-  return createTreeRoot(place.target, pool);
+  assertNoDigest(options);
+  mountOver(layersDir, layers, options);
+  return createWritableRoot(options.target, pool);
 }
 
-function mountOverTree(lowerDir: string, place: RootOptions): void {
-  mountOver(join(lowerDir, ".."), [lowerDir], place);
+function mountOverTree(lowerDir: string, options: RootOptions): void {
+  mountOver(join(lowerDir, ".."), [lowerDir], options);
 }
 
 function mountOver(
@@ -98,7 +97,7 @@ function mountOver(
   const top = layers.at(-1)!;
   for (const path of [target, upperDir, workDir]) mkdirSync(path, { recursive: true, mode: 0o755 });
   try {
-    // The overlay shows the upper directory's owner and mode for `/`, so it gets the tree's.
+    // Owner and mode of `/` in an overlay are those of the upper directory.
     copyMetadataOfPath(top, upperDir);
   } catch (error) {
     if (!isKernelError(error) && (error as NodeJS.ErrnoException).code === undefined) throw error;
@@ -111,12 +110,4 @@ function mountOver(
     );
   }
   mountOverlay({ layersDir, layers, target, upperDir, workDir });
-}
-
-function createTreeRoot(path: string, pool: UnpackPool): MountedRoot {
-  return {
-    path,
-    unpackArchive: (source, to, options) => unpackIntoRoot(path, pool, source, to, options),
-    unmount: async () => unmountRoot(path),
-  };
 }

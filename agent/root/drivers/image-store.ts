@@ -1,6 +1,6 @@
 /**
- * A store of images that podman filled (containers/storage, overlay driver), mounted for reading: images of it are run from where
- * they lie, under a writable layer of ours. Disk-less machines share one by NFS (boot2container's additionalimagestores).
+ * A read-only image store of podman (containers/storage, overlay driver): its images are mounted in place, under a writable
+ * layer of ours. Diskless machines share one by NFS (boot2container's additionalimagestores).
  */
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -23,11 +23,11 @@ export interface StoredImage {
   /** Hex. */
   id: string;
   config: ImageConfig;
-  mount(place: RootOptions): Promise<MountedRoot>;
+  mount(options: RootOptions): Promise<MountedRoot>;
 }
 
 export interface ImageStore {
-  /** By the first digits of its id, by its manifest's digest, else by its name. Throws IMAGE_STORE_INVALID. */
+  /** Finds an image by a prefix of its ID, by the digest of its manifest, or by its name. Throws IMAGE_STORE_INVALID. */
   find(image: StepImage): StoredImage | undefined;
 }
 
@@ -36,38 +36,38 @@ export function openImageStore(path: string): ImageStore {
   const images = parseStoredImages(read(path, "overlay-images/images.json"));
   const parents = parseStoredLayers(read(path, "overlay-layers/layers.json"));
   return {
-    find(wanted) {
-      const found = images.find((image) => isWanted(path, image, wanted));
+    find(requested) {
+      const found = images.find((image) => matches(path, image, requested));
       if (!found) return undefined;
       const layers = listStoredLayers(found.layer, parents);
       const config = readConfig(path, found);
       if (layers.length !== config.diffIds.length)
-        throw bad(
-          `image "${found.id.slice(0, 12)}" has ${layers.length} layers there, not ${config.diffIds.length}`,
+        throw createStoreError(
+          `image "${found.id.slice(0, 12)}" has ${layers.length} layers, but its config names ${config.diffIds.length}`,
         );
       return {
         id: found.id,
         config,
-        mount: async (place) =>
+        mount: async (options) =>
           mountLayersRoot(
             join(path, "overlay"),
             layers.map((id) => join(path, "overlay", id, "diff")),
-            place,
+            options,
           ),
       };
     },
   };
 }
 
-function isWanted(path: string, image: StoredImageRecord, wanted: StepImage): boolean {
-  if ("id" in wanted) return image.id.startsWith(wanted.id);
-  if (wanted.digest !== undefined) return hasManifest(path, image, wanted.digest);
-  return image.names.includes(formatImageReference(wanted));
+function matches(path: string, image: StoredImageRecord, requested: StepImage): boolean {
+  if ("id" in requested) return image.id.startsWith(requested.id);
+  if (requested.digest !== undefined) return hasManifest(path, image, requested.digest);
+  return image.names.includes(formatImageReference(requested));
 }
 
 /**
- * The store keeps every manifest under its digest, of an index too; what it says of them is not believed: the bytes have the
- * digest, an index names the image's manifest, and that the image's config.
+ * The store keeps every manifest and index under its digest. They are verified: the bytes must have the digest, an index must name
+ * the image's manifest, and the manifest the image's config.
  */
 function hasManifest(path: string, { id }: StoredImageRecord, digest: string): boolean {
   const folder = join(path, "overlay-images", id);
@@ -80,11 +80,11 @@ function hasManifest(path: string, { id }: StoredImageRecord, digest: string): b
   return hash(pinned) === digest && isNamed && manifest.includes(`"sha256:${id}"`);
 }
 
-/** An image's id is its config's digest, so the config is the image's whoever can write to the store. */
+/** The ID of an image is the digest of its config, so the config can be verified. */
 function readConfig(path: string, { id }: StoredImageRecord): ImageConfig {
   const bytes = Buffer.from(read(path, join("overlay-images", id, nameBigData(`sha256:${id}`))));
   if (createHash("sha256").update(bytes).digest("hex") !== id)
-    throw bad(`the config of image "${id.slice(0, 12)}" has another digest`);
+    throw createStoreError(`the config of image "${id.slice(0, 12)}" does not match its digest`);
   return parseImageConfig(bytes, id.slice(0, 12));
 }
 
@@ -92,10 +92,10 @@ function read(path: string, name: string): string {
   try {
     return readFileSync(join(path, name), "utf8");
   } catch (cause) {
-    throw bad(`"${join(path, name)}": ${(cause as NodeJS.ErrnoException).code}`);
+    throw createStoreError(`"${join(path, name)}": ${(cause as NodeJS.ErrnoException).code}`);
   }
 }
 
-function bad(why: string): AgentError {
-  return new AgentError("IMAGE_STORE_INVALID", `Cannot use the image store: ${why}`);
+function createStoreError(reason: string): AgentError {
+  return new AgentError("IMAGE_STORE_INVALID", `Cannot use the image store: ${reason}`);
 }

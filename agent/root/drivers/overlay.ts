@@ -1,30 +1,27 @@
 /**
- * The root driver that needs nothing but overlayfs: each layer is unpacked into a directory of its own, and all are stacked.
- * Whiteouts and opaque directories are translated as overlayfs.rst has them.
+ * The root driver that needs only overlayfs: it unpacks each layer into a directory and stacks the directories.
  */
 import { closeSync, mkdirSync, openSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../../errors.ts";
 import { O_DIRECTORY } from "../../kernel/syscalls.ts";
 import { mountOverlay } from "../mount/overlay.ts";
-import { unmountRoot } from "../mount/unmount.ts";
-import type { LayerSource, MountedRoot, RootDriver, RootLayer, RootOptions } from "../root-driver.ts";
-import type { UnpackJob, UnpackResult } from "../unpack/messages.ts";
+import type { RootDriver, RootLayer, RootOptions } from "../root-driver.ts";
+import type { UnpackResult } from "../unpack/messages.ts";
 import { createUnpackPool, type UnpackPool } from "../unpack/pool.ts";
-import { unpackIntoRoot } from "../unpack/unpack-into-root.ts";
-import { copyMetadataOfPath, describeImpliedDirectories } from "../write/directory-metadata.ts";
+import { createWritableRoot } from "../unpack/writable-root.ts";
+import { copyMetadataOfPath, copyMetadataToImplied } from "../write/directory-metadata.ts";
 import { removeAt } from "../write/fs-at.ts";
 
 export interface OverlayDriverOptions {
   /** On a file system with xattrs; layers go into `layers/` below it. */
   storeDir: string;
-  /** Workers to share with others; absent: own ones. */
+  /** Shared workers; by default the driver has its own. */
   pool?: UnpackPool;
-  /** For tests: mounts as kernels before 6.8 must. */
+  /** For tests: mounts like kernels before 6.8. */
   onlyClassicMount?: boolean;
 }
 
-/** What the driver knows of a layer besides what it shows. */
 interface OverlayLayer {
   path: string;
   unpacked: UnpackResult;
@@ -38,11 +35,11 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
 
   return {
     name: "overlay",
-    // Directories live no longer than the boot.
     warmUp: () => pool.warmUp(),
 
     expectLayers() {},
 
+    // Directories do not outlive the boot.
     hasLayer: () => false,
 
     async addLayer(source, options = {}) {
@@ -52,7 +49,9 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
       mkdirSync(partialPath, { recursive: true, mode: 0o755 });
       let unpacked: UnpackResult;
       try {
-        unpacked = await pool.unpack(createLayerJob(partialPath, source), source, options);
+        const { digest, diffId, sizeBytes } = source;
+        const job = { kind: "layer", rootPath: partialPath, to: "/", digest, diffId, sizeBytes } as const;
+        unpacked = await pool.unpack(job, source, options);
       } catch (error) {
         removeDirectory(layersDir, `${name}.partial`);
         throw error;
@@ -73,40 +72,29 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
       if (options.composefsDigest !== undefined) {
         throw new AgentError(
           "ROOT_DIGEST_NOT_VERIFIED",
-          `Cannot check the composefs digest "${options.composefsDigest}": the root is made by overlay`,
+          `Cannot check the composefs digest "${options.composefsDigest}": the overlay driver makes no image`,
         );
       }
       const stack = layers.map((layer) => {
         const own = known.get(layer);
-        if (!own) throw new TypeError("A root is mounted of layers that the same driver took");
+        if (!own) throw new TypeError("The layer was not added to this driver");
         return own;
       });
-      const seen = stack.slice(
+      const visible = stack.slice(
         Math.max(
           0,
           stack.findLastIndex(({ unpacked }) => unpacked.isRootOpaque),
         ),
       );
-      if (seen.length === 0) seen.push(makeEmptyLayer(layersDir));
-      describeImpliedDirectories(
-        seen.map(({ path, unpacked }) => ({ path, impliedDirectories: unpacked.impliedDirectories })),
+      if (visible.length === 0) visible.push(makeEmptyLayer(layersDir));
+      copyMetadataToImplied(
+        visible.map(({ path, unpacked }) => ({ path, impliedDirectories: unpacked.impliedDirectories })),
       );
-      prepareUpper(seen, options);
-      const paths = seen.map(({ path }) => path);
+      prepareUpper(visible, options);
+      const paths = visible.map(({ path }) => path);
       mountOverlay({ ...options, layersDir, layers: paths, onlyClassic: onlyClassicMount });
-      return createMountedRoot(options.target, pool);
+      return createWritableRoot(options.target, pool);
     },
-  };
-}
-
-function createLayerJob(rootPath: string, { digest, diffId, sizeBytes }: LayerSource): UnpackJob {
-  return {
-    kind: "layer",
-    rootPath,
-    to: "/",
-    digest,
-    diffId,
-    sizeBytes,
   };
 }
 
@@ -119,7 +107,7 @@ function removeDirectory(parentPath: string, name: string): void {
   }
 }
 
-/** overlayfs wants a lower layer even where an image has none. */
+/** overlayfs needs a lower layer even for an image without layers. */
 function makeEmptyLayer(layersDir: string): OverlayLayer {
   const path = join(layersDir, "empty");
   mkdirSync(path, { recursive: true, mode: 0o755 });
@@ -134,17 +122,9 @@ function makeEmptyLayer(layersDir: string): OverlayLayer {
   return { path, unpacked };
 }
 
-/** The root directory that the test sees is the upper one: it gets owner, mode and time of the uppermost layer that has one. */
+/** The root directory is that of the upper layer: it gets owner, mode and time from the uppermost layer that describes one. */
 function prepareUpper(layers: readonly OverlayLayer[], { target, upperDir, workDir }: RootOptions): void {
   for (const path of [target, upperDir, workDir]) mkdirSync(path, { recursive: true, mode: 0o755 });
   const described = layers.findLast(({ unpacked }) => unpacked.hasRoot);
   if (described) copyMetadataOfPath(described.path, upperDir);
-}
-
-function createMountedRoot(path: string, pool: UnpackPool): MountedRoot {
-  return {
-    path,
-    unpackArchive: (source, to, options) => unpackIntoRoot(path, pool, source, to, options),
-    unmount: async () => unmountRoot(path),
-  };
 }

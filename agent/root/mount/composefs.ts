@@ -1,6 +1,6 @@
 /**
- * Mounts a composefs image: EROFS by a loop device, and over it an overlay that finds the contents among the objects.
- * Which form the kernel takes is found by trying: data-only layers (6.5), `verity=require` (6.6), the older form before.
+ * Mounts a composefs image: EROFS on a loop device, and over it an overlay that reads contents from the objects.
+ * Tries the forms that kernels support: `verity=require` (6.6), data-only layers (6.5), a plain lower layer.
  */
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { AgentError } from "../../errors.ts";
@@ -14,26 +14,26 @@ export interface ComposefsMount extends RootOptions {
   objectsDir: string;
   /** The image uses POSIX ACLs. */
   usesAcl: boolean;
-  /** Objects are sealed, so that the kernel can be told to insist on it. */
+  /** Objects are sealed, so the kernel can require it. */
   requireVerity: boolean;
-  /** A place to mount the image for a moment. */
+  /** Where the image is mounted temporarily. */
   metaDir: string;
 }
 
-/** The forms, best first; each is what the log says of it. */
+/** Best first; the log shows the name. */
 const FORMS = [
   { name: "data-only objects, verity required", separator: "::", needsVerity: true },
   { name: "data-only objects", separator: "::", needsVerity: false },
   { name: "objects as a plain layer", separator: ":", needsVerity: false },
 ] as const;
 
-/** Gives the form that worked. Throws ROOT_MOUNT_FAILED. */
+/** Returns the name of the form that worked. Throws ROOT_MOUNT_FAILED. */
 export function mountComposefs(options: ComposefsMount): string {
   const { imagePath, objectsDir, metaDir, target, upperDir, workDir } = options;
   for (const path of [metaDir, target, upperDir, workDir]) mkdirSync(path, { recursive: true, mode: 0o755 });
   mountImage(options);
   try {
-    // The overlay shows the upper directory's owner and mode for `/`, so it gets the image's.
+    // Owner and mode of `/` in an overlay are those of the upper directory.
     copyMetadataOfPath(metaDir, upperDir);
     const refusals: string[] = [];
     for (const { name, separator, needsVerity } of FORMS) {
@@ -54,7 +54,7 @@ export function mountComposefs(options: ComposefsMount): string {
       `Cannot mount the composefs image "${imagePath}" at "${target}": ${refusals.join("; ")}`,
     );
   } finally {
-    // The overlay keeps what it needs of it.
+    // The overlay keeps it mounted.
     umount(metaDir, { lazy: true });
   }
 }

@@ -1,20 +1,20 @@
 /**
- * Mounts directories as one overlayfs, however many they are.
- * Linux 6.8 takes each layer as an option of its own; before, one page of text must do (containers/storage#1159), so names are short.
+ * Mounts any number of directories as one overlayfs, and unmounts roots.
+ * Linux 6.8 takes one option per layer; older kernels take one page of text (containers/storage#1159), so names are short.
  */
 import { relative } from "node:path";
 import { AgentError } from "../../errors.ts";
-import { isKernelError, mount, mountByOptions } from "../../kernel/syscalls.ts";
+import { isKernelError, mount, mountByOptions, umount } from "../../kernel/syscalls.ts";
 
 export interface OverlayMount {
-  /** The directory that all layers lie below. */
+  /** The directory that contains all layers. */
   layersDir: string;
   /** From the lowest up; absolute paths in `layersDir`. */
   layers: readonly string[];
   target: string;
   upperDir: string;
   workDir: string;
-  /** Set, the older way is taken at once: for tests. */
+  /** For tests: mounts like kernels before 6.8. */
   onlyClassic?: boolean;
 }
 
@@ -32,7 +32,7 @@ export function mountOverlay(overlay: OverlayMount): void {
   }
 }
 
-/** False where the kernel knows no `lowerdir+`, or no such calls at all. */
+/** Returns false when the kernel does not support `lowerdir+` or the mount API. */
 function mountByLayerOptions({ layers, target, upperDir, workDir }: OverlayMount): boolean {
   const topFirst = layers.toReversed().map((path) => ["lowerdir+", path] as const);
   try {
@@ -51,12 +51,24 @@ function mountByLayerOptions({ layers, target, upperDir, workDir }: OverlayMount
 function mountClassic({ layersDir, layers, target, upperDir, workDir }: OverlayMount): void {
   const names = layers.toReversed().map((path) => relative(layersDir, path));
   const data = `lowerdir=${names.join(":")},upperdir=${upperDir},workdir=${workDir}`;
-  // The whole process moves, for two synchronous calls that nothing else can come between.
+  // Changes the directory of the whole process, but only for synchronous calls.
   const before = process.cwd();
   process.chdir(layersDir);
   try {
     mount({ type: "overlay", source: "dutboot", target, data });
   } finally {
     process.chdir(before);
+  }
+}
+
+/** Throws ROOT_UNMOUNT_FAILED while a process uses it. */
+export function unmountRoot(path: string): void {
+  try {
+    umount(path);
+  } catch (error) {
+    if (!isKernelError(error)) throw error;
+    throw new AgentError("ROOT_UNMOUNT_FAILED", `Cannot unmount the root at "${path}": ${error.code}`, {
+      cause: error,
+    });
   }
 }

@@ -1,49 +1,46 @@
 /**
- * Frees the memory of buffers that were read and handed on: V8 sees a few bytes of each, waits until some 60 MB have gathered
- * and then looks through everything. Young ones go with a minor collection, which takes a fraction of a millisecond.
+ * Frees memory before V8 would: V8 counts only a few bytes of each buffer, waits until some 60 MB have accumulated outside of
+ * its heap, and then runs a full collection. docs/benchmark.md has the gain.
  */
-
 import { DECOMPRESS_CHUNK_BYTES } from "../../archive/limits.ts";
-import { LANE_QUEUE_BUFFERS, trimMemory } from "../../kernel/syscalls.ts";
+import { QUEUE_BUFFERS, trimMemory } from "../../kernel/syscalls.ts";
 import { COLLECT_BUFFERS_BYTES, COLLECT_FILES } from "../limits.ts";
 
-/** There with `--expose-gc`, which the agent is started with (initrd/files/supervise-agent). */
-type Collect = (options: { type: "minor" | "major" }) => void;
+/** Defined by `--expose-gc` (initrd/files/supervise-agent). */
+const collect = (globalThis as { gc?: (options: { type: "minor" | "major" }) => void }).gc;
 
-/** To be told how many bytes were dropped; collects now and then. */
-export function createBufferCollector(everyBytes: number = COLLECT_BUFFERS_BYTES): (bytes: number) => void {
-  const collect = (globalThis as { gc?: Collect }).gc;
+/** To be called with the size of each dropped buffer; runs a minor collection, of a fraction of a millisecond, now and then. */
+export function createBufferCollector(): (bytes: number) => void {
   let droppedBytes = 0;
   return (bytes) => {
     droppedBytes += bytes;
-    if (!collect || droppedBytes < everyBytes) return;
+    if (droppedBytes < COLLECT_BUFFERS_BYTES) return;
     droppedBytes = 0;
-    collect({ type: "minor" });
+    collect?.({ type: "minor" });
   };
 }
 
 /**
- * Frees each chunk's memory when no lane can read it any more. Chunks that lanes held while V8 looked for young garbage
- * count as old, and of those it lets 60 MB gather.
+ * Frees each chunk's memory when no hash thread reads it any more: chunks that hash threads held during a minor collection
+ * become old, and only a full collection frees those.
  */
 export async function* freeRead(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const read: Buffer[] = [];
   for await (const chunk of chunks) {
     yield chunk;
     read.push(chunk);
-    if (read.length > LANE_QUEUE_BUFFERS + 1) free(read.shift()!);
+    if (read.length <= QUEUE_BUFFERS + 1) continue;
+    const { buffer, byteOffset, length } = read.shift()!;
+    // The decompressor goes on to another buffer once it has filled one.
+    const isFilled =
+      byteOffset + length === buffer.byteLength && buffer.byteLength === DECOMPRESS_CHUNK_BYTES;
+    if (isFilled && buffer instanceof ArrayBuffer) buffer.transfer(0);
   }
 }
 
-/** Only whole memory of a chunk's size: the decompressor has gone on to another one when it has filled one to its end. */
-function free({ buffer, byteOffset, length }: Buffer): void {
-  const isFilled = byteOffset + length === buffer.byteLength && buffer.byteLength === DECOMPRESS_CHUNK_BYTES;
-  if (isFilled && buffer instanceof ArrayBuffer) buffer.transfer(0);
-}
-
-/** Where memory is about to be needed: what was done for so many files may have left much behind. Takes some 30 ms. */
+/** Runs a full collection, of some 30 ms, when many files were handled, before a step that needs much memory. */
 export function collectAfter(files: number): void {
   if (files <= COLLECT_FILES) return;
-  (globalThis as { gc?: Collect }).gc?.({ type: "major" });
+  collect?.({ type: "major" });
   trimMemory();
 }

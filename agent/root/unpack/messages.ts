@@ -1,6 +1,6 @@
 /**
- * What the main thread and an unpacking worker say to each other (unpack-pool.ts, unpack-worker.ts).
- * Buffers travel by transfer and come back empty: whoever holds one may use it, and their number bounds the memory.
+ * Messages between the main thread (pool.ts) and an unpacking worker (unpack-worker.ts).
+ * Buffers are transferred and come back empty: only their holder uses them, and their number bounds the memory.
  */
 
 import type { ByteRange } from "../../archive/byte-range.ts";
@@ -9,79 +9,78 @@ import { AgentError, type ErrorCode, toAgentError } from "../../errors.ts";
 
 export interface UnpackJob {
   /**
-   * A layer obeys whiteouts and replaces what it meets; an artifact leaves directories of the root as they are;
-   * objects are what the archive's files hold, without its paths.
+   * layer: applies whiteouts and replaces existing files. artifact: keeps existing directories of the root.
+   * objects: stores contents of files without their paths.
    */
   kind: "layer" | "artifact" | "objects";
-  /** No path of the archive leads out of this directory. For objects: the folder they are staged in. */
+  /** No path of the archive leads out of this directory. For objects: where they are staged. */
   rootPath: string;
-  /** Where in the root the archive's own root is. */
+  /** Where in the root the archive is unpacked. */
   to: string;
   digest?: string;
   diffId?: string;
   sizeBytes?: number;
-  /** Objects: take each file's sha256 as well, for pulls in parts to come. */
+  /** Objects: also take each file's sha256, for later partial pulls. */
   indexesFiles?: boolean;
 }
 
 /**
- * An archive to be put together of objects that are here and of parts of a zstd:chunked blob, which then come
- * as part-stream.ts frames them.
+ * Rebuilds an archive from stored objects and ranges of a zstd:chunked blob, which are sent as range-framing.ts frames them.
  */
 export interface RebuildJob {
   kind: "parts";
-  /** The folder that objects are staged in. */
+  /** Where objects are staged. */
   rootPath: string;
   objectsDir: string;
   to: string;
   digest?: string;
   diffId?: string;
   blobBytes: number;
-  /** The frames of data end here. */
+  /** End of the data frames in the blob. */
   dataEnd: number;
-  /** Compressed; its digest has been checked where anybody promised one. */
+  /** Compressed; verified where the manifest or the job has its digest. */
   toc: Uint8Array;
-  /** Compressed; the table says its digest. */
+  /** Compressed; the TOC contains its digest. */
   tarSplit?: Uint8Array;
-  /** Of the tables, already fetched. */
+  /** Bytes already fetched, for the tables. */
   spentBytes: number;
-  /** Only what the table vouches for may be used, and the whole is no way out. */
+  /** Only content that the TOC vouches for may be used, and there is no full download to fall back to. */
   isTableBound: boolean;
 }
 
-/** What a rebuilding worker asks in the middle of its work. */
+/** What a rebuilding worker asks the main thread. */
 export type RebuildQuestion =
-  /** Which of these sha256 digests, 32 bytes each, are here? */
+  /** Which of these sha256 digests, 32 bytes each, are stored? */
   | { kind: "have"; digests: Uint8Array<ArrayBuffer> }
-  /** Where else may there be chunks of files that are not? */
+  /** TOCs of other archives, to search for chunks of missing files. */
   | { kind: "tables" }
-  /** Send the ranges, please; nothing will be asked for where the choice is to take the whole. */
+  /** Send these ranges, none when the choice is a full download. */
   | { kind: "fetch"; plan: RebuildPlan };
 
 export interface RebuildAnswers {
   have: KnownFiles;
-  /** Tables of contents of other archives, compressed. */
+  /** Compressed. */
   tables: Uint8Array[];
   fetch: undefined;
 }
 export type RebuildAnswer = RebuildAnswers[keyof RebuildAnswers];
 
 export interface KnownFiles {
-  /** fs-verity digests in the order of the question, 32 zeros where there is none. */
+  /** fs-verity digests in the order of the question, 32 zeros for a missing one. */
   verities: Uint8Array;
-  /** By index of the question. */
+  /** Contents of small files, by their index in the question. */
   smalls: [index: number, content: Uint8Array][];
 }
 
 export interface RebuildPlan {
   choice: "partial" | "whole";
-  /** For people. */
+  /** For the log. */
   reason: string;
   ranges: ByteRange[];
-  /** What the ranges transfer, tables not included. */
+  /** Bytes of the ranges, without the tables. */
   rangeBytes: number;
   requests: number;
-  /** With content. */
+  /** Files with content. */
   files: number;
   missingFiles: number;
 }
@@ -89,21 +88,21 @@ export interface RebuildPlan {
 export interface UnpackResult {
   files: number;
   contentBytes: number;
-  /** The archive says of its root directory what owner and mode it has. */
+  /** The archive describes its root directory. */
   hasRoot: boolean;
-  /** Layer: nothing of the layers below is to be seen. */
+  /** Layer: hides all layers below. */
   isRootOpaque: boolean;
-  /** Layer: directories that members lie in, but that are no members themselves; latin1 paths. */
+  /** Layer: directories of members that are not members themselves; latin1 paths. */
   impliedDirectories: string[];
   warnings: string[];
-  /** Objects: what the archive was taken apart into. */
-  collected?: CollectedArchive;
+  /** Objects: the tree and the staged objects. */
+  collected?: CollectedArchive | undefined;
 }
 
 export interface CollectedArchive {
   /** Digest of the uncompressed tar. */
   diffId: string;
-  /** As composefs/layer-tree.ts writes it. */
+  /** In the format of composefs/layer-tree.ts. */
   tree: Uint8Array;
   staged: StagedObjects;
 }
@@ -116,14 +115,12 @@ export type ToWorker =
   | { type: "chunk"; bytes: Uint8Array<ArrayBuffer>; length: number }
   | { type: "end" }
   | { type: "cancel" }
-  /** The thread ends, once nothing is under way in it. */
+  /** Ends the thread; sent while it has no job. */
   | { type: "leave" };
 
 export type FromWorker =
   | { type: "consumed"; bytes: Uint8Array<ArrayBuffer>; bytesOut: number; files: number }
   | { type: "ask"; question: RebuildQuestion }
-  /** What the tree will be, unless what is still to be checked is found wrong. */
-  | { type: "tree"; tree: Uint8Array }
   | { type: "done"; result: UnpackResult; bytesOut: number }
   | { type: "failed"; error: ErrorRecord };
 

@@ -1,20 +1,20 @@
 /**
- * Takes the members of a tar archive apart: contents become staged objects, the rest becomes a tree.
- * Nothing is ever written under a path of the archive, so there is no path to escape by.
+ * Splits a tar archive: contents of files become staged objects, everything else becomes a tree.
+ * Nothing is written under a path of the archive, so no path can escape.
  */
 
 import type { TarEntry } from "../../archive/tar-entry.ts";
 import type { TarVisitor } from "../../archive/tar-reader.ts";
 import { INLINE_FILE_MAX_BYTES } from "../../composefs/layer-entry.ts";
 import { LayerTreeWriter } from "../../composefs/layer-tree.ts";
-import { FileLane } from "../../kernel/syscalls.ts";
+import { FileThread } from "../../kernel/syscalls.ts";
 import type { UnpackResult } from "./messages.ts";
 
 export class ObjectCollector implements TarVisitor {
   readonly #stagingDir: string;
-  /** Writes and hashes contents beside this thread, which only says where in a chunk they are. */
-  readonly #lane: FileLane;
-  /** Names objects in the lane's order; the lane knows their digests at the end. */
+  /** Writes and hashes contents, given their positions in a chunk. */
+  readonly #thread: FileThread;
+  /** Numbers objects in order; the file thread has their digests at the end. */
   readonly #tree = new LayerTreeWriter();
   #chunk: Buffer = Buffer.alloc(0);
   #pieces: number[] = [];
@@ -24,21 +24,21 @@ export class ObjectCollector implements TarVisitor {
 
   constructor(stagingDir: string, options: { takesSha256: boolean }) {
     this.#stagingDir = stagingDir;
-    this.#lane = new FileLane(stagingDir, options);
+    this.#thread = new FileThread(stagingDir, options);
   }
 
   get files(): number {
     return this.#tree.members;
   }
 
-  /** Before the tar reader gets it: contents are pieces of it, which stay as they are until the lane is done. */
+  /** To be called before the tar reader gets the chunk, of which contents are views. */
   startChunk(chunk: Buffer): void {
     this.#chunk = chunk;
   }
 
   endChunk(): void {
-    // Also without pieces: the lane's queue is what keeps a chunk's memory from being used again too soon.
-    this.#lane.push(this.#chunk, Int32Array.from(this.#pieces));
+    // Also without pieces: the queue of the thread bounds when the memory of a chunk is reused.
+    this.#thread.push(this.#chunk, Int32Array.from(this.#pieces));
     this.#pieces = [];
   }
 
@@ -61,9 +61,9 @@ export class ObjectCollector implements TarVisitor {
     else this.#tree.add(entry, { inline: Buffer.concat(this.#inline.splice(0)) });
   }
 
-  /** To be called after the last member, with the digest of the whole tar. */
+  /** To be called after the last member, with the digest of the tar. */
   finish(diffId: string): UnpackResult {
-    const { verities, sha256s } = this.#lane.end();
+    const { verities, sha256s } = this.#thread.end();
     const tree = this.#tree.finish(verities);
     return {
       files: this.#tree.members,
@@ -80,9 +80,9 @@ export class ObjectCollector implements TarVisitor {
     };
   }
 
-  /** After success and failure: from then on nothing is written any more. */
+  /** To be called after success and failure; nothing is written afterwards. */
   close(): void {
-    this.#lane.close();
+    this.#thread.close();
   }
 
   #isObject(): boolean {
@@ -93,6 +93,6 @@ export class ObjectCollector implements TarVisitor {
     const offset = piece.byteOffset - this.#chunk.byteOffset;
     if (piece.buffer === this.#chunk.buffer && offset >= 0 && offset + piece.length <= this.#chunk.length)
       return offset;
-    throw new Error("A piece of a file is not part of the chunk it came with");
+    throw new Error("The content of a file is not a view of its chunk");
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Worker threads that unpack archives, one each, so that the main thread stays free for network, log and watchdog.
- * A stream owns a few buffers that go to its worker and come back: when all are away, the source waits.
+ * Worker threads that unpack one archive each, so that the main thread stays free for network, log and watchdog.
+ * A stream has a few buffers that are sent to its worker and come back; while all are away, the source waits.
  */
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
@@ -24,20 +24,15 @@ import {
   type WorkerJob,
 } from "./messages.ts";
 
-export interface TakeOptions extends UnpackOptions {
-  /** Told of the archive's tree, first perhaps before it is proven, in the form of composefs/layer-tree.ts. */
-  onTree?: (tree: Uint8Array) => void;
-}
-
-export interface WorkOptions extends TakeOptions {
-  /** Answers what the job asks for while it is done. */
+export interface WorkOptions extends UnpackOptions {
+  /** Answers the questions of the job. */
   onAsk?: (question: RebuildQuestion) => Promise<RebuildAnswer>;
 }
 
 export interface UnpackPool {
-  /** Waits for a free worker, then opens the source and unpacks it. Throws what the source throws, and AgentErrors. */
+  /** Waits for a free worker, opens the source and unpacks it. Throws AgentError, and what the source throws. */
   unpack(job: WorkerJob, source: Pick<LayerSource, "open">, options?: WorkOptions): Promise<UnpackResult>;
-  /** Starts a worker unless one waits: there will be work, but something has to be asked over the network first. */
+  /** Starts a worker if none is idle, for a job that will follow after a network request. */
   warmUp(): void;
 }
 
@@ -64,7 +59,7 @@ export function createUnpackPool({
     return worker;
   };
 
-  const giveBack = (worker: Worker): void => {
+  const release = (worker: Worker): void => {
     worker.unref();
     const timer = setTimeout(() => {
       idle.delete(worker);
@@ -86,20 +81,20 @@ export function createUnpackPool({
 
   return {
     warmUp() {
-      if (free > 0 && idle.size === 0) giveBack(startWorker());
+      if (free > 0 && idle.size === 0) release(startWorker());
     },
 
     async unpack(job, source, options = {}) {
       await waitForTurn();
       try {
         options.signal?.throwIfAborted();
-        // A thread that has to be started loads its code while the source is opened.
+        // A new thread loads its code while the source is opened.
         const worker = takeWorker();
-        const exchange = new Exchange(worker, options);
+        const session = new Session(worker, options);
         try {
-          return await exchange.run(job, await exchange.open(source));
+          return await session.run(job, await session.open(source));
         } finally {
-          if (exchange.isWorkerSound && !exchange.isWorkerLarge) giveBack(worker);
+          if (session.isWorkerIdle && !session.isWorkerLarge) release(worker);
           else dismiss(worker);
         }
       } finally {
@@ -110,26 +105,26 @@ export function createUnpackPool({
 }
 
 /**
- * A worker is asked to go and never terminated: native code that is stopped between two lines of JavaScript (zstd-napi, also while it
- * is loaded) throws what nobody can catch, and takes the whole agent along.
+ * Asks the worker to end. It is never terminated: native code that is stopped between two lines of JavaScript (zstd-napi, also
+ * while it is loaded) throws an exception that cannot be caught and ends the whole agent.
  */
 function dismiss(worker: Worker): void {
   worker.unref();
   worker.postMessage({ type: "leave" } satisfies ToWorker);
 }
 
-/** In the source tree Node runs the .ts file; in the initrd the bundle lies beside main.js. */
+/** The .ts file in the source tree, the bundle beside main.js in the initrd. */
 function startWorker(): Worker {
   const extension = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  // Node would warn of every descriptor that it did not open itself.
+  // Node would warn about each descriptor that it did not open itself.
   return new Worker(new URL(`./unpack-worker.${extension}`, import.meta.url), { trackUnmanagedFds: false });
 }
 
-/** One archive's talk with its worker. */
-class Exchange {
-  /** False while a job may still run in it. */
-  isWorkerSound = false;
-  /** What it holds of a large archive's tree is better given back to the machine than kept for another one. */
+/** One archive's communication with its worker. */
+class Session {
+  /** False while a job may still run in the worker. */
+  isWorkerIdle = false;
+  /** The worker holds much memory after a large archive and should end. */
   isWorkerLarge = false;
   readonly #worker: Worker;
   readonly #options: WorkOptions;
@@ -137,7 +132,7 @@ class Exchange {
   #buffers = 0;
   #wake: (() => void) | undefined;
   #bytesIn = 0;
-  /** The worker may have another archive by the time a slow source answers. */
+  /** The worker may have another job when a slow source answers. */
   #isOver = false;
 
   constructor(worker: Worker, options: WorkOptions) {
@@ -145,17 +140,17 @@ class Exchange {
     this.#options = options;
   }
 
-  /** The worker knows nothing yet of a source that does not open. */
+  /** The worker has no job yet when opening fails. */
   async open(source: Pick<LayerSource, "open">): Promise<AsyncIterable<Buffer>> {
     return source.open().catch((error: unknown) => {
-      this.isWorkerSound = true;
+      this.isWorkerIdle = true;
       throw error;
     });
   }
 
   async run(job: WorkerJob, chunks: AsyncIterable<Buffer>): Promise<UnpackResult> {
     const outcome = this.#listen();
-    // Its rejection is taken below, perhaps much later.
+    // Its rejection is handled below, perhaps much later.
     outcome.promise.catch(() => {});
     const iterator = chunks[Symbol.asyncIterator]();
     const { signal } = this.#options;
@@ -163,7 +158,7 @@ class Exchange {
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
       this.#send({ type: "start", job });
-      // A worker that fails early ends the wait for a source that may be slow or silent.
+      // A worker that fails ends the wait for a slow or stalled source.
       await Promise.race([this.#pump(iterator), outcome.promise]);
       return await outcome.promise;
     } catch (error) {
@@ -179,7 +174,7 @@ class Exchange {
   }
 
   async #pump(iterator: AsyncIterator<Buffer>): Promise<void> {
-    const noteDropped = createBufferCollector();
+    const countDropped = createBufferCollector();
     let filling = await this.#takeEmpty();
     let length = 0;
     for (;;) {
@@ -197,7 +192,7 @@ class Exchange {
         length = 0;
       }
       this.#bytesIn += value.length;
-      noteDropped(value.length);
+      countDropped(value.length);
     }
     if (length > 0) this.#send({ type: "chunk", bytes: filling, length }, [filling.buffer]);
     this.#send({ type: "end" });
@@ -235,17 +230,13 @@ class Exchange {
         answer(message.question).catch(reject);
         return;
       }
-      if (message.type === "tree") {
-        this.#options.onTree?.(message.tree);
-        return;
-      }
       if (message.type === "consumed") {
         this.#empty.push(message.bytes);
         this.#wake?.();
         report(message.bytesOut, message.files);
         return;
       }
-      this.isWorkerSound = true;
+      this.isWorkerIdle = true;
       if (message.type === "failed") reject(fromErrorRecord(message.error));
       else {
         this.isWorkerLarge = message.result.files > UNPACK_WORKER_KEEP_FILES;
@@ -253,8 +244,8 @@ class Exchange {
         resolve(message.result);
       }
     };
-    const onError = (error: unknown) => reject(workerDied(String(error), error));
-    const onExit = (code: number) => reject(workerDied(`it ended with code ${code}`));
+    const onError = (error: unknown) => reject(createWorkerError(String(error), error));
+    const onExit = (code: number) => reject(createWorkerError(`exit code ${code}`));
     worker.on("message", onMessage).on("error", onError).on("exit", onExit);
     return {
       promise,
@@ -263,8 +254,8 @@ class Exchange {
   }
 }
 
-function workerDied(how: string, cause?: unknown): AgentError {
-  return new AgentError("BUG_UNEXPECTED", `Cannot go on unpacking: the worker thread died: ${how}`, {
+function createWorkerError(how: string, cause?: unknown): AgentError {
+  return new AgentError("BUG_UNEXPECTED", `Cannot continue unpacking: the worker thread failed: ${how}`, {
     cause,
   });
 }

@@ -1,39 +1,51 @@
 /**
- * Gets a layer or archive into the store: from there when it is there already, in parts where that is cheaper, else whole.
- * What comes out is its tree, all of whose objects are kept and were checked.
+ * Pulls a layer or archive into the store: not at all when it is stored, partially where that is cheaper, else as a whole.
+ * The result is its tree, whose objects are all stored and verified.
  */
 import { rmSync } from "node:fs";
-import { setImmediate as takeTurn } from "node:timers/promises";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { DIGEST_BYTES, listDigests, uniteDigests } from "../../archive/digest-table.ts";
 import { type LayerTree, readLayerTree } from "../../composefs/layer-tree.ts";
-import type { ObjectRepository } from "../../composefs/object-repository.ts";
-import { copyTable, locateTable } from "../chunked/capture-toc.ts";
-import { pullInParts } from "../chunked/pull.ts";
-import type { LayerSource, RootLayer } from "../root-driver.ts";
+import { type ChunkedPullTools, pullPartially } from "../chunked/pull.ts";
+import { captureToc, locateToc } from "../chunked/tables.ts";
+import type { LayerSource, RootLayer, UnpackOptions } from "../root-driver.ts";
 import { collectAfter } from "./force-gc.ts";
 import type { UnpackResult } from "./messages.ts";
-import type { TakeOptions, UnpackPool } from "./pool.ts";
 
-/** A layer or archive that is in the store. */
+/** A layer or archive in the store. */
 export interface StoredTree {
   id: string;
   tree: LayerTree;
   layer: RootLayer;
 }
 
-export interface TreePullerTools {
-  store: ObjectRepository;
-  pool: UnpackPool;
-  log: { info(line: string): void; warn(line: string): void };
+export interface PullOptions extends UnpackOptions {
+  /** Called with the tree while the disk still writes its objects. */
+  onTree?: (tree: LayerTree) => void;
 }
 
-export type TakeTree = (source: LayerSource, options: TakeOptions) => Promise<StoredTree>;
+export class TreePuller {
+  readonly #tools: ChunkedPullTools;
 
-export function createTreePuller(tools: TreePullerTools): TakeTree {
-  const { store, pool, log } = tools;
+  constructor(tools: ChunkedPullTools) {
+    this.#tools = tools;
+  }
 
-  /** What is here already, checked: the objects of a damaged tree are fetched again with it. */
-  const findStored = async (source: LayerSource, options: TakeOptions): Promise<StoredTree | undefined> => {
+  async pull(source: LayerSource, options: PullOptions): Promise<StoredTree> {
+    const stored = await this.#findStored(source, options);
+    if (stored) return stored;
+    this.#tools.pool.warmUp();
+    return (
+      (await this.#store(source, options, (stagingDir) =>
+        pullPartially(source, stagingDir, this.#tools, options),
+      )) ??
+      (await this.#store(source, options, (stagingDir) => this.#pullWhole(source, stagingDir, options)))!
+    );
+  }
+
+  /** Checks the objects of a stored tree: a damaged one is pulled again. */
+  async #findStored(source: LayerSource, options: PullOptions): Promise<StoredTree | undefined> {
+    const { store, log } = this.#tools;
     for (const id of nameTrees(source)) {
       const bytes = store.readTreeIfExists(id);
       const tree = bytes && readLayerTree(bytes);
@@ -47,82 +59,67 @@ export function createTreePuller(tools: TreePullerTools): TakeTree {
         );
         return undefined;
       }
-      log.info(`store: ${id} is here already, ${count} objects checked`);
+      log.info(`store: ${id} is stored, ${count} objects checked`);
       if (source.sizeBytes !== undefined) options.onReuse?.(source.sizeBytes, source.sizeBytes);
-      options.onTree?.(tree.bytes);
-      return { id, tree, layer: describe(source, tree, []) };
+      options.onTree?.(tree);
+      return { id, tree, layer: describeLayer(source, tree, []) };
     }
     return undefined;
-  };
+  }
 
-  const pull = async (
+  /** Commits what `unpack` staged. */
+  async #store(
     source: LayerSource,
-    options: TakeOptions,
-    unpack: (rootPath: string) => Promise<UnpackResult | undefined>,
-  ): Promise<StoredTree | undefined> => {
-    const rootPath = store.createStaging();
+    options: PullOptions,
+    unpack: (stagingDir: string) => Promise<UnpackResult | undefined>,
+  ): Promise<StoredTree | undefined> {
+    const { store } = this.#tools;
+    const stagingDir = store.createStaging();
     try {
-      const result = await unpack(rootPath);
-      return result && (await keep(source, result, options));
+      const result = await unpack(stagingDir);
+      if (!result) return undefined;
+      const { staged, tree: bytes, diffId } = result.collected!;
+      const tree = readLayerTree(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))!;
+      store.addSmalls(tree.listSmalls());
+      const objects = uniteDigests(tree.digests);
+      // Also under the names that the next pull looks for.
+      const ids = [...new Set([...nameTrees({ diffId }), ...nameTrees(source)])];
+      const records = ids.map((id) => ({ id, content: bytes, objects }));
+      const announceTree = async () => {
+        await nextTurn();
+        options.onTree?.(tree);
+        collectAfter(tree.length);
+      };
+      await Promise.all([store.commit(staged, records), announceTree()]);
+      return { id: ids[0]!, tree, layer: describeLayer(source, tree, result.warnings) };
     } finally {
-      rmSync(rootPath, { recursive: true, force: true });
+      rmSync(stagingDir, { recursive: true, force: true });
     }
-  };
+  }
 
-  const keep = async (
-    source: LayerSource,
-    { collected, warnings }: UnpackResult,
-    { onTree }: TakeOptions,
-  ): Promise<StoredTree> => {
-    const { staged, tree: bytes, diffId } = collected!;
-    const tree = readLayerTree(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))!;
-    store.addSmalls(tree.listSmalls());
-    const objects = uniteDigests(tree.digests);
-    // Also by the names it will be asked for next time.
-    const ids = [...new Set([...nameTrees({ diffId }), ...nameTrees(source)])];
-    const records = ids.map((id) => ({ id, content: bytes, objects }));
-    // What is made of the tree is made while the disk takes the objects, and leaves much behind.
-    const tellTree = async () => {
-      await takeTurn();
-      onTree?.(bytes);
-      collectAfter(tree.length);
-    };
-    await Promise.all([store.commit(staged, records), tellTree()]);
-    return { id: ids[0]!, tree, layer: describe(source, tree, warnings) };
-  };
-
-  const unpackWhole = (source: LayerSource, rootPath: string, options: TakeOptions) => {
+  #pullWhole(source: LayerSource, stagingDir: string, options: PullOptions): Promise<UnpackResult> {
+    const { store, pool } = this.#tools;
     const { digest, diffId, sizeBytes } = source;
-    const table = source.parts && locateTable(source.parts);
+    const toc = source.parts && locateToc(source.parts);
     const job = {
       kind: "objects",
-      rootPath,
+      rootPath: stagingDir,
       to: "/",
       digest,
       diffId,
       sizeBytes,
-      // The next version of a chunked layer asks for its files by sha256; for others it is taken when somebody asks.
-      indexesFiles: table !== undefined,
+      // A partial pull of the next version looks for files by sha256; of other archives they are indexed on demand.
+      indexesFiles: toc !== undefined,
     } as const;
     const open = async () => {
       const chunks = await source.open();
-      return table ? copyTable(chunks, table, store) : chunks;
+      return toc ? captureToc(chunks, toc, store) : chunks;
     };
     return pool.unpack(job, { open }, options);
-  };
-
-  return async (source, options) => {
-    const stored = await findStored(source, options);
-    if (stored) return stored;
-    pool.warmUp();
-    return (
-      (await pull(source, options, (rootPath) => pullInParts(source, rootPath, tools, options))) ??
-      (await pull(source, options, (rootPath) => unpackWhole(source, rootPath, options)))!
-    );
-  };
+  }
 }
 
-/** Layers are known by their DiffID; archives by the digest, of themselves or of their table, that a job promised. */
+/** Layers are named by their DiffID; archives by the digest of their bytes or of their TOC, from the job. */
 export function nameTrees({ diffId, digest, parts }: Partial<LayerSource>): string[] {
   const name = (kind: string, value: string | undefined) =>
     value === undefined ? [] : [`${kind}-${value.replace(":", "-")}`];
@@ -130,12 +127,10 @@ export function nameTrees({ diffId, digest, parts }: Partial<LayerSource>): stri
   return [...name("archive", digest), ...name("table", parts?.tableDigest)];
 }
 
-function describe(source: LayerSource, tree: LayerTree, warnings: readonly string[]): RootLayer {
-  return {
-    digest: source.digest,
-    diffId: source.diffId,
-    files: tree.length,
-    bytes: tree.contentBytes,
-    warnings,
-  };
+function describeLayer(
+  { digest, diffId }: LayerSource,
+  tree: LayerTree,
+  warnings: readonly string[],
+): RootLayer {
+  return { digest, diffId, files: tree.length, bytes: tree.contentBytes, warnings };
 }

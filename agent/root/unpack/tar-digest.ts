@@ -1,27 +1,56 @@
 /**
- * The digest of an uncompressed tar as it streams: by a lane beside this thread where it is a sha256, which nearly all are.
+ * The digest of an uncompressed tar as it streams, by a hash thread where it is a sha256, which nearly all are; and the ring
+ * of buffers that lets hash threads read what was decompressed without a copy.
  */
 import { createHash } from "node:crypto";
+import { DECOMPRESS_CHUNK_BYTES } from "../../archive/limits.ts";
 import { AgentError } from "../../errors.ts";
-import { HashLane, isKernelError, STREAM_QUEUE_BUFFERS, StreamLane } from "../../kernel/syscalls.ts";
-import { ChunkRing } from "./buffer-ring.ts";
+import { HashThread, isKernelError, QUEUE_BUFFERS } from "../../kernel/syscalls.ts";
+
+/** A taken buffer stays unchanged until QUEUE_BUFFERS others were taken: by then, the hash threads are done with it. */
+export class BufferRing {
+  readonly #buffers: Buffer[];
+  #next = 0;
+
+  constructor(bufferBytes = DECOMPRESS_CHUNK_BYTES) {
+    this.#buffers = Array.from({ length: QUEUE_BUFFERS + 1 }, () => Buffer.allocUnsafeSlow(bufferBytes));
+  }
+
+  take(): Buffer {
+    const buffer = this.#buffers[this.#next]!;
+    this.#next = (this.#next + 1) % this.#buffers.length;
+    return buffer;
+  }
+
+  /** Copies of chunks whose memory is reused too soon. */
+  async *copy(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      for (let at = 0; at < chunk.length; ) {
+        const buffer = this.take();
+        const length = chunk.copy(buffer, 0, at);
+        at += length;
+        yield buffer.subarray(0, length);
+      }
+    }
+  }
+}
 
 export interface TarDigest {
-  /** The chunk must stay as it is until LANE_QUEUE_BUFFERS others came. */
+  /** The chunk must stay unchanged until QUEUE_BUFFERS others were passed. */
   update(chunk: Buffer): void;
-  /** `sha256:…`, at the end. */
+  /** `sha256:…` */
   finish(): string;
-  /** After success and failure. */
+  /** To be called after success and failure. */
   close(): void;
 }
 
 export function createTarDigest(algorithm: string): TarDigest {
   if (algorithm === "sha256") {
-    const lane = new HashLane();
+    const thread = new HashThread();
     return {
-      update: (chunk) => lane.push(chunk),
-      finish: () => `sha256:${lane.end().toString("hex")}`,
-      close: () => lane.close(),
+      update: (chunk) => thread.push(chunk),
+      finish: () => `sha256:${thread.end().toString("hex")}`,
+      close: () => thread.close(),
     };
   }
   const hash = createHash(algorithm);
@@ -32,72 +61,74 @@ export function createTarDigest(algorithm: string): TarDigest {
   };
 }
 
-/** Of a tar that is put together of bytes and of files. Throws STORE_OBJECT_CORRUPT, perhaps some files later. */
-export interface StreamDigest extends Omit<TarDigest, "update"> {
-  /** The memory may be used again at once. */
-  update(piece: Uint8Array): void;
-  /** A whole file, which must have this size. */
-  addFile(path: string, sizeBytes: number): void;
-}
-
-export function createStreamDigest(): StreamDigest {
-  const lane = new StreamLane();
-  const ring = new ChunkRing(STREAM_CHUNK_BYTES, STREAM_QUEUE_BUFFERS);
-  let chunk = ring.take();
-  let filled = 0;
-  let pieces: number[] = [];
-  /** Whether the last piece is of bytes, so that others may join it. */
-  let endsInBytes = false;
-
-  const push = () => {
-    blameObject(() => lane.push(chunk.subarray(0, filled), Int32Array.from(pieces)));
-    chunk = ring.take();
-    filled = 0;
-    pieces = [];
-    endsInBytes = false;
-  };
-  return {
-    update(piece) {
-      for (let at = 0; at < piece.length; ) {
-        if (filled === chunk.length) push();
-        const taken = piece.subarray(at, at + chunk.length - filled);
-        if (endsInBytes) pieces[pieces.length - 2]! += taken.length;
-        else pieces.push(filled, taken.length, 0);
-        endsInBytes = true;
-        chunk.set(taken, filled);
-        filled += taken.length;
-        at += taken.length;
-      }
-    },
-    addFile(path, sizeBytes) {
-      const pathBytes = Buffer.from(`${path}\0`);
-      const length = SIZE_BYTES + pathBytes.length;
-      if (filled + length > chunk.length) push();
-      chunk.writeBigUInt64LE(BigInt(sizeBytes), filled);
-      pathBytes.copy(chunk, filled + SIZE_BYTES);
-      pieces.push(filled, length, 1);
-      endsInBytes = false;
-      filled += length;
-    },
-    finish() {
-      push();
-      return blameObject(() => `sha256:${lane.end().toString("hex")}`);
-    },
-    close: () => lane.close(),
-  };
-}
-
-/** Of bytes and names on their way to the lane; a name stands for as much as its file holds. */
-const STREAM_CHUNK_BYTES = 64 * 1024;
+/** Of bytes and file names; while a hash thread reads a large file, a few buffers of names wait. */
+const STREAM_BUFFER_BYTES = 512 * 1024;
 const SIZE_BYTES = 8;
 
-function blameObject<T>(act: () => T): T {
+/** The sha256 of a tar that is rebuilt from pieces of any size and from files. Throws STORE_OBJECT_CORRUPT, perhaps some files later. */
+export class StreamDigest {
+  readonly #thread = new HashThread();
+  readonly #ring = new BufferRing(STREAM_BUFFER_BYTES);
+  #buffer = this.#ring.take();
+  #filled = 0;
+  #pieces: number[] = [];
+  #endsInBytes = false;
+
+  /** The bytes are copied. */
+  update(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      if (this.#filled === this.#buffer.length) this.#push();
+      const piece = bytes.subarray(at, at + this.#buffer.length - this.#filled);
+      if (this.#endsInBytes) this.#pieces[this.#pieces.length - 2]! += piece.length;
+      else this.#pieces.push(this.#filled, piece.length, 0);
+      this.#endsInBytes = true;
+      this.#buffer.set(piece, this.#filled);
+      this.#filled += piece.length;
+      at += piece.length;
+    }
+  }
+
+  /** A whole file, which must have this size. */
+  addFile(path: string, sizeBytes: number): void {
+    const pathBytes = Buffer.from(`${path}\0`);
+    const length = SIZE_BYTES + pathBytes.length;
+    if (this.#filled + length > this.#buffer.length) this.#push();
+    this.#buffer.writeBigUInt64LE(BigInt(sizeBytes), this.#filled);
+    pathBytes.copy(this.#buffer, this.#filled + SIZE_BYTES);
+    this.#pieces.push(this.#filled, length, 1);
+    this.#endsInBytes = false;
+    this.#filled += length;
+  }
+
+  /** `sha256:…` */
+  finish(): string {
+    this.#push();
+    return describeDamage(() => `sha256:${this.#thread.end().toString("hex")}`);
+  }
+
+  /** To be called after success and failure. */
+  close(): void {
+    this.#thread.close();
+  }
+
+  #push(): void {
+    describeDamage(() =>
+      this.#thread.push(this.#buffer.subarray(0, this.#filled), Int32Array.from(this.#pieces)),
+    );
+    this.#buffer = this.#ring.take();
+    this.#filled = 0;
+    this.#pieces = [];
+    this.#endsInBytes = false;
+  }
+}
+
+function describeDamage<T>(act: () => T): T {
   try {
     return act();
   } catch (cause) {
     if (!isKernelError(cause, "ENOENT", "EBADMSG", "EIO")) throw cause;
-    const fault = cause.code === "ENOENT" ? "one is not there any more" : "one is damaged";
-    throw new AgentError("STORE_OBJECT_CORRUPT", `Cannot read the objects of the archive: ${fault}`, {
+    const reason = cause.code === "ENOENT" ? "one no longer exists" : "one is damaged";
+    throw new AgentError("STORE_OBJECT_CORRUPT", `Cannot read the objects of the archive: ${reason}`, {
       cause,
     });
   }

@@ -1,7 +1,7 @@
 /**
- * The whole way of an archive: checked, decompressed, checked again, read as tar and written below a directory, as it streams.
- * Memory is a few buffers, whatever the size. Runs in a worker thread (unpack-worker.ts), as every step is synchronous work;
- * digests of what comes out, and objects, are the work of lanes beside it (agent/kernel/hash-threads.ts).
+ * Unpacks an archive as it streams: verifies, decompresses and verifies it again, reads the tar and writes its members.
+ * Uses a few buffers of memory for any size. Runs in a worker thread (unpack-worker.ts), as every step is synchronous work;
+ * hash threads beside it (agent/kernel/hash-threads.ts) take digests and write objects.
  */
 import { closeSync, openSync } from "node:fs";
 import {
@@ -15,12 +15,11 @@ import { AgentError } from "../../errors.ts";
 import { O_DIRECTORY } from "../../kernel/syscalls.ts";
 import { splitMemberPath } from "../write/member-path.ts";
 import { TreeWriter } from "../write/tree-writer.ts";
-import { ChunkRing } from "./buffer-ring.ts";
 import { createBufferCollector, freeRead } from "./force-gc.ts";
 import type { UnpackJob, UnpackResult } from "./messages.ts";
 import { ObjectCollector } from "./object-collector.ts";
-import { createTarDigest } from "./tar-digest.ts";
-import { createCheckedSource, readDigest, refuseDiffId, type VerifiedSource } from "./verified-source.ts";
+import { BufferRing, createTarDigest } from "./tar-digest.ts";
+import { createDiffIdError, parseKnownDigest, VerifiedSource } from "./verified-source.ts";
 import { decompressXz } from "./xz-process.ts";
 
 /** Totals so far, of the uncompressed tar. */
@@ -29,7 +28,7 @@ export interface UnpackCounts {
   files: number;
 }
 
-/** `counts` is kept up to date. What was written before an error stays; the caller throws it away. */
+/** Updates `counts` as it goes. After an error the caller deletes what was written. */
 export async function unpackArchive(
   job: UnpackJob,
   chunks: AsyncIterable<Buffer>,
@@ -56,49 +55,52 @@ export async function unpackArchive(
   }
 }
 
-/** What takes an archive's members and counts them. */
-type Taker = TarVisitor & { readonly files: number; startChunk?(chunk: Buffer): void; endChunk?(): void };
+type MemberVisitor = TarVisitor & {
+  readonly files: number;
+  startChunk?(chunk: Buffer): void;
+  endChunk?(): void;
+};
 
-/** Reads all of it and checks all that was promised; gives the digest of the tar where it was asked for. */
+/** Verifies size, digest and DiffID. Returns the digest of the tar if the job needs it. */
 async function readArchive(
   job: UnpackJob,
   chunks: AsyncIterable<Buffer>,
-  taker: Taker,
+  visitor: MemberVisitor,
   counts: UnpackCounts,
 ): Promise<string | undefined> {
-  const source = createCheckedSource(job, chunks);
-  const diffId = await unpackStream(job, source, taker, counts).catch((error: unknown) =>
-    blameDownloadFirst(error, source),
+  const source = new VerifiedSource(job, chunks);
+  const diffId = await unpackStream(job, source, visitor, counts).catch((error: unknown) =>
+    verifyBeforeBlaming(error, source),
   );
   await source.drain();
   source.verify();
-  if (job.diffId !== undefined && diffId !== job.diffId) throw refuseDiffId(job, diffId!);
+  if (job.diffId !== undefined && diffId !== job.diffId) throw createDiffIdError(job, diffId!);
   return diffId;
 }
 
-/** Gives the digest of the uncompressed tar where one is expected, and of objects, whose tree is named by it. */
 async function unpackStream(
   job: UnpackJob,
   source: VerifiedSource,
-  taker: Taker,
+  visitor: MemberVisitor,
   counts: UnpackCounts,
 ): Promise<string | undefined> {
+  // The tree of an archive's objects is named by the digest of the tar.
   const isWanted = job.diffId !== undefined || job.kind === "objects";
-  const algorithm = job.diffId === undefined ? "sha256" : readDigest(job.diffId).algorithm;
+  const algorithm = job.diffId === undefined ? "sha256" : parseKnownDigest(job.diffId).algorithm;
   const digest = isWanted ? createTarDigest(algorithm) : undefined;
   try {
-    const reader = createTarReader(taker);
-    // Of gzip and xz each chunk is a buffer of its own.
-    const noteDropped = createBufferCollector();
+    const reader = createTarReader(visitor);
+    // gzip and xz allocate a buffer for each chunk.
+    const countDropped = createBufferCollector();
     for await (const chunk of await openTar(source)) {
       digest?.update(chunk);
       counts.bytesOut += chunk.length;
       checkRatio(source.bytesIn, counts.bytesOut);
-      taker.startChunk?.(chunk);
+      visitor.startChunk?.(chunk);
       reader.write(chunk);
-      taker.endChunk?.();
-      counts.files = taker.files;
-      noteDropped(chunk.length);
+      visitor.endChunk?.();
+      counts.files = visitor.files;
+      countDropped(chunk.length);
     }
     reader.end();
     return digest?.finish();
@@ -107,36 +109,40 @@ async function unpackStream(
   }
 }
 
-/** Chunks stay as they are for as long as lanes may read them. */
+/** Chunks stay unchanged as long as hash threads may read them. */
 async function openTar(source: VerifiedSource): Promise<AsyncIterable<Buffer>> {
   const iterator = source[Symbol.asyncIterator]();
   let first: Buffer = Buffer.alloc(0);
   while (first.length < COMPRESSION_MAGIC_BYTES) {
     const next = await iterator.next();
     if (next.done) break;
-    // A chunk is only good until the next one; nearly always one is enough and is not copied.
+    // A chunk is valid until the next one. Nearly always one is enough and not copied.
     first = first.length === 0 ? next.value : Buffer.concat([first, next.value]);
     if (first.length < COMPRESSION_MAGIC_BYTES) first = Buffer.from(first);
   }
   const kind = detectCompression(first);
-  const whole = startWith(first, source);
-  const ring = new ChunkRing();
-  if (kind === "none") return ring.copy(whole);
-  if (kind === "xz") return decompressXz(whole);
-  const tar = decompress(kind, whole, { takeOutput: () => ring.take() });
+  const chunks = prepend(first, source);
+  const ring = new BufferRing();
+  if (kind === "none") return ring.copy(chunks);
+  if (kind === "xz") return decompressXz(chunks);
+  const tar = decompress(kind, chunks, { takeOutput: () => ring.take() });
   return kind === "gzip" ? freeRead(tar) : tar;
 }
 
-async function* startWith(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+async function* prepend(first: Buffer, rest: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   yield first;
   yield* rest;
 }
 
-const MAY_BE_DAMAGE: readonly string[] = ["ARCHIVE_CORRUPT", "ARCHIVE_TRUNCATED", "ARCHIVE_UNKNOWN_FORMAT"];
+const MAY_BE_DOWNLOAD_DAMAGE: readonly string[] = [
+  "ARCHIVE_CORRUPT",
+  "ARCHIVE_TRUNCATED",
+  "ARCHIVE_UNKNOWN_FORMAT",
+];
 
-/** An archive that cannot be read may be a download that went wrong, which is for others to repair: the digest tells. */
-async function blameDownloadFirst(error: unknown, source: VerifiedSource): Promise<never> {
-  if (error instanceof AgentError && MAY_BE_DAMAGE.includes(error.code)) {
+/** An unreadable archive may be a damaged download, which someone else has to repair: the digest tells which. */
+async function verifyBeforeBlaming(error: unknown, source: VerifiedSource): Promise<never> {
+  if (error instanceof AgentError && MAY_BE_DOWNLOAD_DAMAGE.includes(error.code)) {
     await source.drain();
     source.verify();
   }

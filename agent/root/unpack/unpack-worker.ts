@@ -1,6 +1,6 @@
 /**
- * The worker thread's side of unpacking: one archive at a time, fed by the main thread (unpack-pool.ts).
- * An entry point of its own: bundled as unpack-worker.js beside main.js.
+ * The worker thread that unpacks one archive at a time, fed by the main thread (pool.ts).
+ * An entry point: bundled as unpack-worker.js beside main.js.
  */
 import { parentPort } from "node:worker_threads";
 import { rebuildArchive } from "../chunked/rebuild.ts";
@@ -15,18 +15,18 @@ import {
 import { type UnpackCounts, unpackArchive } from "./unpack-archive.ts";
 
 const port = parentPort;
-if (!port) throw new Error("unpack-worker runs as a worker thread only");
+if (!port) throw new Error("unpack-worker must run as a worker thread");
 
 type Chunk = Extract<ToWorker, { type: "chunk" }>;
 
-/** The chunks of one archive as they arrive; asking for the next one gives the last one's buffer back. */
+/** The chunks of one archive as they arrive; requesting the next one returns the buffer of the previous one. */
 class Inbox implements AsyncIterable<Buffer> {
   readonly counts: UnpackCounts = { bytesOut: 0, files: 0 };
   readonly #waiting: Chunk[] = [];
   #inUse: Chunk | undefined;
   #wake: (() => void) | undefined;
-  #takeAnswer: ((answer: never) => void) | undefined;
-  #refuseAnswer: ((error: Error) => void) | undefined;
+  #resolveAnswer: ((answer: never) => void) | undefined;
+  #rejectAnswer: ((error: Error) => void) | undefined;
   #state: "open" | "ended" | "cancelled" = "open";
 
   get isCancelled(): boolean {
@@ -34,27 +34,22 @@ class Inbox implements AsyncIterable<Buffer> {
   }
 
   accept(message: Exclude<ToWorker, { type: "start" | "leave" }>): void {
-    if (message.type === "answer") this.#takeAnswer?.(message.answer as never);
+    if (message.type === "answer") this.#resolveAnswer?.(message.answer as never);
     else if (message.type === "chunk") this.#waiting.push(message);
     else this.#state = message.type === "end" ? "ended" : "cancelled";
     this.#wake?.();
-    if (this.isCancelled) this.#refuseAnswer?.(givenUp());
+    if (this.isCancelled) this.#rejectAnswer?.(createCancelError());
   }
 
-  /** The main thread's answer; one question at a time. */
+  /** Resolves with the main thread's answer; one question at a time. */
   ask<Kind extends RebuildQuestion["kind"]>(
     question: RebuildQuestion & { kind: Kind },
   ): Promise<RebuildAnswers[Kind]> {
     send({ type: "ask", question });
     return new Promise((resolve, reject) => {
-      this.#takeAnswer = resolve;
-      this.#refuseAnswer = reject;
+      this.#resolveAnswer = resolve;
+      this.#rejectAnswer = reject;
     });
-  }
-
-  foretell(tree: Uint8Array): void {
-    const copy = new Uint8Array(tree);
-    send({ type: "tree", tree: copy }, [copy.buffer]);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Buffer> {
@@ -62,20 +57,20 @@ class Inbox implements AsyncIterable<Buffer> {
   }
 
   async #next(): Promise<IteratorResult<Buffer>> {
-    this.#giveBack();
+    this.#returnBuffer();
     while (this.#waiting.length === 0 && this.#state === "open") {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    if (this.isCancelled) throw givenUp();
+    if (this.isCancelled) throw createCancelError();
     this.#inUse = this.#waiting.shift();
     if (!this.#inUse) return { done: true, value: undefined };
     const { bytes, length } = this.#inUse;
     return { done: false, value: Buffer.from(bytes.buffer, 0, length) };
   }
 
-  #giveBack(): void {
+  #returnBuffer(): void {
     if (!this.#inUse) return;
     const { bytes } = this.#inUse;
     this.#inUse = undefined;
@@ -83,8 +78,8 @@ class Inbox implements AsyncIterable<Buffer> {
   }
 }
 
-function givenUp(): Error {
-  return new Error("The main thread gave this archive up");
+function createCancelError(): Error {
+  return new Error("The main thread cancelled this archive");
 }
 
 function send(message: FromWorker, transfer: ArrayBuffer[] = []): void {
@@ -116,7 +111,7 @@ async function unpack(job: WorkerJob, chunks: Inbox): Promise<void> {
   } catch (error) {
     send({ type: "failed", error: toErrorRecord(error) });
   } finally {
-    // A decompressor that was left in the middle may still wait for a chunk.
+    // A decompressor that failed may still wait for a chunk.
     chunks.accept({ type: "cancel" });
   }
 }

@@ -1,98 +1,103 @@
 /**
- * The bytes of a layer or artifact on their way in: counted, hashed, and held against what was promised of them.
- * It outlives a decompressor that gives up, so that a damaged download can be told from a bad archive.
+ * The bytes of a layer or artifact on their way in: counts and hashes them, and compares both with the job.
+ * It outlives a decompressor that fails, so that a damaged download can be told from a bad archive.
  */
+import type { Hash } from "node:crypto";
 import { AgentError } from "../../errors.ts";
 import { createDigestHash, parseDigest } from "../../oci/digest.ts";
 import type { UnpackJob, WorkerJob } from "./messages.ts";
 
-/** For messages: a layer by its digest, an artifact by its place. */
-function nameOfJob(job: WorkerJob): string {
-  const { kind, digest, diffId, to } = job;
-  if (isLayer({ kind, diffId })) return `layer ${digest ? `"${digest}"` : "without a digest"}`;
-  return `the artifact for "${to}"`;
+/** For messages: a layer by its digest, an artifact by its destination. */
+function describeJob(job: WorkerJob): string {
+  if (isLayer(job)) return `layer ${job.digest ? `"${job.digest}"` : "without a digest"}`;
+  return `the artifact for "${job.to}"`;
 }
 
-/** Of what ends as objects only layers come with a DiffID. */
-function isLayer({ kind, diffId }: { kind: WorkerJob["kind"]; diffId?: string | undefined }): boolean {
+/** Only layers have a DiffID. */
+function isLayer({ kind, diffId }: WorkerJob): boolean {
   return kind === "layer" || (kind !== "artifact" && diffId !== undefined);
 }
 
-export interface VerifiedSource extends AsyncIterable<Buffer> {
-  readonly bytesIn: number;
-  /** Reads what is left. */
-  drain(): Promise<void>;
+export class VerifiedSource implements AsyncIterable<Buffer> {
+  readonly #job: UnpackJob;
+  readonly #iterator: AsyncIterator<Buffer>;
+  readonly #hash: Hash | undefined;
+  #bytesIn = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(job: UnpackJob, chunks: AsyncIterable<Buffer>) {
+    this.#job = job;
+    this.#iterator = chunks[Symbol.asyncIterator]();
+    this.#hash = job.digest === undefined ? undefined : createDigestHash(parseKnownDigest(job.digest));
+  }
+
+  get bytesIn(): number {
+    return this.#bytesIn;
+  }
+
+  /** Has no `return`: leaving a loop over the source must not end it. */
+  [Symbol.asyncIterator](): AsyncIterator<Buffer> {
+    return { next: () => this.#next() };
+  }
+
+  /** Reads the rest. */
+  async drain(): Promise<void> {
+    while (!(await this.#next()).done);
+  }
+
   /** To be called after the last byte. Throws …_SIZE_MISMATCH and …_DIGEST_MISMATCH. */
-  verify(): void;
-}
+  verify(): void {
+    const { digest, sizeBytes } = this.#job;
+    if (sizeBytes !== undefined && this.#bytesIn !== sizeBytes)
+      throw this.#createSizeError(`${this.#bytesIn}`);
+    if (digest === undefined) return;
+    const got = `${parseKnownDigest(digest).algorithm}:${this.#hash!.digest("hex")}`;
+    if (got === digest) return;
+    throw new AgentError(
+      isLayer(this.#job) ? "LAYER_DIGEST_MISMATCH" : "ARTIFACT_DIGEST_MISMATCH",
+      `Cannot use ${describeJob(this.#job)}: the digest of its bytes is "${got}"`,
+      { context: { expected: digest, got, bytesIn: this.#bytesIn } },
+    );
+  }
 
-export function createCheckedSource(job: UnpackJob, chunks: AsyncIterable<Buffer>): VerifiedSource {
-  const expected = job.digest === undefined ? undefined : readDigest(job.digest);
-  const hash = expected && createDigestHash(expected);
-  const codes = isLayer(job)
-    ? ({ size: "LAYER_SIZE_MISMATCH", digest: "LAYER_DIGEST_MISMATCH" } as const)
-    : ({ size: "ARTIFACT_SIZE_MISMATCH", digest: "ARTIFACT_DIGEST_MISMATCH" } as const);
-  const iterator = chunks[Symbol.asyncIterator]();
-  let bytesIn = 0;
-
-  const refuseSize = (how: string) =>
-    new AgentError(codes.size, `Cannot take ${nameOfJob(job)}: ${how} than ${job.sizeBytes} bytes came`);
-
-  const pull = async (): Promise<IteratorResult<Buffer, undefined>> => {
-    const next = await iterator.next();
-    if (next.done) return { done: true, value: undefined };
-    bytesIn += next.value.length;
-    // At once: what is too long may be endless.
-    if (job.sizeBytes !== undefined && bytesIn > job.sizeBytes) throw refuseSize("more");
-    hash?.update(next.value);
-    return next;
-  };
-
-  // One after the other, whoever asks: a decompressor that has given up may still wait for its next chunk.
-  let last: Promise<unknown> = Promise.resolve();
-  const next = () => {
-    const result = last.then(pull);
-    last = result.catch(() => {});
+  /** One call after the other: a decompressor that failed may still wait for a chunk. */
+  #next(): Promise<IteratorResult<Buffer, undefined>> {
+    const result = this.#last.then(() => this.#pull());
+    this.#last = result.catch(() => {});
     return result;
-  };
+  }
 
-  return {
-    get bytesIn() {
-      return bytesIn;
-    },
-    // No `return`: leaving a loop over it must not end it.
-    [Symbol.asyncIterator]: () => ({ next }),
-    async drain() {
-      while (!(await next()).done);
-    },
-    verify() {
-      if (job.sizeBytes !== undefined && bytesIn !== job.sizeBytes)
-        throw refuseSize(`${bytesIn} and not more`);
-      const got = expected && `${expected.algorithm}:${hash!.digest("hex")}`;
-      if (got === job.digest) return;
-      throw new AgentError(
-        codes.digest,
-        `Cannot take ${nameOfJob(job)}: its bytes have the digest "${got}"`,
-        {
-          context: { expected: job.digest!, got: got!, bytesIn },
-        },
-      );
-    },
-  };
+  async #pull(): Promise<IteratorResult<Buffer, undefined>> {
+    const next = await this.#iterator.next();
+    if (next.done) return { done: true, value: undefined };
+    this.#bytesIn += next.value.length;
+    // Not at the end only: a source that is too long may be endless.
+    const { sizeBytes } = this.#job;
+    if (sizeBytes !== undefined && this.#bytesIn > sizeBytes) throw this.#createSizeError("more");
+    this.#hash?.update(next.value);
+    return next;
+  }
+
+  #createSizeError(received: string): AgentError {
+    return new AgentError(
+      isLayer(this.#job) ? "LAYER_SIZE_MISMATCH" : "ARTIFACT_SIZE_MISMATCH",
+      `Cannot use ${describeJob(this.#job)}: expected ${this.#job.sizeBytes} bytes, received ${received}`,
+    );
+  }
 }
 
-/** `got` is the digest of the tar that came out. */
-export function refuseDiffId(job: WorkerJob, got: string): AgentError {
+/** `got` is the digest of the uncompressed tar. */
+export function createDiffIdError(job: WorkerJob, got: string): AgentError {
   return new AgentError(
     "LAYER_DIFFID_MISMATCH",
-    `Cannot take ${nameOfJob(job)}: uncompressed it has the digest "${got}", the image's config says "${job.diffId}"`,
+    `Cannot use ${describeJob(job)}: its uncompressed digest is "${got}", but the image config says "${job.diffId}"`,
     { context: { expected: job.diffId ?? "", got } },
   );
 }
 
-/** Digests were checked where they were read; another one here is a bug of ours. */
-export function readDigest(text: string) {
+/** Of a digest that was validated when it was read: anything else is a bug. */
+export function parseKnownDigest(text: string) {
   const digest = parseDigest(text);
-  if (!digest) throw new TypeError(`"${text}" is no digest`);
+  if (!digest) throw new TypeError(`"${text}" is not a digest`);
   return digest;
 }

@@ -1,6 +1,5 @@
 /**
- * Decompresses xz with the program of that name (XZ Utils; busybox's does as well): no library of ours can.
- * Its memory is bounded, and a cut or damaged file is an error of the archive, told in its own words.
+ * Decompresses xz with the xz program (XZ Utils or busybox), with bounded memory.
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
@@ -19,11 +18,11 @@ export async function* decompressXz(
   chunks: AsyncIterable<Buffer>,
   { maxMemoryBytes = XZ_MAX_MEMORY_BYTES, program = "xz" }: XzOptions = {},
 ): AsyncGenerator<Buffer> {
-  // By the environment, which busybox's xz does not mind.
+  // By the environment: busybox's xz has no such option.
   const env = { ...process.env, LC_ALL: "C", XZ_DEFAULTS: `--memlimit-decompress=${maxMemoryBytes}` };
   const xz: Xz = spawn(program, ["-dc"], { stdio: ["pipe", "pipe", "pipe"], env });
   const ended = waitForEnd(xz);
-  const said = collectText(xz.stderr);
+  const readMessage = collectText(xz.stderr);
   let sourceError: { error: unknown } | undefined;
   const fed = feed(xz, chunks).catch((error: unknown) => {
     sourceError = { error };
@@ -37,18 +36,18 @@ export async function* decompressXz(
     if (xz.exitCode === null) xz.kill("SIGTERM");
   }
   const end = await ended;
-  // With an end of its own xz has read all it wants; the source may go on.
+  // xz may end before the source does.
   if (end.code === 0 && end.signal === null) await fed;
   if (sourceError) throw (sourceError as { error: unknown }).error;
-  if (end.code !== 0) throw describeFailure(end, said());
+  if (end.code !== 0) throw describeFailure(end, readMessage());
 }
 
 async function feed(xz: Xz, chunks: AsyncIterable<Buffer>): Promise<void> {
-  // EPIPE: it has ended, and its exit code says why.
+  // EPIPE: xz has ended, and its exit code says why.
   xz.stdin.on("error", () => {});
   for await (const chunk of chunks) {
     if (xz.stdin.destroyed) return;
-    // A copy: the source uses the chunk's memory again.
+    // A copy: the source reuses the memory of the chunk.
     if (!xz.stdin.write(Buffer.from(chunk))) await drained(xz.stdin);
   }
   xz.stdin.end();
@@ -88,14 +87,14 @@ function collectText(stderr: Readable): () => string {
   return () => text.trim().split("\n")[0] ?? "";
 }
 
-function describeFailure({ code, signal, error }: End, said: string): AgentError {
+function describeFailure({ code, signal, error }: End, message: string): AgentError {
   const what = "Cannot decompress xz data";
-  if (error) return new AgentError("ROOT_TOOL_FAILED", `${what}: xz did not start`, { cause: error });
-  if (/memory usage limit|memory limit/i.test(said)) {
-    return new AgentError("ARCHIVE_LIMIT_EXCEEDED", `${what}: xz says "${said}"`);
+  if (error) return new AgentError("ROOT_TOOL_FAILED", `${what}: cannot start xz`, { cause: error });
+  if (/memory usage limit|memory limit/i.test(message)) {
+    return new AgentError("ARCHIVE_LIMIT_EXCEEDED", `${what}: xz says "${message}"`);
   }
-  if (/unexpected end|short read/i.test(said))
-    return new AgentError("ARCHIVE_TRUNCATED", `${what}: xz says "${said}"`);
-  if (code === null) return new AgentError("ROOT_TOOL_FAILED", `${what}: xz was ended by ${signal}`);
-  return new AgentError("ARCHIVE_CORRUPT", `${what}: xz says "${said}" (exit code ${code})`);
+  if (/unexpected end|short read/i.test(message))
+    return new AgentError("ARCHIVE_TRUNCATED", `${what}: xz says "${message}"`);
+  if (code === null) return new AgentError("ROOT_TOOL_FAILED", `${what}: xz was killed by ${signal}`);
+  return new AgentError("ARCHIVE_CORRUPT", `${what}: xz says "${message}" (exit code ${code})`);
 }

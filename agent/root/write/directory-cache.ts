@@ -1,6 +1,6 @@
 /**
- * The directories that members lie in, opened inside the root and kept open while they are in use.
- * Resolution is the kernel's (openat2, RESOLVE_IN_ROOT): a link may lead anywhere, but never out of the root.
+ * The directories of members, opened inside the root and kept open while they are in use.
+ * The kernel resolves paths (openat2, RESOLVE_IN_ROOT): a symlink may lead anywhere, but never out of the root.
  */
 import { closeSync } from "node:fs";
 import { pathBytes, showPath } from "../../archive/tar-entry.ts";
@@ -9,101 +9,90 @@ import { fchmod, isKernelError, mkdirat, O_DIRECTORY, openInRoot } from "../../k
 import { OPEN_DIRECTORIES_MAX } from "../limits.ts";
 import { joinParts } from "./member-path.ts";
 
-export interface OpenDirectories {
-  /** Opens the directory, and makes it and those above it where they are missing. The descriptor stays ours. */
-  open(parts: readonly string[]): number;
-  /** As `open`, but throws the kernel's error for a directory that is not there. */
-  openExisting(parts: readonly string[]): number;
-  /** Takes over the descriptor of a directory that was just made. */
-  keep(parts: readonly string[], fd: number): void;
-  /** To be called when a directory or a link was removed: paths may mean something else from now on. */
-  forgetAllBut(inUse: readonly number[]): void;
-}
-
-export interface OpenDirectoriesOptions {
-  /** Told of each directory that was made on the way. */
+export interface DirectoryCacheOptions {
+  /** Called for each missing directory that was created. */
   onImplied: (path: string) => void;
-  /** May clear the way when a part is no directory; true when it did. */
-  clearWay: (parentFd: number, name: Buffer) => boolean;
-  maxOpen?: number;
+  /** Called when a part of a path is not a directory; returns true after replacing it by one. */
+  replaceByDirectory: (parentFd: number, name: Buffer) => boolean;
 }
 
 /** Mode of a directory that the archive does not describe. */
 const IMPLIED_MODE = 0o755;
 
-export function createOpenDirectories(rootFd: number, options: OpenDirectoriesOptions): OpenDirectories {
-  const { onImplied, clearWay, maxOpen = OPEN_DIRECTORIES_MAX } = options;
-  // In order of use, the oldest first.
-  const opened = new Map<string, number>();
+export class DirectoryCache {
+  readonly #rootFd: number;
+  readonly #options: DirectoryCacheOptions;
+  /** By path, least recently used first. */
+  readonly #opened = new Map<string, number>();
 
-  const keep = (parts: readonly string[], fd: number): void => {
-    const path = parts.join("/");
-    const known = opened.get(path);
-    if (known !== undefined) closeSync(known);
-    opened.delete(path);
-    opened.set(path, fd);
-    if (opened.size <= maxOpen) return;
-    const [oldest, oldestFd] = opened.entries().next().value!;
-    opened.delete(oldest);
-    closeSync(oldestFd);
-  };
+  constructor(rootFd: number, options: DirectoryCacheOptions) {
+    this.#rootFd = rootFd;
+    this.#options = options;
+  }
 
-  const openExisting = (parts: readonly string[]): number => {
+  /** Opens the directory; creates it and its parents where missing. The cache keeps the descriptor. */
+  open(parts: readonly string[]): number {
+    try {
+      return this.openExisting(parts);
+    } catch (error) {
+      if (parts.length === 0 || !isKernelError(error, "ENOENT", "ENOTDIR")) throw error;
+    }
+    return this.#create(parts);
+  }
+
+  /** As `open`, but throws KernelError when the directory does not exist. */
+  openExisting(parts: readonly string[]): number {
     const path = parts.join("/");
-    const known = opened.get(path);
+    const known = this.#opened.get(path);
     if (known !== undefined) {
-      opened.delete(path);
-      opened.set(path, known);
+      this.#opened.delete(path);
+      this.#opened.set(path, known);
       return known;
     }
-    const fd = openInRoot(rootFd, joinParts(parts), O_DIRECTORY);
-    keep(parts, fd);
+    const fd = openInRoot(this.#rootFd, joinParts(parts), O_DIRECTORY);
+    this.add(parts, fd);
     return fd;
-  };
+  }
 
-  const make = (parts: readonly string[]): number => {
-    const parentFd = open(parts.slice(0, -1));
+  /** Takes ownership of the descriptor. */
+  add(parts: readonly string[], fd: number): void {
+    const path = parts.join("/");
+    const known = this.#opened.get(path);
+    if (known !== undefined) closeSync(known);
+    this.#opened.delete(path);
+    this.#opened.set(path, fd);
+    if (this.#opened.size <= OPEN_DIRECTORIES_MAX) return;
+    const [oldest, oldestFd] = this.#opened.entries().next().value!;
+    this.#opened.delete(oldest);
+    closeSync(oldestFd);
+  }
+
+  /** To be called when a directory or symlink was removed: other paths may lead elsewhere now. */
+  closeAllBut(inUse: readonly number[]): void {
+    for (const [path, fd] of this.#opened) {
+      if (inUse.includes(fd)) continue;
+      this.#opened.delete(path);
+      closeSync(fd);
+    }
+  }
+
+  #create(parts: readonly string[]): number {
+    const parentFd = this.open(parts.slice(0, -1));
     const name = pathBytes(parts.at(-1)!);
     try {
       mkdirat(parentFd, name, IMPLIED_MODE);
     } catch (error) {
       if (!isKernelError(error, "EEXIST")) throw error;
-      // Neither a directory nor a link to one.
-      if (!clearWay(parentFd, name)) throw notADirectory(parts);
-      return open(parts);
+      // Neither a directory nor a symlink to one.
+      if (this.#options.replaceByDirectory(parentFd, name)) return this.open(parts);
+      throw new AgentError(
+        "ARCHIVE_BAD_MEMBER",
+        `Cannot unpack into ${showPath(parts.join("/"))}: it exists and is not a directory`,
+      );
     }
-    const fd = openExisting(parts);
-    fchmod(fd, IMPLIED_MODE); // whatever the umask made of it
-    onImplied(parts.join("/"));
+    const fd = this.openExisting(parts);
+    fchmod(fd, IMPLIED_MODE); // independent of the umask
+    this.#options.onImplied(parts.join("/"));
     return fd;
-  };
-
-  const open = (parts: readonly string[]): number => {
-    try {
-      return openExisting(parts);
-    } catch (error) {
-      if (parts.length === 0 || !isKernelError(error, "ENOENT", "ENOTDIR")) throw error;
-    }
-    return make(parts);
-  };
-
-  return {
-    open,
-    openExisting,
-    keep,
-    forgetAllBut(inUse) {
-      for (const [path, fd] of opened) {
-        if (inUse.includes(fd)) continue;
-        opened.delete(path);
-        closeSync(fd);
-      }
-    },
-  };
-}
-
-function notADirectory(parts: readonly string[]): AgentError {
-  return new AgentError(
-    "ARCHIVE_BAD_MEMBER",
-    `Cannot unpack into ${showPath(parts.join("/"))}: it is there and is no directory`,
-  );
+  }
 }

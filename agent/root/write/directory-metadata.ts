@@ -1,6 +1,7 @@
 /**
- * Copies what a directory is (owner, mode, attributes, time) from one layer's to another's.
- * overlayfs shows of directories that several layers have only the uppermost: one that merely had to be there must not hide the real one.
+ * Copies owner, mode, attributes and time of a directory from one layer to another.
+ * Of a directory that several layers have, overlayfs shows the uppermost: one that only the paths of other members imply must
+ * look like the one below.
  */
 import { closeSync, fstatSync, openSync } from "node:fs";
 import {
@@ -18,15 +19,15 @@ import {
 import { joinParts, splitMemberPath } from "./member-path.ts";
 
 const NO_PATH = Buffer.alloc(0);
-/** How a layer stands to those below is its own affair; an NFS server's access lists mean nothing to another file system. */
-const STAYS_BEHIND = /^(trusted\.overlay\.|system\.nfs4_)/;
+/** Overlay attributes describe the layer itself; NFSv4 access lists mean nothing to another file system. */
+const NOT_COPIED = /^(trusted\.overlay\.|system\.nfs4_)/;
 
 function copyDirectoryMetadata(fromFd: number, toFd: number): void {
   const { uid, gid, mode, mtimeNs } = fstatSync(fromFd, { bigint: true });
   fchownat(toFd, NO_PATH, Number(uid), Number(gid));
   fchmod(toFd, Number(mode & 0o7777n));
   for (const name of flistxattr(fromFd)) {
-    if (STAYS_BEHIND.test(name.toString("latin1"))) continue;
+    if (NOT_COPIED.test(name.toString("latin1"))) continue;
     fsetxattr(toFd, name, fgetxattr(fromFd, name) ?? Buffer.alloc(0));
   }
   const sec = mtimeNs / 1_000_000_000n - (mtimeNs % 1_000_000_000n < 0n ? 1n : 0n);
@@ -34,7 +35,7 @@ function copyDirectoryMetadata(fromFd: number, toFd: number): void {
   utimensat(toFd, NO_PATH, time, time);
 }
 
-/** The same for paths of two directories that are there. */
+/** Both directories must exist. */
 export function copyMetadataOfPath(fromPath: string, toPath: string): void {
   const fromFd = openSync(fromPath, O_DIRECTORY);
   const toFd = openSync(toPath, O_DIRECTORY);
@@ -52,14 +53,14 @@ export interface LayerDirectory {
   impliedDirectories: readonly string[];
 }
 
-/** Gives every implied directory the metadata of the next one below; layers from the lowest up. */
-export function describeImpliedDirectories(layers: readonly LayerDirectory[]): void {
+/** Gives each implied directory the metadata of the nearest one below. Layers from the lowest up. */
+export function copyMetadataToImplied(layers: readonly LayerDirectory[]): void {
   const fds = layers.map(({ path }) => openSync(path, O_DIRECTORY));
   try {
     for (const [index, { impliedDirectories }] of layers.entries()) {
       for (const implied of impliedDirectories) {
         const path = joinParts(splitMemberPath(implied));
-        describeFromBelow(path, fds[index]!, fds.slice(0, index).reverse());
+        copyFromBelow(path, fds[index]!, fds.slice(0, index).reverse());
       }
     }
   } finally {
@@ -67,7 +68,7 @@ export function describeImpliedDirectories(layers: readonly LayerDirectory[]): v
   }
 }
 
-function describeFromBelow(path: Buffer, layerFd: number, lowerFds: readonly number[]): void {
+function copyFromBelow(path: Buffer, layerFd: number, lowerFds: readonly number[]): void {
   const ownFd = openDirectory(layerFd, path);
   if (ownFd === undefined) return;
   try {
@@ -86,7 +87,7 @@ function describeFromBelow(path: Buffer, layerFd: number, lowerFds: readonly num
   }
 }
 
-/** undefined where the layer has no directory of that path. */
+/** undefined when the layer has no such directory. */
 function openDirectory(layerFd: number, path: Buffer): number | undefined {
   try {
     return openInRoot(layerFd, path, O_DIRECTORY | O_NOFOLLOW, 0, { noSymlinks: true });

@@ -1,9 +1,8 @@
 /**
- * Gives an unpacked file its owner, mode, attributes and time, in the order that keeps them all:
- * chown clears set-id bits and capabilities, and every later change would move the time.
+ * Sets owner, mode, attributes and time of an unpacked file, in this order: chown clears set-id bits and capabilities,
+ * and every change updates the time.
  */
-import type { TarEntry } from "../../archive/tar-entry.ts";
-import { pathBytes } from "../../archive/tar-entry.ts";
+import { pathBytes, type TarEntry } from "../../archive/tar-entry.ts";
 import {
   fchmod,
   fchmodat,
@@ -16,41 +15,45 @@ import {
 } from "../../kernel/syscalls.ts";
 
 const NO_PATH = Buffer.alloc(0);
-/** overlayfs's own attributes: in an archive they would be orders to our mount (umoci translates them for the same reason). */
+/** Attributes of overlayfs: from an archive they would control our mount (umoci drops them for the same reason). */
 const OVERLAY_PREFIX = "trusted.overlay.";
 
-/** Told of each attribute that was not set. */
-export type OnLostXattr = (name: string, reason: string) => void;
+/** Called for each attribute that was not set. */
+export type OnDroppedXattr = (name: string, reason: string) => void;
 
-/** For a file or directory that is open (not O_PATH). Directories get their time later, once they are full. */
-export function setMetadata(fd: number, entry: TarEntry, onLost: OnLostXattr): void {
+/** For an open file or directory (not O_PATH). The time of a directory is set once its members are written. */
+export function setMetadata(fd: number, entry: TarEntry, onDropped: OnDroppedXattr): void {
   fchownat(fd, NO_PATH, entry.uid, entry.gid);
   fchmod(fd, entry.mode);
-  setXattrs(entry, onLost, (name, value) => fsetxattr(fd, name, value));
+  setXattrs(entry, onDropped, (name, value) => fsetxattr(fd, name, value));
   if (entry.type !== "directory") utimensat(fd, NO_PATH, entry.mtime, entry.mtime);
 }
 
-/** For links, devices and FIFOs, which must not be opened. */
-export function setMetadataAt(dirFd: number, name: Buffer, entry: TarEntry, onLost: OnLostXattr): void {
+/** For symlinks, devices and FIFOs, which must not be opened. */
+export function setMetadataAt(dirFd: number, name: Buffer, entry: TarEntry, onDropped: OnDroppedXattr): void {
   fchownat(dirFd, name, entry.uid, entry.gid);
   if (entry.type !== "symlink") fchmodat(dirFd, name, entry.mode);
   const path = () => Buffer.concat([Buffer.from(`${pathOfDescriptor(dirFd)}/`), name]);
-  setXattrs(entry, onLost, (xattr, value) => lsetxattr(path(), xattr, value));
+  setXattrs(entry, onDropped, (xattr, value) => lsetxattr(path(), xattr, value));
   utimensat(dirFd, name, entry.mtime, entry.mtime);
 }
 
-function setXattrs(entry: TarEntry, onLost: OnLostXattr, set: (name: Buffer, value: Buffer) => void): void {
+function setXattrs(
+  entry: TarEntry,
+  onDropped: OnDroppedXattr,
+  set: (name: Buffer, value: Buffer) => void,
+): void {
   for (const [name, value] of entry.xattrs) {
     if (name.startsWith(OVERLAY_PREFIX)) {
-      onLost(`${OVERLAY_PREFIX}*`, "they are overlayfs's own");
+      onDropped(`${OVERLAY_PREFIX}*`, "overlayfs reserves them");
       continue;
     }
     try {
       set(pathBytes(name), value);
     } catch (error) {
-      // user.* on a tmpfs before Linux 6.6, or on links and devices: the kernel has no place for them.
+      // user.* on a tmpfs before Linux 6.6, or on symlinks and devices.
       if (!isKernelError(error, "EOPNOTSUPP", "ENOTSUP", "EPERM")) throw error;
-      onLost(name, `the file system takes none (${error.code})`);
+      onDropped(name, `the file system does not support it (${error.code})`);
     }
   }
 }

@@ -1,6 +1,5 @@
 /**
- * Looks at, and removes, files by the descriptor of their directory: no link on the way can lead elsewhere.
- * What is found is what lies at the name itself; links are never followed.
+ * Reads metadata of files, and removes them, by the descriptor of their directory. Never follows symlinks.
  */
 import { closeSync, fstatSync, readdirSync, type Stats } from "node:fs";
 import {
@@ -13,7 +12,7 @@ import {
   unlinkat,
 } from "../../kernel/syscalls.ts";
 
-/** undefined where nothing has that name. */
+/** undefined when no file has the name. */
 export function statAt(dirFd: number, name: Buffer): Stats | undefined {
   let fd: number;
   try {
@@ -29,12 +28,12 @@ export function statAt(dirFd: number, name: Buffer): Stats | undefined {
   }
 }
 
-/** overlayfs's mark for "not here": a character device 0:0. */
+/** overlayfs marks a deleted file by a character device 0:0. */
 export function isWhiteout(stats: Stats): boolean {
   return stats.isCharacterDevice() && stats.rdev === 0;
 }
 
-/** Removes the file, or the directory with all that is in it. Nothing of that name is no error. */
+/** Removes a file, or a directory with its contents; does nothing when no file has the name. */
 export function removeAt(dirFd: number, name: Buffer): void {
   try {
     unlinkat(dirFd, name);

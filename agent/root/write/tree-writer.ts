@@ -1,6 +1,6 @@
 /**
- * Writes the members of a tar archive below one directory: safe by construction, as every path is resolved inside it
- * and nothing that exists is ever opened for writing. Whiteouts become overlayfs's marks (overlayfs.rst, "whiteouts and opaque directories").
+ * Writes the members of a tar archive below one directory. Safe by construction: every path is resolved inside it, and no
+ * existing file is opened for writing. Whiteouts become those of overlayfs (overlayfs.rst, "whiteouts and opaque directories").
  */
 import { closeSync, constants, writeSync } from "node:fs";
 import { pathBytes, showPath, type TarEntry } from "../../archive/tar-entry.ts";
@@ -20,7 +20,7 @@ import {
 } from "../../kernel/syscalls.ts";
 import { readLayerName } from "../../oci/whiteout.ts";
 import type { UnpackResult } from "../unpack/messages.ts";
-import { createOpenDirectories, type OpenDirectories } from "./directory-cache.ts";
+import { DirectoryCache } from "./directory-cache.ts";
 import { setMetadata, setMetadataAt } from "./file-metadata.ts";
 import { isWhiteout, removeAt, statAt } from "./fs-at.ts";
 import { splitMemberPath } from "./member-path.ts";
@@ -37,25 +37,24 @@ export interface TreeWriterOptions {
   to: readonly string[];
 }
 
-/** Where a member goes. */
-interface Place {
+interface Destination {
   entry: TarEntry;
   parts: readonly string[];
   name: Buffer;
 }
 
-/** Descriptors that an operation still needs. */
+/** Descriptors that an operation still uses. */
 type DirectoriesInUse = readonly [parentFd: number, ...others: number[]];
 
 export class TreeWriter implements TarVisitor {
   readonly #rootFd: number;
   readonly #options: TreeWriterOptions;
-  readonly #directories: OpenDirectories;
-  /** Directories the archive describes, by path; the time is set when they are full. */
+  readonly #directories: DirectoryCache;
+  /** Directories that are members, by path; their time is set at the end. */
   readonly #described = new Map<string, TarEntry>();
   readonly #implied = new Set<string>();
-  readonly #lateLinks: Place[] = [];
-  readonly #lost = new Map<string, number>();
+  readonly #lateLinks: Destination[] = [];
+  readonly #dropped = new Map<string, number>();
   #file: { fd: number; entry: TarEntry } | undefined;
   #currentPath = "";
   #files = 0;
@@ -66,9 +65,9 @@ export class TreeWriter implements TarVisitor {
   constructor(rootFd: number, options: TreeWriterOptions) {
     this.#rootFd = rootFd;
     this.#options = options;
-    this.#directories = createOpenDirectories(rootFd, {
+    this.#directories = new DirectoryCache(rootFd, {
       onImplied: (path) => this.#implied.add(path),
-      clearWay: (parentFd, name) => this.#clearWhiteout(parentFd, name),
+      replaceByDirectory: (parentFd, name) => this.#replaceWhiteout(parentFd, name),
     });
   }
 
@@ -78,11 +77,11 @@ export class TreeWriter implements TarVisitor {
 
   onEntry(entry: TarEntry): void {
     this.#currentPath = entry.path;
-    this.#guard(() => this.#place(entry));
+    this.#guard(() => this.#add(entry));
   }
 
   onContent(chunk: Buffer): void {
-    // Content of a whiteout or of aufs's leftovers goes nowhere.
+    // Undefined for whiteouts and metadata of aufs, whose content is ignored.
     const file = this.#file;
     if (!file) return;
     this.#guard(() => {
@@ -96,7 +95,7 @@ export class TreeWriter implements TarVisitor {
     if (!file) return;
     this.#file = undefined;
     try {
-      this.#guard(() => setMetadata(file.fd, file.entry, this.#countLost));
+      this.#guard(() => setMetadata(file.fd, file.entry, this.#countDropped));
     } finally {
       closeSync(file.fd);
     }
@@ -104,9 +103,9 @@ export class TreeWriter implements TarVisitor {
 
   /** To be called after the last member. */
   finish(): UnpackResult {
-    for (const place of this.#lateLinks) {
-      this.#currentPath = place.entry.path;
-      this.#guard(() => this.#linkLate(place));
+    for (const destination of this.#lateLinks) {
+      this.#currentPath = destination.entry.path;
+      this.#guard(() => this.#linkLate(destination));
     }
     for (const [path, entry] of this.#described) {
       this.#currentPath = entry.path;
@@ -121,18 +120,18 @@ export class TreeWriter implements TarVisitor {
       hasRoot: this.#described.has(""),
       isRootOpaque: this.#isRootOpaque,
       impliedDirectories: [...this.#implied],
-      warnings: [...this.#lost].map(([what, count]) => `${count} × ${what}`),
+      warnings: [...this.#dropped].map(([warning, count]) => `${count} × ${warning}`),
     };
   }
 
-  /** Closes what is open, after success and failure. */
+  /** To be called after success and failure. */
   close(): void {
     if (this.#file) closeSync(this.#file.fd);
     this.#file = undefined;
-    this.#directories.forgetAllBut([]);
+    this.#directories.closeAllBut([]);
   }
 
-  #place(entry: TarEntry): void {
+  #add(entry: TarEntry): void {
     const own = splitMemberPath(entry.path);
     if (this.#options.kind === "layer" && this.#obeyWhiteout(own)) return;
     this.#files++;
@@ -141,18 +140,18 @@ export class TreeWriter implements TarVisitor {
       this.#describeRoot(entry, parts);
       return;
     }
-    const place: Place = { entry, parts, name: pathBytes(parts.at(-1)!) };
-    if (entry.type === "directory") this.#makeDirectory(place);
-    else if (entry.type === "hardlink") this.#link(place);
-    else if (entry.type === "file") this.#openFile(place);
-    else this.#makeNode(place);
+    const destination: Destination = { entry, parts, name: pathBytes(parts.at(-1)!) };
+    if (entry.type === "directory") this.#makeDirectory(destination);
+    else if (entry.type === "hardlink") this.#link(destination);
+    else if (entry.type === "file") this.#openFile(destination);
+    else this.#makeNode(destination);
   }
 
   #describeRoot(entry: TarEntry, parts: readonly string[]): void {
     if (entry.type !== "directory") {
       throw new AgentError(
         "ARCHIVE_UNSAFE_MEMBER",
-        `Cannot unpack ${showPath(entry.path)}: it would replace the root itself by a ${entry.type}`,
+        `Cannot unpack ${showPath(entry.path)}: it would replace the root by a ${entry.type}`,
       );
     }
     const wasImplied = this.#implied.has(parts.join("/"));
@@ -161,14 +160,14 @@ export class TreeWriter implements TarVisitor {
     if (this.#options.kind === "layer" || isNew) this.#describe(fd, parts, entry);
   }
 
-  #openFile({ entry, parts, name }: Place): void {
+  #openFile({ entry, parts, name }: Destination): void {
     const parentFd = this.#directories.open(parts.slice(0, -1));
     const flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW;
     const fd = this.#create(parts, name, [parentFd], () => openInRoot(parentFd, name, flags, 0o600));
     this.#file = { fd, entry };
   }
 
-  #makeNode({ entry, parts, name }: Place): void {
+  #makeNode({ entry, parts, name }: Destination): void {
     const parentFd = this.#directories.open(parts.slice(0, -1));
     this.#create(parts, name, [parentFd], () => {
       if (entry.type === "symlink") symlinkat(pathBytes(entry.linkPath), parentFd, name);
@@ -179,10 +178,10 @@ export class TreeWriter implements TarVisitor {
         mknodat(parentFd, name, type | 0o600, device);
       }
     });
-    setMetadataAt(parentFd, name, entry, this.#countLost);
+    setMetadataAt(parentFd, name, entry, this.#countDropped);
   }
 
-  #makeDirectory({ entry, parts, name }: Place): void {
+  #makeDirectory({ entry, parts, name }: Destination): void {
     const parentFd = this.#directories.open(parts.slice(0, -1));
     let isOpaque = false;
     try {
@@ -195,19 +194,19 @@ export class TreeWriter implements TarVisitor {
         const isOurs = this.#described.has(path) || this.#implied.has(path);
         if (this.#options.kind === "artifact" && !isOurs) return;
       } else {
-        // Hidden below and made anew here: nothing of the lower directory may shine through.
+        // A directory that replaces a whiteout must hide the lower directory.
         isOpaque = this.#options.kind === "layer" && existing !== undefined && isWhiteout(existing);
         this.#remove(parts, name, [parentFd]);
         mkdirat(parentFd, name, 0o700);
       }
     }
     const fd = openInRoot(parentFd, name, O_DIRECTORY | O_NOFOLLOW);
-    this.#directories.keep(parts, fd);
+    this.#directories.add(parts, fd);
     if (isOpaque) fsetxattr(fd, OPAQUE_XATTR, OPAQUE_VALUE);
     this.#describe(fd, parts, entry);
   }
 
-  /** An artifact that has `lib/` must not break the `lib -> usr/lib` of the root it is unpacked into. */
+  /** An artifact with `lib/` must not replace a symlink `lib -> usr/lib` of the root. */
   #leadsToDirectory(parts: readonly string[]): boolean {
     if (this.#options.kind === "layer") return false;
     try {
@@ -221,13 +220,13 @@ export class TreeWriter implements TarVisitor {
 
   #describe(fd: number, parts: readonly string[], entry: TarEntry): void {
     const path = parts.join("/");
-    setMetadata(fd, entry, this.#countLost);
+    setMetadata(fd, entry, this.#countDropped);
     this.#described.set(path, entry);
     this.#implied.delete(path);
   }
 
-  #link(place: Place): void {
-    const { entry, parts, name } = place;
+  #link(destination: Destination): void {
+    const { entry, parts, name } = destination;
     const target = [...this.#options.to, ...splitMemberPath(entry.linkPath)];
     if (target.join("/") === parts.join("/")) return;
     const parentFd = this.#directories.open(parts.slice(0, -1));
@@ -237,33 +236,34 @@ export class TreeWriter implements TarVisitor {
       const inUse = [parentFd, targetDirFd] as const;
       this.#create(parts, name, inUse, () => linkat(targetDirFd, targetName, parentFd, name));
     } catch (error) {
-      if (!isKernelError(error, "ENOENT", "ENOTDIR")) throw refuseLink(entry, error);
-      // Its target may still come.
-      this.#lateLinks.push(place);
+      if (!isKernelError(error, "ENOENT", "ENOTDIR")) throw describeLinkFailure(entry, error);
+      // The target may be a later member.
+      this.#lateLinks.push(destination);
     }
   }
 
-  #linkLate({ entry, parts, name }: Place): void {
+  #linkLate({ entry, parts, name }: Destination): void {
     const target = [...this.#options.to, ...splitMemberPath(entry.linkPath)];
     const parentFd = this.#directories.open(parts.slice(0, -1));
-    // A later member took the name: it wins, as for every member that comes twice.
+    // A later member has the name: the last one wins.
     if (statAt(parentFd, name)) return;
     try {
       const targetDirFd = this.#directories.openExisting(target.slice(0, -1));
       linkat(targetDirFd, pathBytes(target.at(-1) ?? ""), parentFd, name);
     } catch (error) {
-      throw refuseLink(entry, error);
+      throw describeLinkFailure(entry, error);
     }
   }
 
-  /** True when the name was an order and not a member. */
+  /** Returns true when the name is a whiteout or metadata of aufs, and not a member. */
   #obeyWhiteout(parts: readonly string[]): boolean {
-    const order = readLayerName(parts);
-    if (order.kind === "entry") return false;
+    const layerName = readLayerName(parts);
+    if (layerName.kind === "entry") return false;
     const parents = parts.slice(0, -1);
-    if (order.kind === "opaque" && parents.length === 0) this.#isRootOpaque = true;
-    else if (order.kind === "opaque") fsetxattr(this.#directories.open(parents), OPAQUE_XATTR, OPAQUE_VALUE);
-    else if (order.kind === "whiteout") this.#hide(parents, pathBytes(order.hidden));
+    if (layerName.kind === "opaque" && parents.length === 0) this.#isRootOpaque = true;
+    else if (layerName.kind === "opaque")
+      fsetxattr(this.#directories.open(parents), OPAQUE_XATTR, OPAQUE_VALUE);
+    else if (layerName.kind === "whiteout") this.#hide(parents, pathBytes(layerName.hidden));
     return true;
   }
 
@@ -271,7 +271,7 @@ export class TreeWriter implements TarVisitor {
     const parentFd = this.#directories.open(parents);
     const own = statAt(parentFd, name);
     if (!own) mknodat(parentFd, name, S_IFCHR, { major: 0, minor: 0 });
-    // This layer's own directory stays, what lower layers have in it does not.
+    // A directory of this layer is kept, the contents of lower layers are hidden.
     else if (own.isDirectory()) this.#makeOpaque(parentFd, name);
   }
 
@@ -284,8 +284,8 @@ export class TreeWriter implements TarVisitor {
     }
   }
 
-  /** A directory is implied where this layer hid one: it becomes one that hides what is below. */
-  #clearWhiteout(parentFd: number, name: Buffer): boolean {
+  /** A path implies a directory that this layer deleted: creates one that hides the lower directory. */
+  #replaceWhiteout(parentFd: number, name: Buffer): boolean {
     const existing = statAt(parentFd, name);
     if (this.#options.kind !== "layer" || !existing || !isWhiteout(existing)) return false;
     removeAt(parentFd, name);
@@ -295,8 +295,8 @@ export class TreeWriter implements TarVisitor {
   }
 
   /**
-   * Makes something new at a name; what is there already goes away first, with all that is in it.
-   * `inUse` begins with the directory of the name.
+   * Creates a file, after removing an existing one of the name, with its contents.
+   * `inUse` starts with the directory of the name.
    */
   #create<T>(parts: readonly string[], name: Buffer, inUse: DirectoriesInUse, make: () => T): T {
     try {
@@ -312,10 +312,10 @@ export class TreeWriter implements TarVisitor {
     const existing = statAt(inUse[0], name);
     removeAt(inUse[0], name);
     if (!existing?.isDirectory() && !existing?.isSymbolicLink()) return;
-    this.#directories.forgetAllBut(inUse);
-    const gone = parts.join("/");
+    this.#directories.closeAllBut(inUse);
+    const removed = parts.join("/");
     for (const path of [...this.#described.keys(), ...this.#implied]) {
-      if (path !== gone && !path.startsWith(`${gone}/`)) continue;
+      if (path !== removed && !path.startsWith(`${removed}/`)) continue;
       this.#described.delete(path);
       this.#implied.delete(path);
     }
@@ -330,17 +330,17 @@ export class TreeWriter implements TarVisitor {
     }
   }
 
-  readonly #countLost = (name: string, reason: string): void => {
-    const what = `attribute "${name}" not kept: ${reason}`;
-    this.#lost.set(what, (this.#lost.get(what) ?? 0) + 1);
+  readonly #countDropped = (name: string, reason: string): void => {
+    const warning = `attribute "${name}" not kept: ${reason}`;
+    this.#dropped.set(warning, (this.#dropped.get(warning) ?? 0) + 1);
   };
 }
 
-function refuseLink(entry: TarEntry, cause: unknown): unknown {
+function describeLinkFailure(entry: TarEntry, cause: unknown): unknown {
   if (!isKernelError(cause, "ENOENT", "ENOTDIR", "EPERM", "ELOOP", "EXDEV")) return cause;
   return new AgentError(
     "ARCHIVE_BAD_MEMBER",
-    `Cannot link ${showPath(entry.path)} to ${showPath(entry.linkPath)}: the archive has no such file (${cause.code})`,
+    `Cannot link ${showPath(entry.path)} to ${showPath(entry.linkPath)}: the archive does not contain it (${cause.code})`,
     { cause },
   );
 }

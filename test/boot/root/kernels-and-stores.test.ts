@@ -54,7 +54,7 @@ interface Chain {
 }
 
 const DROPPED_OBJECT = /store: dropped object \w{64}: the disk has changed it/;
-const HERE_ALREADY = /store: .*is here already/;
+const HERE_ALREADY = /store: .*is stored/;
 const PLAIN = /root: composefs image \w{64} \(.*\), data-only objects$/m;
 const REQUIRED = /root: composefs image \w{64} \(.*\), data-only objects, verity required/;
 const OLDER = /root: composefs image \w{64} \(.*\), objects as a plain layer/;
@@ -81,7 +81,7 @@ const CHAINS: readonly Chain[] = [
       {
         kernel: "6.12",
         options: () => "dut.cache=auto",
-        says: [/cache: \/dev\/vda .*label DUTBOOT_CACHE.* mounted/, /root: by composefs \(auto\)/, PLAIN],
+        says: [/cache: \/dev\/vda .*label DUTBOOT_CACHE.* mounted/, /root: using composefs \(auto\)/, PLAIN],
         neverSays: [/sealed by fs-verity/, /cache: formatting/],
         layersFetched: 3,
       },
@@ -123,7 +123,7 @@ const CHAINS: readonly Chain[] = [
         says: [
           /cache: formatting \/dev\/vda \(.*, 0\.3 GB\)/,
           /sealed by fs-verity/,
-          /root: by composefs \(composefs\)/,
+          /root: using composefs \(composefs\)/,
           REQUIRED,
         ],
         layersFetched: 3,
@@ -159,7 +159,7 @@ const CHAINS: readonly Chain[] = [
       {
         kernel: "6.1",
         options: () => "dut.cache=none",
-        says: [/store: in RAM, at most \d+ MB/, /root: by composefs \(auto\)/, OLDER],
+        says: [/store: in RAM, at most \d+ MB/, /root: using composefs \(auto\)/, OLDER],
         layersFetched: 3,
       },
     ],
@@ -170,7 +170,7 @@ const CHAINS: readonly Chain[] = [
       {
         kernel: "6.12",
         options: () => "dut.root=overlay",
-        says: [/root: by overlay, as the job says/],
+        says: [/root: using overlay, as the job requests/],
         neverSays: [/composefs image/],
         layersFetched: 3,
       },
@@ -183,7 +183,7 @@ const CHAINS: readonly Chain[] = [
         kernel: "6.1",
         // No disk has our label, so the store is in RAM and the log says so.
         options: () => "dut.root=overlay dut.cache=auto",
-        says: [/root: by overlay, as the job says/, /cache: no device is labelled DUTBOOT_CACHE/],
+        says: [/root: using overlay, as the job requests/, /cache: no device is labelled DUTBOOT_CACHE/],
         neverSays: [/composefs image/],
         layersFetched: 3,
       },
@@ -223,7 +223,7 @@ describe.concurrent("a store on", { timeout: 900_000 }, () => {
       expect(await countLayerRequests(repository)).toBe(fetchedBefore + step.layersFetched);
       if (kind) await checkDisk(farm.tools, disk);
       console.log(
-        `${name}, ${step.kernel}: ${/root: composefs image.*|root: by overlay.*/.exec(lines)?.[0]}`,
+        `${name}, ${step.kernel}: ${/root: composefs image.*|root: using overlay.*/.exec(lines)?.[0]}`,
       );
     }
   });

@@ -104,17 +104,17 @@ describe("a layer after two files changed", () => {
     expect((await update(packOld, manners)).line).toMatch(twoMissing);
   });
 
-  it("is taken whole where the server knows no ranges", async () => {
+  it("needs a full download where the server knows no ranges", async () => {
     const { line } = await update(packTar, { ignoresRanges: true });
-    expect(line).toMatch(/taken whole: .*FETCH_NO_RANGES/);
+    expect(line).toMatch(/full download: .*FETCH_NO_RANGES/);
   });
 
-  it("is taken whole, and is right, where parts come spoiled", async () => {
+  it("needs a full download, and is right, where parts come spoiled", async () => {
     const spoil = (bytes: Buffer, offset: number) => {
       if (offset < 1_000_000) bytes[bytes.length - 1]! ^= 1;
     };
     const { line } = await update(packTar, { spoil });
-    expect(line).toMatch(/taken whole: .*\(CHUNKED_BAD_FRAME\)/);
+    expect(line).toMatch(/full download: .*\(CHUNKED_BAD_FRAME\)/);
   });
 });
 
@@ -122,7 +122,7 @@ describe("says which way it took and why", () => {
   it("nothing is here", async () => {
     const one = await packTar(buildTar(makeMembers("one")));
     await test.take(layerAt((await serve(one.blob)).origin, http, one));
-    expect(test.lines).toEqual([expect.stringMatching(/taken whole: nothing is here yet/)]);
+    expect(test.lines).toEqual([expect.stringMatching(/full download: the store is empty/)]);
   });
 
   it("most is missing", async () => {
@@ -135,7 +135,7 @@ describe("says which way it took and why", () => {
     );
     const other = await packTar(buildTar([{ path: "x", content: noise("x", 500_000) }]));
     await test.take(layerAt((await serve(other.blob)).origin, http, other));
-    expect(test.lines.at(-1)).toMatch(/taken whole: \d+ range.* would cost 1\d\d % of it/);
+    expect(test.lines.at(-1)).toMatch(/full download: \d+ range.* would cost 1\d\d % of it/);
   });
 
   it("everything is here: no range but the tables'", async () => {
@@ -176,7 +176,7 @@ describe("reuses", () => {
     expect(bytesIn).toBeLessThan(40_000);
   });
 
-  it("chunks of a file that changed, from the layer's last version taken whole or in parts, and from a renamed file", async () => {
+  it("chunks of a file that changed, from the layer's last version from a full download or a partial pull, and from a renamed file", async () => {
     const large = noise("large", 2_000_000);
     const change = (at: number) => {
       const changed = Buffer.from(large);
@@ -243,7 +243,7 @@ describe("reuses", () => {
 });
 
 describe("believes no table", () => {
-  const whole = (code: string) => new RegExp(`taken whole: .*\\(${code}\\)$`);
+  const whole = (code: string) => new RegExp(`full download: .*\\(${code}\\)$`);
   const file = (toc: TocJson, name: string) => toc.entries.find((entry: TocJson) => entry.name === name);
 
   it.each<[string, (toc: TocJson) => void, RegExp]>([
@@ -315,7 +315,7 @@ describe("believes no table", () => {
       (toc) => {
         Object.assign(file(toc, "d/file-50"), { size: 2 ** 29, chunkSize: 2 ** 29 });
       },
-      /taken whole: a chunk of "d\/file-50" has 536870912 bytes/,
+      /full download: a chunk of "d\/file-50" has 536870912 bytes/,
     ],
     [
       "no entries",

@@ -7,7 +7,7 @@ import type { HttpClient } from "../../../agent/net/http/http-message.ts";
 import { createRangeReader } from "../../../agent/net/ranges/fetch-ranges.ts";
 import type { LayerSource, UnpackOptions } from "../../../agent/root/root-driver.ts";
 import { createUnpackPool } from "../../../agent/root/unpack/pool.ts";
-import { createTreePuller, type StoredTree } from "../../../agent/root/unpack/pull-tree.ts";
+import { type StoredTree, TreePuller } from "../../../agent/root/unpack/pull-tree.ts";
 import { type ObjectStore, openObjectStore } from "../../../agent/store/object-store.ts";
 import { openStoreLayout } from "../../../agent/store/store-layout.ts";
 import type { Chunked } from "./pack.ts";
@@ -28,11 +28,11 @@ export async function createTestStore(): Promise<TestStore> {
   const store = await openObjectStore(openStoreLayout(join(path, "store")).place);
   const lines: string[] = [];
   const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
-  const take = createTreePuller({ store, pool, log });
+  const puller = new TreePuller({ store, pool, log });
   return {
     store,
     lines,
-    take: (source, options = {}) => take(source, options),
+    take: (source, options = {}) => puller.pull(source, options),
     close() {
       store.place.close();
       rmSync(path, { recursive: true });

@@ -224,20 +224,13 @@ describe("what tar entries need", () => {
     symlinkSync("nowhere", join(directory, "link"));
     kernel.linkat(rootFd, "link", rootFd, "link2");
     expect(lstatSync(join(directory, "link2")).ino).toBe(lstatSync(join(directory, "link")).ino);
-    const fd = openSync(directory, kernel.O_TMPFILE | constants.O_WRONLY, 0o644);
-    writeSync(fd, "late");
-    kernel.linkDescriptor(fd, rootFd, "named");
-    closeSync(fd);
-    expect(readFileSync(join(directory, "named"), "utf8")).toBe("late");
   });
 
-  test("rename without replacing, and exchange", () => {
+  test("rename without replacing", () => {
     writeFileSync(join(directory, "a"), "a");
     writeFileSync(join(directory, "b"), "b");
     const rename = (flags: number) => kernel.renameat2(rootFd, "a", rootFd, "b", flags);
     expect(caught(() => rename(kernel.RENAME_NOREPLACE))).toMatchObject({ code: "EEXIST" });
-    rename(kernel.RENAME_EXCHANGE);
-    expect(readFileSync(join(directory, "a"), "utf8")).toBe("b");
   });
 });
 
@@ -310,7 +303,7 @@ describe("mounts", () => {
     }
   });
 
-  test("an option nobody knows is named in the refusal", () => {
+  test("the error names an unknown option", () => {
     const mount = () =>
       kernel.mountByOptions({ type: "tmpfs", target: directory, options: [["nosuchoption", "1"]] });
     expect(caught(mount)).toMatchObject({ code: "EINVAL", message: expect.stringContaining("nosuchoption") });

@@ -213,7 +213,7 @@ describe("kept inside", () => {
       "/d dir 755 0:0 trusted.mine=7a",
       '/f file 644 0:0 ""',
     ]);
-    expect(layer.warnings).toEqual(['3 × attribute "trusted.overlay.*" not kept: they are overlayfs\'s own']);
+    expect(layer.warnings).toEqual(['3 × attribute "trusted.overlay.*" not kept: overlayfs reserves them']);
   });
 
   it("C08 devices and set-id bits are data", async () => {

@@ -235,7 +235,7 @@ it("tells of a full tmpfs with its sizes, and leaves nothing behind", async () =
     await expect(driver.addLayer(sourceOf(tar))).rejects.toMatchObject({
       code: "ROOT_NO_SPACE",
       message: expect.stringMatching(
-        /^Cannot unpack "d\/b": there is no room: 0\.\d MB of 2\.1 MB and \d+ of \d+ files are free, after \d\.\d MB in 3 files/,
+        /^Cannot unpack "d\/b": no space left: 0\.\d MB of 2\.1 MB and \d+ of \d+ inodes are free after \d\.\d MB in 3 files/,
       ),
     });
     expect(listTree(join(small.storeDir, "layers")).slice(1)).toEqual([]);

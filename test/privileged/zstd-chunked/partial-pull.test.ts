@@ -117,7 +117,7 @@ describe("layers that", () => {
     await pull(driver, name("one"));
     const { layers } = await pull(driver, name("two"));
     expect(lines).toEqual([
-      expect.stringMatching(/taken whole: nothing is here yet/),
+      expect.stringMatching(/full download: the store is empty/),
       expect.stringMatching(/3 of 102 files missing, 0\.\d of 1\.\d MB/),
     ]);
     const root = await driver.mount(layers, scratch.newRootOptions());

@@ -45,7 +45,7 @@ const layerOf = (members: readonly Member[]) => {
 
 async function showRoot(driver: RootDriver, layers: readonly Member[][], artifact?: [to: string, Member[]]) {
   const taken = [];
-  const rooted = layers.map((members) => [dir("../", { mtime: 3 }), ...members]);
+  const rooted = layers.map((members) => [dir("./", { mtime: 3 }), ...members]);
   for (const members of rooted) taken.push(await driver.addLayer(layerOf(members)));
   const root = await driver.mount(taken, scratch.newRootOptions());
   if (artifact) await root.unpackArchive(sourceOf(buildTar(artifact[1])), artifact[0]);
@@ -56,11 +56,11 @@ async function showRoot(driver: RootDriver, layers: readonly Member[][], artifac
 
 describe("shows what overlayfs shows", () => {
   const cases: Record<string, [layers: Member[][], artifact?: [string, Member[]]]> = {
-    "contents, small and large": [[[dir("../"), file("empty", ""), file("small"), file("large", big("x"))]]],
+    "contents, small and large": [[[dir("./"), file("empty", ""), file("small"), file("large", big("x"))]]],
     "owners, modes, times, attributes": [
       [
         [
-          dir("../", { mode: 0o751, uid: 3, gid: 4, mtime: 77 }),
+          dir("./", { mode: 0o751, uid: 3, gid: 4, mtime: 77 }),
           file("suid", big("s"), { mode: 0o4755, uid: 1000, gid: 1001, mtime: 123 }),
           file("old", "o", { pax: [["mtime", "-1.5"]] }),
           file("caps", big("c"), {
@@ -122,7 +122,7 @@ describe("shows what overlayfs shows", () => {
           file("usr/lib/keep", big("k")),
         ],
       ],
-      ["/lib", [dir("../", { mtime: 5 }), file("new", big("n")), file("keep", "replaced")]],
+      ["/lib", [dir("./", { mtime: 5 }), file("new", big("n")), file("keep", "replaced")]],
     ],
     "names of any bytes": [
       [[file("\xff\xfe", big("f")), dir("\xc3\xa9", { mtime: 1 }), file("\xc3\xa9/\x01", "c")]],
@@ -176,7 +176,7 @@ describe("the store below it", () => {
     await driver.addLayer(counted());
     await driver.addLayer(counted());
     expect(opened).toBe(1);
-    expect(lines.at(-1)).toMatch(/is here already, 2 objects checked/);
+    expect(lines.at(-1)).toMatch(/is stored, 2 objects checked/);
     const prefix = readdirSync(store.objectsDir).find(
       (name) => readdirSync(join(store.objectsDir, name)).length > 0,
     )!;

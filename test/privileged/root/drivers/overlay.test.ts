@@ -27,7 +27,7 @@ describe.each([false, true])("mounted the classic way: %s", (onlyClassic) => {
   it("three layers, the uppermost wins, and writes stay above", async () => {
     const root = await mountLayers(
       [
-        [dir("../"), file("a", "1"), file("b", "1"), file("c", "1")],
+        [dir("./"), file("a", "1"), file("b", "1"), file("c", "1")],
         [file("b", "2"), file("c", "2")],
         [file("c", "3")],
       ],
@@ -58,9 +58,9 @@ it("an image without layers is an empty root", async () => {
 
 it("the root directory is that of the uppermost layer that has one", async () => {
   const root = await mountLayers([
-    [dir("../", { mode: 0o700, uid: 1 }), file("a")],
+    [dir("./", { mode: 0o700, uid: 1 }), file("a")],
     [
-      dir("../", { mode: 0o1775, uid: 7, gid: 8, mtime: 12345, pax: [["SCHILY.xattr.trusted.label", "x"]] }),
+      dir("./", { mode: 0o1775, uid: 7, gid: 8, mtime: 12345, pax: [["SCHILY.xattr.trusted.label", "x"]] }),
       file("b"),
     ],
     [file("c")],
@@ -112,7 +112,7 @@ it("says what the kernel would not mount", async () => {
 
 describe("artifacts", () => {
   const BASE = [
-    dir("../", { mode: 0o755 }),
+    dir("./", { mode: 0o755 }),
     dir("usr/"),
     dir("usr/lib/", { mode: 0o711, uid: 9 }),
     file("usr/lib/old"),
@@ -135,7 +135,7 @@ describe("artifacts", () => {
 
   it("go where they are told, and make the way", async () => {
     const { unpacked, listed } = await unpackInto(
-      [dir("../", { mode: 0o700 }), dir("bin/"), file("bin/run")],
+      [dir("./", { mode: 0o700 }), dir("bin/"), file("bin/run")],
       "/srv/test",
     );
     expect(unpacked).toEqual({ files: 3, bytes: 7, warnings: [] });
@@ -150,7 +150,7 @@ describe("artifacts", () => {
   it("leave directories that are there as they are, the root's above all", async () => {
     const foreign = { mode: 0o700, uid: 1000, gid: 1000 };
     const { listed } = await unpackInto(
-      [dir("../", foreign), dir("usr/", foreign), dir("usr/new/", foreign)],
+      [dir("./", foreign), dir("usr/", foreign), dir("usr/new/", foreign)],
       "/",
     );
     expect(listed).toContain("/ dir 755 0:0");
@@ -170,7 +170,7 @@ describe("artifacts", () => {
   });
 
   it("follow a link to their place inside the root, never on the host", async () => {
-    const { listed } = await unpackInto([dir("../"), file("evil")], "/install");
+    const { listed } = await unpackInto([dir("./"), file("evil")], "/install");
     expect(listed).toContain('/opt/place/evil file 644 0:0 "evil"');
     expect(listed).toContain("/install -> /opt/place 0:0");
   });
