@@ -11,7 +11,7 @@ import { createFactsReader, type ReportFacts } from "../agent/page/report-facts.
 import type { ResultsManifest } from "../agent/wire/results-manifest.ts";
 import type { Verdict } from "../agent/wire/verdict.ts";
 import { parseVerdict } from "../agent/wire/verdict.ts";
-import type { ResultsPlace } from "./results-place.ts";
+import type { ResultsSource } from "./results-source.ts";
 
 export interface ReadResults {
   facts: ReportFacts;
@@ -42,14 +42,14 @@ const RECORD_MAX_BYTES = 64 * 1024 * 1024;
 /** Hides the round trips to a bucket. */
 const FILES_AT_A_TIME = 4;
 
-export async function readResults(place: ResultsPlace): Promise<ReadResults> {
-  const names = await place.list();
+export async function readResults(source: ResultsSource): Promise<ReadResults> {
+  const names = await source.list();
   const problems: string[] = [];
   const readJson = async (name: string): Promise<unknown> => {
     if (!names.has(name)) return undefined;
     const chunks: Buffer[] = [];
     let bytes = 0;
-    for await (const chunk of await place.read(name)) {
+    for await (const chunk of await source.read(name)) {
       bytes += chunk.length;
       if (bytes > RECORD_MAX_BYTES) break;
       chunks.push(chunk);
@@ -65,7 +65,7 @@ export async function readResults(place: ResultsPlace): Promise<ReadResults> {
   const reader = createFactsReader();
   if (names.has("events.jsonl")) {
     const lines = createInterface({
-      input: Readable.from(await place.read("events.jsonl")),
+      input: Readable.from(await source.read("events.jsonl")),
       crlfDelay: Infinity,
     });
     for await (const line of lines) reader.add(line);
@@ -89,8 +89,8 @@ export async function readResults(place: ResultsPlace): Promise<ReadResults> {
     facts,
     verdict,
     job: summarizeJob(await readJson("job.json")),
-    log: names.has("dutboot.log") ? await readTail(place) : readLogTail("", { isCut: false }),
-    files: await checkFiles(place, names, await readJson("manifest.json")),
+    log: names.has("dutboot.log") ? await readTail(source) : readLogTail("", { isCut: false }),
+    files: await checkFiles(source, names, await readJson("manifest.json")),
     problems,
     hasPage: names.has("report.html"),
   };
@@ -101,10 +101,10 @@ function readUptimeMs(partial: unknown): number {
   return typeof uptimeMs === "number" && Number.isFinite(uptimeMs) ? uptimeMs : 0;
 }
 
-async function readTail(place: ResultsPlace): Promise<LogTail> {
+async function readTail(source: ResultsSource): Promise<LogTail> {
   let tail = Buffer.alloc(0);
   let isCut = false;
-  for await (const chunk of await place.read("dutboot.log")) {
+  for await (const chunk of await source.read("dutboot.log")) {
     tail = Buffer.concat([tail, chunk]);
     isCut ||= tail.length > LOG_TAIL_BYTES;
     tail = tail.subarray(-LOG_TAIL_BYTES);
@@ -113,7 +113,7 @@ async function readTail(place: ResultsPlace): Promise<LogTail> {
 }
 
 async function checkFiles(
-  place: ResultsPlace,
+  source: ResultsSource,
   names: ReadonlySet<string>,
   value: unknown,
 ): Promise<CheckedFiles> {
@@ -132,7 +132,7 @@ async function checkFiles(
       const name = String(entry?.name);
       if (!names.has(name)) checked.missing.push(name);
       else {
-        const { sha256, sizeBytes } = await hashFile(place, name);
+        const { sha256, sizeBytes } = await hashFile(source, name);
         checked.totalBytes += sizeBytes;
         if (sha256 === entry.sha256) checked.good++;
         else checked.changed.push(name);
@@ -143,10 +143,10 @@ async function checkFiles(
   return checked;
 }
 
-async function hashFile(place: ResultsPlace, name: string): Promise<{ sha256: string; sizeBytes: number }> {
+async function hashFile(source: ResultsSource, name: string): Promise<{ sha256: string; sizeBytes: number }> {
   const hash = createHash("sha256");
   let sizeBytes = 0;
-  for await (const chunk of await place.read(name)) {
+  for await (const chunk of await source.read(name)) {
     hash.update(chunk);
     sizeBytes += chunk.length;
   }

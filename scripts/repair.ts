@@ -61,7 +61,14 @@ function listFiles(path: string): string[] {
     .sort();
 }
 
-function formatReport({ serialLines, networkLines, restored, torn, notes, missing }: RepairReport): string {
+function formatReport({
+  serialLines,
+  networkLines,
+  restored,
+  damaged,
+  notes,
+  missing,
+}: RepairReport): string {
   const lacks = missing === 0 ? "" : `; ${missing} lines are missing in the network log as well`;
-  return `repair: restored ${restored} lines, replaced ${torn} damaged lines and ${notes} notes; the serial log had ${serialLines} lines, the network log has ${networkLines}${lacks}`;
+  return `repair: restored ${restored} lines, replaced ${damaged} damaged lines and ${notes} notes; the serial log had ${serialLines} lines, the network log has ${networkLines}${lacks}`;
 }

@@ -11,7 +11,7 @@ import { formatReportPage } from "../agent/page/report-page.ts";
 import { EXIT_CODE_NO_VERDICT, exitCodeOfVerdict } from "../agent/wire/verdict.ts";
 import { type Command, UsageError } from "./command.ts";
 import { type ReadResults, readResults } from "./read-results.ts";
-import { openPlace } from "./results-place.ts";
+import { openSource } from "./results-source.ts";
 import { formatResultsText } from "./results-text.ts";
 
 const LOG_LINES = 20;
@@ -47,13 +47,13 @@ export const resultsCommand: Command = {
     if (where === undefined || others.length > 0)
       throw new UsageError("Cannot show results: expected one folder or s3://BUCKET/PREFIX");
     const logLines = readLineCount(input.text("lines"));
-    const place = openPlace(where, {
+    const source = openSource(where, {
       endpoint: input.text("endpoint"),
       region: input.text("region"),
       env: process.env,
     });
     try {
-      const results = await readResults(place);
+      const results = await readResults(source);
       const { facts, verdict, job, log } = results;
       const html = input.text("html");
       if (html !== undefined)
@@ -61,7 +61,7 @@ export const resultsCommand: Command = {
       const page = html
         ? `file://${resolve(html)}`
         : results.hasPage
-          ? place.locate("report.html")
+          ? source.locate("report.html")
           : undefined;
       if (input.flag("json")) console.log(JSON.stringify(describeResults(results, page), null, 2));
       else
@@ -79,7 +79,7 @@ export const resultsCommand: Command = {
       console.error(`dutboot: ${error.message} (${error.code}). ${error.hint}`);
       return EXIT_CODE_BY_BLAME[error.blame];
     } finally {
-      await place.close();
+      await source.close();
     }
   },
 };

@@ -38,3 +38,15 @@ export function mergeRanges(sorted: readonly ByteRange[], gapBytes: number): Byt
   }
   return ranges;
 }
+
+/** Chunks of a file from `start` on, with their offsets. */
+export async function* locatePieces(
+  chunks: AsyncIterable<Buffer>,
+  start: number,
+): AsyncGenerator<RangePiece> {
+  let offset = start;
+  for await (const bytes of chunks) {
+    yield { offset, bytes };
+    offset += bytes.length;
+  }
+}

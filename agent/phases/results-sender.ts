@@ -53,7 +53,7 @@ export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSen
   };
 
   return {
-    place: uploader.place,
+    place: uploader.destination,
     sent,
     async send(file, { tries = RESULT_TRIES, ...options }) {
       for (let tried = 1; ; tried++) {

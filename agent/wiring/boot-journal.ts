@@ -270,7 +270,7 @@ async function openDestination(
 
 function uploadBelow(uploader: ResultsUploader, folder: string): ResultsUploader {
   return {
-    place: `${uploader.place}/${folder}`,
+    destination: `${uploader.destination}/${folder}`,
     put: (upload, options) => uploader.put({ ...upload, name: `${folder}/${upload.name}` }, options),
   };
 }

@@ -46,22 +46,22 @@ function findAnchors(
   b: readonly (string | undefined)[],
   { aFrom, aTo, bFrom, bTo }: Gap,
 ): Match[] {
-  const places = new Map<string, { a: number; b: number; aCount: number; bCount: number }>();
+  const occurrences = new Map<string, { a: number; b: number; aCount: number; bCount: number }>();
   for (let at = aFrom; at < aTo; at++) {
     const key = a[at];
     if (key === undefined) continue;
-    const place = places.get(key);
-    if (place) place.aCount++;
-    else places.set(key, { a: at, b: -1, aCount: 1, bCount: 0 });
+    const occurrence = occurrences.get(key);
+    if (occurrence) occurrence.aCount++;
+    else occurrences.set(key, { a: at, b: -1, aCount: 1, bCount: 0 });
   }
   for (let at = bFrom; at < bTo; at++) {
     const key = b[at];
-    const place = key === undefined ? undefined : places.get(key);
-    if (!place) continue;
-    place.b = at;
-    place.bCount++;
+    const occurrence = key === undefined ? undefined : occurrences.get(key);
+    if (!occurrence) continue;
+    occurrence.b = at;
+    occurrence.bCount++;
   }
-  const pairs = [...places.values()].filter(({ aCount, bCount }) => aCount === 1 && bCount === 1);
+  const pairs = [...occurrences.values()].filter(({ aCount, bCount }) => aCount === 1 && bCount === 1);
   return findLongestAscending(
     pairs.sort((one, other) => one.a - other.a).map((pair): Match => [pair.a, pair.b]),
   );
@@ -93,20 +93,20 @@ function matchFromFront(
   b: readonly (string | undefined)[],
   { aFrom, aTo, bFrom, bTo }: Gap,
 ): Match[] {
-  const places = new Map<string, number[]>();
+  const occurrences = new Map<string, number[]>();
   for (let at = bFrom; at < bTo; at++) {
     const key = b[at];
     if (key === undefined) continue;
-    const known = places.get(key);
+    const known = occurrences.get(key);
     if (known) known.push(at);
-    else places.set(key, [at]);
+    else occurrences.set(key, [at]);
   }
   const used = new Map<string, number>();
   const matches: Match[] = [];
   let next = bFrom;
   for (let at = aFrom; at < aTo; at++) {
     const key = a[at];
-    const list = key === undefined ? undefined : places.get(key);
+    const list = key === undefined ? undefined : occurrences.get(key);
     if (!list) continue;
     let index = used.get(key!) ?? 0;
     while (index < list.length && list[index]! < next) index++;

@@ -6,7 +6,7 @@ import { type NumberedLine, parseNumberedLine } from "../../agent/wire/numbered-
 import { parseSyslogMessage } from "../../agent/wire/syslog.ts";
 
 /** A complete line, or as much of it as was received. */
-export interface WholeLine {
+export interface LoggedLine {
   /** Of its first piece. */
   number: number;
   text: Buffer;
@@ -15,7 +15,7 @@ export interface WholeLine {
 export interface BootLog {
   boot: string;
   /** Sorted by number. */
-  lines: WholeLine[];
+  lines: LoggedLine[];
   /** How many numbers below the last one are missing. */
   missing: number;
 }
@@ -87,21 +87,24 @@ function* readLine(bytes: Buffer): Generator<NumberedLine> {
 }
 
 /** At most one line is incomplete at a time; complete lines may come between its pieces. */
-function joinPieces(lines: readonly NumberedLine[]): WholeLine[] {
-  const whole: (WholeLine & { pieces?: Buffer[] })[] = [];
-  let open: (WholeLine & { pieces?: Buffer[] }) | undefined;
+function joinPieces(lines: readonly NumberedLine[]): LoggedLine[] {
+  const complete: (LoggedLine & { pieces?: Buffer[] })[] = [];
+  let open: (LoggedLine & { pieces?: Buffer[] }) | undefined;
   for (const { number, part, text } of lines) {
     if (part === "whole") {
-      whole.push({ number, text });
+      complete.push({ number, text });
       continue;
     }
     // Without its beginning the rest becomes a separate line.
     if (part === "start" || !open) {
       open = { number, text, pieces: [] };
-      whole.push(open);
+      complete.push(open);
     }
     open.pieces!.push(text);
     if (part === "end") open = undefined;
   }
-  return whole.map(({ number, text, pieces }) => ({ number, text: pieces ? Buffer.concat(pieces) : text }));
+  return complete.map(({ number, text, pieces }) => ({
+    number,
+    text: pieces ? Buffer.concat(pieces) : text,
+  }));
 }

@@ -3,7 +3,7 @@
  * lines. Lines that only the serial log has (those of the boot loader, or unknown ones) stay where they are.
  */
 import { alignLines } from "./align-lines.ts";
-import type { BootLog, WholeLine } from "./read-network-log.ts";
+import type { BootLog, LoggedLine } from "./read-network-log.ts";
 
 export interface RepairReport {
   /** Before the repair. */
@@ -12,7 +12,7 @@ export interface RepairReport {
   /** Inserted lines. */
   restored: number;
   /** Damaged lines that were removed from the serial log. */
-  torn: number;
+  damaged: number;
   /** Notes about omitted lines that were removed. */
   notes: number;
   /** Lines that are missing in the network log. */
@@ -34,7 +34,7 @@ export function repairLog(
     serialLines: old.length,
     networkLines: all.length,
     restored: 0,
-    torn: 0,
+    damaged: 0,
     notes: 0,
     missing: ours.reduce((sum, { missing }) => sum + missing, 0),
   };
@@ -119,18 +119,18 @@ function findMoved(
   const moved = { oldLines: new Set<number>(), newLines: new Set<number>() };
   const matched = new Map(matches);
   /** Unmatched lines of the serial log by key, with their position in the network log. */
-  const waiting = new Map<string, { old: number; place: number }[]>();
-  let place = 0;
+  const waiting = new Map<string, { old: number; position: number }[]>();
+  let position = 0;
   oldKeys.forEach((key, old) => {
     const match = matched.get(old);
-    if (match !== undefined) place = match;
-    else if (key !== undefined) waiting.set(key, [...(waiting.get(key) ?? []), { old, place }]);
+    if (match !== undefined) position = match;
+    else if (key !== undefined) waiting.set(key, [...(waiting.get(key) ?? []), { old, position }]);
   });
-  const taken = new Set(matched.values());
+  const matchedNew = new Set(matched.values());
   newKeys.forEach((key, at) => {
-    if (key === undefined || taken.has(at)) return;
+    if (key === undefined || matchedNew.has(at)) return;
     const list = waiting.get(key);
-    const index = list?.findIndex((each) => Math.abs(each.place - at) <= MOVED_LINES) ?? -1;
+    const index = list?.findIndex((each) => Math.abs(each.position - at) <= MOVED_LINES) ?? -1;
     if (index === -1) return;
     moved.oldLines.add(list!.splice(index, 1)[0]!.old);
     moved.newLines.add(at);
@@ -151,7 +151,7 @@ const NEAR_LINES = 100;
 /** Inserts the absent lines in place of the first damaged line or note in the gap, or at the end of the gap if there is none. */
 function fillGap(
   gap: readonly GapLine[],
-  { absent, near }: { absent: readonly WholeLine[]; near: string },
+  { absent, near }: { absent: readonly LoggedLine[]; near: string },
   lines: Buffer[],
   report: RepairReport,
 ): void {
@@ -169,7 +169,7 @@ function fillGap(
       return;
     }
     if (isNote) report.notes++;
-    else report.torn++;
+    else report.damaged++;
     fill();
   });
   fill();

@@ -4,11 +4,10 @@
  */
 import { fstatSync, read } from "node:fs";
 import { promisify } from "node:util";
-import type { ByteRange, RangeReader } from "../../archive/byte-range.ts";
+import { type ByteRange, locatePieces, type RangeReader } from "../../archive/byte-range.ts";
 import { AgentError } from "../../errors.ts";
 import { FILE_READ_BYTES } from "../../limits.ts";
 import { type HttpResponse, readAll } from "../http/http-message.ts";
-import { locatePieces } from "../ranges/range-response.ts";
 
 export interface RemoteArchive {
   /** `hasDigest` as in HttpRequest. */

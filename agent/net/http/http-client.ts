@@ -5,8 +5,9 @@
  * unchecked without an ETag, and has neither a time budget nor a minimum speed. Its redirect handler follows from HTTPS
  * to HTTP. Below both, undici's Agent does the work.
  */
-import { RETRY_LIMITS, type RetryLimits } from "../limits.ts";
-import { createDispatcher } from "./dispatcher.ts";
+import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
+import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici";
+import { RESPONSE_HEADERS_MAX_BYTES, RETRY_LIMITS, type RetryLimits } from "../limits.ts";
 import type { HttpClient } from "./http-message.ts";
 import { type RequestContext, ResumableRequest } from "./resumable-request.ts";
 import { createSchemeProbe } from "./scheme-probe.ts";
@@ -28,11 +29,10 @@ export interface HttpClientOptions {
 }
 
 export function createHttpClient(options: HttpClientOptions): HttpClient {
-  const { insecureHosts, extraCa, log, proxies, userAgent = "dutboot" } = options;
+  const { insecureHosts, log, userAgent = "dutboot" } = options;
   const limits: RetryLimits = { ...RETRY_LIMITS, ...options.retry };
   const policy = new UrlPolicy(insecureHosts);
-  const { connectTimeoutMs } = limits;
-  const dispatcher = createDispatcher(policy, { connectTimeoutMs, extraCa, proxies });
+  const dispatcher = createDispatcher(policy, limits.connectTimeoutMs, options);
   const answeredOrigins = new Set<string>();
   const context: RequestContext = { dispatcher, policy, limits, log, userAgent, answeredOrigins };
   const fetch: HttpClient["fetch"] = async (url, request = {}) =>
@@ -42,4 +42,56 @@ export function createHttpClient(options: HttpClientOptions): HttpClient {
     findOrigin: createSchemeProbe(fetch, context),
     close: () => dispatcher.destroy(),
   };
+}
+
+/**
+ * undici's Agent with one connection pool for each origin, with its TLS settings and the proxy of its scheme. A proxy gets whole
+ * requests for plain HTTP, and a tunnel for HTTPS.
+ */
+function createDispatcher(
+  policy: UrlPolicy,
+  connectTimeoutMs: number,
+  { extraCa, proxies = {} }: Pick<HttpClientOptions, "extraCa" | "proxies">,
+): Dispatcher {
+  // Parsed once: parsing 140 root certificates for every connection would cost more than the handshake.
+  let trusted: SecureContext | undefined;
+  const tlsFor = (url: URL) => {
+    if (url.protocol !== "https:") return {};
+    if (policy.isInsecure(url))
+      return { rejectUnauthorized: false, secureContext: createSecureContext({ ca: [] }) };
+    trusted ??= createSecureContext(extraCa ? { ca: [...rootCertificates, extraCa] } : {});
+    return { secureContext: trusted };
+  };
+  const createPool = (origin: string | URL, options: object, connect: Pool.Options["connect"]): Pool =>
+    new Pool(origin, {
+      ...options,
+      // HTTP/1.1 only: a lost connection then costs one stream, and a slow reader delays no other stream.
+      allowH2: false,
+      pipelining: 1,
+      maxHeaderSize: RESPONSE_HEADERS_MAX_BYTES,
+      // The stall detector replaces undici's timeouts: it tells a slow reader from a silent server.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect,
+    });
+  return new Agent({
+    factory: (origin, options) => {
+      const url = new URL(origin);
+      const proxy = isLoopback(url.hostname) ? undefined : proxies[url.protocol.slice(0, -1)];
+      if (proxy === undefined)
+        return createPool(origin, options, { timeout: connectTimeoutMs, ...tlsFor(url) });
+      return new ProxyAgent({
+        uri: proxy,
+        connectTimeout: connectTimeoutMs,
+        requestTls: tlsFor(url),
+        proxyTls: tlsFor(new URL(proxy)),
+        // The agent's own `connect` leads through the proxy.
+        factory: (to, { connect, ...rest }: Pool.Options) => createPool(to, rest, connect),
+      });
+    },
+  });
+}
+
+function isLoopback(hostname: string): boolean {
+  return hostname === "localhost" || hostname === "[::1]" || /^127\./.test(hostname);
 }

@@ -2,16 +2,22 @@
  * Reads ranges of a file: several in one request where the server supports it, and several requests at a time.
  * Whatever the server returns, the reader gets each requested byte once, or an error (RFC 9110, section 14).
  */
-import { type ByteRange, mergeRanges, type RangeReader } from "../../archive/byte-range.ts";
+import {
+  type ByteRange,
+  locatePieces,
+  mergeRanges,
+  type RangePiece,
+  type RangeReader,
+} from "../../archive/byte-range.ts";
 import { RANGE_REQUEST_COST_BYTES } from "../../archive/limits.ts";
 import { groupRanges } from "../../archive/zstd-chunked/plan-ranges.ts";
 import { AgentError, type ErrorCode } from "../../errors.ts";
 import type { Failure } from "../http/failure.ts";
 import { type ErrorResponse, type HttpRequest, type HttpResponse, readAll } from "../http/http-message.ts";
 import { parseContentRange } from "../http/range-headers.ts";
-import { RANGE_REQUESTS_AT_A_TIME } from "../limits.ts";
+import { MULTIPART_HEADER_MAX_BYTES, RANGE_REQUESTS_AT_A_TIME } from "../limits.ts";
 import { mergeStreams } from "./merge-streams.ts";
-import { limitResponse, locatePieces, readParts, WantedRanges } from "./range-response.ts";
+import { parseMultipartBoundary, readMultipartRanges } from "./multipart-byteranges.ts";
 
 /** Requests the file with these fields and the caller's own; `explainRefusal` precedes the caller's explanation. */
 export type SendRangeRequest = (
@@ -65,7 +71,9 @@ export function createRangeReader(
   }
 
   async function* readMultipart(ranges: readonly ByteRange[], wanted: WantedRanges, signal: AbortSignal) {
-    const response = await send({ ranges, maxBytes: limitResponse(ranges), signal }, explainRefusal);
+    // A valid response has the requested bytes, those between them, and the headers of the parts.
+    const maxBytes = ranges.at(-1)!.end - ranges[0]!.start + (ranges.length + 1) * MULTIPART_HEADER_MAX_BYTES;
+    const response = await send({ ranges, maxBytes, signal }, explainRefusal);
     const parts = readParts(response);
     if (!parts) {
       response.discard();
@@ -118,6 +126,43 @@ export function createRangeReader(
       );
     },
   };
+}
+
+/**
+ * The pieces of a 206, whatever they cover; undefined for a response without ranges. Only its Content-Range identifies a part
+ * (RFC 9110, section 15.3.7).
+ */
+function readParts(response: HttpResponse): AsyncIterable<RangePiece> | undefined {
+  if (response.status !== 206) return undefined;
+  const boundary = parseMultipartBoundary(response.headers["content-type"] ?? "");
+  if (boundary !== undefined) return readMultipartRanges(response.body, boundary);
+  const range = parseContentRange(response.headers["content-range"]);
+  return range && locatePieces(response.body, range.start);
+}
+
+/** Tracks which bytes are still missing; lets each byte of each range pass once, in order. */
+class WantedRanges {
+  readonly #ranges: ByteRange[];
+
+  /** The ranges must not overlap. */
+  constructor(ranges: readonly ByteRange[]) {
+    this.#ranges = ranges.map((range) => ({ ...range }));
+  }
+
+  /** The parts of a piece that are still missing. */
+  *accept({ offset, bytes }: RangePiece): Generator<RangePiece> {
+    const end = offset + bytes.length;
+    for (const range of this.#ranges) {
+      if (range.start < offset || range.start >= Math.min(end, range.end)) continue;
+      const piece = bytes.subarray(range.start - offset, Math.min(end, range.end) - offset);
+      yield { offset: range.start, bytes: piece };
+      range.start += piece.length;
+    }
+  }
+
+  get missing(): ByteRange[] {
+    return this.#ranges.filter(({ start, end }) => start < end);
+  }
 }
 
 /** Errors that smaller requests may avoid. */

@@ -60,7 +60,7 @@ export class RegistryAuth {
     const isUsable = known && known.expiresAtMs > performance.now() && formatBearer(known) !== refused;
     // Concurrent requests share one token request: if the entry has changed by now, another request has renewed the token.
     if (!isUsable && this.#tokens.get(key) === pending)
-      this.#tokens.set(key, fetchToken(this.#http, { challenge, scope, credential, signal }));
+      this.#tokens.set(key, fetchToken(this.#http, challenge, scope, credential, signal));
     return formatBearer(await this.#tokens.get(key)!);
   }
 }
@@ -87,16 +87,12 @@ function pickChallenge(header: string | undefined): AuthChallenge {
   );
 }
 
-interface TokenRequest {
-  challenge: AuthChallenge;
-  scope: string;
-  credential: RegistryCredential | undefined;
-  signal: AbortSignal | undefined;
-}
-
 async function fetchToken(
   http: HttpClient,
-  { challenge, scope, credential, signal }: TokenRequest,
+  challenge: AuthChallenge,
+  scope: string,
+  credential: RegistryCredential | undefined,
+  signal: AbortSignal | undefined,
 ): Promise<Token> {
   const realm = URL.parse(challenge.parameters.realm ?? "");
   if (!realm) {

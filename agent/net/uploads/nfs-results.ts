@@ -16,7 +16,7 @@ export interface NfsResultsOptions {
   /** Where the export is mounted; it stays mounted. */
   directory: string;
   /** Mounts the export read-write; called once, before the first file. */
-  mount(place: NfsExport, target: string): Promise<void>;
+  mount(destination: NfsExport, target: string): Promise<void>;
 }
 
 /** `put` throws NFS_…, UPLOAD_FAILED, UPLOAD_MISMATCH and UPLOAD_FILE_CHANGED. */
@@ -24,10 +24,10 @@ export function createNfsResults(
   location: NfsExport,
   { directory, mount }: NfsResultsOptions,
 ): ResultsUploader {
-  const place = `${location.server}:${location.path}`;
+  const destination = `${location.server}:${location.path}`;
   let mounted: Promise<void> | undefined;
   return {
-    place,
+    destination,
     async put(upload, { signal }) {
       const { name } = upload;
       mounted ??= mount(withTimeout(location), directory).catch((error: unknown) => {
@@ -44,9 +44,13 @@ export function createNfsResults(
         signal.throwIfAborted();
         if (cause instanceof AgentError) throw cause;
         const { code, message } = cause as NodeJS.ErrnoException;
-        throw new AgentError("UPLOAD_FAILED", `Cannot write "${name}" to "${place}": ${code ?? message}`, {
-          cause,
-        });
+        throw new AgentError(
+          "UPLOAD_FAILED",
+          `Cannot write "${name}" to "${destination}": ${code ?? message}`,
+          {
+            cause,
+          },
+        );
       }
     },
   };
@@ -97,9 +101,5 @@ async function writeAtomically(
     throw error;
   }
   const directory = await open(dirname(path), "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await directory.sync().finally(() => directory.close());
 }

@@ -22,7 +22,7 @@ export function createPutResults(
   http: HttpClient,
   { prefix, token }: { prefix: string; token?: string },
 ): ResultsUploader {
-  const place = formatPublicUrl(prefix);
+  const destination = formatPublicUrl(prefix);
   const { maxBytes, ...common } = createUploadRequest(token);
   let supportsHead = true;
 
@@ -52,7 +52,7 @@ export function createPutResults(
   };
 
   return {
-    place,
+    destination,
     async put(upload, options) {
       const url = `${prefix}/${upload.name.split("/").map(encodeURIComponent).join("/")}`;
       const { headers } = await fetchBytes(http, url, {
@@ -68,12 +68,12 @@ export function createPutResults(
       const stored = await look(url, options);
       if (stored.etag === upload.md5) return;
       if (stored.sizeBytes !== undefined && stored.sizeBytes !== upload.sizeBytes)
-        throw createMismatch(upload, place, `${stored.sizeBytes} of ${upload.sizeBytes} bytes`);
+        throw createMismatch(upload, destination, `${stored.sizeBytes} of ${upload.sizeBytes} bytes`);
       // It looks like the MD5 of something else, but servers are free to give it another meaning.
       if (!isContentEtag(etag)) return;
       const sha256 = await hashStored(() => http.fetch(url, requestBack("GET", options)), REFUSALS);
       if (sha256 !== upload.sha256)
-        throw createMismatch(upload, place, `other bytes, with the ETag "${etag}"`);
+        throw createMismatch(upload, destination, `other bytes, with the ETag "${etag}"`);
     },
   };
 }

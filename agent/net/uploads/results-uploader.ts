@@ -26,7 +26,7 @@ export interface PutOptions {
 
 export interface ResultsUploader {
   /** The destination, for the log, without secrets. */
-  readonly place: string;
+  readonly destination: string;
   /**
    * Resolves when the destination has stored the file, as far as it lets us check that.
    * Throws UPLOAD_MISMATCH and the errors of the transport.
@@ -80,6 +80,9 @@ export function hasCode(error: unknown, codes: readonly ErrorCode[]): boolean {
   return error instanceof AgentError && codes.includes(error.code);
 }
 
-export function createMismatch({ name }: ResultUpload, place: string, stored: string): AgentError {
-  return new AgentError("UPLOAD_MISMATCH", `Cannot upload "${name}" to "${place}": it stored ${stored}`);
+export function createMismatch({ name }: ResultUpload, destination: string, stored: string): AgentError {
+  return new AgentError(
+    "UPLOAD_MISMATCH",
+    `Cannot upload "${name}" to "${destination}": it stored ${stored}`,
+  );
 }

@@ -21,7 +21,7 @@ export function createS3Results(
   s3: S3Client,
   { bucket, prefix }: { bucket: string; prefix: string },
 ): ResultsUploader {
-  const place = `s3://${bucket}/${prefix}`;
+  const destination = `s3://${bucket}/${prefix}`;
   /** Until an ETag turns out to be something else. */
   let hasContentEtags = true;
 
@@ -29,15 +29,15 @@ export function createS3Results(
     try {
       const { sizeBytes = "an unknown number" } = await s3.headObject(object, { signal });
       if (sizeBytes !== upload.sizeBytes)
-        throw createMismatch(upload, place, `${sizeBytes} of ${upload.sizeBytes} bytes`);
+        throw createMismatch(upload, destination, `${sizeBytes} of ${upload.sizeBytes} bytes`);
     } catch (error) {
-      if (hasCode(error, ["S3_NO_KEY"])) throw createMismatch(upload, place, "nothing");
+      if (hasCode(error, ["S3_NO_KEY"])) throw createMismatch(upload, destination, "nothing");
       if (!hasCode(error, REFUSALS)) throw error;
     }
   };
 
   return {
-    place,
+    destination,
     async put(upload, options) {
       const { signal } = options;
       const object = { bucket, key: prefix ? `${prefix}/${upload.name}` : upload.name };
@@ -46,7 +46,7 @@ export function createS3Results(
       if (!hasContentEtags || stored.isEncrypted || !isContentEtag(stored.etag))
         return checkSize(upload, object, signal);
       if ((await hashStored(() => s3.getObject(object, { signal }), REFUSALS)) !== upload.sha256)
-        throw createMismatch(upload, place, `other bytes, with the ETag "${stored.etag}"`);
+        throw createMismatch(upload, destination, `other bytes, with the ETag "${stored.etag}"`);
       hasContentEtags = false;
     },
   };

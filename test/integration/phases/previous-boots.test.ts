@@ -115,7 +115,7 @@ const left = () => [readdirSync(place.journals), readdirSync(place.pending)];
 const refuse = (uploader: Partial<ResultsUploader>) => async () => ({
   sender: createResultsSender({
     uploader: {
-      place: "nowhere",
+      destination: "nowhere",
       put: () => Promise.reject(new AgentError("UPLOAD_REFUSED", "Cannot")),
       ...uploader,
     },

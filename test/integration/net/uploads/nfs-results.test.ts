@@ -42,7 +42,7 @@ it("stores complete files and buffers and nothing else, after one mount", async 
     "verdict.json",
   ]);
   expect(mounts).toEqual([["softerr"]]);
-  expect(uploader.place).toBe("nas:/results");
+  expect(uploader.destination).toBe("nas:/results");
 });
 
 it("keeps a hard mount of the job", async () => {

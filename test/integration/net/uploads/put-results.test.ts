@@ -58,7 +58,7 @@ it("sends complete files and buffers, with the token, under their names", async 
   expect(requests[0]!.body.equals(CONTENT)).toBe(true);
   expect(requests[0]!.headers["content-length"]).toBe(String(CONTENT.length));
   expect(requests.map(({ headers }) => headers.authorization)).toEqual(Array(4).fill("Bearer secret-token"));
-  expect(uploader.place).not.toContain("secret-token");
+  expect(uploader.destination).not.toContain("secret-token");
 });
 
 it("sends a file again after a failure", async () => {

@@ -28,20 +28,20 @@ const LOG = [
 
 describe("a serial log", () => {
   it.each<[string, string[], Partial<RepairReport>]>([
-    ["that is whole stays as it is", LOG, { restored: 0, torn: 0, notes: 0 }],
+    ["that is whole stays as it is", LOG, { restored: 0, damaged: 0, notes: 0 }],
     ["that is empty gets everything", [], { restored: 8 }],
-    ["without its middle", [...LOG.slice(0, 2), ...LOG.slice(6)], { restored: 4, torn: 0 }],
+    ["without its middle", [...LOG.slice(0, 2), ...LOG.slice(6)], { restored: 4, damaged: 0 }],
     ["without its end", LOG.slice(0, 5), { restored: 3 }],
     ["without its beginning", LOG.slice(5), { restored: 5 }],
     [
       "with a line that lost letters",
       LOG.with(3, "[    2.500] dutboot: fetch: 41.0 of 212.0 s left"),
-      { restored: 1, torn: 1 },
+      { restored: 1, damaged: 1 },
     ],
     [
       "with a line cut in two",
       LOG.toSpliced(4, 1, "Test case 'spec@arb", "_gpu_shader5': pass"),
-      { restored: 1, torn: 2 },
+      { restored: 1, damaged: 2 },
     ],
     [
       "with the kernel's line in the middle of another",
@@ -52,7 +52,7 @@ describe("a serial log", () => {
         `${LOG[2]!.slice(20)}`,
         LOG[3]!.slice(30),
       ),
-      { restored: 2, torn: 3 },
+      { restored: 2, damaged: 3 },
     ],
     [
       "with a note about lines that were left out",
@@ -61,9 +61,9 @@ describe("a serial log", () => {
         "[    9.000] dutboot: … 3 lines not shown; the full log is in the results …",
         ...LOG.slice(6),
       ],
-      { restored: 3, notes: 1, torn: 0 },
+      { restored: 3, notes: 1, damaged: 0 },
     ],
-    ["that ends in the middle of a line", [...LOG.slice(0, 7), "dutboot: verd"], { restored: 1, torn: 1 }],
+    ["that ends in the middle of a line", [...LOG.slice(0, 7), "dutboot: verd"], { restored: 1, damaged: 1 }],
   ])("%s", (_name, serial, report) => {
     const repaired = repair(serial, LOG);
     expect(repaired.lines).toEqual(LOG);
@@ -99,7 +99,7 @@ describe("a serial log", () => {
 
   it("does not get a line twice that came in another order", () => {
     const serial = [LOG[0]!, LOG[2]!, LOG[1]!, LOG[3]!, LOG[5]!, LOG[4]!, ...LOG.slice(6)];
-    expect(repair(serial, LOG)).toMatchObject({ lines: serial, report: { restored: 0, torn: 0 } });
+    expect(repair(serial, LOG)).toMatchObject({ lines: serial, report: { restored: 0, damaged: 0 } });
   });
 
   it("shows control bytes and lines like ours in its own way", () => {

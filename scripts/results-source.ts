@@ -10,7 +10,7 @@ import { parseAwsCredentials } from "../agent/net/s3/aws-credentials.ts";
 import { S3Client } from "../agent/net/s3/client.ts";
 import { UsageError } from "./command.ts";
 
-export interface ResultsPlace {
+export interface ResultsSource {
   /** For messages. */
   name: string;
   /** The URL of one file. */
@@ -28,12 +28,12 @@ export interface S3Options {
   env: NodeJS.ProcessEnv;
 }
 
-export function openPlace(text: string, options: S3Options): ResultsPlace {
+export function openSource(text: string, options: S3Options): ResultsSource {
   const found = /^s3:\/\/([^/]+)\/?(.*?)\/*$/s.exec(text);
   return found ? openBucket(found[1]!, found[2]!, options) : openFolder(resolve(text));
 }
 
-function openFolder(folder: string): ResultsPlace {
+function openFolder(folder: string): ResultsSource {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
     throw new UsageError(`Cannot read results from "${folder}": no such folder`);
   return {
@@ -50,7 +50,7 @@ function openFolder(folder: string): ResultsPlace {
   };
 }
 
-function openBucket(bucket: string, prefix: string, { endpoint, region, env }: S3Options): ResultsPlace {
+function openBucket(bucket: string, prefix: string, { endpoint, region, env }: S3Options): ResultsSource {
   const regionName = region ?? env.AWS_REGION ?? env.AWS_DEFAULT_REGION ?? "us-east-1";
   const ofEnv = env.AWS_ENDPOINT_URL_S3 || env.AWS_ENDPOINT_URL;
   const url = endpoint ?? (ofEnv || `https://s3.${regionName}.amazonaws.com`);
