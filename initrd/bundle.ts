@@ -40,7 +40,7 @@ export interface BundleOptions {
 
 export async function bundleAgent(
   architecture: Architecture,
-  natives: { door: NativeModule; zstd: NativeModule },
+  natives: { sys: NativeModule; zstd: NativeModule },
   { entries = ENTRIES, version }: BundleOptions,
 ): Promise<Bundle> {
   const entryPoints = Object.fromEntries(
@@ -80,7 +80,7 @@ export async function bundleAgent(
     fileFromText(`${LIBRARY_FOLDER}/${name}`, text, `dutboot ${version}`),
   );
   const loads = (name: string) => scripts.some(({ text }) => text.includes(`./${name}`));
-  files.push(nativeFile("sys.node", natives.door.file, `dutboot ${version}`));
+  files.push(nativeFile("sys.node", natives.sys.file, `dutboot ${version}`));
   if (loads(ZSTD_FILE)) {
     files.push(nativeFile(ZSTD_FILE, natives.zstd.file, `zstd-napi ${readPin("zstd-napi").version}`));
   }

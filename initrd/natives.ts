@@ -36,10 +36,10 @@ export interface NativeModule extends CachedFolder {
 /** Compiles the agent's native modules, except serialport, which is prebuilt. */
 export async function compileNatives(
   target: Architecture,
-): Promise<{ door: NativeModule; zstd: NativeModule }> {
-  const door = await compileSyscall(target);
+): Promise<{ sys: NativeModule; zstd: NativeModule }> {
+  const sys = await compileSyscall(target);
   const zstd = await compileZstd(target);
-  return { door, zstd };
+  return { sys, zstd };
 }
 
 async function compileSyscall(target: Architecture): Promise<NativeModule> {
@@ -110,10 +110,10 @@ async function describeToolchain(target: Architecture) {
 
 /** Installs the host's native modules into the source tree and node_modules. */
 export async function installHostNatives(): Promise<NativeModule[]> {
-  const { door, zstd } = await compileNatives(hostArchitecture());
-  await replaceFile(door.file, join(PROJECT_ROOT, "agent/kernel/sys.node"));
+  const { sys, zstd } = await compileNatives(hostArchitecture());
+  await replaceFile(sys.file, join(PROJECT_ROOT, "agent/kernel/sys.node"));
   await replaceFile(zstd.file, join(NODE_MODULES, "zstd-napi/build/Release/binding.node"));
-  return [door, zstd];
+  return [sys, zstd];
 }
 
 /** Replaces a file by rename, so that a process that has mapped the old file keeps it. */

@@ -39,7 +39,7 @@ describe("the arm64 image", () => {
 
   it("runs a bundle with its native modules", async () => {
     const output = await runNode(join(root, "usr/lib/dutboot/main.js"));
-    expect(output).toBe(`stub: arch=arm64 node=${process.version} door=true zstd=true\n`);
+    expect(output).toBe(`stub: arch=arm64 node=${process.version} sys=true zstd=true\n`);
   });
 
   it("has a modprobe that runs", async () => {

@@ -88,7 +88,7 @@ describe("the image", () => {
     unpackImage(built.image, root);
     const node = (...args: string[]) => runCommand("chroot", [root, "/usr/bin/node", ...args]);
     expect(await node("/usr/lib/dutboot/main.js")).toBe(
-      `stub: arch=x64 node=${process.version} door=true zstd=true\n`,
+      `stub: arch=x64 node=${process.version} sys=true zstd=true\n`,
     );
     const script = `
       const zstd = require("/usr/lib/dutboot/zstd.node");

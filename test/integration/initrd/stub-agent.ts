@@ -7,11 +7,11 @@ import { readSupervisorFacts } from "../../../agent/job/supervisor-facts.ts";
 import { PATHS } from "../../../agent/paths.ts";
 import { FactsFile } from "../../../agent/wiring/facts-file.ts";
 
-const door = createRequire(import.meta.url)("./sys.node") as { syscall(...words: unknown[]): number };
+const sys = createRequire(import.meta.url)("./sys.node") as { syscall(...words: unknown[]): number };
 const GETPID = process.arch === "arm64" ? 172 : 39;
-const samePid = door.syscall(GETPID) === process.pid;
+const samePid = sys.syscall(GETPID) === process.pid;
 const roundTrip = decompress(compress(Buffer.from("round trip"))).toString() === "round trip";
-console.log(`stub: arch=${process.arch} node=${process.version} door=${samePid} zstd=${roundTrip}`);
+console.log(`stub: arch=${process.arch} node=${process.version} sys=${samePid} zstd=${roundTrip}`);
 
 // Only on a DUT: the supervisor passes the time that the comparison of the image took.
 if (process.env.DUTBOOT_IMAGE_CHECK_MS) {

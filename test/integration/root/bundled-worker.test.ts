@@ -26,7 +26,7 @@ it("unpacks in its worker thread", async () => {
   const bundle = await bundleAgent(
     hostArchitecture(),
     {
-      door: native("agent/kernel/sys.node"),
+      sys: native("agent/kernel/sys.node"),
       zstd: native("node_modules/zstd-napi/build/Release/binding.node"),
     },
     {

@@ -1,5 +1,5 @@
 /**
- * The door against the running kernel, on a tmpfs and an ext4 image of the test's own.
+ * System calls on the running kernel, on a tmpfs and an ext4 image of the test's own.
  */
 import { execFileSync } from "node:child_process";
 import {
