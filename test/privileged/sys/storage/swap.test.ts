@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { AgentError } from "../../../../agent/errors.ts";
 import { enableSwap } from "../../../../agent/sys/storage/swap.ts";
+import { ensureToolsRoot } from "../../../../qemu/tools-root.ts";
 
 const MiB = 1024 * 1024;
 const folder = mkdtempSync("/var/tmp/dutboot-swap-");
@@ -14,7 +15,9 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const lines: string[] = [];
 const tell = (line: string) => void lines.push(line);
 const log = { debug: tell, info: tell, warn: tell };
-const options = { log, folder, swappinessPath: join(folder, "swappiness") };
+const { path: toolsPath } = await ensureToolsRoot({ log: tell });
+const busybox = join(toolsPath, "usr/bin/busybox");
+const options = { log, folder, busybox, swappinessPath: join(folder, "swappiness") };
 const isSwappedTo = (path: string) => readFileSync("/proc/swaps", "utf8").includes(`${path} `);
 
 async function readCode(swap: Parameters<typeof enableSwap>[0]): Promise<string | undefined> {
@@ -88,7 +91,7 @@ test("a file without a cache device is told and left out", async () => {
 
 test("a file in RAM, which the kernel cannot swap to", async () => {
   const inRam = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "swap-"));
-  await expect(enableSwap({ sizeBytes: MiB }, { log, folder: inRam })).rejects.toMatchObject({
+  await expect(enableSwap({ sizeBytes: MiB }, { ...options, folder: inRam })).rejects.toMatchObject({
     code: "MACHINE_SWAP_FAILED",
   });
   rmSync(inRam, { recursive: true });
