@@ -5,6 +5,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 # Programs that run on the host. The virtual farm's programs come from a separate Debian root (qemu/).
+# CI has these and no others (.ci/run).
 PACKAGES="gcc g++ make python3 binutils g++-aarch64-linux-gnu qemu-user-static mmdebstrap zstd xz-utils openssl kmod ca-certificates"
 
 say() { echo "setup: $*"; }
