@@ -128,7 +128,8 @@ export const ROOT_ERRORS = defineErrors({
     hint: "Compare sha256= of the artifact with the file on the server",
   },
   ARTIFACT_PARTIAL_PULL_FAILED: {
-    means: "The job has only the digest of an archive's table of contents, and a partial pull is not possible",
+    means:
+      "The job has only the digest of an archive's table of contents, and a partial pull is not possible",
     blame: "job",
     hint: "Give sha256= of the archive beside toc=, or pack it by `dutboot pack` and serve it with support for Range",
   },
