@@ -9,8 +9,8 @@ import type { startProgress } from "../report/log/progress.ts";
 import type { LayerSource, MountedRoot, RootDriver, RootLayer, UnpackOptions } from "../root/root-driver.ts";
 import { formatMegabytes } from "../text.ts";
 import type { EventBody } from "../wire/event.ts";
+import { trackTransfer } from "./fetch.ts";
 import type { PhaseContext } from "./phase-runner.ts";
-import { startTransfer } from "./transfer.ts";
 
 export interface ArchiveAdapters {
   openArchive: ArchiveOpener;
@@ -71,7 +71,6 @@ async function pullArchive<Result>(
   const opened = openArchive(url, { isVerified: (sha256 ?? tableSha256) !== undefined });
   const progress = startProgress({ title, onLine: (line) => log.info(line) });
   const name = hideSecrets(nameOf(archive) ?? url);
-  const transfer = startTransfer({ kind: "archive", name }, { progress, emit });
   const source: LayerSource = {
     async open() {
       const { sizeBytes, body } = await opened.open({ signal, hasDigest: sha256 !== undefined });
@@ -82,16 +81,17 @@ async function pullArchive<Result>(
     digest: sha256 && `sha256:${sha256}`,
   };
   try {
-    return await unpack(source, {
-      signal,
-      onProgress: transfer.onProgress,
-      onReuse(bytes, totalBytes) {
-        progress.setTotal(totalBytes);
-        transfer.onReuse(bytes, totalBytes);
-      },
-    });
+    return await trackTransfer({ kind: "archive", name }, { progress, emit }, ({ onProgress, onReuse }) =>
+      unpack(source, {
+        signal,
+        onProgress,
+        onReuse(bytes, totalBytes) {
+          progress.setTotal(totalBytes);
+          onReuse(bytes, totalBytes);
+        },
+      }),
+    );
   } finally {
-    transfer.end();
     progress.stop();
   }
 }

@@ -10,13 +10,19 @@ import type { RegistryClient, ResolvedImage } from "../net/registry/registry.ts"
 import type { ImageConfig } from "../oci/image.ts";
 import type { ImageReference } from "../oci/reference.ts";
 import { formatImageReference } from "../oci/reference.ts";
-import type { startProgress } from "../report/log/progress.ts";
-import type { LayerSource, MountedRoot, RootDriver, RootLayer, RootOptions } from "../root/root-driver.ts";
+import type { Progress, startProgress } from "../report/log/progress.ts";
+import type {
+  LayerSource,
+  MountedRoot,
+  RootDriver,
+  RootLayer,
+  RootOptions,
+  UnpackOptions,
+} from "../root/root-driver.ts";
 import { formatMegabytes } from "../text.ts";
 import type { EventBody } from "../wire/event.ts";
 import { LAYERS_AT_A_TIME } from "./limits.ts";
 import type { PhaseContext } from "./phase-runner.ts";
-import { startTransfer } from "./transfer.ts";
 
 export interface FetchAdapters {
   registry: RegistryClient;
@@ -60,7 +66,14 @@ export async function fetchImages(
   for (const { image } of steps) {
     if (!image) continue;
     const name = formatStepImage(image);
-    if (!images.has(name)) images.set(name, await prepareStepImage(image, context, adapters));
+    if (images.has(name)) continue;
+    const prepared = await prepareImage(image, context, adapters).catch((thrown: unknown) => {
+      context.signal.throwIfAborted();
+      const error = toAgentError(thrown);
+      context.log.error(`fetch: ${error.code} (blame: ${error.blame}): ${error.message}. ${error.hint}`);
+      return error;
+    });
+    images.set(name, prepared);
   }
   return images;
 }
@@ -83,21 +96,6 @@ async function prepareImage(
   }
   const { image: resolved, layers } = await fetchImage(image, context, adapters);
   return { config: resolved.config, mount: (options) => adapters.rootDriver.mount(layers, options) };
-}
-
-async function prepareStepImage(
-  image: StepImage,
-  context: PhaseContext,
-  adapters: ImageAdapters,
-): Promise<ReadyImage | AgentError> {
-  try {
-    return await prepareImage(image, context, adapters);
-  } catch (thrown) {
-    context.signal.throwIfAborted();
-    const error = toAgentError(thrown);
-    context.log.error(`fetch: ${error.code} (blame: ${error.blame}): ${error.message}. ${error.hint}`);
-    return error;
-  }
 }
 
 export async function fetchImage(
@@ -138,15 +136,11 @@ export async function fetchImage(
           ...adapters.registry.openRanges(reference, layer),
         },
       };
-      const transfer = startTransfer(
+      layers[index] = await trackTransfer(
         { kind: "layer", name: layer.digest },
         { progress, emit: adapters.emit },
+        (counters) => adapters.rootDriver.addLayer(source, { signal: anySignal, ...counters }),
       );
-      try {
-        layers[index] = await adapters.rootDriver.addLayer(source, { signal: anySignal, ...transfer });
-      } finally {
-        transfer.end();
-      }
     }
   };
   try {
@@ -176,4 +170,30 @@ function checkFreeSpace(name: string, neededBytes: number, freeBytes: number): v
     "ROOT_NO_SPACE",
     `Cannot fetch "${name}": its layers are ${formatMegabytes(neededBytes)} MB compressed, the store has ${formatMegabytes(freeBytes)} MB`,
   );
+}
+
+/** Counts the bytes of one layer or archive for the progress, and emits an event at its end, also after a failure. */
+export async function trackTransfer<Result>(
+  what: { kind: "layer" | "archive"; name: string },
+  { progress, emit }: { progress: Progress; emit: (event: EventBody) => void },
+  pull: (counters: Required<Pick<UnpackOptions, "onProgress" | "onReuse">>) => Promise<Result>,
+): Promise<Result> {
+  const startedAt = performance.now();
+  let fetchedBytes = 0;
+  let reusedBytes = 0;
+  try {
+    return await pull({
+      onProgress({ bytesIn }) {
+        progress.add(bytesIn - fetchedBytes);
+        fetchedBytes = bytesIn;
+      },
+      onReuse(bytes) {
+        progress.reuse(bytes);
+        reusedBytes += bytes;
+      },
+    });
+  } finally {
+    const durationMs = Math.round(performance.now() - startedAt);
+    emit({ event: "transfer", ...what, fetchedBytes, reusedBytes, durationMs });
+  }
 }

@@ -31,12 +31,9 @@ const RETRIABLE = new Set(["UPLOAD_FILE_CHANGED", "UPLOAD_MISMATCH", "S3_FILE_CH
 export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSenderOptions): ResultsSender {
   const sent = new Map<string, ManifestEntry>();
 
-  const sendOnce = async (
-    file: ResultFile,
-    options: PutOptions,
-  ): Promise<ManifestEntry | "gone" | "changed"> => {
+  const sendOnce = async (file: ResultFile, options: PutOptions): Promise<ManifestEntry | undefined> => {
     const snapshot = await takeSnapshot(file);
-    if (!snapshot) return "gone";
+    if (!snapshot) return undefined;
     try {
       const { name, sizeBytes, sha256 } = snapshot;
       const entry = { name, sizeBytes, sha256 };
@@ -44,7 +41,8 @@ export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSen
       // Until the upload is confirmed, it is not known what the destination has.
       sent.delete(name);
       await uploader.put(snapshot, options);
-      if (!(await snapshot.isUnchanged())) return "changed";
+      if (!(await snapshot.isUnchanged()))
+        throw new AgentError("UPLOAD_FILE_CHANGED", `Cannot upload "${name}": it changes during the upload`);
       sent.set(name, entry);
       return entry;
     } finally {
@@ -58,13 +56,7 @@ export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSen
     async send(file, { tries = RESULT_TRIES, ...options }) {
       for (let tried = 1; ; tried++) {
         try {
-          const outcome = await sendOnce(file, options);
-          if (outcome === "gone") return undefined;
-          if (outcome !== "changed") return outcome;
-          throw new AgentError(
-            "UPLOAD_FILE_CHANGED",
-            `Cannot upload "${file.name}": it changes during the upload`,
-          );
+          return await sendOnce(file, options);
         } catch (thrown) {
           options.signal.throwIfAborted();
           const error = toAgentError(thrown);

@@ -50,13 +50,25 @@ interface KnownFile {
 
 export function startResultsSync(options: SyncOptions): ResultsSync {
   const { intervalMs, hooks, results } = options;
-  const outages = new Outages(options);
+  /** What does not work at present: it was warned of already. */
+  const outages = new Set<string>();
   const stop = new AbortController();
   const known = new Map<string, KnownFile>();
   let isStopping = false;
   let timer: NodeJS.Timeout | undefined;
   let turn: Promise<void> = Promise.resolve();
   let scanMs = 0;
+
+  const noteOutage = (name: string, thrown: unknown) => {
+    if (isStopping || outages.has(name)) return;
+    outages.add(name);
+    options.warn(
+      `sync: ${name} cannot be saved while the test runs, retrying: ${toAgentError(thrown).message}`,
+    );
+  };
+  const clearOutage = (name: string) => {
+    if (outages.delete(name)) options.info(`sync: ${name} can be saved again`);
+  };
 
   const sendChanged = async ({ sender, listFiles, describePartial }: NonNullable<typeof results>) => {
     const begunAt = performance.now();
@@ -76,10 +88,10 @@ export function startResultsSync(options: SyncOptions): ResultsSync {
         failures = 0;
       } catch (thrown) {
         failures += 1;
-        if (!isStopping) outages.note("results", toAgentError(thrown).message);
+        noteOutage("results", thrown);
       }
     }
-    if (failures === 0) outages.clear("results");
+    if (failures === 0) clearOutage("results");
     if (!hasSent || isStopping) return;
     await sender.send(describePartial(), { signal: stop.signal, retry: SYNC_RETRY });
   };
@@ -90,9 +102,9 @@ export function startResultsSync(options: SyncOptions): ResultsSync {
     for (const { name, run } of work) {
       try {
         await run();
-        if (name !== "results") outages.clear(name);
+        if (name !== "results") clearOutage(name);
       } catch (thrown) {
-        if (!isStopping) outages.note(name, toAgentError(thrown).message);
+        noteOutage(name, thrown);
       }
     }
   };
@@ -124,21 +136,16 @@ export function startResultsSync(options: SyncOptions): ResultsSync {
   };
 }
 
-interface ChosenFile {
-  file: ResultFile;
-  entry: KnownFile;
-}
-
 /** Changed files that were not sent too recently for their size: the longest untried first, then the smaller. */
 function chooseFiles(
   files: readonly ResultFile[],
   known: Map<string, KnownFile>,
   now: number,
   intervalMs: number,
-): ChosenFile[] {
+): { file: ResultFile; entry: KnownFile }[] {
   const names = new Set(files.map(({ name }) => name));
   for (const name of known.keys()) if (!names.has(name)) known.delete(name);
-  const chosen: ChosenFile[] = [];
+  const chosen: ReturnType<typeof chooseFiles> = [];
   for (const file of files) {
     const entry = known.get(file.name) ?? { triedAt: now - intervalMs };
     known.set(file.name, entry);
@@ -146,24 +153,4 @@ function chooseFiles(
     if (entry.stamp !== file.stamp && now - entry.triedAt >= restMs) chosen.push({ file, entry });
   }
   return chosen.sort((a, b) => a.entry.triedAt - b.entry.triedAt || a.file.sizeBytes - b.file.sizeBytes);
-}
-
-/** Logs one warning when something stops working, and one line when it works again. */
-class Outages {
-  readonly #names = new Set<string>();
-  readonly #options: Pick<SyncOptions, "warn" | "info">;
-
-  constructor(options: Pick<SyncOptions, "warn" | "info">) {
-    this.#options = options;
-  }
-
-  note(name: string, message: string): void {
-    if (this.#names.has(name)) return;
-    this.#names.add(name);
-    this.#options.warn(`sync: ${name} cannot be saved while the test runs, retrying: ${message}`);
-  }
-
-  clear(name: string): void {
-    if (this.#names.delete(name)) this.#options.info(`sync: ${name} can be saved again`);
-  }
 }

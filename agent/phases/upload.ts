@@ -36,124 +36,136 @@ export interface UploadAdapters {
   hurriedRetry?: Partial<RetryLimits>;
 }
 
-type MissingFile = { name: string; error: AgentError };
-
 /** Throws UPLOAD_INCOMPLETE, or the common error where no file could be uploaded. */
-export async function uploadResults(
+export function uploadResults(
   exitCode: number | null,
-  { log, signal }: Pick<PhaseContext, "log" | "signal">,
+  phase: Pick<PhaseContext, "log" | "signal">,
   adapters: UploadAdapters,
 ): Promise<void> {
-  const { sender, hurriedRetry = HURRIED_RETRY } = adapters;
-  const { files, leftOut } = adapters.listResults();
-  for (const name of leftOut) log.warn(`upload: "${name}" is not a regular file and is not uploaded`);
-  const { sent, missing, vanished } = await sendAll(files, { log, signal }, adapters);
-  for (const name of vanished) log.warn(`upload: "${name}" was removed before it could be uploaded`);
+  return new Upload(phase, adapters).run(exitCode);
+}
 
-  // After the phase's limit there is a little time left for the manifest and the verdict.
-  const lastSignal = signal.aborted ? AbortSignal.timeout(LAST_RECORDS_LIMIT_MS) : signal;
-  const options = { signal: lastSignal, retry: missing.length > 0 ? hurriedRetry : undefined };
-  const sendRecord = async (name: string, text: string) => {
-    const content = Buffer.from(text);
-    try {
-      const record = { name, content, sizeBytes: content.length, stamp: "made" };
-      sent.push((await sender.send(record, options))!);
-    } catch (thrown) {
-      addMissing({ name, error: toAgentError(thrown) }, missing, log);
-    }
-  };
-  if (missing.length > 0) await sendLogsAgain(files, { sent, missing }, sender, { ...options, log });
-  const present = new Set([...files.map(({ name }) => name), MANIFEST_NAME, VERDICT_NAME]);
-  for (const name of vanished) present.delete(name);
-  const removed = [...sender.sent.values()].filter(({ name }) => !present.has(name));
-  await sendRecord(
-    MANIFEST_NAME,
-    formatManifest({
-      bootId: adapters.bootId,
-      files: [...sent],
+class Upload {
+  readonly #phase: Pick<PhaseContext, "log" | "signal">;
+  readonly #adapters: UploadAdapters;
+  readonly #sent = new Map<string, ManifestEntry>();
+  readonly #missing: { name: string; error: AgentError }[] = [];
+  readonly #vanished: string[] = [];
+
+  constructor(phase: Pick<PhaseContext, "log" | "signal">, adapters: UploadAdapters) {
+    this.#phase = phase;
+    this.#adapters = adapters;
+  }
+
+  async run(exitCode: number | null): Promise<void> {
+    const { log, signal } = this.#phase;
+    const { sender, bootId, hurriedRetry = HURRIED_RETRY } = this.#adapters;
+    const { files, leftOut } = this.#adapters.listResults();
+    for (const name of leftOut) log.warn(`upload: "${name}" is not a regular file and is not uploaded`);
+    await this.#sendAll(files, hurriedRetry);
+    for (const name of this.#vanished) log.warn(`upload: "${name}" was removed before it could be uploaded`);
+
+    // After the phase's limit there is a little time left for the manifest and the verdict.
+    const lastSignal = signal.aborted ? AbortSignal.timeout(LAST_RECORDS_LIMIT_MS) : signal;
+    const options = { signal: lastSignal, retry: this.#missing.length > 0 ? hurriedRetry : undefined };
+    const sendRecord = (name: string, text: string) => {
+      const content = Buffer.from(text);
+      return this.#send({ name, content, sizeBytes: content.length, stamp: "made" }, options);
+    };
+    if (this.#missing.length > 0)
+      for (const file of files)
+        if (LOG_NAMES.has(file.name) && this.#sent.has(file.name)) await this.#send(file, options);
+    const present = new Set([...files.map(({ name }) => name), MANIFEST_NAME, VERDICT_NAME]);
+    for (const name of this.#vanished) present.delete(name);
+    const manifest = formatManifest({
+      bootId,
+      files: [...this.#sent.values()],
       leftOut,
-      vanished,
-      removed,
-      missing: missing.map(({ name, error: { code, message } }) => ({
+      vanished: this.#vanished,
+      removed: [...sender.sent.values()].filter(({ name }) => !present.has(name)),
+      missing: this.#missing.map(({ name, error: { code, message } }) => ({
         name,
         code,
         message: hideSecrets(message),
       })),
-    }),
-  );
-  const total = files.length - vanished.length + 2;
-  const failure = signal.aborted
-    ? toAgentError(signal.reason)
-    : describeMissing(missing, total, sender.place);
-  await sendRecord(VERDICT_NAME, adapters.formatVerdictFile(exitCode, failure));
+    });
+    await sendRecord(MANIFEST_NAME, manifest);
+    const total = files.length - this.#vanished.length + 2;
+    const failure = signal.aborted ? toAgentError(signal.reason) : this.#describeMissing(total);
+    await sendRecord(VERDICT_NAME, this.#adapters.formatVerdictFile(exitCode, failure));
 
-  const sentBytes = sent.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-  log.info(`upload: ${sent.length} of ${total} files, ${formatMegabytes(sentBytes)} MB to ${sender.place}`);
-  const incomplete = describeMissing(missing, total, sender.place);
-  if (incomplete) throw incomplete;
-}
-
-interface SentFiles {
-  sent: ManifestEntry[];
-  missing: MissingFile[];
-  vanished: string[];
-}
-
-async function sendAll(
-  files: readonly ResultFile[],
-  { log, signal }: Pick<PhaseContext, "log" | "signal">,
-  { sender, startProgress, hurriedRetry = HURRIED_RETRY }: UploadAdapters,
-): Promise<SentFiles> {
-  const outcome: SentFiles = { sent: [], missing: [], vanished: [] };
-  const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
-  const progress = startProgress({ title: "upload", totalBytes, onLine: (line) => log.info(line) });
-  // The smallest first: a core dump may use up all the time that there is.
-  const waiting = files.toSorted((a, b) => a.sizeBytes - b.sizeBytes).values();
-  let consecutive: AgentError[] = [];
-  const sendNext = async () => {
-    for (const file of waiting) {
-      const { name } = file;
-      try {
-        signal.throwIfAborted();
-        // A server that is down is not tried again for each of thousands of files.
-        if (consecutive.length >= UPLOAD_FAILURES_MAX && consecutive.every(isUnavailable))
-          throw consecutive.at(-1);
-        const retry = consecutive.length > 0 ? hurriedRetry : undefined;
-        const entry = await sender.send(file, { signal, retry });
-        consecutive = [];
-        if (entry) outcome.sent.push(entry);
-        else outcome.vanished.push(name);
-      } catch (thrown) {
-        const error = toAgentError(thrown);
-        consecutive.push(error);
-        addMissing({ name, error }, outcome.missing, log);
-      }
-      progress.add(file.sizeBytes);
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: UPLOADS_AT_A_TIME }, sendNext));
-  } finally {
-    progress.stop();
+    const sentBytes = [...this.#sent.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const size = `${this.#sent.size} of ${total} files, ${formatMegabytes(sentBytes)} MB`;
+    log.info(`upload: ${size} to ${sender.place}`);
+    const incomplete = this.#describeMissing(total);
+    if (incomplete) throw incomplete;
   }
-  return outcome;
-}
 
-async function sendLogsAgain(
-  files: readonly ResultFile[],
-  { sent, missing }: Pick<SentFiles, "sent" | "missing">,
-  sender: ResultsSender,
-  { log, ...options }: PutOptions & Pick<PhaseContext, "log">,
-): Promise<void> {
-  for (const file of files) {
-    const at = sent.findIndex(({ name }) => name === file.name);
-    if (!LOG_NAMES.has(file.name) || at === -1) continue;
-    const [before] = sent.splice(at, 1);
+  async #sendAll(files: readonly ResultFile[], hurriedRetry: Partial<RetryLimits>): Promise<void> {
+    const { log, signal } = this.#phase;
+    const totalBytes = files.reduce((sum, file) => sum + file.sizeBytes, 0);
+    const onLine = (line: string) => log.info(line);
+    const progress = this.#adapters.startProgress({ title: "upload", totalBytes, onLine });
+    // The smallest first: a core dump may use up all the time that there is.
+    const waiting = files.toSorted((a, b) => a.sizeBytes - b.sizeBytes).values();
+    let consecutive: AgentError[] = [];
+    const sendNext = async () => {
+      for (const file of waiting) {
+        // A server that is down is not tried again for each of thousands of files.
+        const isDown = consecutive.length >= UPLOAD_FAILURES_MAX && consecutive.every(isUnavailable);
+        const known = signal.aborted ? toAgentError(signal.reason) : isDown ? consecutive.at(-1) : undefined;
+        const retry = consecutive.length > 0 ? hurriedRetry : undefined;
+        const error = known ? this.#addMissing(file, known) : await this.#send(file, { signal, retry });
+        if (error) consecutive.push(error);
+        else consecutive = [];
+        progress.add(file.sizeBytes);
+      }
+    };
     try {
-      sent.push((await sender.send(file, options)) ?? before!);
-    } catch (thrown) {
-      addMissing({ name: file.name, error: toAgentError(thrown) }, missing, log);
+      await Promise.all(Array.from({ length: UPLOADS_AT_A_TIME }, sendNext));
+    } finally {
+      progress.stop();
     }
+  }
+
+  async #send(file: ResultFile, options: PutOptions): Promise<AgentError | undefined> {
+    const { name } = file;
+    try {
+      const entry = await this.#adapters.sender.send(file, options);
+      if (entry) this.#sent.set(name, entry);
+      else if (!this.#sent.has(name)) this.#vanished.push(name);
+      return undefined;
+    } catch (thrown) {
+      this.#sent.delete(name);
+      return this.#addMissing(file, toAgentError(thrown));
+    }
+  }
+
+  /** Logs only the first few. */
+  #addMissing({ name }: ResultFile, error: AgentError): AgentError {
+    this.#missing.push({ name, error });
+    if (this.#missing.length <= UPLOAD_NAMED_FILES)
+      this.#phase.log.warn(`upload: "${name}" is missing: ${error.code}: ${error.message}`);
+    return error;
+  }
+
+  #describeMissing(total: number): AgentError | undefined {
+    const missing = this.#missing;
+    const [first] = missing;
+    if (!first) return undefined;
+    const isOneReason = missing.every(({ error }) => error.code === first.error.code);
+    // No file was uploaded, always for the same reason: that is the error to correct.
+    if (isOneReason && missing.length >= total - 1) return first.error;
+    const names = missing.slice(0, UPLOAD_NAMED_FILES).map(({ name }) => `"${shorten(name, 60)}"`);
+    const rest = missing.length - names.length;
+    const verb = missing.length === 1 ? " is" : " are";
+    const list = `${names.join(", ")}${rest > 0 ? ` and ${rest} more are` : verb} missing`;
+    const what = `${missing.length} of ${total} files to "${this.#adapters.sender.place}"`;
+    return new AgentError(
+      "UPLOAD_INCOMPLETE",
+      `Cannot upload ${what}: ${list} (${shorten(first.error.message, 200)})`,
+      { cause: first.error },
+    );
   }
 }
 
@@ -168,35 +180,5 @@ const UNAVAILABLE = new Set<ErrorCode>([
 
 const isUnavailable = ({ code }: AgentError) => UNAVAILABLE.has(code);
 
-/** Logs only the first few. */
-function addMissing(file: MissingFile, missing: MissingFile[], log: PhaseContext["log"]): void {
-  missing.push(file);
-  if (missing.length <= UPLOAD_NAMED_FILES)
-    log.warn(`upload: "${file.name}" is missing: ${file.error.code}: ${file.error.message}`);
-}
-
-function describeMissing(
-  missing: readonly MissingFile[],
-  total: number,
-  place: string,
-): AgentError | undefined {
-  const [first] = missing;
-  if (!first) return undefined;
-  const isOneReason = missing.every(({ error }) => error.code === first.error.code);
-  // No file was uploaded, always for the same reason: that is the error to correct.
-  if (isOneReason && missing.length >= total - 1) return first.error;
-  const names = missing.slice(0, UPLOAD_NAMED_FILES).map(({ name }) => `"${shorten(name, 60)}"`);
-  const rest = missing.length - names.length;
-  const verb = missing.length === 1 ? " is" : " are";
-  const list = `${names.join(", ")}${rest > 0 ? ` and ${rest} more are` : verb} missing`;
-  return new AgentError(
-    "UPLOAD_INCOMPLETE",
-    `Cannot upload ${missing.length} of ${total} files to "${place}": ${list} (${shorten(first.error.message, 200)})`,
-    { cause: first.error },
-  );
-}
-
 /** Keeps both ends. */
-function shorten(text: string, length: number): string {
-  return showValue(truncateMiddle(text, length));
-}
+const shorten = (text: string, length: number) => showValue(truncateMiddle(text, length));

@@ -313,7 +313,7 @@ it("drops invalid journals and unnamed results with a warning, and does not foll
   const dropped = said.filter((line) => line.startsWith("dropped ")).sort();
   expect(dropped).toEqual([
     "dropped journals/0000000b.json of an earlier boot (the disk has changed it, or it was cut off)",
-    "dropped journals/0000000c.json of an earlier boot (its version is 0)",
+    "dropped journals/0000000c.json of an earlier boot (unknown version 0)",
     "dropped journals/0000000d.json of an earlier boot (it is another boot's)",
     "dropped journals/0000000e.json of an earlier boot (it is none of ours)",
     "dropped journals/0000000f.json of an earlier boot (it is none of ours)",
