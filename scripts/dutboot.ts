@@ -2,8 +2,9 @@
  * The `dutboot` command of the host: a table of subcommands, one file each.
  * Help and parsers use the same records.
  */
-import { formatOptionHelp } from "../agent/job/dut/options.ts";
+
 import { type Command, EXIT_CODE_USAGE, runCommand } from "./command.ts";
+import { formatOptionHelp } from "./option-help.ts";
 
 /** Loaded on demand, so that the libraries of one command do not slow down another. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {

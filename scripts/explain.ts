@@ -3,8 +3,11 @@
  * Exit code 0 for a valid line, 2 for any error in it; docs/explain.md describes the JSON.
  */
 import { describeLine, type JobDescription } from "../agent/job/explain/describe-job.ts";
-import { readJob, warnOfMissingEnd } from "../agent/job/read-job.ts";
-import { parseCommandLine } from "../agent/job/syntax/command-line.ts";
+import type { Dialect } from "../agent/job/job.ts";
+import { END_MARKER } from "../agent/job/job-reader.ts";
+import { CMDLINE_WARN_BYTES } from "../agent/job/limits.ts";
+import { readJob } from "../agent/job/read-job.ts";
+import { type CommandLine, parseCommandLine } from "../agent/job/syntax/command-line.ts";
 import type { Command } from "./command.ts";
 import { formatExplanation } from "./explanation.ts";
 import { JOB_INPUT_OPTIONS, type JobFiles, readJobInput } from "./job-input.ts";
@@ -45,4 +48,11 @@ function explainLine(text: string, { error, ...files }: JobFiles): JobDescriptio
     errors: [...(error ? [error] : []), ...read.errors],
     warnings: [...read.warnings, ...warnOfMissingEnd(line, read.dialect)],
   });
+}
+
+/** A missing end marker. Other dialects have none, so it is worth a warning only near the limit. */
+function warnOfMissingEnd({ text, parameters }: CommandLine, dialect: Dialect): string[] {
+  if (dialect !== "dut" && Buffer.byteLength(text) < CMDLINE_WARN_BYTES) return [];
+  if (parameters.some(({ name }) => name === END_MARKER)) return [];
+  return [`no end marker: with ${END_MARKER} as the last word, a line that was cut can be recognized`];
 }

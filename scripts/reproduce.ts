@@ -3,7 +3,8 @@
  * the same job in QEMU. Exit code 0, or 2 for a line that is no job.
  */
 
-import { formatReproduction } from "../agent/job/explain/reproduce.ts";
+import { formatBootLine, planReproducers } from "../agent/job/explain/reproduce.ts";
+import type { Job } from "../agent/job/job.ts";
 import { readCommandLine } from "../agent/job/read-job.ts";
 import type { Command } from "./command.ts";
 import { JOB_INPUT_OPTIONS, readJobInput } from "./job-input.ts";
@@ -31,3 +32,17 @@ export const reproduceCommand: Command = {
     return 0;
   },
 };
+
+/** Commands to paste, with comments. */
+export function formatReproduction(line: string, job: Job): string[] {
+  const steps = planReproducers(job).filter(({ kind }) => kind === "main");
+  return [
+    ...steps.flatMap(({ step, shell, reason, command }) => {
+      const runs = command === undefined ? "" : `, which runs: ${command}`;
+      if (shell === undefined) return `# no shell in the environment of step ${step}: ${reason}`;
+      return [`# a shell in the environment of step ${step}${runs}`, shell];
+    }),
+    "# the same job in QEMU",
+    formatBootLine(line),
+  ];
+}

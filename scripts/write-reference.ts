@@ -4,10 +4,11 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { DUT_PREFIX, OPTIONS } from "../agent/job/dut/options.ts";
-import { type DutOption, formatUsage } from "../agent/job/option.ts";
+import type { DutOption } from "../agent/job/option.ts";
 
 import { parseCommandLine } from "../agent/job/syntax/command-line.ts";
 import { ERROR_PAGES } from "./error-pages.ts";
+import { formatUsage } from "./option-help.ts";
 
 export function formatOptionReference(): string {
   const options = OPTIONS.map(

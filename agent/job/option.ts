@@ -79,8 +79,3 @@ export function addAll<Target, Name extends keyof Target>(
     target[name] = [...items, ...parse(value, rules)] as Target[Name];
   };
 }
-
-/** `dut.image=REF` */
-export function formatUsage({ name, form }: Option): string {
-  return form === undefined ? name : `${name}=${form}`;
-}

@@ -6,7 +6,7 @@ import { findSecrets } from "../redaction/patterns.ts";
 import { B2C_PREFIX, readB2cDialect } from "./b2c/dialect.ts";
 import { readDutDialect } from "./dut/dialect.ts";
 import type { Dialect, Job } from "./job.ts";
-import { END_MARKER, JobReader } from "./job-reader.ts";
+import { JobReader } from "./job-reader.ts";
 import { CMDLINE_MAX_BYTES, CMDLINE_WARN_BYTES } from "./limits.ts";
 import { isNfsRootLine, readNfsRootDialect } from "./nfsroot/dialect.ts";
 import { type CommandLine, type Parameter, parseCommandLine } from "./syntax/command-line.ts";
@@ -75,11 +75,4 @@ function warnOfLength({ text }: CommandLine): string[] {
   if (bytes >= CMDLINE_MAX_BYTES - 1)
     return [`${size}: x86 kernels keep ${CMDLINE_MAX_BYTES - 1} and drop the rest`];
   return [`${size}: x86 kernels cut it at ${CMDLINE_MAX_BYTES}, many boot loaders earlier`];
-}
-
-/** For `explain`: a missing end marker. Other dialects have none, so it is worth a warning only near the limit. */
-export function warnOfMissingEnd({ text, parameters }: CommandLine, dialect: Dialect): string[] {
-  if (dialect !== "dut" && Buffer.byteLength(text) < CMDLINE_WARN_BYTES) return [];
-  if (parameters.some(({ name }) => name === END_MARKER)) return [];
-  return [`no end marker: with ${END_MARKER} as the last word, a line that was cut can be recognized`];
 }

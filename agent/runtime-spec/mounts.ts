@@ -53,31 +53,26 @@ export function planMounts(options: MountOptions): RuntimeMount[] {
 }
 
 const SAFE = ["nosuid", "noexec", "nodev"];
+const DEVPTS_OPTIONS = ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"];
 
 function planKernelMounts({ isPrivileged, runsInit, procOptions, devPath }: MountOptions): RuntimeMount[] {
   const access = isPrivileged ? "rw" : "ro";
   const cgroupAccess = isPrivileged || runsInit ? "rw" : "ro";
   return [
-    { destination: "/proc", type: "proc", source: "proc", options: [...SAFE, ...procOptions] },
-    { destination: "/sys", type: "sysfs", source: "sysfs", options: [...SAFE, access] },
-    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [...SAFE, cgroupAccess] },
+    mountKernel("/proc", "proc", [...SAFE, ...procOptions]),
+    mountKernel("/sys", "sysfs", [...SAFE, access]),
+    mountKernel("/sys/fs/cgroup", "cgroup", [...SAFE, cgroupAccess]),
     isPrivileged
       ? // The machine's own nodes, including those of devices that are plugged in later, but not the mounts below.
         { destination: "/dev", type: "bind", source: devPath, options: ["bind", "rprivate", "nosuid", "rw"] }
       : // The runtime adds the nodes that every program expects.
-        {
-          destination: "/dev",
-          type: "tmpfs",
-          source: "tmpfs",
-          options: ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"],
-        },
-    {
-      destination: "/dev/pts",
-      type: "devpts",
-      source: "devpts",
-      options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-    },
+        mountKernel("/dev", "tmpfs", ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
+    mountKernel("/dev/pts", "devpts", DEVPTS_OPTIONS),
   ];
+}
+
+function mountKernel(destination: string, type: string, options: string[]): RuntimeMount {
+  return { destination, type, source: type, options };
 }
 
 function planSharedMemory({
@@ -103,7 +98,7 @@ function planSharedMemory({
     mounts.push({ destination: "/dev/shm", type: "tmpfs", source: "shm", options });
   }
   if (fileSystems.has("mqueue")) {
-    mounts.push({ destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: SAFE });
+    mounts.push(mountKernel("/dev/mqueue", "mqueue", SAFE));
   }
   return mounts;
 }

@@ -2,7 +2,7 @@
  * The table of `dut.*` options. The command line, job files, `--help`, docs/options.md and docs/job.schema.json are all
  * based on it.
  */
-import { type DutOption, formatUsage } from "../option.ts";
+import type { DutOption } from "../option.ts";
 import { LIMIT_OPTIONS } from "./limit-options.ts";
 import { CONSOLE_OPTIONS, MACHINE_OPTIONS } from "./machine-options.ts";
 import { ROOT_OPTIONS } from "./root-options.ts";
@@ -22,12 +22,4 @@ export const OPTIONS: readonly DutOption[] = [
 
 export function findOption(name: string): DutOption | undefined {
   return OPTIONS.find((option) => option.name === name);
-}
-
-/** The options as `--help` lists them. */
-export function formatOptionHelp(): string {
-  return OPTIONS.map((option) => {
-    const repeat = option.isRepeatable ? " (repeatable)" : "";
-    return `  ${formatUsage(option)}${repeat}\n      ${option.help}\n      ${option.example}`;
-  }).join("\n");
 }

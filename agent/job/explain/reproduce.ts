@@ -171,17 +171,3 @@ export function formatBootLine(line: string): string {
   const rest = initParameters.length > 0 ? ["--", ...initParameters.map(({ text }) => text)] : [];
   return `npx dutboot boot -- ${quoteShellWord(hideSecrets([...words, ...rest].join(" ")))}`;
 }
-
-/** What `dutboot reproduce` prints: commands to paste, with comments. */
-export function formatReproduction(line: string, job: Job): string[] {
-  const steps = planReproducers(job).filter(({ kind }) => kind === "main");
-  return [
-    ...steps.flatMap(({ step, shell, reason, command }) => {
-      const runs = command === undefined ? "" : `, which runs: ${command}`;
-      if (shell === undefined) return `# no shell in the environment of step ${step}: ${reason}`;
-      return [`# a shell in the environment of step ${step}${runs}`, shell];
-    }),
-    "# the same job in QEMU",
-    formatBootLine(line),
-  ];
-}

@@ -87,6 +87,7 @@ function parseEntrypoint(value: string): string[] {
 }
 
 const ONE_JOB = "the machine runs one job and keeps no containers";
+const CREDENTIALS = "registry credentials come from registry.json (docs/credentials.md)";
 const NO_BRIDGE = "containers of a test job share the machine's network";
 
 const FLAGS: readonly PodmanFlag[] = [
@@ -192,16 +193,8 @@ const FLAGS: readonly PodmanFlag[] = [
     takes: "GPUS",
     unsupported: "use --device; a privileged container has all devices anyway",
   },
-  {
-    names: ["--creds"],
-    takes: "USER:PASSWORD",
-    unsupported: "registry credentials come from registry.json (docs/credentials.md)",
-  },
-  {
-    names: ["--authfile"],
-    takes: "FILE",
-    unsupported: "registry credentials come from registry.json (docs/credentials.md)",
-  },
+  { names: ["--creds"], takes: "USER:PASSWORD", unsupported: CREDENTIALS },
+  { names: ["--authfile"], takes: "FILE", unsupported: CREDENTIALS },
   { names: ["--platform"], takes: "PLATFORM", unsupported: "the image is the one for this machine" },
   { names: ["--arch"], takes: "ARCHITECTURE", unsupported: "the image is the one for this machine" },
 ];

@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { OPTIONS } from "../../../agent/job/dut/options.ts";
-import { formatUsage } from "../../../agent/job/option.ts";
+import { formatUsage } from "../../../scripts/option-help.ts";
 import { PAGES } from "../../../scripts/write-reference.ts";
 
 it.each(PAGES)("$path is current: else run `npm run docs` and commit it", ({ path, text }) => {

@@ -1,12 +1,9 @@
 /** The commands: what they contain, what they leave out, and that a shell can read them. */
 import { describe, expect, it } from "vitest";
-import {
-  formatBootLine,
-  formatReproduction,
-  planReproducers,
-} from "../../../../agent/job/explain/reproduce.ts";
+import { formatBootLine, planReproducers } from "../../../../agent/job/explain/reproduce.ts";
 import { readCommandLine } from "../../../../agent/job/read-job.ts";
 import { expandWords, splitShellText } from "../../../../agent/job/syntax/shell-words.ts";
+import { formatReproduction } from "../../../../scripts/reproduce.ts";
 
 const plan = (line: string) => planReproducers(readCommandLine(line).job!);
 const IMAGE = "dut.image=h:5000/i:1";
