@@ -1,6 +1,6 @@
 /**
- * `dutboot explain`: what the DUT makes of a command line: the job, its phases, every complaint. The DUT's own parser reads it.
- * Exit code 0 for a valid line, 2 for any error in it; docs/explain.md describes the JSON.
+ * `dutboot explain`: the job of a command line, its phases, errors and warnings, as the DUT reads it (docs/explain.md).
+ * The exit code is 0 for a valid line and 2 for any error in it.
  */
 import { describeLine, type JobDescription } from "../agent/job/explain/describe-job.ts";
 import type { Dialect } from "../agent/job/job.ts";
@@ -16,7 +16,7 @@ const EXIT_CODE_INVALID = 2;
 
 export const explainCommand: Command = {
   name: "explain",
-  summary: "Say what a command line asks for, and what is wrong with it, as the DUT would read it",
+  summary: "Show the job of a command line, and its errors, as the DUT reads it",
   operands: "['COMMAND LINE' | FILE | -]",
   options: {
     json: { type: "boolean", help: "Print JSON (docs/explain.md)" },

@@ -1,9 +1,9 @@
 /**
- * The explanation of a command line for people: complaints last, where a terminal shows them.
+ * Formats the explanation of a command line for people. Errors come last, where a terminal shows them.
  */
 import type { JobDescription } from "../agent/job/explain/describe-job.ts";
 
-/** Text without a line end at its end. */
+/** Without a final line end. */
 export function formatExplanation({ dialect, job, phases, warnings, errors }: JobDescription): string {
   const count = (list: readonly unknown[], word: string) =>
     list.length === 0 ? `no ${word}` : `${list.length} ${word}${list.length === 1 ? "" : "s"}`;
@@ -25,7 +25,7 @@ function formatPhase(phase: JobDescription["phases"][number], width: number): st
   return lines.map((line, at) => `  ${(at === 0 ? name : "").padEnd(width)}  ${line}`);
 }
 
-/** What the phases do not say: a line for everything else of each step. */
+/** The settings of each step that the phases do not show. */
 function formatSteps({ steps }: NonNullable<JobDescription["job"]>): string[] {
   return steps.flatMap(({ kind, image, env, envFiles, volumes, workdir, container, error }, at) => {
     const lines = [

@@ -1,12 +1,10 @@
 /**
- * The job that `npm start` boots: the test job, or a line of one's own completed with what only the farm knows.
- * Pure: the farm's addresses come in, a command line and a list of what was added go out.
+ * The job that `npm start` boots: the test job or the user's line, completed with the addresses of the virtual farm.
  */
-
 import { parseCommandLine } from "../agent/job/syntax/command-line.ts";
 
 export interface FarmFacts {
-  /** What stands for a name in braces in a line: `{registry}`. */
+  /** Values of names in braces in a line: `{registry}`. */
   addresses: Readonly<Record<string, string>>;
   image: string;
   artifact: { url: string; sha256: string };
@@ -20,18 +18,18 @@ export interface FarmFacts {
 
 export interface FarmJob {
   commandLine: string;
-  /** Words that were not in the line given. */
+  /** Options that the given line did not have. */
   added: readonly string[];
 }
 
-/** What the test job runs: the script of the artifact, as Mesa's jobs do. */
+/** The test job runs the artifact's script, as Mesa's jobs do. */
 const TEST_JOB = (farm: FarmFacts): string[] => [
   `dut.artifact=${farm.artifact.url},sha256=${farm.artifact.sha256}`,
   `dut.run="/install/run-vulkaninfo.sh"`,
   "dut.timeout=10m",
 ];
 
-/** Completes `line`; without one the test job is taken. */
+/** Completes `line`, or the test job without a line. */
 export function completeFarmJob(line: string | undefined, farm: FarmFacts): FarmJob {
   const job = line === undefined ? TEST_JOB(farm).join(" ") : fillAddresses(line, farm.addresses);
   const given = new Set(parseCommandLine(job).parameters.map(({ name }) => name));
@@ -42,14 +40,14 @@ export function completeFarmJob(line: string | undefined, farm: FarmFacts): Farm
     "dut.insecure": farm.plainHosts.join(","),
   };
   const added = Object.entries(ofFarm)
-    // An S3 service of the caller's own: where its results go is the caller's to say.
+    // With another S3 service the farm's bucket for results does not exist.
     .filter(([name]) => !given.has(name) && !(name === "dut.results" && given.has("dut.s3")))
     .map(([name, value]) => `${name}=${value}`);
-  // In front: what follows a ` -- ` in the line is not for us.
+  // Before the line: words after ` -- ` are passed to init.
   return { commandLine: [...added, job].join(" "), added };
 }
 
-/** Where the line has no root of its own, nor steps, and no file that may name them. */
+/** Whether the line has no root, no steps and no job file. */
 function needsImage(line: string): boolean {
   const { parameters } = parseCommandLine(line);
   return !parameters.some(
@@ -58,7 +56,7 @@ function needsImage(line: string): boolean {
   );
 }
 
-/** A brace that names nothing of the farm is the job's own: a shell's `${NAME}`, JSON. */
+/** Other braces belong to the job: a shell's `${NAME}`, JSON. */
 function fillAddresses(line: string, addresses: Readonly<Record<string, string>>): string {
   return line.replaceAll(/(?<!\$)\{(\w+)\}/g, (text, name: string) =>
     Object.hasOwn(addresses, name) ? addresses[name]! : text,

@@ -1,5 +1,5 @@
 /**
- * What `explain` and `reproduce` read: a command line from wherever it comes, and the files that the DUT would fetch.
+ * The input of `explain` and `reproduce`: a command line, and the files that the DUT would fetch.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { AgentError } from "../agent/errors.ts";
@@ -8,11 +8,15 @@ import type { Parameter } from "../agent/job/syntax/command-line.ts";
 import { type CommandInput, type CommandOption, UsageError } from "./command.ts";
 
 export const JOB_INPUT_OPTIONS = {
-  "extra-args": { type: "string", value: "FILE", help: "What the DUT would fetch from b2c.extra_args_url" },
+  "extra-args": {
+    type: "string",
+    value: "FILE",
+    help: "The file that the DUT would fetch from b2c.extra_args_url",
+  },
   job: {
     type: "string",
     value: "FILE",
-    help: "A job file, in YAML or JSON, that the line's own options win over",
+    help: "A job file, in YAML or JSON; options of the line override it",
   },
 } as const satisfies Record<string, CommandOption>;
 
@@ -26,15 +30,15 @@ export interface JobFiles {
 const STANDARD_INPUT = "-";
 const STDIN_FD = 0;
 
-/** Throws UsageError for files that are not there. */
+/** Throws UsageError for missing files. */
 export function readJobInput(input: CommandInput): { line: string; files: JobFiles } {
   return { line: readLine(input.operands), files: readFiles(input) };
 }
 
-/** One word of quoted text, a file that is there, or stdin. */
+/** One quoted word, an existing file, or stdin. */
 function readLine(operands: readonly string[]): string {
   const [first = STANDARD_INPUT, ...others] = operands;
-  if (others.length > 0) throw new UsageError("Cannot tell the command line: quote it as one word");
+  if (others.length > 0) throw new UsageError("Cannot read the command line: quote it as one word");
   if (first === STANDARD_INPUT) return readFileSync(STDIN_FD, "utf8");
   return !first.includes("=") && existsSync(first) ? readText(first) : first;
 }

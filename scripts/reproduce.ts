@@ -1,8 +1,7 @@
 /**
- * `dutboot reproduce`: from a command line the one-liners that give a shell in the test's environment with podman, and boot
- * the same job in QEMU. Exit code 0, or 2 for a line that is no job.
+ * `dutboot reproduce`: prints commands that give a shell in the test's environment with podman, and that boot the same job in
+ * QEMU. The exit code is 0, or 2 for an invalid line.
  */
-
 import { formatBootLine, planReproducers } from "../agent/job/explain/reproduce.ts";
 import type { Job } from "../agent/job/job.ts";
 import { readCommandLine } from "../agent/job/read-job.ts";
@@ -13,7 +12,7 @@ const EXIT_CODE_INVALID = 2;
 
 export const reproduceCommand: Command = {
   name: "reproduce",
-  summary: "Print what gives a shell in a job's environment with podman, and what boots the job in QEMU",
+  summary: "Print commands for a shell in a job's environment with podman, and to boot the job in QEMU",
   operands: "['COMMAND LINE' | FILE | -]",
   options: JOB_INPUT_OPTIONS,
   examples: [

@@ -6,24 +6,13 @@ import { AgentError, type ErrorCode } from "../errors.ts";
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-export interface JsonReader {
-  /** Throws with the document's code. */
-  refuse(reason: string): never;
-  optionalString(object: JsonObject, field: string): string | undefined;
-  requiredString(object: JsonObject, field: string): string;
-  optionalObject(object: JsonObject, field: string): JsonObject | undefined;
-  optionalStrings(object: JsonObject, field: string): string[] | undefined;
-  optionalObjects(object: JsonObject, field: string): JsonObject[] | undefined;
-  optionalStringMap(object: JsonObject, field: string): Record<string, string>;
-}
-
 /** `what` names the document in messages. */
 export function readJsonObject(
   bytes: Uint8Array,
   what: string,
   code: ErrorCode,
 ): { object: JsonObject; reader: JsonReader } {
-  const reader = createJsonReader(what, code);
+  const reader = new JsonReader(what, code);
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
@@ -37,35 +26,41 @@ export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function createJsonReader(what: string, code: ErrorCode): JsonReader {
-  const refuse = (reason: string): never => {
-    throw new AgentError(code, `Cannot read ${what}: ${reason}`);
-  };
-  const read = <Value>(
-    object: JsonObject,
-    field: string,
-    type: string,
-    guard: (value: unknown) => value is Value,
-  ): Value | undefined => {
-    const value = Object.hasOwn(object, field) ? object[field] : undefined;
-    if (value === undefined || value === null) return undefined;
-    return guard(value) ? value : refuse(`"${field}" is not a ${type}`);
-  };
-  const isString = (value: unknown): value is string => typeof value === "string";
-  const isList =
-    <Item>(guard: (value: unknown) => value is Item) =>
-    (value: unknown): value is Item[] =>
-      Array.isArray(value) && value.every(guard);
-  const isStringMap = (value: unknown): value is Record<string, string> =>
-    isObject(value) && Object.values(value).every(isString);
-  return {
-    refuse,
-    optionalString: (object, field) => read(object, field, "string", isString),
-    requiredString: (object, field) =>
-      read(object, field, "string", isString) ?? refuse(`"${field}" is missing`),
-    optionalObject: (object, field) => read(object, field, "JSON object", isObject),
-    optionalStrings: (object, field) => read(object, field, "list of strings", isList(isString)),
-    optionalObjects: (object, field) => read(object, field, "list of objects", isList(isObject)),
-    optionalStringMap: (object, field) => ({ ...read(object, field, "map of strings", isStringMap) }),
-  };
+const isString = (value: unknown): value is string => typeof value === "string";
+const isStrings = (value: unknown): value is string[] => Array.isArray(value) && value.every(isString);
+const isObjects = (value: unknown): value is JsonObject[] => Array.isArray(value) && value.every(isObject);
+const isStringMap = (value: unknown): value is Record<string, string> =>
+  isObject(value) && Object.values(value).every(isString);
+
+export class JsonReader {
+  readonly #what: string;
+  readonly #code: ErrorCode;
+
+  constructor(what: string, code: ErrorCode) {
+    this.#what = what;
+    this.#code = code;
+  }
+
+  /** Throws with the document's code. */
+  refuse(reason: string): never {
+    throw new AgentError(this.#code, `Cannot read ${this.#what}: ${reason}`);
+  }
+
+  #read<Value>(object: JsonObject, field: string, type: string, guard: (value: unknown) => value is Value) {
+    const value = Object.hasOwn(object, field) ? (object[field] ?? undefined) : undefined;
+    if (value === undefined || guard(value)) return value;
+    return this.refuse(`"${field}" is not a ${type}`);
+  }
+
+  optionalString = (object: JsonObject, field: string) => this.#read(object, field, "string", isString);
+  requiredString = (object: JsonObject, field: string) =>
+    this.optionalString(object, field) ?? this.refuse(`"${field}" is missing`);
+  optionalObject = (object: JsonObject, field: string) => this.#read(object, field, "JSON object", isObject);
+  optionalStrings = (object: JsonObject, field: string) =>
+    this.#read(object, field, "list of strings", isStrings);
+  optionalObjects = (object: JsonObject, field: string) =>
+    this.#read(object, field, "list of objects", isObjects);
+  optionalStringMap = (object: JsonObject, field: string): Record<string, string> => ({
+    ...this.#read(object, field, "map of strings", isStringMap),
+  });
 }

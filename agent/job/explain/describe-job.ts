@@ -9,7 +9,7 @@ import type { CacheChoice, Dialect, Job, ResultsDestination, Root, RootArchive }
 import { RESULTS_SYNC_MS } from "../limits.ts";
 import type { ReadLine } from "../read-job.ts";
 import type { Step } from "../step.ts";
-import type { Mirror, Volume } from "../volume.ts";
+import type { Volume } from "../volume.ts";
 import { formatLogDestination, formatStepImage, type PlannedPhase, planPhases } from "./plan.ts";
 
 export interface JobDescription {
@@ -55,11 +55,10 @@ function describeJob(job: Job) {
     steps: job.steps.map((step) => describeStep(step, rootImage)),
     stopsAtFailure: job.stopsAtFailure ?? false,
     volumes: volumes.map(describeVolume),
-    fileSystems: fileSystems.map(({ name, source, type = null, options }) => ({
-      name,
-      source: hideSecrets(source),
-      type,
-      options,
+    fileSystems: fileSystems.map((system) => ({
+      ...system,
+      source: hideSecrets(system.source),
+      type: system.type ?? null,
     })),
     s3Aliases: s3Aliases.map(({ name, url }) => ({ name, url: hideSecrets(url) })),
     cache: {
@@ -115,12 +114,7 @@ function describeStep(step: Step, rootImage: string | null) {
     argv: (step.argv ?? []).map(hideSecrets),
     env: step.env.map(hideEnvironment),
     envFiles: step.envFiles ?? [],
-    volumes: (step.volumes ?? []).map(({ kind, source, target, options }) => ({
-      kind,
-      source: source ?? null,
-      target,
-      options,
-    })),
+    volumes: (step.volumes ?? []).map((mount) => ({ ...mount, source: mount.source ?? null })),
     workdir: step.workdir ?? null,
     container: step.container ?? {},
     isInit: step.isInit ?? false,
@@ -133,18 +127,14 @@ function describeVolume({ name, fileSystem, pull, push, expiration, mirrorOption
   return {
     name,
     fileSystem: fileSystem ?? null,
-    pull: describeMirror(pull),
-    push: describeMirror(push),
+    pull: pull ?? null,
+    push: push ?? null,
     expiration,
     ...options,
     hasEncryptKey: encryptKey !== undefined,
     hasFscryptKey: keys.fscryptKey !== undefined,
     resetsFscryptKey: keys.resetsFscryptKey,
   };
-}
-
-function describeMirror(mirror: Mirror | undefined) {
-  return mirror ? { alias: mirror.alias, bucket: mirror.bucket, prefix: mirror.prefix, on: mirror.on } : null;
 }
 
 function describeMachine({ machine = {} }: Job) {
