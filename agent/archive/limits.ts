@@ -18,12 +18,12 @@ export const ARCHIVE_RATIO_FREE_BYTES = 1024 * MiB;
 export const ZSTD_WINDOW_LOG_MAX = 27;
 /** gzip is 40 % slower with the default of 16 KiB, and no faster beyond 1 MiB. */
 export const DECOMPRESS_CHUNK_BYTES = MiB;
-/** The limit of containers/storage for a TOC. The agent parses it entry by entry. */
+/** containers/storage's own limit for a TOC; ours is read in batches and never held as a whole. */
 export const TOC_MAX_BYTES = 150 * MiB;
 /** The limit for an archive's members, and as many chunks. */
 export const TOC_MAX_ENTRIES = 4_000_000;
-/** An entry has a path, up to 32 KiB of xattrs in base64, and digests. */
-export const TOC_ENTRY_MAX_BYTES = 256 * KiB;
+/** A TOC that is not printed as Go prints it is parsed at once; also more than any one entry has. */
+export const TOC_BATCH_MAX_BYTES = 4 * MiB;
 export const TAR_SPLIT_MAX_BYTES = 512 * MiB;
 /** Enough for the largest header and for 1 MiB pieces of padding, in base64. */
 export const TAR_SPLIT_LINE_MAX_BYTES = 4 * MiB;

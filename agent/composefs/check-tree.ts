@@ -1,6 +1,6 @@
 /**
- * What a name or a node must be for an image to hold it, whoever built the tree.
- * The bounds are mkcomposefs's own (composefs-dump(5), lcfs-writer.h), so that what we accept it would accept too.
+ * Checks that a composefs image can hold a name or a node. The limits are those of mkcomposefs (composefs-dump(5),
+ * lcfs-writer.h).
  */
 
 import { AgentError } from "../errors.ts";
@@ -28,10 +28,10 @@ const FILE_TYPES: ReadonlySet<number> = new Set([
   S_IFCHR,
   S_IFIFO,
 ]);
-/** Chunks grow with the file up to this size (log2), then their number does. */
+/** Chunks grow with the file up to this size (log2); beyond it, their number grows. */
 const MAX_CHUNK_BITS = 43;
 const MIN_CHUNK_BITS = Math.log2(BLOCK_BYTES);
-/** What mkcomposefs counts for an inode's xattrs: a header, and each entry in its worst alignment. */
+/** mkcomposefs counts a header for an inode's xattrs, and the worst alignment of each entry. */
 const XATTR_HEADER_COST = 12;
 const XATTR_ENTRY_COST = 7;
 
@@ -39,19 +39,19 @@ export function hasKnownType(mode: number): boolean {
   return FILE_TYPES.has(mode & S_IFMT);
 }
 
-/** log2 of the smallest power of two that a file of this size fits, between a block and 8 TiB. */
+/** log2 of the smallest power of two that a file of this size fits into, between a block and 8 TiB. */
 export function chooseChunkBits(sizeBytes: number): number {
   const last = sizeBytes - 1;
   const bits = last > 0xffffffff ? 64 - Math.clz32(Math.floor(last / 0x1_0000_0000)) : 32 - Math.clz32(last);
   return Math.min(Math.max(bits, MIN_CHUNK_BITS), MAX_CHUNK_BITS);
 }
 
-/** How many chunks an external file of this size has; more than MAX_CHUNKS do not fit an image. */
+/** The chunks of an external file of this size; an image can hold MAX_CHUNKS of one file. */
 export function countChunks(sizeBytes: number): number {
   return Math.ceil(sizeBytes / 2 ** chooseChunkBits(sizeBytes));
 }
 
-/** Why a directory cannot have an entry of this name, or nothing. */
+/** Why a directory cannot have an entry with this name; undefined if it can. */
 export function findNameFault(name: string): string | undefined {
   if (name.length === 0) return "an empty name";
   if (name === "." || name === "..") return `the name "${name}"`;
@@ -60,7 +60,7 @@ export function findNameFault(name: string): string | undefined {
   return undefined;
 }
 
-/** Why an image cannot hold this node, or nothing. */
+/** Why an image cannot hold this node; undefined if it can. */
 export function findNodeFault(node: TreeNode): string | undefined {
   const type = node.mode & S_IFMT;
   if (!FILE_TYPES.has(type)) return `a mode without a file type, ${node.mode.toString(8)}`;
@@ -99,7 +99,7 @@ function findXattrFault(xattrs: ReadonlyMap<string, Buffer>): string | undefined
   return cost > XATTRS_MAX_BYTES ? `${cost} bytes of xattrs` : undefined;
 }
 
-export function treeUnfit(path: string, fault: string): AgentError {
+export function createTreeError(path: string, fault: string): AgentError {
   return new AgentError(
     "COMPOSEFS_TREE_UNSUPPORTED",
     `Cannot put "${path}" into a composefs image: ${fault}`,

@@ -1,6 +1,6 @@
 /**
- * Writes directory entries: blocks of fixed-size records followed by the names, the last part perhaps beside the inode.
- * Follows the EROFS directory format; a block holds as many entries, in byte order, as fit.
+ * Writes directory entries in the EROFS format: each block has as many fixed-size records as fit, in byte order of the
+ * names, followed by the names. The last block may be inline, after the inode.
  */
 
 import { BLOCK_BYTES, DIRENT_BYTES, type ErofsImageBuffer, SLOT_BYTES } from "./erofs-format.ts";
@@ -9,13 +9,12 @@ import type { ImageLayout } from "./erofs-layout.ts";
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from "./file-tree.ts";
 
 const TYPE_SHIFT = 12;
-/** EROFS's file types in the order of their numbers, found by the type bits of a mode. */
+/** EROFS's file type numbers by the type bits of a mode. */
 const FILE_TYPES = new Uint8Array(16);
 for (const [index, type] of [S_IFREG, S_IFDIR, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK, S_IFLNK].entries()) {
   FILE_TYPES[type >> TYPE_SHIFT] = index + 1;
 }
 
-/** Writes all entries of a directory: those of its blocks, then those beside the inode. */
 export function writeDirectory(
   image: ErofsImageBuffer,
   table: InodeTable,
@@ -51,7 +50,7 @@ export function writeDirectory(
   });
 }
 
-/** The index of the first name that no longer fits the block that begins with `start`. */
+/** The index of the first name that does not fit into the block that begins with the name at `start`. */
 function endOfBlock(names: readonly string[], start: number): number {
   let usedBytes = 0;
   for (let index = start; index < names.length; index++) {

@@ -1,6 +1,6 @@
 /**
- * Numbers of the EROFS on-disk format as composefs uses it, and the buffer that an image is written into.
- * Follows the kernel's fs/erofs/erofs_fs.h and composefs's image header; everything is little endian.
+ * Constants of the EROFS on-disk format (the kernel's fs/erofs/erofs_fs.h), and the buffer for an image. All numbers are
+ * little endian.
  */
 
 export const BLOCK_BYTES = 4096;
@@ -12,9 +12,9 @@ export const XATTR_IBODY_HEADER_BYTES = 12;
 export const XATTR_ENTRY_HEADER_BYTES = 4;
 export const SUPERBLOCK_OFFSET = 1024;
 export const SUPERBLOCK_BYTES = 128;
-/** Block addresses of a file without blocks of its own: a hole to EROFS, an object to overlayfs. */
+/** Block address in a file without data: a hole to EROFS, an object to overlayfs. */
 export const NULL_BLOCK = 0xffffffff;
-/** The table of a chunk-based file must fit one block. */
+/** A file's chunk table must fit into one block. */
 export const MAX_CHUNKS = 1024;
 
 export const LAYOUT_FLAT_PLAIN = 0;
@@ -23,10 +23,10 @@ export const LAYOUT_CHUNK_BASED = 4;
 
 export const roundUp = (value: number, unit: number) => Math.ceil(value / unit) * unit;
 
-/** Below this length a loop over the characters beats the call into the engine's string writer. */
+/** Below this length, a loop is faster than a call of `Buffer.write`. */
 const SHORT_STRING_CHARACTERS = 24;
 
-/** An image of known size, zero where nothing is written. */
+/** An image, filled with zeros at first. */
 export class ErofsImageBuffer {
   readonly bytes: Buffer;
   readonly view: DataView;
@@ -36,7 +36,7 @@ export class ErofsImageBuffer {
     this.view = new DataView(this.bytes.buffer, this.bytes.byteOffset, sizeBytes);
   }
 
-  /** A latin1 string, one byte a character. */
+  /** A latin1 string, one byte per character. */
   writeBytes(position: number, text: string): void {
     if (text.length > SHORT_STRING_CHARACTERS) {
       this.bytes.write(text, position, "latin1");
@@ -45,7 +45,7 @@ export class ErofsImageBuffer {
     for (let index = 0; index < text.length; index++) this.bytes[position + index] = text.charCodeAt(index);
   }
 
-  /** A 64-bit integer; two's complement below zero. */
+  /** A 64-bit integer in two's complement. */
   writeInteger64(position: number, value: number | bigint): void {
     if (typeof value === "bigint") {
       this.view.setBigUint64(position, BigInt.asUintN(64, value), true);

@@ -1,6 +1,6 @@
 /**
  * Writes a file tree as a composefs image: an EROFS file system whose files point to objects by overlayfs xattrs.
- * The bytes are those of mkcomposefs 1.0.8 (format versions 0 and 1), so the same tree has the same digest everywhere.
+ * It is the same, bit for bit, as that of mkcomposefs 1.0.8 (format versions 0 and 1), so digests are comparable.
  */
 
 import { writeDirectory } from "./erofs-dirents.ts";
@@ -28,7 +28,7 @@ const EROFS_MAGIC = 0xe0f5e1e2;
 const FEATURE_COMPAT = 2 | 4;
 const LOG2_BLOCK_BYTES = 12;
 
-/** `auto`: 0, but 1 for a tree with whiteouts; what mkcomposefs does without version flags. */
+/** `auto`: 1 for a tree with whiteouts, else 0, as mkcomposefs does without version options. */
 export type FormatVersion = 0 | 1 | "auto";
 const DEFAULT_FORMAT_VERSION = 1;
 
@@ -36,7 +36,7 @@ export interface ImageOptions {
   formatVersion?: FormatVersion;
 }
 
-/** The whole image; its size is a multiple of 4096. Throws COMPOSEFS_TREE_UNSUPPORTED for a tree that no image can hold. */
+/** The size is a multiple of 4096. Throws COMPOSEFS_TREE_UNSUPPORTED. */
 export function writeErofsImage(root: TreeNode, options: ImageOptions = {}): Buffer {
   return new ErofsImageWriter(new InodeTable(root, options.formatVersion ?? DEFAULT_FORMAT_VERSION)).write();
 }
@@ -137,7 +137,7 @@ class ErofsImageWriter {
     const firstBlock = this.#layout.firstBlocks[inode]!;
     const chunkBits = this.#layout.chunkBits[inode]!;
     if (chunkBits === 0) return firstBlock;
-    // A chunk table in a block of its own loses the low half of its address; kept, for the digest's sake.
+    // The address of a chunk table in a separate block loses its low half, as in mkcomposefs.
     return ((firstBlock & 0xffff0000) | (chunkBits - LOG2_BLOCK_BYTES)) >>> 0;
   }
 
@@ -168,7 +168,7 @@ class ErofsImageWriter {
   }
 }
 
-/** i_xattr_icount: 0 without xattrs, else one for the header and one for each four bytes after it. */
+/** i_xattr_icount: 0 without xattrs, else 1 for the header and 1 for every four bytes after it. */
 function countXattrWords(xattrBytes: number): number {
   return xattrBytes === 0 ? 0 : (xattrBytes - XATTR_IBODY_HEADER_BYTES) / 4 + 1;
 }

@@ -1,9 +1,9 @@
 /**
- * From a file tree to the inodes of a composefs image: numbered breadth first, whiteouts escaped, overlayfs xattrs added,
- * the 256 stubs put into the root (composefs's tree rewrite). The tree is not changed, and no object a file is made.
+ * Turns a file tree into the inodes of a composefs image, as composefs's tree rewrite does: numbered breadth first, with
+ * escaped whiteouts, overlayfs xattrs and 256 stubs in the root. Fields are in arrays instead of an object per inode.
  */
 
-import { findNameFault, findNodeFault, treeUnfit } from "./check-tree.ts";
+import { createTreeError, findNameFault, findNodeFault } from "./check-tree.ts";
 import { type XattrList, type XattrName, XattrTable } from "./erofs-xattrs.ts";
 import { createNode, isWhiteout, S_IFCHR, S_IFLNK, S_IFMT, S_IFREG, type TreeNode } from "./file-tree.ts";
 import { type HardLink, surveyTree } from "./tree-survey.ts";
@@ -15,24 +15,24 @@ const STUB_NAMES: readonly string[] = Array.from({ length: 256 }, (_, index) =>
   index.toString(16).padStart(2, "0"),
 );
 
-/** All inodes of an image; an inode is its number, the root's is 0. */
+/** An inode is its number; the root is 0. */
 export class InodeTable {
   readonly count: number;
   readonly nodes: TreeNode[];
-  /** Differs from the node's where a whiteout became a regular file. */
+  /** As in the tree, except that a whiteout became a regular file. */
   readonly modes: Uint16Array;
   readonly nlinks: Uint32Array;
-  /** Of a directory: the one it is in, its names sorted by bytes, `.` and `..` among them, and its first child. */
+  /** Of a directory: its parent, its names in byte order including `.` and `..`, and its first child. */
   readonly parents: Uint32Array;
   readonly names: (string[] | undefined)[];
   readonly firstChildren: Uint32Array;
 
   readonly xattrs: XattrTable;
   readonly usesAcl: boolean;
+  readonly formatVersion: 0 | 1;
   readonly minMtimeSec: number | bigint;
   readonly minMtimeNsec: number;
 
-  readonly #formatVersion: 0 | 1;
   readonly #hardLinks: ReadonlyMap<TreeNode, HardLink>;
   readonly #hardLinkNumbers = new Map<TreeNode, number>();
   readonly #directoriesWithWhiteouts = new Set<number>();
@@ -40,13 +40,13 @@ export class InodeTable {
   readonly #metacopy: XattrName;
   readonly #redirect: XattrName;
 
-  /** Throws COMPOSEFS_TREE_UNSUPPORTED for a tree that no image can hold. */
+  /** Throws COMPOSEFS_TREE_UNSUPPORTED. */
   constructor(root: TreeNode, formatVersion: 0 | 1 | "auto") {
     const fault = root.children === undefined ? "it is not a directory" : findNodeFault(root);
-    if (fault !== undefined) throw treeUnfit("/", fault);
+    if (fault !== undefined) throw createTreeError("/", fault);
     const survey = surveyTree(root);
     const stubs = STUB_NAMES.filter((name) => !root.children!.has(name));
-    this.#formatVersion = formatVersion === "auto" ? (survey.hasWhiteout ? 1 : 0) : formatVersion;
+    this.formatVersion = formatVersion === "auto" ? (survey.hasWhiteout ? 1 : 0) : formatVersion;
     this.#hardLinks = survey.hardLinks;
     this.#stub = createStub(root);
     this.count = survey.inodeCount + stubs.length;
@@ -66,10 +66,6 @@ export class InodeTable {
     }
     ({ mtimeSec: this.minMtimeSec, mtimeNsec: this.minMtimeNsec } = findOldest(this.nodes));
     this.usesAcl = this.nodes.some(hasAcl);
-  }
-
-  get formatVersion(): 0 | 1 {
-    return this.#formatVersion;
   }
 
   #addInode(node: TreeNode): number {
@@ -93,7 +89,7 @@ export class InodeTable {
         continue;
       }
       const fault = findNameFault(name) ?? findNodeFault(child);
-      if (fault !== undefined) throw treeUnfit(`${this.#pathOf(directory)}/${name}`, fault);
+      if (fault !== undefined) throw createTreeError(`${this.#pathOf(directory)}/${name}`, fault);
       if (child.children !== undefined) {
         this.parents[this.#addInode(child)] = directory;
         directories++;
@@ -101,7 +97,7 @@ export class InodeTable {
         this.#addLeaf(child, directory);
       }
     }
-    if (dots !== 2) throw treeUnfit(this.#pathOf(directory), 'an entry is named "." or ".."');
+    if (dots !== 2) throw createTreeError(this.#pathOf(directory), 'it has an entry named "." or ".."');
     this.nlinks[directory] = 2 + directories;
   }
 
@@ -120,7 +116,7 @@ export class InodeTable {
     return hardLink === undefined || (hardLink.home.directory === directory && hardLink.home.name === name);
   }
 
-  /** Calls back for each name of a directory with the inode it stands for. */
+  /** Visits the names of a directory with their inodes. */
   forEachEntry(directory: number, visit: (name: string, inode: number) => void): void {
     const node = this.nodes[directory]!;
     let next = this.firstChildren[directory]!;
@@ -134,7 +130,7 @@ export class InodeTable {
     }
   }
 
-  /** What a file without content in the image has on disk: the size as stated, by which the inode's form is chosen. */
+  /** The size that decides the inode's form; that of a device or FIFO is whatever the tree has. */
   statedSize(inode: number): number {
     const node = this.nodes[inode]!;
     const type = this.modes[inode]! & S_IFMT;
@@ -147,7 +143,7 @@ export class InodeTable {
     return (node.mode & S_IFMT) === S_IFREG && node.sizeBytes > 0 && node.content === undefined;
   }
 
-  /** The xattrs that the inode has in the image, which are not those that its file shows. */
+  /** The xattrs in the image, which overlayfs turns into those of the file. */
   collectXattrs(inode: number, list: XattrList): void {
     list.clear();
     const node = this.nodes[inode]!;
@@ -164,7 +160,7 @@ export class InodeTable {
     if (inode === 0) list.set(this.xattrs.findName("trusted.overlay.opaque"), "y");
   }
 
-  /** A tree may itself hold overlayfs layers: their xattrs are kept from meaning anything here. */
+  /** The tree may contain overlayfs layers, whose xattrs must have no effect here. */
   #escapeXattrs(xattrs: ReadonlyMap<string, Buffer>, list: XattrList): void {
     for (const [key, value] of xattrs) {
       const isOverlay = key.startsWith(OVERLAY_PREFIX);
@@ -173,11 +169,11 @@ export class InodeTable {
     }
   }
 
-  /** Tells an overlayfs on top of the image that there are escaped whiteouts in here. */
+  /** Marks a directory with escaped whiteouts for an overlayfs on top of the image. */
   #markDirectory(list: XattrList): void {
     list.set(this.xattrs.findName("trusted.overlay.overlay.whiteouts"), "");
     list.set(this.xattrs.findName("user.overlay.whiteouts"), "");
-    if (this.#formatVersion === 0) return;
+    if (this.formatVersion === 0) return;
     list.set(this.xattrs.findName("trusted.overlay.overlay.opaque"), "x");
     list.set(this.xattrs.findName("user.overlay.opaque"), "x");
   }
@@ -192,7 +188,7 @@ export class InodeTable {
   }
 }
 
-/** Hides the objects directory's `00`..`ff` on kernels where it has to be an ordinary lower layer. */
+/** Hides the objects directory's `00` to `ff` on kernels where it has to be an ordinary lower layer. */
 function createStub({ uid, gid, mtimeSec, mtimeNsec, xattrs }: TreeNode): TreeNode {
   const label = xattrs?.get("security.selinux");
   const stubXattrs = label === undefined ? undefined : new Map([["security.selinux", label]]);

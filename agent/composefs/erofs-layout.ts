@@ -1,6 +1,5 @@
 /**
- * Decides for every inode its form (compact or extended), its place and its blocks: composefs.md's placement rules,
- * which are mkcomposefs's. After this every byte of the image has its address.
+ * Decides the form (compact or extended), the position and the blocks of every inode, by mkcomposefs's rules.
  */
 
 import { chooseChunkBits, countChunks } from "./check-tree.ts";
@@ -18,7 +17,7 @@ import type { InodeTable } from "./erofs-inodes.ts";
 import { measureXattrArea, XattrList } from "./erofs-xattrs.ts";
 import { S_IFLNK, S_IFMT, S_IFREG } from "./file-tree.ts";
 
-/** More than half a block is not kept beside the inode. */
+/** A longer tail gets a block of its own. */
 const MAX_INLINE_TAIL_BYTES = BLOCK_BYTES / 2;
 const CHUNK_ADDRESS_BYTES = 4;
 const UINT16_MAX = 0xffff;
@@ -28,7 +27,7 @@ const UINT32_MAX = 0xffffffff;
 export class ImageLayout {
   readonly positions: Float64Array;
   readonly xattrBytes: Uint32Array;
-  /** What stands right behind inode and xattrs. */
+  /** Bytes right after the inode and its xattrs. */
   readonly tailBytes: Uint16Array;
   readonly blockCounts: Uint32Array;
   readonly firstBlocks: Uint32Array;
@@ -134,7 +133,7 @@ export class ImageLayout {
     return (children === undefined ? table.statedSize(inode) : this.sizeOnDisk(inode)) <= UINT32_MAX;
   }
 
-  /** Where the inode goes so that its tail stays inside one block; may move the tail to a block of its own. */
+  /** Keeps the tail inside one block; may move it to a block of its own. */
   #placeInode(inode: number, position: number): number {
     const headBytes = this.inodeBytes(inode) + this.xattrBytes[inode]!;
     if ((this.#table.modes[inode]! & S_IFMT) === S_IFLNK)
@@ -148,7 +147,7 @@ export class ImageLayout {
     return roundUp(position, BLOCK_BYTES);
   }
 
-  /** Kernels before 6.12 want a symlink's target in the block of its inode (composefs-rs issue 85). */
+  /** Kernels before 6.12 need a symlink's target in the block of its inode (composefs-rs issue 85). */
   #placeSymlink(inode: number, position: number, headBytes: number): number {
     const totalBytes = headBytes + this.tailBytes[inode]!;
     const lastByte = position + totalBytes - 1;

@@ -1,6 +1,5 @@
 /**
- * Extended attributes of an EROFS image: which pairs are shared by inodes, how large an inode's area is, its bytes.
- * Follows the EROFS on-disk format (xattr ibody, shared xattrs, name filter) in the form mkcomposefs writes it.
+ * Writes extended attributes in the EROFS format (xattr ibody, shared xattrs, name filter) as mkcomposefs does.
  */
 
 import { type ErofsImageBuffer, XATTR_ENTRY_HEADER_BYTES, XATTR_IBODY_HEADER_BYTES } from "./erofs-format.ts";
@@ -12,7 +11,7 @@ const MAX_SHARED_PER_INODE = 128;
 const NAME_FILTER_SEED = 0x25bbe08f;
 const NOT_SHARED = -1;
 
-/** A plain string prefix becomes an index byte; what has none of these keeps its whole name, with index 0. */
+/** A known prefix becomes an index byte; other names stay whole and have index 0. */
 const PREFIXES: readonly (readonly [prefix: string, index: number])[] = [
   ["user.", 1],
   ["system.posix_acl_access", 2],
@@ -22,9 +21,9 @@ const PREFIXES: readonly (readonly [prefix: string, index: number])[] = [
 ];
 
 /**
- * How the bytes of a value come from the string we hold, so that the digest and the path of 100,000 objects need not be
- * copied: `raw` as it is, `verity` a struct ovl_metacopy from a hex digest (none from ""), `path` with a slash in front.
- * Within each form the strings sort as the bytes do.
+ * How a value is made from its string: `raw` as it is, `verity` a struct ovl_metacopy with a hex digest (empty for ""),
+ * `path` with a slash in front. So the digests and paths of 100,000 objects are not copied. In each form, the strings
+ * sort as the bytes do.
  */
 export type ValueForm = "raw" | "verity" | "path";
 
@@ -38,11 +37,11 @@ export interface XattrName {
   readonly prefixIndex: number;
   readonly filterBit: number;
   readonly form: ValueForm;
-  /** While pairs are counted, how often each value is used; afterwards, the offset of the shared ones in their table. */
+  /** How often each value is used; after `placeShared`, the offsets of the shared ones in their table. */
   uses: Map<string, number>;
 }
 
-/** The xattrs of one inode in key order; one object serves for all inodes, one after the other, without garbage. */
+/** The xattrs of one inode in key order; reused for all inodes, to make no garbage. */
 export class XattrList {
   readonly names: XattrName[] = [];
   readonly values: string[] = [];
@@ -71,16 +70,16 @@ export class XattrList {
   }
 }
 
-/** Bytes of the filter for each value that is noted: few different ones then meet in it. */
+/** Enough that few different values share a byte of the filter. */
 const FILTER_BYTES_PER_VALUE = 8;
-/** A value's end tells more than its beginning: values are digests, paths that end in one, labels. */
+/** The ends of values differ more than their beginnings: values are digests, paths that end in one, labels. */
 const HASHED_CHARACTERS = 8;
 const SEEN_ONCE = 1;
 const SEEN_AGAIN = 2;
 
 export class XattrTable {
   readonly #names = new Map<string, XattrName>();
-  /** By a value's hash: has any been seen, a second one? Nearly all values of 100,000 inodes are seen once. */
+  /** By a value's hash, whether it was seen once or again. Nearly all values of 100,000 inodes are seen once. */
   readonly #filter: Uint8Array;
   readonly #shared: { name: XattrName; value: string }[] = [];
   sharedBytes = 0;
@@ -98,15 +97,15 @@ export class XattrTable {
     return name;
   }
 
-  /** First of all for all inodes: which values may be there more than once? */
+  /** The first pass over all inodes: which values may occur more than once. */
   note(list: XattrList): void {
     for (let index = 0; index < list.length; index++) {
-      const place = this.#hash(list.names[index]!, list.values[index]!);
-      this.#filter[place] = this.#filter[place] === 0 ? SEEN_ONCE : SEEN_AGAIN;
+      const slot = this.#hash(list.names[index]!, list.values[index]!);
+      this.#filter[slot] = this.#filter[slot] === 0 ? SEEN_ONCE : SEEN_AGAIN;
     }
   }
 
-  /** Then for all of them again: the values that may be are counted. */
+  /** The second pass: counts those values. */
   count(list: XattrList): void {
     for (let index = 0; index < list.length; index++) {
       const name = list.names[index]!;
@@ -125,7 +124,7 @@ export class XattrTable {
     return (hash ^ (hash >>> 15)) & (this.#filter.length - 1);
   }
 
-  /** Lays the pairs counted more than once into the shared table, in descending order of key, value length, value. */
+  /** Puts the pairs that occur more than once into the shared table, in descending order of key, value length, value. */
   placeShared(): void {
     for (const name of this.#names.values()) {
       const used = name.uses;
@@ -156,7 +155,7 @@ function describeName(key: string, form: ValueForm): XattrName {
   return { key, suffix, prefixIndex, filterBit, form, uses: new Map() };
 }
 
-/** Size of an inode's xattr area, 0 when it has none. */
+/** Bytes of an inode's xattr area, 0 without xattrs. */
 export function measureXattrArea(list: XattrList): number {
   if (list.length === 0) return 0;
   let sharedCount = 0;

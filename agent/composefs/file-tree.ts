@@ -1,6 +1,6 @@
 /**
- * The file tree that an image is made of: what dumps and layers are read into and what the EROFS writer takes.
- * Names, symlink targets, object paths and xattr names are latin1 strings, one character a byte, so that no byte is lost.
+ * The file tree that an image is made from. Names, symlink targets, object paths and xattr names are latin1 strings, one
+ * character per byte, so that no byte is lost.
  */
 
 export const S_IFMT = 0o170000;
@@ -12,32 +12,32 @@ export const S_IFDIR = 0o040000;
 export const S_IFCHR = 0o020000;
 export const S_IFIFO = 0o010000;
 
-/** One inode. A node that stands under several names is a hard link; directories stand under one. */
+/** One inode. A node with several names is a hard link; a directory has one name. */
 export interface TreeNode {
   /** st_mode: file type and permission bits. */
   mode: number;
   uid: number;
   gid: number;
-  /** Bytes of a regular file; other types may state what they like (it only weighs in the inode's form). */
+  /** Of a regular file. Other types may have any size, which only affects the inode's form. */
   sizeBytes: number;
   /** A bigint only beyond the safe integers. */
   mtimeSec: number | bigint;
   mtimeNsec: number;
-  /** Link count of a non-directory as a dump states it; unset: the number of names it has. */
-  nlink: number | undefined;
+  /** Link count of a non-directory in a dump; by default, the number of its names. */
+  nlink?: number | undefined;
   /** The kernel's 32-bit device number, see `makeDevice`. */
   rdev: number;
   /** Symlink: its target. Regular file: the object's path under the objects directory, `ab/cdef…`. */
   payload: string | undefined;
-  /** The whole content of a small regular file kept in the image itself. */
+  /** The whole content of a small regular file, which is in the image itself. */
   content: Buffer | undefined;
   /** fs-verity digest of an external file, 64 lower-case hex digits. */
   verityDigest: string | undefined;
-  xattrs: Map<string, Buffer> | undefined;
-  /** Present on directories alone. */
-  children: Map<string, TreeNode> | undefined;
-  /** Of the names of a hard link, the one that the inode is numbered at; unset: the first in sorted depth-first order. */
-  home: TreeHome | undefined;
+  xattrs?: Map<string, Buffer> | undefined;
+  /** Only of directories. */
+  children?: Map<string, TreeNode> | undefined;
+  /** The name of a hard link that decides its inode number; by default, the first in sorted depth-first order. */
+  home?: TreeHome | undefined;
 }
 
 export interface TreeHome {
@@ -45,7 +45,7 @@ export interface TreeHome {
   name: string;
 }
 
-/** A node with the given mode, everything else zero or absent; every node has the same shape for the engine's sake. */
+/** Unset fields are zero or undefined; all nodes have the same shape, which V8 handles faster. */
 export function createNode(mode: number, fields: Partial<TreeNode> = {}): TreeNode {
   return {
     mode,
@@ -69,7 +69,7 @@ export function isDirectory(node: TreeNode): boolean {
   return (node.mode & S_IFMT) === S_IFDIR;
 }
 
-/** A whiteout is a character device 0:0, as overlayfs has it. */
+/** A whiteout is a character device 0:0, as in overlayfs. */
 export function isWhiteout(node: TreeNode): boolean {
   return (node.mode & S_IFMT) === S_IFCHR && node.rdev === 0;
 }
@@ -79,7 +79,7 @@ export function makeDevice(major: number, minor: number): number {
   return ((minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12)) >>> 0;
 }
 
-/** Seconds as a number wherever a number holds them exactly, so that equal times compare equal. */
+/** A number wherever it is exact, so that equal times compare equal. */
 export function normalizeSeconds(seconds: number | bigint): number | bigint {
   if (typeof seconds === "number") return seconds;
   const asNumber = Number(seconds);

@@ -1,15 +1,30 @@
 /**
- * The bytes of a layer's tree: a header, a record for each member, then the fs-verity digests of the objects they name.
- * A record is a fixed part, little endian, and behind it path, link, inline content and what few members have. The form
- * has its version in its first bytes; a reader of another one takes the tree for absent.
+ * The bytes of a layer's tree: a header, a record for each member, then the fs-verity digests of their objects.
+ * A record has a fixed part, little endian, then path, link target, inline content and what few members have (extras).
+ * The magic names the format's version: a reader treats a tree of another version as absent.
  */
+import { readDigest } from "../archive/digests.ts";
 import type { TarEntry, TarEntryType } from "../archive/tar-entry.ts";
+import {
+  createNode,
+  makeDevice,
+  normalizeSeconds,
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFREG,
+  type TreeNode,
+} from "./file-tree.ts";
+import type { LayerEntry } from "./merge-layers.ts";
+import { formatObjectPath } from "./object-repository.ts";
 
 export const MAGIC = Buffer.from("dutboot-tree-01\n");
 export const HEADER_BYTES = 32;
 const MEMBER_BYTES = 56;
 
-/** Where fields stand: the first three in the header, the others in each record. */
+/** Offsets of fields: the first three in the header, the others in each record. */
 export const FIELDS = {
   memberCount: 16,
   objectCount: 20,
@@ -25,46 +40,36 @@ export const FIELDS = {
   nanoseconds: 24,
   sizeBytes: 28,
   device: 36,
-  /** The object's number; for other members 0. */
+  /** Index of the object's digest; 0 for other members. */
   object: 40,
   pathBytes: 44,
   linkBytes: 48,
   inlineBytes: 52,
 } as const;
 
-export const TYPES: readonly TarEntryType[] = [
-  "file",
-  "directory",
-  "symlink",
-  "hardlink",
-  "char",
-  "block",
-  "fifo",
-];
-export const CONTENT_KINDS = { none: 0, inline: 1, object: 2 } as const;
-const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
+/** A type's index is its number in records. */
+const TYPES: readonly TarEntryType[] = ["file", "directory", "symlink", "hardlink", "char", "block", "fifo"];
+/** By the same numbers; a hard link is not an inode. */
+const TYPE_BITS = [S_IFREG, S_IFDIR, S_IFLNK, 0, S_IFCHR, S_IFBLK, S_IFIFO] as const;
+const CONTENT_KINDS = { none: 0, inline: 1, object: 2 } as const;
 
 /**
- * Writes a record at `at` and gives where it ends; where that is behind the end of `bytes`, nothing was written.
- * `content` are the bytes of a small file, or the number of an object.
+ * Writes a record at `at` and returns where it ends; if that is beyond the end of `bytes`, nothing was written.
+ * `content` are the bytes of a small file, or the index of an object's digest.
  */
 export function writeMember(bytes: Buffer, at: number, entry: TarEntry, content?: Buffer | number): number {
   const { path, linkPath } = entry;
   const inline = typeof content === "object" ? content : undefined;
-  const extras = needsExtras(entry) ? encodeExtras(entry) : undefined;
+  const extras = encodeExtras(entry);
   const inlineBytes = inline?.length ?? 0;
   const pathAt = at + MEMBER_BYTES;
   const end = pathAt + path.length + linkPath.length + inlineBytes + (extras?.length ?? 0);
   if (end > bytes.length) return end;
   const { sec, nsec } = entry.mtime;
+  const kind = inline ? "inline" : content === undefined ? "none" : "object";
   bytes.writeUInt32LE(end - at, at + FIELDS.recordBytes);
   bytes[at + FIELDS.type] = TYPES.indexOf(entry.type);
-  bytes[at + FIELDS.contentKind] =
-    content === undefined
-      ? CONTENT_KINDS.none
-      : inline === undefined
-        ? CONTENT_KINDS.object
-        : CONTENT_KINDS.inline;
+  bytes[at + FIELDS.contentKind] = CONTENT_KINDS[kind];
   bytes.writeUInt16LE(entry.mode, at + FIELDS.mode);
   bytes.writeUInt32LE(entry.uid, at + FIELDS.uid);
   bytes.writeUInt32LE(entry.gid, at + FIELDS.gid);
@@ -83,66 +88,122 @@ export function writeMember(bytes: Buffer, at: number, entry: TarEntry, content?
   return end;
 }
 
-/** Seconds beyond what a number holds, and xattrs. */
+/** Seconds beyond the safe integers, and xattrs with values in base64. */
 interface Extras {
-  seconds?: string;
-  /** Values in base64. */
+  seconds?: string | undefined;
   xattrs?: [name: string, value: string][];
 }
 
-function needsExtras({ mtime, xattrs }: TarEntry): boolean {
-  return typeof mtime.sec === "bigint" || xattrs.size > 0;
-}
-
-function encodeExtras({ mtime, xattrs }: TarEntry): Buffer {
+function encodeExtras({ mtime: { sec }, xattrs }: TarEntry): Buffer | undefined {
+  if (typeof sec === "number" && xattrs.size === 0) return undefined;
   const extras: Extras = {
-    ...(typeof mtime.sec === "bigint" && { seconds: String(mtime.sec) }),
+    seconds: typeof sec === "bigint" ? String(sec) : undefined,
     xattrs: [...xattrs].map(([name, value]) => [name, value.toString("base64")]),
   };
   return Buffer.from(JSON.stringify(extras));
 }
 
-export function hasExtras(bytes: Buffer, at: number): boolean {
-  return startOfExtras(bytes, at) < at + bytes.readUInt32LE(at + FIELDS.recordBytes);
-}
+/**
+ * A member of a stored tree as a node of a file tree: a view of the tree's bytes, which takes 40 bytes of memory where
+ * an object with all its strings takes 400.
+ */
+export class StoredMember implements TreeNode {
+  readonly #tree: { readonly bytes: Buffer; readonly digests: Buffer };
+  readonly #at: number;
 
-function readExtras(bytes: Buffer, at: number): Extras {
-  const end = at + bytes.readUInt32LE(at + FIELDS.recordBytes);
-  return JSON.parse(bytes.toString("utf8", startOfExtras(bytes, at), end)) as Extras;
-}
+  constructor(tree: { readonly bytes: Buffer; readonly digests: Buffer }, at: number) {
+    this.#tree = tree;
+    this.#at = at;
+  }
 
-function startOfExtras(bytes: Buffer, at: number): number {
-  return startOfInline(bytes, at) + bytes.readUInt32LE(at + FIELDS.inlineBytes);
-}
+  /** Directories, which a merge changes, and members with extras become nodes of their own. */
+  toEntry(): LayerEntry {
+    const start = this.#at + MEMBER_BYTES;
+    const path = this.#tree.bytes.toString("latin1", start, start + this.#readUInt32(FIELDS.pathBytes));
+    const type = this.#type;
+    if (type === "hardlink") return { path, linkPath: this.#linkPath };
+    const { xattrs = [] } = this.#readExtras() ?? {};
+    if (type !== "directory" && xattrs.length === 0) return { path, node: this };
+    const node = createNode(this.mode, this);
+    if (xattrs.length > 0)
+      node.xattrs = new Map(xattrs.map(([name, value]) => [name, Buffer.from(value, "base64")]));
+    return { path, node };
+  }
 
-function startOfInline(bytes: Buffer, at: number): number {
-  const beforeIt = bytes.readUInt32LE(at + FIELDS.pathBytes) + bytes.readUInt32LE(at + FIELDS.linkBytes);
-  return at + MEMBER_BYTES + beforeIt;
-}
+  get recordBytes(): number {
+    return this.#readUInt32(FIELDS.recordBytes);
+  }
 
-export function readPath(bytes: Buffer, at: number): string {
-  const start = at + MEMBER_BYTES;
-  return bytes.toString("latin1", start, start + bytes.readUInt32LE(at + FIELDS.pathBytes));
-}
+  get mode(): number {
+    const { bytes } = this.#tree;
+    return TYPE_BITS[bytes[this.#at + FIELDS.type]!]! | bytes.readUInt16LE(this.#at + FIELDS.mode);
+  }
 
-export function readLinkPath(bytes: Buffer, at: number): string {
-  const end = startOfInline(bytes, at);
-  return bytes.toString("latin1", end - bytes.readUInt32LE(at + FIELDS.linkBytes), end);
-}
+  get uid(): number {
+    return this.#readUInt32(FIELDS.uid);
+  }
 
-/** A view. */
-export function readInline(bytes: Buffer, at: number): Buffer {
-  const start = startOfInline(bytes, at);
-  return bytes.subarray(start, start + bytes.readUInt32LE(at + FIELDS.inlineBytes));
-}
+  get gid(): number {
+    return this.#readUInt32(FIELDS.gid);
+  }
 
-export function readSeconds(bytes: Buffer, at: number): number | bigint {
-  const seconds = bytes.readDoubleLE(at + FIELDS.seconds);
-  return Number.isNaN(seconds) ? BigInt(readExtras(bytes, at).seconds!) : seconds;
-}
+  get sizeBytes(): number {
+    return this.#tree.bytes.readDoubleLE(this.#at + FIELDS.sizeBytes);
+  }
 
-export function readXattrs(bytes: Buffer, at: number): ReadonlyMap<string, Buffer> {
-  const { xattrs = [] } = hasExtras(bytes, at) ? readExtras(bytes, at) : {};
-  if (xattrs.length === 0) return NO_XATTRS;
-  return new Map(xattrs.map(([name, value]) => [name, Buffer.from(value, "base64")]));
+  get mtimeSec(): number | bigint {
+    const seconds = this.#tree.bytes.readDoubleLE(this.#at + FIELDS.seconds);
+    return Number.isNaN(seconds) ? normalizeSeconds(BigInt(this.#readExtras()!.seconds!)) : seconds;
+  }
+
+  get mtimeNsec(): number {
+    return this.#readUInt32(FIELDS.nanoseconds);
+  }
+
+  get rdev(): number {
+    const device = this.#readUInt32(FIELDS.device);
+    return makeDevice(device >>> 20, device & 0xfffff);
+  }
+
+  get payload(): string | undefined {
+    const digest = this.verityDigest;
+    if (digest !== undefined) return formatObjectPath(digest);
+    return this.#type === "symlink" ? this.#linkPath : undefined;
+  }
+
+  /** A view. */
+  get content(): Buffer | undefined {
+    if (this.#tree.bytes[this.#at + FIELDS.contentKind] !== CONTENT_KINDS.inline) return undefined;
+    const start = this.#inlineStart;
+    return this.#tree.bytes.subarray(start, start + this.#readUInt32(FIELDS.inlineBytes));
+  }
+
+  get verityDigest(): string | undefined {
+    if (this.#tree.bytes[this.#at + FIELDS.contentKind] !== CONTENT_KINDS.object) return undefined;
+    return readDigest(this.#tree.digests, this.#readUInt32(FIELDS.object));
+  }
+
+  get #type(): TarEntryType {
+    return TYPES[this.#tree.bytes[this.#at + FIELDS.type]!]!;
+  }
+
+  get #linkPath(): string {
+    const end = this.#inlineStart;
+    return this.#tree.bytes.toString("latin1", end - this.#readUInt32(FIELDS.linkBytes), end);
+  }
+
+  get #inlineStart(): number {
+    const nameBytes = this.#readUInt32(FIELDS.pathBytes) + this.#readUInt32(FIELDS.linkBytes);
+    return this.#at + MEMBER_BYTES + nameBytes;
+  }
+
+  #readExtras(): Extras | undefined {
+    const start = this.#inlineStart + this.#readUInt32(FIELDS.inlineBytes);
+    const end = this.#at + this.recordBytes;
+    return start === end ? undefined : JSON.parse(this.#tree.bytes.toString("utf8", start, end));
+  }
+
+  #readUInt32(field: number): number {
+    return this.#tree.bytes.readUInt32LE(this.#at + field);
+  }
 }

@@ -1,21 +1,21 @@
 /**
- * Merges the layers of an image into one file tree, by either of two rules.
- * `mount`: what overlayfs shows of layers unpacked one by one (OCI image-spec, layer.md), for use as a root.
- * `composefs-rs`: the entries in the order of the streams, as composefs-rs does, for the digest that its tools state.
+ * Merges the layers of an image into one file tree, by one of two sets of rules.
+ * `mount`: as overlayfs shows layers that were unpacked separately (OCI image-spec, layer.md), for use as a root.
+ * `composefs-rs`: entry by entry in stream order, as composefs-rs does, for the digest that its tools print.
  */
 
 import { TREE_MAX_DEPTH } from "../limits.ts";
 import { findNameFault, findNodeFault } from "./check-tree.ts";
 import { createNode, isDirectory, S_IFDIR, type TreeNode } from "./file-tree.ts";
-import { placeRefused, walkTree } from "./walk-tree.ts";
+import { createPathError, requireLeaf, walkTree } from "./walk-tree.ts";
 
 /** One member of a layer's archive, in stream order. */
 export interface LayerEntry {
-  /** As the archive has it, latin1; `./` and slashes at either end do not matter. */
+  /** As in the archive, latin1; `./` and slashes at either end have no effect. */
   path: string;
-  /** What it makes: a node of its own… */
+  /** A new node… */
   node?: TreeNode;
-  /** …or one more name of a node that is there: the path of a hard link's target. */
+  /** …or, for a hard link, the path of its target. */
   linkPath?: string;
 }
 
@@ -33,24 +33,24 @@ export function mergeLayers(layers: Iterable<Iterable<LayerEntry>>, rules: Merge
   return merger.root;
 }
 
-/** The parts of an archive's path; `.` and empty parts go, `..` is refused where it would leave the root. */
+/** The parts of a path, without `.` and empty ones. Throws for a `..` that leaves the root. */
 export function splitLayerPath(path: string): string[] {
   const parts: string[] = [];
   for (const part of path.split("/")) {
     if (part === "" || part === ".") continue;
     if (part !== "..") parts.push(part);
     else if (parts.pop() === undefined)
-      throw placeRefused(path, "it leads out of the root", "ARCHIVE_UNSAFE_MEMBER");
+      throw createPathError(path, "it points outside the root", "ARCHIVE_UNSAFE_MEMBER");
   }
-  if (parts.length > TREE_MAX_DEPTH) throw placeRefused(path, `it has more than ${TREE_MAX_DEPTH} parts`);
+  if (parts.length > TREE_MAX_DEPTH) throw createPathError(path, `it has more than ${TREE_MAX_DEPTH} parts`);
   for (const part of parts) {
     const fault = findNameFault(part);
-    if (fault !== undefined) throw placeRefused(path, fault);
+    if (fault !== undefined) throw createPathError(path, fault);
   }
   return parts;
 }
 
-/** composefs-rs's process_entry: one tree, changed entry by entry. */
+/** composefs-rs's process_entry: each entry changes the same tree. */
 class StreamMerger {
   readonly root = createNode(DEFAULT_ROOT_MODE);
 
@@ -63,7 +63,7 @@ class StreamMerger {
     const name = parts.pop();
     if (name === undefined) {
       if (entry.node === undefined || !isDirectory(entry.node))
-        throw placeRefused(entry.path, "the root is no directory");
+        throw createPathError(entry.path, "the root is not a directory");
       copyMetadata(entry.node, this.root);
       return;
     }
@@ -78,9 +78,7 @@ class StreamMerger {
     const parts = splitLayerPath(entry.linkPath ?? "");
     const name = parts.pop() ?? "";
     const node = this.#findDirectory(parts, entry.path).children!.get(name);
-    if (node === undefined || isDirectory(node))
-      throw placeRefused(entry.path, `its target "${entry.linkPath}" is no file`);
-    return node;
+    return requireLeaf(node, entry.path, entry.linkPath);
   }
 
   #findDirectory(parts: readonly string[], path: string): TreeNode {
@@ -88,22 +86,22 @@ class StreamMerger {
     for (const part of parts) {
       const child = directory.children!.get(part);
       if (child === undefined || !isDirectory(child))
-        throw placeRefused(path, `"${part}" on its way is no directory`);
+        throw createPathError(path, `its parent "${part}" is not a directory`);
       directory = child;
     }
     return directory;
   }
 }
 
-/** What a layer says beside its files, kept apart from the tree until it is merged. */
+/** What a layer says besides its files, for the merge. */
 interface LayerMarks {
   whiteouts: Map<TreeNode, Set<string>>;
   opaque: Set<TreeNode>;
-  /** Directories that no entry made: they lend a place and keep the metadata of what they cover. */
+  /** Parents without an entry of their own; they keep the metadata of the directories below. */
   implicit: Set<TreeNode>;
 }
 
-/** Each layer is unpacked into a tree of its own, which is then laid over what the lower ones gave. */
+/** Unpacks each layer into a tree of its own and puts it over the lower layers. */
 class OverlayMerger {
   root = createNode(DEFAULT_ROOT_MODE);
 
@@ -118,7 +116,7 @@ class LayerUnpacker {
   readonly root = createNode(DEFAULT_ROOT_MODE);
   readonly marks: LayerMarks = { whiteouts: new Map(), opaque: new Set(), implicit: new Set([this.root]) };
   readonly #lower: TreeNode;
-  /** A path up to its last slash, and where it leads. */
+  /** The last directory and its path, up to the last slash. */
   #nearPath: string | undefined;
   #nearDirectory = this.root;
 
@@ -130,7 +128,7 @@ class LayerUnpacker {
     const { directory, name } = this.#findPlace(entry);
     if (name === undefined) {
       if (entry.node === undefined || !isDirectory(entry.node))
-        throw placeRefused(entry.path, "the root is no directory");
+        throw createPathError(entry.path, "the root is not a directory");
       copyMetadata(entry.node, this.root);
       this.marks.implicit.delete(this.root);
     } else if (name === OPAQUE_MARK) {
@@ -138,7 +136,7 @@ class LayerUnpacker {
     } else if (name.startsWith(WHITEOUT_PREFIX)) {
       this.#addWhiteout(directory, name.slice(WHITEOUT_PREFIX.length), entry.path);
     } else {
-      // What is replaced may have been on the way to the directory that is remembered.
+      // The replaced node may be a parent of the last directory.
       if (directory.children!.has(name)) this.#nearPath = undefined;
       const node = entry.node ?? this.#findLinkTarget(entry);
       putNode(directory, name, node, entry.path);
@@ -147,7 +145,7 @@ class LayerUnpacker {
     }
   }
 
-  /** Members of one directory mostly stand together, and then the way to it is walked once. */
+  /** Members of a directory mostly follow each other, so its path is walked once. */
   #findPlace({ path }: LayerEntry): { directory: TreeNode; name: string | undefined } {
     const nameAt = path.lastIndexOf("/") + 1;
     const last = path.slice(nameAt);
@@ -165,16 +163,16 @@ class LayerUnpacker {
     return { directory, name };
   }
 
-  /** A whiteout hides what is below, never what its own layer brings, whichever comes first. */
+  /** A whiteout hides files of lower layers, never of its own layer, wherever it is in the stream. */
   #addWhiteout(directory: TreeNode, name: string, path: string): void {
     const fault = findNameFault(name);
-    if (fault !== undefined) throw placeRefused(path, fault);
+    if (fault !== undefined) throw createPathError(path, fault);
     const names = this.marks.whiteouts.get(directory);
     if (names === undefined) this.marks.whiteouts.set(directory, new Set([name]));
     else names.add(name);
   }
 
-  /** Unpackers make the directories an archive forgot; symlinks of the same layer are followed inside the root. */
+  /** Creates missing directories; symlinks of the same layer are followed. */
   #makeDirectory(parts: readonly string[], path: string): TreeNode {
     return walkTree(this.root, parts, {
       path,
@@ -189,13 +187,14 @@ class LayerUnpacker {
     return node;
   }
 
-  /** Layers carry their hard links' targets along; an old builder's may mean a file of a lower layer. */
+  /** The target is in the same layer, or with old builders in a lower one. */
   #findLinkTarget(entry: LayerEntry): TreeNode {
     const parts = splitLayerPath(entry.linkPath ?? "");
-    const node = findNode(this.root, parts) ?? findNode(this.#lower, parts);
-    if (node === undefined || isDirectory(node))
-      throw placeRefused(entry.path, `its target "${entry.linkPath}" is no file`);
-    return node;
+    return requireLeaf(
+      findNode(this.root, parts) ?? findNode(this.#lower, parts),
+      entry.path,
+      entry.linkPath,
+    );
   }
 }
 
@@ -205,7 +204,7 @@ function findNode(root: TreeNode, parts: readonly string[]): TreeNode | undefine
   return node;
 }
 
-/** Lays `upper` over `lower`, which is changed. */
+/** Changes `lower`. */
 function overlay(lower: TreeNode, upper: TreeNode, marks: LayerMarks): void {
   if (!marks.implicit.has(upper)) copyMetadata(upper, lower);
   if (marks.opaque.has(upper)) lower.children!.clear();
@@ -217,21 +216,21 @@ function overlay(lower: TreeNode, upper: TreeNode, marks: LayerMarks): void {
   }
 }
 
-/** A directory on a directory keeps what is in it; anything else replaces what was there. */
+/** A directory keeps the entries of the directory that it replaces. */
 function putNode(directory: TreeNode, name: string, node: TreeNode, path: string): void {
   const fault = findNodeFault(node);
-  if (fault !== undefined) throw placeRefused(path, fault);
+  if (fault !== undefined) throw createPathError(path, fault);
   const old = directory.children!.get(name);
   if (old !== undefined && isDirectory(old) && isDirectory(node)) copyMetadata(node, old);
   else directory.children!.set(detach(name), node);
 }
 
-/** Shorter parts of a text are copies of their own in V8, longer ones keep the whole text they are a part of. */
-const PART_MIN_CHARACTERS = 13;
+/** V8 makes slices of at least 13 characters views of the whole string, here of a path. */
+const SLICE_MIN_CHARACTERS = 13;
 
-/** A name that 100,000 nodes may keep, without the path it was cut from. */
+/** Copies a name, so that its path can be freed. */
 function detach(name: string): string {
-  return name.length < PART_MIN_CHARACTERS ? name : Buffer.from(name, "latin1").toString("latin1");
+  return name.length < SLICE_MIN_CHARACTERS ? name : Buffer.from(name, "latin1").toString("latin1");
 }
 
 function copyMetadata(from: TreeNode, to: TreeNode): void {

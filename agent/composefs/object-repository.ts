@@ -1,51 +1,56 @@
 /**
- * What the composefs driver asks of a store of objects; agent/store/object-store.ts is one.
- * Another layout (one file a layer, with EROFS mapping chunks of it) would fit behind the same calls.
+ * The store of objects as the composefs driver sees it, which agent/store/object-store.ts implements.
+ * Another layout (one file per layer, with EROFS mapping chunks of it) would fit the same interface.
  */
 
-/** Objects written in a staging folder, hashed, not yet kept. */
+/** Where an object is, below the objects directory: `ab/cdef…`. */
+export function formatObjectPath(verityDigest: string): string {
+  return `${verityDigest.slice(0, 2)}/${verityDigest.slice(2)}`;
+}
+
+/** Hashed objects in a staging folder, not yet committed. */
 export interface StagedObjects {
-  /** Their files are named by their number, from 0 on. */
+  /** An object's file is named by its index. */
   folder: string;
-  /** Their fs-verity digests, 32 bytes each, one after the other; the same content may come several times. */
+  /** fs-verity digests, 32 bytes each; may contain duplicates. */
   verities: Uint8Array;
-  /** As `verities`, where they were taken; without them the objects are not found by them before `indexFiles`. */
+  /** Without these, the objects are found by their sha256 only after `indexFiles`. */
   sha256s?: Uint8Array;
 }
 
-/** What a layer or archive looks like, by one of the names it is asked for. */
+/** The tree of a layer or archive, under one of its ids. */
 export interface TreeRecord {
   id: string;
   content: Uint8Array;
-  /** fs-verity digests of all that it names, 32 bytes each; perhaps some of them several times. */
+  /** fs-verity digests of the tree's objects, 32 bytes each; may contain duplicates. */
   objects: Uint8Array;
 }
 
 export interface ObjectRepository {
-  /** Objects lie below it as `ab/cdef…`. */
+  /** See `formatObjectPath`. */
   readonly objectsDir: string;
-  /** The file system seals objects with fs-verity, so that the kernel checks every read. */
+  /** Whether objects are sealed with fs-verity, so that the kernel checks every read. */
   readonly seals: boolean;
-  /** A store without any need not be asked for files. */
+  /** Whether it has no objects. */
   readonly isEmpty: boolean;
-  hasObject(verity: string): boolean;
-  /** fs-verity digests of the objects with these sha256 digests, 32 bytes each in both; zeros for what is not here. */
+  /** fs-verity digests for a list of sha256 digests, 32 bytes each; zeros for what is not in the store. */
   findBySha256(sha256s: Buffer): Buffer<ArrayBuffer>;
-  /** Takes the sha256 of every object whose is not known, so that it is found by it; gives how many those were. */
+  /** Hashes every object whose sha256 is not known, so that `findBySha256` finds it. Returns what was hashed. */
   indexFiles(): Promise<{ files: number; bytes: number }>;
   createStaging(): string;
-  /** Everything staged is kept, and then the trees of it: a power cut never leaves half an object or half a tree. */
+  /** Stores objects, then trees. After a power cut, an object or tree is complete or absent. */
   commit(staged: StagedObjects, trees?: readonly TreeRecord[]): Promise<void>;
   readTreeIfExists(id: string): Buffer | undefined;
-  /** Contents too small for an object, found by their sha256 in hex all the same. */
-  addSmalls(contents: Iterable<Buffer>): void;
-  findSmall(sha256: string): Buffer | undefined;
-  /** Tables of contents and the like, for as long as there is room; the reader checks them. */
+  /** Contents too small for objects. */
+  addInlineContents(contents: Iterable<Buffer>): void;
+  /** By sha256 in hex. */
+  findInlineContent(sha256: string): Buffer | undefined;
+  /** Keeps a TOC or tar-split while there is room. Readers check its digest. */
   putTable(id: string, content: Uint8Array): void;
   readTableIfExists(id: string): Buffer | undefined;
-  /** Those whose ids begin so. */
+  /** By the beginning of their ids. */
   listTables(prefix: string): { id: string; sizeBytes: number }[];
   putImage(content: Uint8Array): Promise<{ digest: string; path: string }>;
-  /** Checks objects against their names and drops what is wrong; gives those that are not there (any more). */
+  /** Verifies objects and drops damaged ones. Returns the digests of those that are damaged or missing. */
   check(verities: Iterable<string>): Promise<{ lost: string[] }>;
 }

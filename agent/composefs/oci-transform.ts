@@ -1,13 +1,13 @@
 /**
- * What composefs-rs does to an image's merged tree before it takes the digest (its transform_for_oci).
- * It evens out what differs between an image's archives and the same image mounted: root's metadata, /run, labels.
+ * composefs-rs's transform_for_oci: removes the differences between an image's archives and the mounted image from a
+ * merged tree, which are the root's metadata, /run and labels.
  */
 
 import { AgentError } from "../errors.ts";
 import { isDirectory, type TreeNode } from "./file-tree.ts";
 
 export interface OciTransformOptions {
-  /** Keeps `user.*` xattrs too; by default only `security.capability` stays. */
+  /** Keeps `user.*` xattrs besides `security.capability`. */
   keepUserXattrs?: boolean;
 }
 
@@ -17,7 +17,7 @@ export function transformForOci(root: TreeNode, options: OciTransformOptions = {
   if (usr === undefined || !isDirectory(usr)) {
     throw new AgentError(
       "LAYER_TREE_INVALID",
-      'Cannot take the metadata of / from "/usr": it is no directory',
+      'Cannot copy the metadata of "/usr" to "/": "/usr" is not a directory',
     );
   }
   const { mode, uid, gid, mtimeSec, mtimeNsec, xattrs } = usr;

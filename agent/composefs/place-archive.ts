@@ -1,11 +1,11 @@
 /**
- * Lays an archive into a tree as unpacking it into the mounted root would: symlinks of the tree are followed inside it,
- * directories that are there keep what they are, and everything else replaces what it meets.
+ * Adds an archive to a tree as if it were unpacked into the mounted root: symlinks are followed inside the tree, existing
+ * directories keep their metadata, and everything else replaces what is at its path.
  */
 import { findNameFault, findNodeFault } from "./check-tree.ts";
 import { createNode, isDirectory, S_IFDIR, type TreeNode } from "./file-tree.ts";
 import { type LayerEntry, splitLayerPath } from "./merge-layers.ts";
-import { placeRefused, walkTree } from "./walk-tree.ts";
+import { createPathError, requireLeaf, walkTree } from "./walk-tree.ts";
 
 const NEW_DIRECTORY_MODE = S_IFDIR | 0o755;
 
@@ -16,18 +16,18 @@ export function placeArchive(root: TreeNode, to: string, entries: Iterable<Layer
   for (const entry of entries) {
     const own = splitLayerPath(entry.path);
     const name = own.pop();
-    // The archive's own root: the directory is there, and stays what it is.
+    // The archive's root is an existing directory.
     if (name === undefined) continue;
     const directory = openDirectory(root, [...base, ...own], entry.path);
     const node = entry.node ?? findLinkTarget(root, base, entry);
     const fault = findNameFault(name) ?? findNodeFault(node);
-    if (fault !== undefined) throw placeRefused(entry.path, fault);
+    if (fault !== undefined) throw createPathError(entry.path, fault);
     if (isDirectory(node) && isDirectoryThere(root, [...base, ...own, name])) continue;
     directory.children!.set(name, node);
   }
 }
 
-/** The directory at a path, made where it is missing; a file in its way is replaced. */
+/** The directory at a path. Missing parts, and files in their place, become directories. */
 function openDirectory(root: TreeNode, parts: readonly string[], path: string): TreeNode {
   const onMissing = (directory: TreeNode, name: string) => {
     const made = createNode(NEW_DIRECTORY_MODE);
@@ -45,11 +45,7 @@ function isDirectoryThere(root: TreeNode, parts: readonly string[]): boolean {
 function findLinkTarget(root: TreeNode, base: readonly string[], entry: LayerEntry): TreeNode {
   const parts = splitLayerPath(entry.linkPath ?? "");
   const name = parts.pop() ?? "";
-  const node = walkTree(root, [...base, ...parts], {
-    path: entry.path,
-    onMissing: () => undefined,
-  })?.children?.get(name);
-  if (node === undefined || isDirectory(node))
-    throw placeRefused(entry.path, `its target "${entry.linkPath}" is no file`);
-  return node;
+  const onMissing = () => undefined;
+  const directory = walkTree(root, [...base, ...parts], { path: entry.path, onMissing });
+  return requireLeaf(directory?.children?.get(name), entry.path, entry.linkPath);
 }

@@ -1,10 +1,10 @@
 /**
- * One look over a file tree before something is made of it: how many inodes it has, which of them are hard links,
- * whether whiteouts are among them. A hard link's inode has one home among its names, where it is listed.
+ * Counts the inodes of a file tree and finds its hard links and whiteouts. One name of a hard link is its home, which
+ * decides its inode number.
  */
 
 import { TREE_MAX_DEPTH } from "../limits.ts";
-import { treeUnfit } from "./check-tree.ts";
+import { createTreeError } from "./check-tree.ts";
 import { isWhiteout, type TreeHome, type TreeNode } from "./file-tree.ts";
 
 export interface HardLink {
@@ -19,7 +19,7 @@ export interface TreeSurvey {
   hardLinks: Map<TreeNode, HardLink>;
 }
 
-/** Throws COMPOSEFS_TREE_UNSUPPORTED for a tree that is too deep. */
+/** Throws COMPOSEFS_TREE_UNSUPPORTED. */
 export function surveyTree(root: TreeNode): TreeSurvey {
   const survey: TreeSurvey = { inodeCount: 1, hasWhiteout: false, hardLinks: new Map() };
   const nameCounts = new Map<TreeNode, number>();
@@ -29,7 +29,8 @@ export function surveyTree(root: TreeNode): TreeSurvey {
   return survey;
 
   function countBelow(directory: TreeNode, depth: number): void {
-    if (depth > TREE_MAX_DEPTH) throw treeUnfit("/…", `it is more than ${TREE_MAX_DEPTH} directories deep`);
+    if (depth > TREE_MAX_DEPTH)
+      throw createTreeError("/…", `it is more than ${TREE_MAX_DEPTH} directories deep`);
     for (const child of directory.children!.values()) {
       if (child.children === undefined && leaves.has(child)) {
         nameCounts.set(child, (nameCounts.get(child) ?? 1) + 1);
@@ -45,7 +46,7 @@ export function surveyTree(root: TreeNode): TreeSurvey {
   }
 }
 
-/** A stated home that is no longer in the tree does not count. */
+/** A home that is no longer in the tree is ignored. */
 function findHomes(
   directory: TreeNode,
   nameCounts: ReadonlyMap<TreeNode, number>,

@@ -1,17 +1,17 @@
 /**
- * Finds the directory at a path of a tree, following symlinks as the kernel does below a root: nothing leads out of it.
+ * Finds the directory at a path of a tree, following symlinks as in a chroot.
  */
 import { AgentError, type ErrorCode } from "../errors.ts";
 import { TREE_MAX_DEPTH } from "../limits.ts";
 import { isDirectory, S_IFLNK, S_IFMT, type TreeNode } from "./file-tree.ts";
 
-/** A chain of symlinks longer than the kernel follows. */
+/** As in the kernel. */
 const MAX_SYMLINKS = 40;
 
 export interface WalkOptions {
-  /** The path that the walk is for, as errors name it. */
+  /** For errors. */
   path: string;
-  /** Gives the directory for a name that leads to none; undefined ends the walk. */
+  /** Returns the directory for a name that is not one; undefined ends the walk. */
   onMissing: (directory: TreeNode, name: string) => TreeNode | undefined;
 }
 
@@ -33,7 +33,7 @@ export function walkTree(
     const directory = way.at(-1)!;
     const child = directory.children!.get(part);
     if (child !== undefined && (child.mode & S_IFMT) === S_IFLNK) {
-      if (++symlinks > MAX_SYMLINKS) throw placeRefused(path, "too many symlinks are on its way");
+      if (++symlinks > MAX_SYMLINKS) throw createPathError(path, "it leads through too many symlinks");
       const target = child.payload!;
       if (target.startsWith("/")) way = [root];
       waiting.push(...target.split("/").reverse());
@@ -43,18 +43,28 @@ export function walkTree(
     if (next === undefined) return undefined;
     way.push(next);
     if (way.length > TREE_MAX_DEPTH) {
-      throw placeRefused(path, `it is more than ${TREE_MAX_DEPTH} directories deep`);
+      throw createPathError(path, `it is more than ${TREE_MAX_DEPTH} directories deep`);
     }
   }
   return way.at(-1);
 }
 
-export function placeRefused(
+/** Returns the target of a hard link. Throws if it is not a file. */
+export function requireLeaf(
+  node: TreeNode | undefined,
+  path: string,
+  linkPath: string | undefined,
+): TreeNode {
+  if (node !== undefined && !isDirectory(node)) return node;
+  throw createPathError(path, `its target "${linkPath}" is not a file`);
+}
+
+export function createPathError(
   path: string,
   fault: string,
   code: ErrorCode = "LAYER_TREE_INVALID",
 ): AgentError {
-  return new AgentError(code, `Cannot place "${path}" in the tree: ${fault}`, {
+  return new AgentError(code, `Cannot add "${path}" to the tree: ${fault}`, {
     context: { path },
   });
 }

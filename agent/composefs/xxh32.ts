@@ -1,6 +1,5 @@
 /**
- * The 32-bit xxHash of a byte string, which EROFS uses to place xattr names in its name filter.
- * Follows the xxHash specification (XXH32); input is a latin1 string, one character a byte.
+ * XXH32 of a latin1 string, one character per byte, by the xxHash specification. EROFS's xattr name filter uses it.
  */
 
 const PRIME_1 = 0x9e3779b1;

@@ -1,41 +1,45 @@
 /**
- * Takes the sha256 of objects whose is not known yet, when somebody is about to ask for files by it (a pull in parts).
- * Nobody does where images come whole, which saves a hash of everything that is unpacked.
+ * Computes the missing sha256 digests of objects before a partial pull looks files up by them. Full downloads need none,
+ * so unpacking does not compute them.
  */
+
 import { createHash } from "node:crypto";
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { setImmediate as takeTurn } from "node:timers/promises";
-import { DIGEST_BYTES, DigestList, readDigest } from "../archive/digest-table.ts";
+import { DIGEST_BYTES, DigestList, readDigest, tabulateDigests } from "../archive/digests.ts";
+import { formatObjectPath } from "../composefs/object-repository.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
 import type { DigestIndex } from "./digest-index.ts";
-import { pathOfObject, type StoreLayout, tabulateObjects } from "./store-layout.ts";
+import { type StoreLayout, tabulateObjects } from "./store-layout.ts";
 
-/** Damage needs no look here: what it makes of a content is a digest that nobody asks for. */
+/** Does not check for damage: a damaged object gets a digest that no archive contains. */
 export async function indexObjects(
-  place: StoreLayout,
+  layout: StoreLayout,
   index: DigestIndex,
 ): Promise<{ files: number; bytes: number }> {
-  const known = index.listVerities();
-  const here = tabulateObjects(place).bytes;
+  const known = tabulateDigests(index.verities);
+  const { bytes: here } = tabulateObjects(layout);
   const unknown: string[] = [];
-  for (let number = 0; number * DIGEST_BYTES < here.length; number++)
-    if (known.find(here, number * DIGEST_BYTES) < 0) unknown.push(readDigest(here, number));
+  for (let number = 0; number < here.length / DIGEST_BYTES; number++)
+    if (known.find(here, number) < 0) unknown.push(readDigest(here, number));
   if (unknown.length === 0) return { files: 0, bytes: 0 };
   const buffer = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
   const sha256s = new DigestList();
   const verities = new DigestList();
   let bytes = 0;
   for (const verity of unknown) {
-    const fd = openSync(join(place.objects, pathOfObject(verity)), constants.O_RDONLY | constants.O_NOFOLLOW);
+    const fd = openSync(
+      join(layout.objects, formatObjectPath(verity)),
+      constants.O_RDONLY | constants.O_NOFOLLOW,
+    );
     try {
       const hash = createHash("sha256");
       for (;;) {
-        const length = readOrStop(fd, buffer);
+        const length = readOrEnd(fd, buffer);
         if (length === 0) break;
         hash.update(buffer.subarray(0, length));
         bytes += length;
-        // Signals, the console and the network are served in between.
         if (length === buffer.length) await takeTurn();
       }
       sha256s.push(hash.digest("hex"));
@@ -49,8 +53,8 @@ export async function indexObjects(
   return { files: verities.count, bytes };
 }
 
-/** A disk that cannot be read gives what it gave so far. */
-function readOrStop(fd: number, buffer: Buffer): number {
+/** 0 after a read error, too. */
+function readOrEnd(fd: number, buffer: Buffer): number {
   try {
     return readSync(fd, buffer, 0, buffer.length, null);
   } catch (error) {

@@ -1,12 +1,12 @@
 /**
- * Files too small for an object, whose content lies in the trees: kept beside them so that a layer in parts finds them.
- * On disk: files of records (a length byte, then the content), each written once and whole; all are read when first asked.
+ * Contents of files too small for objects, by their sha256, for partial pulls.
+ * On disk: files of records (a length byte, then the content), each written once. All are read at the first look-up.
  */
 import { hash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import { SMALL_CONTENTS_MAX_BYTES } from "./limits.ts";
-import { dropRecord, putLosableRecord, readRecordIfExists } from "./records.ts";
+import { INLINE_CONTENTS_MAX_BYTES } from "./limits.ts";
+import { deleteRecord, nameBatch, putLosableRecord, readRecordIfExists } from "./records.ts";
 import type { StoreLayout } from "./store-layout.ts";
 
 export interface InlineContents {
@@ -16,7 +16,7 @@ export interface InlineContents {
   add(contents: Iterable<Buffer>): void;
 }
 
-export function openSmallContents(place: StoreLayout): InlineContents {
+export function openInlineContents(layout: StoreLayout): InlineContents {
   const known = new Map<string, Buffer>();
   let keptBytes = 0;
   let isLoaded = false;
@@ -24,13 +24,13 @@ export function openSmallContents(place: StoreLayout): InlineContents {
   const load = () => {
     if (isLoaded) return;
     isLoaded = true;
-    for (const name of readdirSync(place.smalls)) {
-      const bytes = readRecordIfExists(place, place.smalls, name);
+    for (const name of readdirSync(layout.smalls)) {
+      const bytes = readRecordIfExists(layout, layout.smalls, name);
       if (bytes === undefined) continue;
       keptBytes += bytes.length;
       for (let at = 0; at < bytes.length; at += 1 + bytes[at]!) {
         const content = bytes.subarray(at + 1, at + 1 + bytes[at]!);
-        // By what it is, not by what a record says: a wrong byte makes it another content that nobody asks for.
+        // A damaged content gets a digest that no archive contains.
         known.set(hash("sha256", content), content);
       }
     }
@@ -52,14 +52,13 @@ export function openSmallContents(place: StoreLayout): InlineContents {
       }
       if (fresh.length === 0) return;
       const bytes = Buffer.concat(fresh);
-      // They are a saving and no more: starting anew costs some kilobytes at the next pull.
-      if (keptBytes + bytes.length > SMALL_CONTENTS_MAX_BYTES) {
-        for (const name of readdirSync(place.smalls)) dropRecord(join(place.smalls, name));
+      // Starting again from nothing costs the next pull some kilobytes.
+      if (keptBytes + bytes.length > INLINE_CONTENTS_MAX_BYTES) {
+        for (const name of readdirSync(layout.smalls)) deleteRecord(join(layout.smalls, name));
         keptBytes = 0;
       }
       keptBytes += bytes.length;
-      const name = `${Date.now().toString(36)}-${process.hrtime.bigint().toString(36)}`;
-      putLosableRecord(place, place.smalls, name, bytes);
+      putLosableRecord(layout, layout.smalls, nameBatch(), bytes);
     },
   };
 }

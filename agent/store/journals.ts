@@ -1,42 +1,41 @@
 /**
- * Journals of boots on the cache device, and beside each the results of its boot: what is still here at the next start
- * belongs to a boot that did not end, or could not upload.
+ * Journals of boots on the cache device, each with a folder for the boot's results. What is left at the next start
+ * belongs to a boot that did not end, or that could not upload its results.
  */
-import { closeSync, constants, lstatSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { lstatSync, readdirSync, readFileSync } from "node:fs";
 import { open, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { syncfs } from "../kernel/syscalls.ts";
 import { type BootJournal, formatJournal, isBootId, parseJournal } from "../wire/boot-journal.ts";
 import type { Verdict } from "../wire/verdict.ts";
 import { parseVerdict } from "../wire/verdict.ts";
 import { JOURNAL_MAX_BYTES } from "./limits.ts";
-import { dropRecord, placeRecord, putRecord, readRecordIfExists, stageRecord } from "./records.ts";
-import type { StoreLayout } from "./store-layout.ts";
+import { deleteRecord, putRecord, readRecordIfExists, renameRecord, stageRecord } from "./records.ts";
+import { flushStore, type StoreLayout } from "./store-layout.ts";
 
 export interface Journals {
-  /** Oldest first. Whatever cannot be read is dropped with the results beside it, and told; a later agent's stay. */
+  /** Oldest first. Deletes and reports damaged ones with their results; keeps those of a newer agent. */
   list(): Promise<BootJournal[]>;
-  /** On the disk when it resolves. One after the other, in the order of the calls. */
+  /** Resolves when it is on the disk. Calls are processed in order. */
   write(journal: BootJournal): Promise<void>;
-  /** The same at once, for the last words of an agent that is broken. */
+  /** Synchronous, for an agent that has failed. */
   writeNow(journal: BootJournal): void;
-  /** With all that lies beside it. */
+  /** Deletes the journal with its folder. */
   drop(bootId: string): Promise<void>;
-  /** Below it lies all that is kept of a boot: its own results, and what others found out about it. */
+  /** Holds the boot's own results, and what later boots found out about it. */
   folderOf(bootId: string): string;
   resultsOf(bootId: string): string;
   findingsOf(bootId: string): string;
-  /** Bytes on the disk of all that lies beside a journal. */
+  /** Disk usage of the folder, in bytes. */
   measure(bootId: string): number;
-  /** All that was written so far is on the disk when it resolves. */
+  /** Resolves when all earlier writes are on the disk. */
   flush(): Promise<void>;
 }
 
-/** As initrd/files/supervise-agent names it. */
-const KEEPER_VERDICT = "verdict.json";
+/** Written by initrd/files/supervise-agent. */
+const SUPERVISOR_VERDICT = "verdict.json";
 
-export function openJournals(place: StoreLayout): Journals {
-  const { journals, pending, onDamage } = place;
+export function openJournals(layout: StoreLayout): Journals {
+  const { journals, pending, onDamage } = layout;
   const nameOf = (bootId: string) => `${bootId}.json`;
   const below = (name: string) => (bootId: string) => join(pending, bootId, name);
   let writing: Promise<void> = Promise.resolve();
@@ -44,26 +43,26 @@ export function openJournals(place: StoreLayout): Journals {
   const readJournal = (bootId: string): BootJournal | "newer" => {
     const path = join(journals, nameOf(bootId));
     const stats = lstatSync(path);
-    if (!stats.isFile() || stats.size > JOURNAL_MAX_BYTES) throw new Error("it is none of ours");
-    const bytes = readRecordIfExists({ ...place, onDamage: () => {} }, journals, nameOf(bootId));
-    if (!bytes) throw new Error("the disk has changed it, or it was cut off");
+    if (!stats.isFile() || stats.size > JOURNAL_MAX_BYTES) throw new Error("it is not a journal");
+    const bytes = readRecordIfExists({ ...layout, onDamage: () => {} }, journals, nameOf(bootId));
+    if (!bytes) throw new Error("it is damaged or truncated");
     const journal = parseJournal(bytes.toString());
     if (journal === "newer") return journal;
-    if (journal.bootId !== bootId) throw new Error("it is another boot's");
-    const verdict = journal.verdict === null ? readKeeperVerdict(bootId) : undefined;
+    if (journal.bootId !== bootId) throw new Error("it belongs to another boot");
+    const verdict = journal.verdict === null ? readSupervisorVerdict(bootId) : undefined;
     return verdict ? { ...journal, state: "ended", verdict } : journal;
   };
 
-  /** Of an agent that died: its keeper gave a verdict and ended the machine. */
-  const readKeeperVerdict = (bootId: string): Verdict | undefined => {
-    const path = join(pending, bootId, KEEPER_VERDICT);
+  /** The supervisor gives a verdict for an agent that has died. */
+  const readSupervisorVerdict = (bootId: string): Verdict | undefined => {
+    const path = join(pending, bootId, SUPERVISOR_VERDICT);
     const stats = lstatSync(path, { throwIfNoEntry: false });
     if (!stats?.isFile() || stats.size > JOURNAL_MAX_BYTES) return undefined;
     try {
       const verdict = parseVerdict(JSON.parse(readFileSync(path, "utf8")));
       return verdict?.bootId === bootId ? verdict : undefined;
     } catch {
-      return undefined; // cut off with the machine
+      return undefined; // truncated by a power cut
     }
   };
 
@@ -81,7 +80,7 @@ export function openJournals(place: StoreLayout): Journals {
       for (const name of readdirSync(journals)) {
         const bootId = name.replace(/\.json$/, "");
         try {
-          if (!isBootId(bootId) || name !== nameOf(bootId)) throw new Error("it is none of ours");
+          if (!isBootId(bootId) || name !== nameOf(bootId)) throw new Error("it is not a journal");
           const journal = readJournal(bootId);
           known.add(bootId);
           if (journal !== "newer") found.push(journal);
@@ -91,26 +90,26 @@ export function openJournals(place: StoreLayout): Journals {
       }
       for (const name of readdirSync(pending)) {
         if (known.has(name) && isFolder(join(pending, name))) continue;
-        await dropEntry(join(pending, name), "nothing says whose it is");
+        await dropEntry(join(pending, name), "it has no journal");
       }
       return found.sort((a, b) => a.startedAtMs - b.startedAtMs);
     },
     write(journal) {
       const write = async () => {
-        const staged = stageRecord(place, journals, nameOf(journal.bootId), formatJournal(journal));
+        const staged = stageRecord(layout, journals, nameOf(journal.bootId), formatJournal(journal));
         await syncPath(staged.temporary);
-        placeRecord(staged);
+        renameRecord(staged);
         await syncPath(journals);
       };
-      // An earlier one that failed has been told to its own caller.
+      // The caller of an earlier write handles its failure.
       writing = writing.catch(() => {}).then(write);
       return writing;
     },
-    writeNow: (journal) => putRecord(place, journals, nameOf(journal.bootId), formatJournal(journal)),
+    writeNow: (journal) => putRecord(layout, journals, nameOf(journal.bootId), formatJournal(journal)),
     async drop(bootId) {
       await writing.catch(() => {});
-      // The journal first: what a cut leaves of the rest belongs to nobody, and goes at the next start.
-      dropRecord(join(journals, nameOf(bootId)));
+      // The journal first: a folder without one is deleted at the next start.
+      deleteRecord(join(journals, nameOf(bootId)));
       await rm(join(pending, bootId), { recursive: true, force: true });
     },
     folderOf: (bootId) => join(pending, bootId),
@@ -119,12 +118,7 @@ export function openJournals(place: StoreLayout): Journals {
     measure: (bootId) => measureTree(join(pending, bootId)),
     async flush() {
       await writing.catch(() => {});
-      const fd = openSync(place.path, constants.O_RDONLY | constants.O_DIRECTORY);
-      try {
-        await syncfs(fd);
-      } finally {
-        closeSync(fd);
-      }
+      await flushStore(layout);
     },
   };
 }

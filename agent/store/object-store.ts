@@ -1,110 +1,95 @@
 /**
- * The object store: every file's content once, named by its fs-verity digest, put so that a power cut loses nothing
- * that was promised. What the objects mean (trees, images) is kept as records beside them.
+ * The object store: each content once, under its fs-verity digest, with records for trees and images. What was committed
+ * survives a power cut.
  */
+
 import { hash } from "node:crypto";
 import {
-  closeSync,
-  constants,
   existsSync,
   mkdirSync,
-  openSync,
+  readdirSync,
   renameSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { DIGEST_BYTES, DigestTable, listDigests, readDigest } from "../archive/digest-table.ts";
+import { DIGEST_BYTES, DigestTable, isNoDigest, readDigest } from "../archive/digests.ts";
 import { computeFsVerityDigest } from "../composefs/fsverity.ts";
-import type { ObjectRepository, StagedObjects, TreeRecord } from "../composefs/object-repository.ts";
-import { syncfs } from "../kernel/syscalls.ts";
-import { openDigestIndex } from "./digest-index.ts";
+import {
+  formatObjectPath,
+  type ObjectRepository,
+  type StagedObjects,
+  type TreeRecord,
+} from "../composefs/object-repository.ts";
+import { DigestIndex } from "./digest-index.ts";
 import { indexObjects } from "./index-objects.ts";
-import { openSmallContents } from "./inline-contents.ts";
-import { placeRecord, putLosableRecord, readRecordIfExists, stageRecord } from "./records.ts";
+import { openInlineContents } from "./inline-contents.ts";
+import { TABLES_MAX_BYTES } from "./limits.ts";
+import { deleteRecord, putLosableRecord, readRecordIfExists, renameRecord, stageRecord } from "./records.ts";
 import { canSeal, sealAll } from "./seal.ts";
-import { createObjectFinder, hasObjects, pathOfObject, type StoreLayout } from "./store-layout.ts";
-import { dropOldTables, listTables } from "./toc-cache.ts";
+import { flushStore, hasObjects, OBJECT_FOLDERS, type StoreLayout, tabulateObjects } from "./store-layout.ts";
 import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
 
-export interface CheckResult {
-  checked: number;
-  sealed: number;
-  /** Digests of objects that were missing or wrong; the wrong ones are gone now. */
-  lost: string[];
-}
-
 export interface ObjectStore extends ObjectRepository {
-  readonly place: StoreLayout;
-  readTreeObjects(id: string): string[];
-  /** Without trust in seals every byte is read. */
-  check(verities: Iterable<string>, options?: { trustsSeals?: boolean }): Promise<CheckResult>;
+  readonly layout: StoreLayout;
+  /** `trustsSeals: false` reads every byte. */
+  check(verities: Iterable<string>, options?: { trustsSeals?: boolean }): Promise<{ lost: string[] }>;
 }
 
-/** Trees of another form had other suffixes: no agent reads what it would misunderstand. */
+/** Earlier formats of trees had other suffixes. */
 const TREE_SUFFIX = ".members";
-/** Between two pauses of a long check, so that signals and the console are served. */
+/** A long check lets other work run after this time. */
 const CHECK_SLICE_MS = 50;
 
-export async function openObjectStore(place: StoreLayout): Promise<ObjectStore> {
-  const index = openDigestIndex(place);
-  const smalls = openSmallContents(place);
-  const seals = await canSeal(place.staging);
+export async function openObjectStore(layout: StoreLayout): Promise<ObjectStore> {
+  const index = new DigestIndex(layout);
+  const inlineContents = openInlineContents(layout);
+  const seals = await canSeal(layout.staging);
   let stagings = 0;
   let isEmpty = true;
   let indexing: ReturnType<ObjectStore["indexFiles"]> | undefined;
 
-  const objectPath = (verity: string) => `${place.objects}/${pathOfObject(verity)}`;
-  const flush = async () => {
-    const fd = openSync(place.path, constants.O_RDONLY | constants.O_DIRECTORY);
-    try {
-      await syncfs(fd);
-    } finally {
-      closeSync(fd);
-    }
-  };
-
+  const objectPath = (verity: string) => `${layout.objects}/${formatObjectPath(verity)}`;
   const createStaging = () => {
-    const path = join(place.staging, `batch-${process.pid}-${stagings++}`);
+    const path = join(layout.staging, `batch-${process.pid}-${stagings++}`);
     mkdirSync(path);
     return path;
   };
 
   const check: ObjectStore["check"] = async (verities, { trustsSeals = true } = {}) => {
-    const result: CheckResult = { checked: 0, sealed: 0, lost: [] };
+    const lost: string[] = [];
     const buffer = createVerifyBuffer();
     let sliceStart = performance.now();
     for (const verity of verities) {
       const state = verifyObject(objectPath(verity), verity, { buffer, trustsSeals });
-      result.checked++;
-      if (state === "sealed") result.sealed++;
       if (state === "damaged") rmSync(objectPath(verity), { force: true });
-      if (state === "damaged" || state === "missing") result.lost.push(verity);
+      if (state === "damaged" || state === "missing") lost.push(verity);
       if (performance.now() - sliceStart > CHECK_SLICE_MS) {
         await new Promise((resolve) => setImmediate(resolve));
         sliceStart = performance.now();
       }
     }
-    return result;
+    return { lost };
   };
 
-  /** What is here already is as good as what comes only if it is still what its name says. */
+  /** Whether the object is in the store and undamaged. */
   const hasSound = async (verity: string, trustsSeals: boolean) => {
     if (!existsSync(objectPath(verity))) return false;
     const { lost } = await check([verity], { trustsSeals });
-    if (lost.length > 0) place.onDamage(`object ${verity}`);
+    if (lost.length > 0) layout.onDamage(`object ${verity}`);
     return lost.length === 0;
   };
 
-  /** The numbers of those that are to be kept; the files of others are removed. */
+  /** Indexes of the objects to keep; deletes the files of others. */
   const chooseFresh = async ({ folder, verities }: StagedObjects, trustsSeals: boolean) => {
     const digests = toBuffer(verities);
     const seen = new DigestTable();
     const fresh: number[] = [];
-    const isBare = !hasObjects(place);
-    for (let number = 0; number * DIGEST_BYTES < digests.length; number++) {
-      const isFirst = seen.add(digests, number * DIGEST_BYTES) === seen.size - 1;
+    const isBare = !hasObjects(layout);
+    for (let number = 0; number < digests.length / DIGEST_BYTES; number++) {
+      const isFirst = seen.add(digests, number);
       const isFresh = isFirst && (isBare || !(await hasSound(readDigest(digests, number), trustsSeals)));
       if (isFresh) fresh.push(number);
       else rmSync(join(folder, String(number)), { force: true });
@@ -113,12 +98,11 @@ export async function openObjectStore(place: StoreLayout): Promise<ObjectStore> 
   };
 
   const stageTree = ({ id, content, objects }: TreeRecord) => [
-    // The list of objects goes first: a tree whose objects are not known would not be protected from collection.
-    stageRecord(place, place.trees, `${id}.objects`, objects),
-    stageRecord(place, place.trees, `${id}${TREE_SUFFIX}`, content),
+    // The list of objects first: without it, garbage collection would delete the objects of the tree.
+    stageRecord(layout, layout.trees, `${id}.objects`, objects),
+    stageRecord(layout, layout.trees, `${id}${TREE_SUFFIX}`, content),
   ];
 
-  /** Without a flush behind them the names reach the disk with whatever is flushed next. */
   const keep = async (
     staged: StagedObjects,
     trees: readonly TreeRecord[],
@@ -129,70 +113,88 @@ export async function openObjectStore(place: StoreLayout): Promise<ObjectStore> 
     if (fresh.length + records.length > 0) {
       const pathOf = (number: number) => `${staged.folder}/${number}`;
       if (seals) await sealAll(fresh.map(pathOf));
-      await flush();
+      await flushStore(layout);
       const verities = toBuffer(staged.verities);
-      // A journal keeps their order; where none does, the check before each use sees what is not there.
+      // Without a journal, renames may reach the disk in any order; the check before each use notices.
       for (const number of fresh) renameSync(pathOf(number), objectPath(readDigest(verities, number)));
-      records.forEach(placeRecord);
-      if (flushesNames) await flush();
+      records.forEach(renameRecord);
+      if (flushesNames) await flushStore(layout);
     }
     if (staged.sha256s) index.add(toBuffer(staged.sha256s), toBuffer(staged.verities));
   };
 
   return {
-    place,
-    objectsDir: place.objects,
+    layout,
+    objectsDir: layout.objects,
     seals,
     get isEmpty() {
-      isEmpty &&= !hasObjects(place);
+      isEmpty &&= !hasObjects(layout);
       return isEmpty;
     },
-    hasObject: (verity) => existsSync(objectPath(verity)),
     findBySha256(sha256s) {
       const verities = index.find(sha256s);
-      const isHere = createObjectFinder(place, verities.length / DIGEST_BYTES);
-      for (let number = 0; number * DIGEST_BYTES < verities.length; number++)
-        if (!isHere(verities, number)) verities.fill(0, number * DIGEST_BYTES, (number + 1) * DIGEST_BYTES);
+      const count = sha256s.length / DIGEST_BYTES;
+      // For thousands of files, listing the folders is cheaper than a look-up of each.
+      const here = count > OBJECT_FOLDERS ? tabulateObjects(layout) : undefined;
+      for (let number = 0; number < count; number++) {
+        if (isNoDigest(verities, number)) continue;
+        const isHere = here
+          ? here.find(verities, number) >= 0
+          : existsSync(objectPath(readDigest(verities, number)));
+        if (!isHere) verities.fill(0, number * DIGEST_BYTES, (number + 1) * DIGEST_BYTES);
+      }
       return verities;
     },
-    // Layers that are pulled side by side wait for the same work.
+    // Concurrent pulls share the work.
     indexFiles: () => {
-      indexing ??= indexObjects(place, index).finally(() => {
+      indexing ??= indexObjects(layout, index).finally(() => {
         indexing = undefined;
       });
       return indexing;
     },
     createStaging,
     commit: (staged, trees = []) => keep(staged, trees),
-    readTreeIfExists: (id) => readRecordIfExists(place, place.trees, `${id}${TREE_SUFFIX}`),
-    readTreeObjects(id) {
-      const bytes = readRecordIfExists(place, place.trees, `${id}.objects`) ?? Buffer.alloc(0);
-      return [...listDigests(bytes)];
-    },
-    addSmalls: smalls.add,
-    findSmall: smalls.find,
+    readTreeIfExists: (id) => readRecordIfExists(layout, layout.trees, `${id}${TREE_SUFFIX}`),
+    addInlineContents: inlineContents.add,
+    findInlineContent: inlineContents.find,
     putTable(id, content) {
-      putLosableRecord(place, place.tables, id, content);
-      dropOldTables(place);
+      putLosableRecord(layout, layout.tables, id, content);
+      deleteOldTables(layout);
     },
-    listTables: (prefix) => listTables(place, prefix),
-    readTableIfExists: (id) => readRecordIfExists(place, place.tables, id),
+    listTables: (prefix) => listTables(layout).filter(({ id }) => id.startsWith(prefix)),
+    readTableIfExists: (id) => readRecordIfExists(layout, layout.tables, id),
     async putImage(content) {
       const verities = computeFsVerityDigest(content);
       const sha256s = hash("sha256", content, "buffer");
       const folder = createStaging();
       writeFileSync(join(folder, "0"), content, { mode: 0o600 });
-      // Not by its seal alone: the kernel reads the image first, and would refuse the whole root at every boot.
-      // An image whose name is lost is made again from its trees.
+      // Every byte is checked: a damaged image would fail the mount at every boot.
+      // No flush: an image that is lost is made again from its trees.
       await keep({ folder, verities, sha256s }, [], { flushesNames: false, trustsSeals: false });
       rmSync(folder, { recursive: true, force: true });
       const digest = verities.toString("hex");
-      const link = join(place.images, digest);
-      if (!existsSync(link)) symlinkSync(`../objects/${pathOfObject(digest)}`, link);
+      const link = join(layout.images, digest);
+      if (!existsSync(link)) symlinkSync(`../objects/${formatObjectPath(digest)}`, link);
       return { digest, path: objectPath(digest) };
     },
     check,
   };
+}
+
+function listTables({ tables }: StoreLayout): { id: string; sizeBytes: number; writtenMs: number }[] {
+  return readdirSync(tables).map((id) => {
+    const { size, mtimeMs } = statSync(join(tables, id));
+    return { id, sizeBytes: size, writtenMs: mtimeMs };
+  });
+}
+
+/** The oldest ones above the limit. */
+function deleteOldTables(layout: StoreLayout): void {
+  let keptBytes = 0;
+  for (const { id, sizeBytes } of listTables(layout).sort((a, b) => b.writtenMs - a.writtenMs)) {
+    keptBytes += sizeBytes;
+    if (keptBytes > TABLES_MAX_BYTES) deleteRecord(join(layout.tables, id));
+  }
 }
 
 function toBuffer(bytes: Uint8Array): Buffer {

@@ -1,5 +1,5 @@
 /**
- * Opens the store that a job asks for, in RAM, on its cache device or on a file system it names, and keeps it within its quota.
+ * Opens the store of a job, in RAM, on the cache device or on a file system of the job, and keeps it within its quota.
  */
 import { mkdirSync, rmSync, statfsSync } from "node:fs";
 import { toAgentError } from "../errors.ts";
@@ -9,29 +9,29 @@ import type { CacheOutcome } from "../wire/b2c-console.ts";
 import { mountCacheDevice } from "./device/cache-device.ts";
 import type { PlanOptions } from "./device/choose-device.ts";
 import { mountRamStore, readFreeBytes } from "./device/ram-store.ts";
-import { openDigestIndex } from "./digest-index.ts";
+import { DigestIndex } from "./digest-index.ts";
 import { type CollectResult, collect, putReference, type Reference } from "./garbage-collect.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { listObjects, openStoreLayout, type StoreLayout } from "./store-layout.ts";
-import { hasVerityComplaint } from "./verity-errors.ts";
+import { hasVerityError } from "./verity-errors.ts";
 
 export interface OpenStore {
-  /** `cache`: on a device or a file system, and here again at the next boot. */
+  /** A `cache` is on a device or file system and is kept for the next boot. */
   kind: "ram" | "cache";
-  /** For those who wait to read it. */
+  /** For boot2container's console lines. */
   outcome: CacheOutcome;
   objects: ObjectStore;
-  place: StoreLayout;
-  /** The file system's mount point, for what lies beside the store's own place. */
+  layout: StoreLayout;
+  /** The file system's mount point, which has other folders besides the store's. */
   path: string;
-  /** Emptied at the next start: the root's writable layer and the like. */
+  /** For the root's writable layer and the like; emptied at the next start. */
   scratchDir: string;
   readFreeBytes(): number;
-  /** Remembers what was used, so that it is kept longest. */
+  /** Records a use, which protects from garbage collection. */
   remember(reference: { id: string; name: string; trees: readonly string[]; image?: string }): void;
-  /** Reads all that is sealed once the kernel complained of some of it, and drops what is damaged: how many objects. */
+  /** If the kernel reported damage to a sealed file, reads all objects and deletes damaged ones. Returns their number. */
   dropDamagedObjects(): Promise<number>;
-  /** Drops what the quota has no room for; nothing that was remembered in this boot. */
+  /** Deletes what exceeds the quota, except what was used in this boot. */
   collect(): CollectResult;
   close(): void;
 }
@@ -40,19 +40,16 @@ export interface OpenStoreOptions {
   path: string;
   log: { info(line: string): void; warn(line: string): void; error(line: string): void };
   signal: AbortSignal;
-  /** Decides what the cache may do to a disk, and whether the job goes on without it; ours where absent. */
+  /** Decides what may be done to a disk, and whether the job continues without a cache. */
   dialect?: Dialect;
-  /** In place of a device; without `mount` there is none of that name. */
+  /** Instead of a device; without `mount` if the job has no file system with this name. */
   cacheFileSystem?: { name: string; mount?: (target: string) => Promise<void> };
   /** How long a device may take to appear. */
   waitMs?: number;
   isSpareDisk?: PlanOptions["isSpareDisk"];
 }
 
-/**
- * Throws STORE_* errors; but a boot2container job goes on in RAM, whatever is wrong with its cache, as it would there,
- * and says so.
- */
+/** Throws STORE_* errors; but a boot2container job continues in RAM when its cache fails, as with boot2container. */
 export async function openStore(cache: Job["cache"], options: OpenStoreOptions): Promise<OpenStore> {
   const { path, log, signal, dialect = "dut" } = options;
   let outcome: CacheOutcome;
@@ -64,7 +61,7 @@ export async function openStore(cache: Job["cache"], options: OpenStoreOptions):
     if (dialect !== "b2c") throw error;
     const { code, message, hint } = toAgentError(error);
     log.error(`cache: ${code}: ${message}. ${hint}`);
-    log.error("cache: NO CACHE in this job: everything is fetched again and kept in RAM");
+    log.error("cache: this job runs without a cache: it fetches everything again and keeps it in RAM");
     unmountIfMounted(path);
     outcome = { kind: "failed", reason: message };
   }
@@ -86,7 +83,7 @@ async function mountCache(
     const { name, mount } = cacheFileSystem;
     if (!mount) {
       const answers = "neither 'none', 'auto', a path to a block device, or a valid b2c.filesystem name";
-      log.error(`cache: NO CACHE in this job: no file system is called "${name}"`);
+      log.error(`cache: this job runs without a cache: there is no file system "${name}"`);
       return { kind: "failed", reason: `The caching parameter '${name}' is ${answers}` };
     }
     mkdirSync(path, { recursive: true });
@@ -110,7 +107,7 @@ async function mountCache(
 
 function unmountIfMounted(path: string): void {
   try {
-    // Lazily: what failed may have left a file of it open.
+    // Lazy, because a file on it may still be open.
     umount(path, { lazy: true });
   } catch (error) {
     if (!isKernelError(error, "EINVAL", "ENOENT")) throw error;
@@ -122,35 +119,36 @@ async function openOn(
   outcome: CacheOutcome,
   { path, log }: OpenStoreOptions,
 ): Promise<OpenStore> {
-  const { place, dropped } = openStoreLayout(path, {
-    onDamage: (what) => log.warn(`store: dropped ${what}: the disk has changed it`),
+  const { layout, dropped } = openStoreLayout(path, {
+    onDamage: (what) => log.warn(`store: deleted ${what}: it was damaged on the disk`),
   });
   if (dropped.length > 0)
-    log.warn(`store: dropped ${dropped.length} half-written things of a boot that was cut off`);
-  const objects = await openObjectStore(place);
-  if (isMounted(outcome)) log.info(`store: ${place.path}${objects.seals ? ", sealed by fs-verity" : ""}`);
+    log.warn(`store: deleted ${dropped.length} incomplete writes of an interrupted boot`);
+  const objects = await openObjectStore(layout);
+  if (isMounted(outcome)) log.info(`store: ${layout.path}${objects.seals ? ", sealed by fs-verity" : ""}`);
   const pinned = new Set<string>();
   return {
     kind: isMounted(outcome) ? "cache" : "ram",
     outcome,
     objects,
-    place,
+    layout,
     path,
     scratchDir: openScratch(path, objects),
     readFreeBytes: () => readFreeBytes(path),
     remember({ id, name, trees, image }) {
       pinned.add(id);
       const used: Reference = { kind: "image", name, trees: [...trees], usedAtMs: Date.now() };
-      putReference(place, id, image === undefined ? used : { ...used, image });
+      putReference(layout, id, image === undefined ? used : { ...used, image });
     },
     async dropDamagedObjects() {
-      if (!objects.seals || !hasVerityComplaint()) return 0;
-      const { lost } = await objects.check(listObjects(place), { trustsSeals: false });
-      for (const verity of lost) place.onDamage(`object ${verity}`);
+      if (!objects.seals || !hasVerityError()) return 0;
+      const { lost } = await objects.check(listObjects(layout), { trustsSeals: false });
+      for (const verity of lost) layout.onDamage(`object ${verity}`);
       return lost.length;
     },
-    collect: () => collect(place, openDigestIndex(place), { quotaBytes: measureQuota(quota, path), pinned }),
-    close: () => place.close(),
+    collect: () =>
+      collect(layout, new DigestIndex(layout), { quotaBytes: measureQuota(quota, path), pinned }),
+    close: () => layout.close(),
   };
 }
 
@@ -158,7 +156,7 @@ async function openOn(
 const REMOTE_MAGICS = new Set([0x6969, 0xff534d42, 0xfe534d42, 0x01021997, 0x65735546]);
 const REMOTE_SCRATCH = "/run/dutboot/scratch";
 
-/** overlayfs takes no writable layer on a file system of another machine; then what a job writes stays in RAM. */
+/** overlayfs cannot have a writable layer on a network file system; then what a job writes is kept in RAM. */
 function openScratch(path: string, objects: ObjectStore): string {
   if (!REMOTE_MAGICS.has(statfsSync(path).type)) return objects.createStaging();
   rmSync(REMOTE_SCRATCH, { recursive: true, force: true });

@@ -1,6 +1,6 @@
 /**
- * Small files of the store that must be whole or absent: trees, references, tables of contents.
- * Temporary name, data on disk, rename, folder on disk, for many at once where they come together; behind the content its sha256, so that a disk that ages is noticed.
+ * Small files of the store that must be complete or absent: trees, references, TOCs. They are written under a temporary
+ * name, flushed and renamed; several can share the flushes. The sha256 at a record's end reveals damage on the disk.
  */
 import { hash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -11,21 +11,21 @@ const DIGEST_BYTES = 32;
 
 let counter = 0;
 
-/** A record that is written and has not got its name yet; it is nothing before. */
+/** A record that was written under its temporary name. */
 export interface StagedRecord {
   temporary: string;
   path: string;
 }
 
-/** `name` is one path part made of characters we chose; anything else would be a bug of ours. */
+/** `name` is a single part of a path. */
 export function stageRecord(
-  place: StoreLayout,
+  layout: StoreLayout,
   folder: string,
   name: string,
   content: Uint8Array | string,
 ): StagedRecord {
   if (!/^[\w.:-]+$/.test(name)) throw new Error(`Cannot name a record "${name}"`);
-  const temporary = join(place.staging, `record-${process.pid}-${counter++}`);
+  const temporary = join(layout.staging, `record-${process.pid}-${counter++}`);
   const fd = openSync(temporary, "wx", 0o600);
   try {
     writeFileSync(fd, content);
@@ -36,22 +36,27 @@ export function stageRecord(
   return { temporary, path: join(folder, name) };
 }
 
-/** Once its data is on the disk; whoever needs the name there flushes after it. */
-export function placeRecord({ temporary, path }: StagedRecord): void {
+/** To be called when the data is on the disk. The caller flushes the new name. */
+export function renameRecord({ temporary, path }: StagedRecord): void {
   renameSync(temporary, path);
 }
 
-/** On the disk when it returns. */
+/** A new name for a record of a list that has several. */
+export function nameBatch(): string {
+  return `${Date.now().toString(36)}-${process.hrtime.bigint().toString(36)}`;
+}
+
+/** The record is on the disk on return. */
 export function putRecord(...record: Parameters<typeof stageRecord>): void {
   const staged = stageRecord(...record);
   syncFile(staged.temporary);
-  placeRecord(staged);
+  renameRecord(staged);
   syncFolder(dirname(staged.path));
 }
 
-/** Of what only saves work: a power cut may lose it or spoil it, and its reader sees that. */
+/** Without flushes: after a power cut, the record may be absent or be found damaged. */
 export function putLosableRecord(...record: Parameters<typeof stageRecord>): void {
-  placeRecord(stageRecord(...record));
+  renameRecord(stageRecord(...record));
 }
 
 function syncFile(path: string): void {
@@ -63,7 +68,7 @@ function syncFile(path: string): void {
   }
 }
 
-/** A record that is not what was written is dropped, told and as good as absent. */
+/** Deletes and reports a damaged record, and returns undefined. */
 export function readRecordIfExists(
   { onDamage }: StoreLayout,
   folder: string,
@@ -79,7 +84,7 @@ export function readRecordIfExists(
   return undefined;
 }
 
-/** Nothing of a file that is not there; no bytes of one that the disk cannot read. */
+/** Undefined without the file; empty after a read error. */
 function readFileIfReadable(path: string): Buffer | undefined {
   try {
     return readFileSync(path);
@@ -91,7 +96,7 @@ function readFileIfReadable(path: string): Buffer | undefined {
   }
 }
 
-export function dropRecord(path: string): void {
+export function deleteRecord(path: string): void {
   rmSync(path, { force: true });
   syncFolder(dirname(path));
 }

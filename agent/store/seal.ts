@@ -1,12 +1,12 @@
 /**
- * Sealing objects with fs-verity, where the file system can: from then on the kernel checks every read of them.
+ * Seals objects with fs-verity if the file system supports it: then the kernel checks every read.
  */
 import { closeSync, constants, openSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { enableVerity, isKernelError } from "../kernel/syscalls.ts";
 import { SEALS_AT_A_TIME } from "./limits.ts";
 
-/** Tries it on a file: ext4 without the feature, tmpfs and kernels without fs-verity all say no. */
+/** Tries it with a file; ext4 without the feature, tmpfs and kernels without fs-verity refuse. */
 export async function canSeal(folder: string): Promise<boolean> {
   const path = join(folder, "seal-probe");
   writeFileSync(path, "dutboot");
@@ -21,7 +21,7 @@ export async function canSeal(folder: string): Promise<boolean> {
   }
 }
 
-/** Each file is written and closed; the kernel hashes it once more while it seals. */
+/** The files must be closed. The kernel hashes them again. */
 export async function sealAll(paths: Iterable<string>): Promise<void> {
   const waiting = paths[Symbol.iterator]();
   const sealNext = async () => {

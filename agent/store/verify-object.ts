@@ -1,16 +1,14 @@
 /**
- * Is an object still what its name says? Asked before use: by the kernel's own fs-verity seal where there is one,
- * by hashing the whole content where there is not.
+ * Verifies an object before use: by its fs-verity seal if it has one, else by hashing its content.
  */
 import { closeSync, constants, openSync, readSync } from "node:fs";
 import { isKernelError, measureVerity, VerityHasher } from "../kernel/syscalls.ts";
 import { READ_CHUNK_BYTES } from "../limits.ts";
 
-export type ObjectState = "sealed" | "good" | "damaged" | "missing";
+export type ObjectState = "intact" | "damaged" | "missing";
 
 /**
- * `sealed`: the kernel checks every read from now on. A trusted seal saves reading here: bytes that the disk has changed
- * since then are an error of whoever reads them first, and never wrong bytes.
+ * A trusted seal saves reading the file: the kernel checks every read, so damage is a read error later, never wrong bytes.
  */
 export function verifyObject(
   path: string,
@@ -27,17 +25,15 @@ export function verifyObject(
   try {
     const seal = readSeal(fd);
     if (seal !== undefined && seal !== verityDigest) return "damaged";
-    if (seal !== undefined && trustsSeals) return "sealed";
+    if (seal !== undefined && trustsSeals) return "intact";
     const hasher = new VerityHasher();
     for (;;) {
       const length = readSync(fd, buffer, 0, buffer.length, null);
       if (length === 0) break;
       hasher.update(buffer.subarray(0, length));
     }
-    if (hasher.digest() !== verityDigest) return "damaged";
-    return seal === undefined ? "good" : "sealed";
+    return hasher.digest() === verityDigest ? "intact" : "damaged";
   } catch (error) {
-    // A disk that cannot be read is as bad as one that gives wrong bytes: the object is fetched again.
     if ((error as NodeJS.ErrnoException).code === "EIO") return "damaged";
     throw error;
   } finally {

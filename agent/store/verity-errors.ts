@@ -1,15 +1,15 @@
 /**
- * What the kernel said of sealed files that are not any more what they were: fs-verity, fs/verity/verify.c.
- * It limits how many such lines it writes, so that one is a reason to look at everything.
+ * Finds the kernel's messages about damaged sealed files (fs/verity/verify.c). The kernel limits their rate, so one is a
+ * reason to check all objects.
  */
 import { closeSync, constants, openSync, readSync } from "node:fs";
 
-/** A record of /dev/kmsg is never longer. */
+/** CONSOLE_EXT_LOG_MAX of the kernel. */
 const RECORD_MAX_BYTES = 8192;
-const COMPLAINT = /fs-verity \(.*\): FILE CORRUPTED!/;
+const VERITY_ERROR = /fs-verity \(.*\): FILE CORRUPTED!/;
 
-/** Records since power-on. A kernel log that cannot be read says nothing. */
-export function hasVerityComplaint(path = "/dev/kmsg"): boolean {
+/** Since power-on. False if the kernel log cannot be read. */
+export function hasVerityError(path = "/dev/kmsg"): boolean {
   const buffer = Buffer.alloc(RECORD_MAX_BYTES);
   let fd: number;
   try {
@@ -21,14 +21,14 @@ export function hasVerityComplaint(path = "/dev/kmsg"): boolean {
     for (;;) {
       const length = readRecord(fd, buffer);
       if (length === 0) return false;
-      if (COMPLAINT.test(buffer.toString("latin1", 0, length))) return true;
+      if (VERITY_ERROR.test(buffer.toString("latin1", 0, length))) return true;
     }
   } finally {
     closeSync(fd);
   }
 }
 
-/** One record; 0 when there is no more. */
+/** Reads one record; 0 after the last. */
 function readRecord(fd: number, buffer: Buffer): number {
   for (;;) {
     try {
@@ -36,7 +36,7 @@ function readRecord(fd: number, buffer: Buffer): number {
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       if (code === "EAGAIN") return 0;
-      // Overwritten by newer ones before it was read: the next read goes on with those.
+      // Overwritten before it was read; the next read gets newer records.
       if (code !== "EPIPE") throw error;
     }
   }

@@ -57,7 +57,7 @@ export async function openJournalWriter(
     finish: async () => clearIfUploaded(crash, job, context),
   };
   if (store.outcome.kind !== "device") return withoutJournal;
-  const journals = openJournals(store.place);
+  const journals = openJournals(store.layout);
   const journal = followBoot(job, journals, context);
   try {
     await journal.write();

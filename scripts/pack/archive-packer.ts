@@ -4,17 +4,13 @@
  */
 
 import { createHash, type Hash } from "node:crypto";
-import {
-  type ChunkedPositions,
-  type FramePosition,
-  formatChunkedAnnotations,
-} from "../../agent/archive/zstd-chunked/annotations.ts";
-import { formatFooter, formatSkippableHeader } from "../../agent/archive/zstd-chunked/footer.ts";
+import type { ChunkedPositions, FramePosition } from "../../agent/archive/zstd-chunked/positions.ts";
 import { RawTarWalker } from "../../agent/archive/zstd-chunked/raw-tar-walker.ts";
 import type { TarMember } from "../../agent/archive/zstd-chunked/tar-block.ts";
 import { type ContentChunk, ContentSplitter } from "./content-splitter.ts";
 import { DEFAULT_LEVEL, FrameCompressor } from "./frame-writer.ts";
 import { PACK_LITERAL_MAX_BYTES } from "./limits.ts";
+import { formatChunkedAnnotations, formatFooter, formatSkippableHeader } from "./positions-writer.ts";
 import { TarSplitWriter } from "./tar-split-writer.ts";
 import { TocWriter, type WrittenChunk } from "./toc-writer.ts";
 

@@ -52,8 +52,8 @@ async function runPull({ reference, storeDir, driver }: PullOrder): Promise<void
   const pool = createUnpackPool();
   pool.warmUp();
   mkdirSync(storeDir, { recursive: true });
-  const { place } = openStoreLayout(storeDir);
-  const store = await openObjectStore(place);
+  const { layout } = openStoreLayout(storeDir);
+  const store = await openObjectStore(layout);
   const scratchDir = store.createStaging();
   const rootDriver = chooseRootDriver(driver, { store, pool, scratchDir, log });
   const image = parseImageReference(reference);

@@ -1,9 +1,9 @@
 /**
- * Finds chunks in the text of another archive's table of contents without parsing all of it: of 10,000 entries a few
- * are of use. What is found is a hint: whoever follows it compares digests, so that the table need not be believed.
+ * Finds chunks in the text of another archive's TOC without parsing all of it: only a few of 10,000 entries are of use.
+ * The result is a hint: the caller compares digests, so the TOC need not be trusted.
  */
 
-import { enlarge } from "../growing-bytes.ts";
+import { enlarge } from "../enlarge.ts";
 
 export interface FoundChunk {
   /** sha256 (hex) of the chunk. */
@@ -13,7 +13,7 @@ export interface FoundChunk {
   fileOffset: number;
 }
 
-/** As the writers begin entries; in a table that is written in another way nothing is found. */
+/** As Go prints entries; in a TOC that is printed in another way, nothing is found. */
 const ENTRY = '{"type":"';
 const FILE_ENTRY = '{"type":"reg"';
 const NEXT_ENTRY = '},{"type":"';
@@ -21,29 +21,29 @@ const LIST_END = "}]";
 const CHUNK_DIGEST = '"chunkDigest":"sha256:';
 const DIGEST_CHARS = 64;
 
-/** Takes the table in pieces, each good until the next; `isWanted` is asked for the sha256 (hex) of each chunk. */
+/** Takes the TOC in pieces, each valid until the next; `isWanted` gets the sha256 (hex) of each chunk. */
 export function* searchChunks(
   pieces: Iterable<Buffer>,
   isWanted: (digest: string) => boolean,
 ): Generator<FoundChunk> {
-  let room = Buffer.alloc(0);
-  /** Of entries that are not whole yet; they begin the room. */
+  let memory = Buffer.alloc(0);
+  /** Bytes of incomplete entries, at the start of the memory. */
   let restBytes = 0;
-  /** The last file's entry of what went before: chunks follow the file that they are of. */
+  /** The last file's entry before this text: chunks follow their file. */
   let file = Buffer.alloc(0);
   for (const piece of pieces) {
     const length = restBytes + piece.length;
-    if (length > room.length) room = enlarge(room, restBytes, length);
-    piece.copy(room, restBytes);
-    const text = room.subarray(0, length);
+    if (length > memory.length) memory = enlarge(memory, restBytes, length);
+    piece.copy(memory, restBytes);
+    const text = memory.subarray(0, length);
     const end = text.lastIndexOf(NEXT_ENTRY) + 1;
     yield* searchEntries(text.subarray(0, end), file, isWanted);
     const lastFile = text.lastIndexOf(FILE_ENTRY, end);
     if (lastFile >= 0 && lastFile < end) file = Buffer.from(cutEntry(text, lastFile));
-    room.copyWithin(0, end, length);
+    memory.copyWithin(0, end, length);
     restBytes = length - end;
   }
-  const rest = room.subarray(0, restBytes);
+  const rest = memory.subarray(0, restBytes);
   yield* searchEntries(rest.subarray(0, rest.lastIndexOf(LIST_END) + 1), file, isWanted);
 }
 
@@ -64,7 +64,6 @@ function* searchEntries(
   }
 }
 
-/** From its start to its end, which is that of `text` for the last one. */
 function cutEntry(text: Buffer, start: number): Buffer {
   const next = text.indexOf(NEXT_ENTRY, start);
   return text.subarray(start, next < 0 ? text.length : next + 1);
@@ -75,7 +74,7 @@ function parseEntry(text: Buffer): { name: unknown; digest: string | undefined; 
   try {
     entry = JSON.parse(text.toString()) as typeof entry;
   } catch {
-    // Not as the writers make it.
+    // Printed in another way.
   }
   const { name, digest, chunkOffset = 0 } = entry;
   const match = /^sha256:([0-9a-f]{64})$/.exec(String(digest));

@@ -1,6 +1,6 @@
 /**
- * Decodes the frames of a chunked blob, thousands of them with one context and one buffer (RFC 8878).
- * A table says how large each is; what a frame says of itself is not believed.
+ * Decodes the zstd frames of a chunked blob with one context and one buffer (RFC 8878). The TOC has the size of each
+ * frame's content; the size in a frame's header is not trusted.
  */
 
 import zstd from "zstd-napi/binding.js";
@@ -16,15 +16,14 @@ export class FrameDecoder {
     this.#context.setParameter(zstd.DParameter.windowLogMax, ZSTD_WINDOW_LOG_MAX);
   }
 
-  /** Whether a frame of so many plain bytes is decoded in one piece; larger ones are for `decodeStream`. */
+  /** Whether `decode` accepts a frame with so many plain bytes; use `decodeStream` for larger ones. */
   static fitsMemory(plainBytes: number): boolean {
     return plainBytes <= FRAME_IN_MEMORY_MAX_BYTES;
   }
 
-  /** A whole frame of exactly `plainBytes`; the result is valid until the next call. Throws CHUNKED_BAD_FRAME. */
+  /** Decodes a frame of exactly `plainBytes`. The result is valid until the next call. Throws CHUNKED_BAD_FRAME. */
   decode(frame: Uint8Array, plainBytes: number): Buffer {
-    if (!FrameDecoder.fitsMemory(plainBytes))
-      throw badFrame(`${plainBytes} bytes are too many for one piece`);
+    if (!FrameDecoder.fitsMemory(plainBytes)) throw badFrame(`its ${plainBytes} bytes exceed the limit`);
     if (this.#output.length < plainBytes) this.#output = Buffer.allocUnsafeSlow(plainBytes);
     const output = this.#output.subarray(0, plainBytes);
     const producedBytes = guard(() => this.#context.decompress(output, frame));
@@ -32,14 +31,14 @@ export class FrameDecoder {
     return output;
   }
 
-  /** The plain bytes of whole frames, in pieces valid until the next is asked for. Throws CHUNKED_BAD_FRAME. */
+  /** Yields the content of whole frames in pieces, each valid until the next. Throws CHUNKED_BAD_FRAME. */
   *decodeAll(frames: Uint8Array): Generator<Buffer> {
     this.#context.reset(zstd.ResetDirective.sessionOnly);
     yield* this.decodeStream(frames);
     this.endStream();
   }
 
-  /** The next piece of a stream of frames; `endStream` when all are in. */
+  /** Decodes the next piece of a stream of frames; call `endStream` after the last. */
   *decodeStream(piece: Uint8Array): Generator<Buffer> {
     let rest = piece;
     for (;;) {
@@ -47,10 +46,10 @@ export class FrameDecoder {
         this.#context.decompressStream(this.#output, rest),
       );
       rest = rest.subarray(consumedBytes);
-      // With nothing in and nothing out the context tells of the next frame, which need not come.
+      // Without input and output, the hint is about a next frame, which may not exist.
       if (consumedBytes > 0 || producedBytes > 0) this.#inFrame = hint !== 0;
       if (producedBytes > 0) yield this.#output.subarray(0, producedBytes);
-      // A full buffer may have left bytes inside the context that no more input asks for.
+      // When the buffer was filled, the context may hold more output.
       if (rest.length === 0 && producedBytes < this.#output.length) return;
     }
   }
@@ -59,7 +58,7 @@ export class FrameDecoder {
     const wasInFrame = this.#inFrame;
     this.#inFrame = false;
     this.#context.reset(zstd.ResetDirective.sessionOnly);
-    if (wasInFrame) throw badFrame("it is cut");
+    if (wasInFrame) throw badFrame("it is truncated");
   }
 }
 

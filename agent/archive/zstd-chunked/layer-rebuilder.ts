@@ -1,6 +1,6 @@
 /**
- * Puts a layer's tar together again from its headers and its files' contents, to take its DiffID and its entries.
- * The entries come from the tar headers that the DiffID covers, so the table of contents is believed in nothing.
+ * Rebuilds a layer's tar from its headers and its files' contents, to compute its DiffID and read its entries.
+ * The entries come from the tar headers, which the DiffID covers; nothing that only the TOC says is trusted.
  */
 
 import { createHash } from "node:crypto";
@@ -16,16 +16,16 @@ import type { TocFile } from "./toc-entry.ts";
 
 /** What comes next in the tar. */
 export type RebuildStep =
-  /** Good until the next step. */
+  /** Valid until the next step. */
   | { kind: "literal"; bytes: Buffer }
   /** Frames of the blob whose plain bytes are literals. */
   | { kind: "headers"; range: ByteRange }
-  /** `number` is the file's in the table. */
+  /** `number` is the file's index in the TOC. */
   | { kind: "content"; file: TocFile; number: number };
 
 /**
- * The steps that a tar-split gives. Contents stand in the blob in the order of the tar.
- * Throws CHUNKED_BAD_TAR_SPLIT where table and tar-split do not agree.
+ * The steps by a tar-split. Contents are in the blob in the order of the tar.
+ * Throws CHUNKED_BAD_TAR_SPLIT where the TOC and the tar-split do not agree.
  */
 export function* planFromTarSplit(toc: Toc, items: Iterable<TarSplitItem>): Generator<RebuildStep> {
   let number = 0;
@@ -35,7 +35,7 @@ export function* planFromTarSplit(toc: Toc, items: Iterable<TarSplitItem>): Gene
       yield item;
       continue;
     }
-    // Hard links may state a size, and have no content all the same.
+    // Some members have a size but no content, hard links for example.
     if (file === undefined || item.sizeBytes !== file.sizeBytes || toTableName(item.name) !== file.name)
       continue;
     yield { kind: "content", file, number };
@@ -48,27 +48,28 @@ export function* planFromTarSplit(toc: Toc, items: Iterable<TarSplitItem>): Gene
   );
 }
 
-/** The steps without a tar-split: what lies between the contents are the frames of headers. */
+/** The steps without a tar-split: the frames between the contents are headers. */
 export function* planFromHeaderFrames(toc: Toc, dataEnd: number): Generator<RebuildStep> {
   const ranges = findHeaderRanges(toc, dataEnd);
   let next = 0;
   for (let number = 0; number < toc.files.length; number++) {
-    if (ranges[next] !== undefined && ranges[next]!.start < toc.files.startOf(number)) {
-      yield { kind: "headers", range: ranges[next]! };
+    const range = ranges[next];
+    if (range !== undefined && range.start < toc.files.startOf(number)) {
+      yield { kind: "headers", range };
       next++;
     }
     yield { kind: "content", file: toc.files.at(number)!, number };
   }
-  if (ranges[next] !== undefined) yield { kind: "headers", range: ranges[next]! };
+  if (next < ranges.length) yield { kind: "headers", range: ranges[next]! };
 }
 
 export interface RebuiltEntry {
   entry: TarEntry;
-  /** Of a file with content: its entry in the table, whose digest has been checked. */
+  /** The file in the TOC, for an entry with content. */
   file: TocFile | undefined;
 }
 
-/** Takes the sha256 of the tar; `finish` gives it as `sha256:…`. */
+/** Computes the sha256 of the tar; `finish` returns it as `sha256:…`. */
 export interface TarHash {
   update(bytes: Uint8Array): void;
   finish(): string;
@@ -79,11 +80,12 @@ function createTarHash(): TarHash {
   return { update: (bytes) => void hash.update(bytes), finish: () => `sha256:${hash.digest("hex")}` };
 }
 
-/** Feed it in the order of the steps. Throws ARCHIVE_CORRUPT and its like, and CHUNKED_BAD_TOC. */
+/** Takes the tar in the order of the steps. Throws ARCHIVE_… errors of bad headers, and CHUNKED_BAD_TOC. */
 export class LayerRebuilder {
   readonly #hash: TarHash;
   readonly #walker: RawTarWalker;
   readonly #onEntry: (entry: RebuiltEntry) => void;
+  /** The member whose content is next. */
   #pending: TarEntry | undefined;
   #contentBytes = 0;
   #file: TocFile | undefined;
@@ -92,16 +94,15 @@ export class LayerRebuilder {
   constructor(onEntry: (entry: RebuiltEntry) => void, hash: TarHash = createTarHash()) {
     this.#hash = hash;
     this.#onEntry = onEntry;
-    const refuse = () => {
-      throw new AgentError("CHUNKED_BAD_TOC", "Cannot rebuild the layer: a content stands among its headers");
-    };
     this.#walker = new RawTarWalker({
       onLiteral: () => {},
       onMember: ({ entry }) => {
         if (entry.sizeBytes > 0) this.#pending = entry;
         else this.#onEntry({ entry, file: undefined });
       },
-      onContent: refuse,
+      onContent: () => {
+        throw cannotRebuild("there is content among its headers");
+      },
       onMemberEnd: () => {},
     });
   }
@@ -112,14 +113,10 @@ export class LayerRebuilder {
     this.#walker.feed(bytes);
   }
 
-  /** The content of the file whose header came last; then `addContent` or `passContent`, then `endContent`. */
+  /** Begins the content of the file whose header came last; `addContent` or `passContent` and `endContent` follow. */
   startContent(file: TocFile): void {
-    if (!this.#walker.awaitsContent || this.#pending?.sizeBytes !== file.sizeBytes) {
-      throw new AgentError(
-        "CHUNKED_BAD_TOC",
-        `Cannot rebuild the layer: "${file.name}" is not what its header says`,
-      );
-    }
+    if (!this.#walker.awaitsContent || this.#pending?.sizeBytes !== file.sizeBytes)
+      throw cannotRebuild(`its header of "${file.name}" differs from its TOC`);
     this.#file = file;
     this.#contentBytes = 0;
   }
@@ -129,19 +126,15 @@ export class LayerRebuilder {
     this.#contentBytes += bytes.length;
   }
 
-  /** The whole content goes into the hash by another way, which sees to its size. */
+  /** The whole content was given to the hash directly, which checks its size. */
   passContent(): void {
     this.#contentBytes = this.#file!.sizeBytes;
   }
 
   endContent(): void {
     const file = this.#file!;
-    if (this.#contentBytes !== file.sizeBytes) {
-      throw new AgentError(
-        "CHUNKED_BAD_TOC",
-        `Cannot rebuild the layer: "${file.name}" has ${this.#contentBytes} bytes`,
-      );
-    }
+    if (this.#contentBytes !== file.sizeBytes)
+      throw cannotRebuild(`"${file.name}" has ${this.#contentBytes} bytes, not ${file.sizeBytes}`);
     this.#tarBytes += this.#contentBytes;
     const entry = this.#pending!;
     this.#pending = undefined;
@@ -149,9 +142,13 @@ export class LayerRebuilder {
     this.#walker.skipContent();
   }
 
-  /** `sha256:…` of the tar, to be compared with the image config's. */
+  /** `diffId` is `sha256:…` of the tar, to be compared with the image config's. */
   finish(): { diffId: string; tarBytes: number } {
     this.#walker.finish();
     return { diffId: this.#hash.finish(), tarBytes: this.#tarBytes };
   }
+}
+
+function cannotRebuild(fault: string): AgentError {
+  return new AgentError("CHUNKED_BAD_TOC", `Cannot rebuild the layer: ${fault}`);
 }

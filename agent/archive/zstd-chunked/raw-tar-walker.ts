@@ -1,6 +1,6 @@
 /**
- * Walks a tar stream and tells its raw header bytes from the contents, without losing a byte of either.
- * What tar-split calls a segment is the literal bytes between two contents: padding, extended headers, the header.
+ * Splits a tar stream into literal bytes and contents, losing none. Literals are what is between two contents:
+ * padding, extended headers, the header. tar-split calls them segments.
  */
 
 import { AgentError } from "../../errors.ts";
@@ -20,10 +20,10 @@ import {
 /** Called in the order of the stream; the buffers belong to the caller of `feed`. */
 export interface RawTarVisitor {
   onLiteral(bytes: Buffer): void;
-  /** After the last literal of its header, before its content. */
+  /** After the header's last literal, before the content. */
   onMember(member: TarMember): void;
   onContent(bytes: Buffer): void;
-  /** After a member's content, also an empty one. */
+  /** After the content, also an empty one. */
   onMemberEnd(): void;
 }
 
@@ -63,25 +63,24 @@ export class RawTarWalker {
     }
   }
 
-  /** The content of the member just told of comes by another way: go on behind it. */
+  /** Continues after the current member's content, which the caller does not feed. */
   skipContent(): void {
     this.#leftBytes = 0;
     this.#endContent();
   }
 
-  /** True while a member's content is awaited. */
   get awaitsContent(): boolean {
     return this.#state === "content";
   }
 
-  /** The stream has ended. Throws ARCHIVE_TRUNCATED when that was too soon; end-of-archive blocks may be missing. */
+  /** To be called at the end of the stream. Throws ARCHIVE_TRUNCATED; end-of-archive blocks may be missing. */
   finish(): void {
     const isBetweenMembers =
       this.#state === "header" && this.#blockBytes === 0 && this.#extension === undefined;
     if (this.#state === "end" || this.#state === "padding" || isBetweenMembers) return;
     throw new AgentError(
       "ARCHIVE_TRUNCATED",
-      `Cannot read a tar archive: it ends in a member's ${this.#state}`,
+      `Cannot read a tar archive: it is truncated in a member's ${this.#state}`,
     );
   }
 
@@ -110,7 +109,7 @@ export class RawTarWalker {
     this.#blockBytes = 0;
     if (isZeroBlock(this.#block)) {
       if (this.#extension !== undefined || this.#records !== undefined)
-        throw corruptTar("it ends behind an extended header");
+        throw corruptTar("it ends after an extended header");
       this.#zeroBlocks++;
       if (this.#zeroBlocks === 2) this.#state = "end";
       return;
@@ -151,8 +150,8 @@ export class RawTarWalker {
     this.#records = undefined;
     this.#longName = undefined;
     this.#longLinkName = undefined;
-    this.#leftBytes = member.contentBytes;
-    this.#paddingBytes = padding(member.contentBytes);
+    this.#leftBytes = member.entry.sizeBytes;
+    this.#paddingBytes = padding(member.entry.sizeBytes);
     this.#state = "content";
     this.#visitor.onMember(member);
     if (this.#state === "content" && this.#leftBytes === 0) this.#endContent();

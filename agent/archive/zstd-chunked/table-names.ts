@@ -1,11 +1,11 @@
-/** Names between tables in JSON, which is UTF-8, and our latin1 texts of one character a byte. Nearly all are ASCII. */
+/** Converts names between JSON, which is UTF-8, and latin1 strings with one character per byte. Most are ASCII. */
 
-/** The UTF-8 of a text from JSON, one character a byte. */
+/** The UTF-8 bytes of a string from JSON. */
 export function toLatin1(text: string): string {
   return isAscii(text) ? text : Buffer.from(text, "utf8").toString("latin1");
 }
 
-/** A name of any bytes as a table has it, in which those that are not UTF-8 have been lost. */
+/** A name as a TOC has it, without the bytes that are not UTF-8. */
 export function toTableName(name: string): string {
   return isAscii(name) ? name : toLatin1(Buffer.from(name, "latin1").toString("utf8"));
 }

@@ -1,6 +1,6 @@
 /**
- * Decodes a tar header block byte for byte: POSIX ustar and pax, GNU, star and V7 (the rules of Go's archive/tar).
- * zstd:chunked needs the raw blocks beside what they say, which a tar library does not hand out.
+ * Decodes a tar header block: POSIX ustar and pax, GNU, star and V7, by the rules of Go's archive/tar.
+ * zstd:chunked needs the raw blocks too, which tar-stream does not return.
  */
 
 import { AgentError } from "../../errors.ts";
@@ -24,20 +24,17 @@ export interface TarBlock {
   changeTimeSec: number | undefined;
 }
 
-/** A member of an archive, and what a table of contents says of it beside the entry. */
+/** A member of an archive, and what a TOC contains of it besides the entry. */
 export interface TarMember {
   entry: TarEntry;
-  /** The mode field whole; some writers put the file type in. */
+  /** The whole mode field; some writers add the file type. */
   rawMode: number;
-  /** The size field; a type without content may carry one all the same. */
+  /** The size field; also members without content may have one. */
   statedSizeBytes: number;
-  /** Bytes that follow the header. */
-  contentBytes: number;
   accessTime: TarTime | undefined;
   changeTime: TarTime | undefined;
 }
 
-/** Times of access and change are of use to a table of contents alone. */
 export type MemberPax = PaxFields & { atime: TarTime | undefined; ctime: TarTime | undefined };
 
 const CHECKSUM_START = 148;
@@ -54,11 +51,10 @@ const TYPE_NAMES: Readonly<Record<string, string>> = {
   "6": "fifo",
   "7": "contiguous-file",
 };
-const TYPES_WITH_CONTENT: ReadonlySet<string> = new Set(["file", "contiguous-file"]);
+const ZERO_BLOCK = Buffer.alloc(TAR_BLOCK_BYTES);
 
 export function isZeroBlock(block: Buffer): boolean {
-  for (let index = 0; index < block.length; index++) if (block[index] !== 0) return false;
-  return true;
+  return block.equals(ZERO_BLOCK);
 }
 
 /** Throws ARCHIVE_CORRUPT. */
@@ -92,7 +88,7 @@ export function parseTarBlock(block: Buffer): TarBlock {
   };
 }
 
-/** The member that a block and the extended headers before it describe. Throws ARCHIVE_CORRUPT or ARCHIVE_UNSUPPORTED_MEMBER. */
+/** Combines a header block with the extended headers before it. Throws ARCHIVE_CORRUPT or ARCHIVE_UNSUPPORTED_MEMBER. */
 export function describeMember(
   block: TarBlock,
   pax: MemberPax | undefined,
@@ -103,7 +99,8 @@ export function describeMember(
   const isOldDirectory = block.typeFlag === "\0" && name.endsWith("/");
   const type = isOldDirectory ? "directory" : (TYPE_NAMES[block.typeFlag] ?? null);
   const statedSizeBytes = pax?.size === undefined ? block.sizeBytes : Number(pax.size);
-  const hasContent = type !== null && TYPES_WITH_CONTENT.has(type);
+  const hasContent = type === "file" || type === "contiguous-file";
+  const isDevice = type === "character-device" || type === "block-device";
   const header: DecodedHeader = {
     name,
     type,
@@ -113,8 +110,8 @@ export function describeMember(
     gid: block.gid,
     mtime: new Date(0),
     linkname: longLinkName ?? pax?.linkpath ?? block.linkName,
-    devmajor: type === "character-device" || type === "block-device" ? block.devMajor : 0,
-    devminor: type === "character-device" || type === "block-device" ? block.devMinor : 0,
+    devmajor: isDevice ? block.devMajor : 0,
+    devminor: isDevice ? block.devMinor : 0,
     pax: null,
   };
   const mtime = pax?.mtime ?? { sec: block.mtimeSec, nsec: 0 };
@@ -124,21 +121,17 @@ export function describeMember(
     entry,
     rawMode: block.mode,
     statedSizeBytes,
-    contentBytes: entry.sizeBytes,
     accessTime: pax?.atime ?? seconds(block.accessTimeSec),
     changeTime: pax?.ctime ?? seconds(block.changeTimeSec),
   };
 }
 
-/** Of all bytes, its own field taken as spaces; old writers added them up as signed ones. */
+/** The sum of all bytes with the checksum's own as spaces; old writers added signed bytes. */
 function checkSum(block: Buffer): void {
   let unsigned = CHECKSUM_BYTES * SPACE;
   let negatives = 0;
-  for (let index = 0; index < CHECKSUM_START; index++) {
-    unsigned += block[index]!;
-    negatives += block[index]! >> 7;
-  }
-  for (let index = CHECKSUM_START + CHECKSUM_BYTES; index < TAR_BLOCK_BYTES; index++) {
+  for (let index = 0; index < TAR_BLOCK_BYTES; index++) {
+    if (index === CHECKSUM_START) index += CHECKSUM_BYTES;
     unsigned += block[index]!;
     negatives += block[index]! >> 7;
   }
@@ -152,7 +145,7 @@ function findFormat(block: string): "ustar" | "star" | "gnu" | "v7" {
   return block.startsWith("ustar  \0", MAGIC_START) ? "gnu" : "v7";
 }
 
-/** Old Go writers put a ustar prefix where GNU has times: then there are none (golang/go#12594). */
+/** Undefined where an old Go writer put a ustar prefix in place of the times (golang/go#12594). */
 function readGnuTimes(block: Buffer): { access: number | undefined; change: number | undefined } | undefined {
   const read = (start: number) => (block[start] === 0 ? undefined : parseNumber(block, start, 12));
   try {
@@ -166,7 +159,7 @@ function readStarTimes(block: Buffer): { access: number; change: number } {
   return { access: parseNumber(block, 476, 12), change: parseNumber(block, 488, 12) };
 }
 
-/** Octal digits amid spaces and NULs, or GNU's base 256, two's complement. */
+/** Octal digits between spaces and NULs, or GNU's base 256 in two's complement. */
 function parseNumber(block: Buffer, start: number, length: number): number {
   const end = start + length;
   if ((block[start]! & 0x80) !== 0) return parseBase256(block.subarray(start, end));
@@ -178,7 +171,7 @@ function parseNumber(block: Buffer, start: number, length: number): number {
     if (digit < 0 || digit > 7) break;
     value = value * 8 + digit;
   }
-  // What follows a NUL does not count; spaces may only end the field.
+  // A NUL ends the field; before it, only spaces may follow the digits.
   for (; at < end && block[at] !== 0; at++)
     if (block[at] !== SPACE) throw corruptTar("a number in a header block is not octal");
   return value;

@@ -2,7 +2,7 @@
  * Looks up the contents of an archive's files by their number in its TOC: in the store, or fetched meanwhile.
  */
 
-import { isNoDigest, readDigest } from "../../archive/digest-table.ts";
+import { isNoDigest, readDigest } from "../../archive/digests.ts";
 import type { TocFiles } from "../../archive/zstd-chunked/toc-files.ts";
 import type { RebuildAnswers, RebuildQuestion } from "../unpack/messages.ts";
 import type { FileContent } from "./file-content.ts";

@@ -2,7 +2,7 @@
  * Where the content of a file is while an archive is rebuilt, and how it is read.
  */
 import { closeSync, openSync, readSync } from "node:fs";
-import { formatObjectPath } from "../../composefs/layer-entry.ts";
+import { formatObjectPath } from "../../composefs/object-repository.ts";
 import { AgentError } from "../../errors.ts";
 import { READ_CHUNK_BYTES } from "../../limits.ts";
 

@@ -55,8 +55,8 @@ export async function findKnownChunks(
   /** Sizes by digest. */
   const wanted = new Map<string, number>();
   for (let number = 0; number < files.length; number++) {
-    if (files.isOneFrame(number) || contents.has(number)) continue;
-    for (const { digest, isZeros, sizeBytes } of files.at(number)!.chunks)
+    if (contents.has(number)) continue;
+    for (const { digest, isZeros, sizeBytes } of files.chunksOf(number) ?? [])
       if (!isZeros) wanted.set(digest!, sizeBytes);
   }
   if (wanted.size === 0) return known;

@@ -12,8 +12,8 @@ import {
   listDigests,
   NO_DIGEST,
   readDigest,
-  uniteDigests,
-} from "../../archive/digest-table.ts";
+  tabulateDigests,
+} from "../../archive/digests.ts";
 import type { ObjectRepository } from "../../composefs/object-repository.ts";
 import { AgentError, type ErrorCode } from "../../errors.ts";
 import { formatCount, formatMegabytes } from "../../text.ts";
@@ -174,14 +174,16 @@ function lookUp(digests: Uint8Array<ArrayBuffer>, store: ObjectRepository, used:
   const smalls: KnownFiles["smalls"] = [];
   for (let number = 0; number * DIGEST_BYTES < asked.length; number++) {
     if (!isNoDigest(verities, number)) continue;
-    const small = store.findSmall(readDigest(asked, number));
+    const small = store.findInlineContent(readDigest(asked, number));
     if (small) smalls.push([number, small]);
   }
   return { verities, smalls };
 }
 
 function listUsed(answers: readonly Buffer[]): string[] {
-  return [...listDigests(uniteDigests(Buffer.concat(answers)))].filter((verity) => verity !== NO_DIGEST);
+  return [...listDigests(tabulateDigests(Buffer.concat(answers)).bytes)].filter(
+    (verity) => verity !== NO_DIGEST,
+  );
 }
 
 async function* deferStream(chunks: Promise<AsyncIterable<Buffer>>): AsyncGenerator<Buffer> {

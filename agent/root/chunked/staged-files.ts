@@ -4,9 +4,9 @@
  */
 import { createHash, hash } from "node:crypto";
 import { closeSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from "node:fs";
-import { DigestList } from "../../archive/digest-table.ts";
+import { DigestList } from "../../archive/digests.ts";
 import type { TocChunk, TocFile } from "../../archive/zstd-chunked/toc-entry.ts";
-import { INLINE_FILE_MAX_BYTES } from "../../composefs/layer-entry.ts";
+import { INLINE_FILE_MAX_BYTES } from "../../composefs/limits.ts";
 import type { StagedObjects } from "../../composefs/object-repository.ts";
 import { AgentError } from "../../errors.ts";
 import { VerityHasher } from "../../kernel/syscalls.ts";

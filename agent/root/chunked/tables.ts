@@ -7,11 +7,12 @@ import { mergeRanges, type RangePiece } from "../../archive/byte-range.ts";
 import { RANGE_GAP_BYTES } from "../../archive/limits.ts";
 import {
   type ChunkedPositions,
+  FOOTER_TAIL_BYTES,
   type FramePosition,
   parseChunkedAnnotations,
+  parseFooter,
   SKIPPABLE_HEADER_BYTES,
-} from "../../archive/zstd-chunked/annotations.ts";
-import { FOOTER_TAIL_BYTES, parseFooter } from "../../archive/zstd-chunked/footer.ts";
+} from "../../archive/zstd-chunked/positions.ts";
 import type { ObjectRepository } from "../../composefs/object-repository.ts";
 import { AgentError } from "../../errors.ts";
 import { CHUNK_TABLES_SEARCHED, CHUNKED_TABLES_MAX_BYTES } from "../limits.ts";

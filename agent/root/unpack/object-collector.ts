@@ -5,8 +5,8 @@
 
 import type { TarEntry } from "../../archive/tar-entry.ts";
 import type { TarVisitor } from "../../archive/tar-reader.ts";
-import { INLINE_FILE_MAX_BYTES } from "../../composefs/layer-entry.ts";
 import { LayerTreeWriter } from "../../composefs/layer-tree.ts";
+import { INLINE_FILE_MAX_BYTES } from "../../composefs/limits.ts";
 import { FileThread } from "../../kernel/syscalls.ts";
 import type { UnpackResult } from "./messages.ts";
 

@@ -4,7 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { DIGEST_BYTES, listDigests, uniteDigests } from "../../archive/digest-table.ts";
+import { DIGEST_BYTES, listDigests, tabulateDigests } from "../../archive/digests.ts";
 import { type LayerTree, readLayerTree } from "../../composefs/layer-tree.ts";
 import { type ChunkedPullTools, pullPartially } from "../chunked/pull.ts";
 import { captureToc, locateToc } from "../chunked/tables.ts";
@@ -50,7 +50,7 @@ export class TreePuller {
       const bytes = store.readTreeIfExists(id);
       const tree = bytes && readLayerTree(bytes);
       if (tree === undefined) continue;
-      const objects = uniteDigests(tree.digests);
+      const objects = tabulateDigests(tree.digests).bytes;
       const { lost } = await store.check(listDigests(objects));
       const count = objects.length / DIGEST_BYTES;
       if (lost.length > 0) {
@@ -80,8 +80,8 @@ export class TreePuller {
       if (!result) return undefined;
       const { staged, tree: bytes, diffId } = result.collected!;
       const tree = readLayerTree(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))!;
-      store.addSmalls(tree.listSmalls());
-      const objects = uniteDigests(tree.digests);
+      store.addInlineContents(tree.listInlineContents());
+      const objects = tabulateDigests(tree.digests).bytes;
       // Also under the names that the next pull looks for.
       const ids = [...new Set([...nameTrees({ diffId }), ...nameTrees(source)])];
       const records = ids.map((id) => ({ id, content: bytes, objects }));

@@ -1,5 +1,5 @@
 /**
- * The block devices of this machine and what is on them: label, UUID and file system by blkid, model and size by sysfs.
+ * Lists the block devices of this machine: label, UUID and file system from blkid, model and size from sysfs.
  */
 import { execFile } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
@@ -9,16 +9,16 @@ import { promisify } from "node:util";
 export interface BlockDevice {
   /** `/dev/vda1` */
   path: string;
-  /** Of a partition: the disk it is on, `/dev/vda`. */
+  /** Of a partition, its disk: `/dev/vda`. */
   disk?: string;
   sizeBytes: number;
   model: string;
   label?: string;
-  /** The partition's own name, in the partition table. */
+  /** The name in the partition table. */
   partitionLabel?: string;
   uuid?: string;
   fileSystem?: string;
-  /** True when it holds partitions, so that formatting it would take them all. */
+  /** It contains partitions. */
   isPartitioned: boolean;
   isReadOnly: boolean;
 }
@@ -26,7 +26,7 @@ export interface BlockDevice {
 const SECTOR_BYTES = 512;
 const PSEUDO_DEVICE = /^(ram|zram|sr|fd|dm-)/;
 
-/** Those with something in them: no empty card readers, no unused loop or network devices. */
+/** Without empty card readers and unused loop and network devices, which have no size. */
 export async function listBlockDevices(): Promise<BlockDevice[]> {
   const names = readdirSync("/sys/class/block").filter((name) => !PSEUDO_DEVICE.test(name));
   const signatures = await readSignatures();
@@ -73,24 +73,23 @@ export function parseBlkid(output: string): Map<string, Record<string, string>> 
 
 async function readSignatures(): Promise<Map<string, Record<string, string>>> {
   try {
-    // Not from its cache file: what was formatted a moment ago counts.
+    // Without the cache file, which does not know new file systems.
     const { stdout } = await promisify(execFile)("blkid", ["-c", "/dev/null"]);
     return parseBlkid(stdout);
   } catch (error) {
-    // It ends with 2 when it found nothing.
+    // The exit code is 2 if nothing was found.
     if ((error as { code?: unknown }).code === 2) return new Map();
     throw error;
   }
 }
 
-/** A partition's model is its disk's. */
 function readModel(name: string): string {
   const base = `/sys/class/block/${name}`;
   const candidates = [`${base}/device/model`, `${base}/../device/model`, `${base}/device/name`];
   return candidates.map(readText).find((text) => text !== "") ?? "unknown model";
 }
 
-// Devices go away while we look, and not every driver has every attribute.
+// Devices may disappear, and drivers may lack an attribute.
 function listFolder(path: string): string[] {
   try {
     return readdirSync(path);

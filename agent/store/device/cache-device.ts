@@ -1,6 +1,5 @@
 /**
- * The cache device: found, formatted where the job allows it, and mounted.
- * What may be formatted is decided in choose-device.ts; everything that is formatted is said on the console first.
+ * Finds, formats and mounts the cache device. choose-device.ts decides what may be formatted; formatting is logged first.
  */
 import { mkdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -24,7 +23,7 @@ export interface CacheOptions extends PlanOptions {
   waitMs?: number;
 }
 
-/** Mounts the chosen device on `target`; undefined when `auto` found none. Throws STORE_* errors. */
+/** Undefined if `auto` found no device. Throws STORE_* errors. */
 export async function mountCacheDevice(
   choice: DeviceChoice,
   target: string,
@@ -35,7 +34,7 @@ export async function mountCacheDevice(
   const labels = Object.values(CACHE_LABELS).join(" or ");
   if (!plan) {
     if (choice === "auto" || (choice === "reset" && dialect === "b2c")) {
-      log.warn(`cache: no device is labelled ${labels}, going on in RAM`);
+      log.warn(`cache: no device has the label ${labels}; the store is in RAM`);
       return undefined;
     }
     throw new AgentError("STORE_NO_DEVICE", `Cannot find the cache device "${formatChoice(choice)}"`);
@@ -45,7 +44,7 @@ export async function mountCacheDevice(
     const content = device.fileSystem ?? (device.isPartitioned ? "partitions" : "no known file system");
     throw new AgentError(
       "STORE_DEVICE_FOREIGN",
-      `Cannot use ${describeDevice(device)} as "${formatChoice(choice)}": it is not labelled ${labels} and holds ${content}, not ext4`,
+      `Cannot use ${describeDevice(device)} as "${formatChoice(choice)}": it does not have the label ${labels}, and it contains ${content}, not ext4`,
     );
   }
   if (action === "format") {
@@ -58,7 +57,7 @@ export async function mountCacheDevice(
   return device;
 }
 
-/** A device keeps its label, so that whoever gave it finds it again. */
+/** A labelled device keeps its label. */
 function chooseLabel(device: BlockDevice, { dialect }: CacheOptions): string {
   if (isLabelled(device) && device.label) return device.label;
   return dialect === "b2c" ? CACHE_LABELS.b2c : CACHE_LABELS.own;
@@ -69,7 +68,7 @@ async function waitForDevice(choice: DeviceChoice, options: CacheOptions): Promi
   const deadline = performance.now() + waitMs;
   for (;;) {
     const plan = planDevice(choice, await listBlockDevices(), options);
-    // A disk that nobody named is the last resort: the one with the label may still appear.
+    // A spare disk is the last resort: the labelled one may still appear.
     const isCertain = plan && (typeof choice !== "string" || isLabelled(plan.device));
     if (isCertain || performance.now() >= deadline) return plan;
     await sleep(250, undefined, { signal });

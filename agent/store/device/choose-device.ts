@@ -1,18 +1,18 @@
 /**
- * Which block device a job's word for its cache means, and what would have to be done to it. Looks only: nothing is changed here.
- * `auto` and `reset` know devices by their labels, ours and boot2container's; what a b2c line may do beyond that is its own rule.
+ * Chooses the block device for a job's cache option, and decides what must be done to it. Changes nothing.
+ * `auto` and `reset` find devices by our labels and boot2container's; a b2c job has further rules.
  */
 import type { CacheChoice, Dialect } from "../../job/job.ts";
 import type { BlockDevice } from "./block-devices.ts";
 
 export type DeviceChoice = Exclude<CacheChoice, "none">;
 
-/** What formatting writes, by dialect; either may use what the other has made. */
+/** The labels that formatting writes. Both dialects use both. */
 export const CACHE_LABELS = { own: "DUTBOOT_CACHE", b2c: "B2C_CACHE" } as const;
 
 export interface DevicePlan {
   device: BlockDevice;
-  /** `mount`: as it is. `format`: nothing of value is on it, or the job may. `refuse`: only with the job's word. */
+  /** `format`: it has nothing of value, or the job allows it. `refuse`: formatting needs the job's permission. */
   action: "mount" | "format" | "refuse";
 }
 
@@ -20,11 +20,11 @@ export interface PlanOptions {
   dialect: Dialect;
   /** `dut.cache_format=yes`. */
   mayFormat: boolean;
-  /** Whether a disk may be taken that nobody has named or labelled. */
+  /** Whether a disk may be used that has no label and is not in the job. */
   isSpareDisk?: (device: BlockDevice) => boolean;
 }
 
-/** undefined while no device fits: it may still appear. */
+/** Undefined if no device matches. */
 export function planDevice(
   choice: DeviceChoice,
   devices: readonly BlockDevice[],
@@ -38,30 +38,16 @@ export function planDevice(
     }
     return options.dialect === "b2c" ? planSpareDisk(devices, options) : undefined;
   }
-  if ("label" in choice)
-    return planNamed(
-      devices.find(({ label }) => label === choice.label),
-      devices,
-      options,
-    );
-  if ("uuid" in choice) {
-    const wanted = choice.uuid.toLowerCase();
-    return planNamed(
-      devices.find(({ uuid }) => uuid?.toLowerCase() === wanted),
-      devices,
-      options,
-    );
-  }
-  return planNamed(
-    devices.find(({ path }) => path === choice.device),
-    devices,
-    options,
-  );
+  const named = devices.find(({ label, uuid, path }) => {
+    if ("label" in choice) return label === choice.label;
+    return "uuid" in choice ? uuid?.toLowerCase() === choice.uuid.toLowerCase() : path === choice.device;
+  });
+  return planNamed(named, devices, options);
 }
 
 export function isLabelled({ label, partitionLabel }: BlockDevice): boolean {
   const labels: readonly (string | undefined)[] = Object.values(CACHE_LABELS);
-  // boot2container finds both kinds, without telling them apart.
+  // boot2container accepts both kinds of labels.
   return labels.includes(label) || labels.includes(partitionLabel);
 }
 
@@ -76,20 +62,20 @@ function planNamed(
   { dialect, mayFormat }: PlanOptions,
 ): DevicePlan | undefined {
   if (!device) return undefined;
-  // ext4 is used as it is: the store keeps to a folder of its own there.
+  // The store is one folder, so any ext4 will do.
   if (device.fileSystem === "ext4") return { device, action: "mount" };
   if (isLabelled(device)) return { device, action: "format" };
   if (dialect === "b2c") {
     const onIt = devices.filter(({ disk }) => disk === device.path);
     const labelled = findLabelled(onIt);
     if (labelled) return { device: labelled, action: labelled.fileSystem === "ext4" ? "mount" : "format" };
-    // A partition without anything on it, named by the job: boot2container formats it, and nothing is lost.
+    // boot2container formats an empty partition that the job names.
     if (device.disk !== undefined && device.fileSystem === undefined) return { device, action: "format" };
   }
   return { device, action: mayFormat ? "format" : "refuse" };
 }
 
-/** boot2container takes the first disk it sees, whole. Here the job has to allow that. */
+/** boot2container formats the first disk it finds. Here the job must allow that. */
 function planSpareDisk(
   devices: readonly BlockDevice[],
   { mayFormat, isSpareDisk = isRealDisk }: PlanOptions,

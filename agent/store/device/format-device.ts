@@ -1,6 +1,6 @@
 /**
- * Makes a device the cache's: ext4 that can seal objects (fs-verity) and hold encrypted volumes (fscrypt), under a label.
- * A disk is taken whole, its partition table goes; the kernel refuses while any of it is mounted or otherwise in use.
+ * Formats the cache device: a labelled ext4 with fs-verity, for sealed objects, and fscrypt, for encrypted volumes.
+ * A disk loses its partition table. The kernel refuses while any of the device is in use.
  */
 import { execFile } from "node:child_process";
 import { closeSync, constants, fsyncSync, openSync, writeSync } from "node:fs";
@@ -15,7 +15,7 @@ const FEATURES = "verity,encrypt,^metadata_csum_seed";
 export async function formatDevice(device: BlockDevice, label: string): Promise<void> {
   try {
     if (device.disk === undefined) wipePartitionTable(device);
-    // Blocks of 4 KiB on small devices too: those of fs-verity and fscrypt are no larger than the file system's.
+    // 4 KiB on small devices, too: fs-verity and fscrypt need it.
     const layout = ["-b", "4096", "-O", FEATURES, "-L", label];
     await promisify(execFile)("mkfs.ext4", ["-q", "-F", ...layout, device.path]);
   } catch (error) {
@@ -28,17 +28,17 @@ export async function formatDevice(device: BlockDevice, label: string): Promise<
   }
 }
 
-/** GPT keeps 33 sectors at both ends; a megabyte holds them for sectors of any size. */
+/** GPT uses 33 sectors at both ends: less than this with sectors of any size. */
 const TABLE_BYTES = 1024 * 1024;
 const BLKRRPART = 0x125f;
 
 function wipePartitionTable({ path, sizeBytes, isPartitioned }: BlockDevice): void {
-  // O_EXCL on a block device: nobody has mounted any of it.
+  // O_EXCL fails while any of the device is in use.
   const fd = openSync(path, constants.O_RDWR | constants.O_EXCL);
   try {
-    const nothing = Buffer.alloc(TABLE_BYTES);
+    const zeros = Buffer.alloc(TABLE_BYTES);
     for (const position of [0, Math.max(0, sizeBytes - TABLE_BYTES)]) {
-      writeSync(fd, nothing, 0, Math.min(TABLE_BYTES, sizeBytes), position);
+      writeSync(fd, zeros, 0, Math.min(TABLE_BYTES, sizeBytes), position);
     }
     fsyncSync(fd);
     if (isPartitioned) ioctl(fd, BLKRRPART);

@@ -1,6 +1,6 @@
 /**
- * The store in RAM: a tmpfs of a told size, for machines without a cache device.
- * A tmpfs of our own, never the initramfs: that is a ramfs without xattrs when the command line holds `root=` (docs/architecture.md).
+ * The store in RAM, for machines without a cache device. It is a tmpfs, because the initramfs is a ramfs without xattrs
+ * when the command line has `root=`.
  */
 import { mkdirSync, readFileSync, statfsSync } from "node:fs";
 import { mount } from "../../kernel/mount.ts";
@@ -20,15 +20,15 @@ export function mountRamStore(path: string): RamStore {
 }
 
 /**
- * A share of all memory, but no more than is there beside the agent: a tmpfs that promises more has the kernel kill the
- * agent where the store should have said that it is full.
+ * A share of all memory, but no more than is available besides the agent's: with more, the kernel would kill the agent
+ * before the tmpfs is full.
  */
 export function planRamStore(totalBytes: number, availableBytes: number): number {
   const spareBytes = Math.max(availableBytes - MEMORY_RESERVE_BYTES, availableBytes / 2);
   return Math.floor(Math.min(totalBytes * RAM_STORE_SHARE, spareBytes));
 }
 
-/** Bytes that an ordinary file may still take below `path`; for a tmpfs, what memory can really give. */
+/** Free space below `path`; for a tmpfs, at most the available memory. */
 export function readFreeBytes(path: string): number {
   const { bavail, bsize, type } = statfsSync(path);
   const freeBytes = bavail * bsize;

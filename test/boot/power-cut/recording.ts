@@ -88,7 +88,7 @@ export async function bootAfterCut(
     const { run, faults } = await bootChecked(guest, image, { disks: [{ path: disk, format: "raw" }] });
     await checkDisk(guest.farm.tools, disk).catch((error: Error) => faults.push(error.message));
     faults.push(...(await findWrongObjects(guest.farm.tools, disk, `${disk}-objects`)));
-    const said = ["dropped \\d+ half-written", "\\d+ of \\d+ objects of", "is stored"].map(
+    const said = ["deleted \\d+ incomplete writes", "\\d+ of \\d+ objects of", "is stored"].map(
       (pattern) => run.console.match(new RegExp(pattern, "g"))?.join(", ") ?? "",
     );
     const taken = `${plan.lost} lost, ${plan.torn} torn, ${plan.kept} kept since the last flush`;

@@ -53,7 +53,7 @@ interface Chain {
   steps: readonly Step[];
 }
 
-const DROPPED_OBJECT = /store: dropped object \w{64}: the disk has changed it/;
+const DROPPED_OBJECT = /store: deleted object \w{64}: it was damaged on the disk/;
 const HERE_ALREADY = /store: .*is stored/;
 const PLAIN = /root: composefs image \w{64} \(.*\), data-only objects$/m;
 const REQUIRED = /root: composefs image \w{64} \(.*\), data-only objects, verity required/;
@@ -101,7 +101,7 @@ const CHAINS: readonly Chain[] = [
         kernel: "6.1",
         options: () => "dut.cache=LABEL=DUTBOOT_CACHE",
         before: rotTree,
-        says: [/store: dropped record trees\/.*: the disk has changed it/, HERE_ALREADY, OLDER],
+        says: [/store: deleted record trees\/.*: it was damaged on the disk/, HERE_ALREADY, OLDER],
         layersFetched: 1,
       },
       {
@@ -183,7 +183,7 @@ const CHAINS: readonly Chain[] = [
         kernel: "6.1",
         // No disk has our label, so the store is in RAM and the log says so.
         options: () => "dut.root=overlay dut.cache=auto",
-        says: [/root: using overlay, as the job requests/, /cache: no device is labelled DUTBOOT_CACHE/],
+        says: [/root: using overlay, as the job requests/, /cache: no device has the label DUTBOOT_CACHE/],
         neverSays: [/composefs image/],
         layersFetched: 3,
       },

@@ -5,17 +5,17 @@
 
 import { beforeAll, describe, expect, test } from "vitest";
 import { decompress } from "zstd-napi";
-import { FOOTER_TAIL_BYTES, parseFooter } from "../../../agent/archive/zstd-chunked/footer.ts";
 import { FrameDecoder } from "../../../agent/archive/zstd-chunked/frame-decoder.ts";
-import { walkFrames } from "../../../agent/archive/zstd-chunked/frame-walker.ts";
 import { LayerRebuilder, planFromTarSplit } from "../../../agent/archive/zstd-chunked/layer-rebuilder.ts";
 import { planPull } from "../../../agent/archive/zstd-chunked/plan-ranges.ts";
+import { FOOTER_TAIL_BYTES, parseFooter } from "../../../agent/archive/zstd-chunked/positions.ts";
 import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
 import { parseToc } from "../../../agent/archive/zstd-chunked/toc.ts";
 import { AgentError } from "../../../agent/errors.ts";
 import { MultipartParser } from "../../../agent/net/ranges/multipart-byteranges.ts";
 import { packArchive } from "../../../scripts/pack/archive-packer.ts";
 import { createRandom, type Random } from "../../unit/composefs/random-tree.ts";
+import { walkFrames } from "../../unit/zstd-chunked/frame-walker.ts";
 import { makeTar } from "../../unit/zstd-chunked/make-tar.ts";
 
 const ROUNDS = Number(process.env.FUZZ_ROUNDS ?? 400);

@@ -2,13 +2,14 @@ import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { formatObjectPath } from "../../../agent/composefs/object-repository.ts";
 import { createArchiveOpener } from "../../../agent/net/archives/archive-opener.ts";
 import type { HttpClient } from "../../../agent/net/http/http-message.ts";
 import { S3Client } from "../../../agent/net/s3/client.ts";
-import { pathOfObject } from "../../../agent/store/store-layout.ts";
 import { answer, type MisbehavingServer, startServer } from "../../servers/misbehaving-server.ts";
 import { type RangeManners, serveRanges } from "../../servers/range-server.ts";
 import { buildTar, type Member } from "../../unit/archive/tar-builder.ts";
+import { listEntries } from "../../unit/composefs/layer-entry.ts";
 import { packOld, packTar, packWith, sha256 } from "./pack.ts";
 import { archiveAt, createTestClient, createTestStore, layerAt, type TestStore } from "./store.ts";
 
@@ -107,8 +108,8 @@ describe("an archive that shares files with the image", () => {
   it("does not take an object that has rotted for the file", async () => {
     await takeImage();
     const { tree } = await test.take(archiveAt((await serve(buildTar(files(["file-7"])))).origin, http));
-    const { verity } = [...tree.listMembers()][0]!.content as { verity: string };
-    writeFileSync(join(test.store.objectsDir, pathOfObject(verity)), noise("rotten"));
+    const verity = listEntries(tree)[0]!.node!.verityDigest!;
+    writeFileSync(join(test.store.objectsDir, formatObjectPath(verity)), noise("rotten"));
     const archive = await packTar(buildTar(files([...numbered(80), "new"])));
     await test.take(archiveAt((await serve(archive.blob)).origin, http, { tableDigest: archive.tocDigest }));
     expect(test.lines.slice(-2)).toEqual([

@@ -2,13 +2,14 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { listDigests } from "../../../agent/archive/digest-table.ts";
+import { listDigests } from "../../../agent/archive/digests.ts";
+import { formatObjectPath } from "../../../agent/composefs/object-repository.ts";
 import type { HttpClient } from "../../../agent/net/http/http-message.ts";
 import type { LayerSource } from "../../../agent/root/root-driver.ts";
-import { pathOfObject } from "../../../agent/store/store-layout.ts";
 import { type MisbehavingServer, startServer } from "../../servers/misbehaving-server.ts";
 import { type RangeManners, serveRanges } from "../../servers/range-server.ts";
 import { buildTar, type Member } from "../../unit/archive/tar-builder.ts";
+import { findObject, listEntries } from "../../unit/composefs/layer-entry.ts";
 import { type Chunked, packOld, packTar, packWith, sha256, type TocJson } from "./pack.ts";
 import { createTestClient, createTestStore, layerAt, type TestStore } from "./store.ts";
 
@@ -70,7 +71,7 @@ async function update(pack: (tar: Buffer) => Promise<Chunked>, manners?: RangeMa
   const whole = await createTestStore();
   const expected = await whole.take(layerAt((await serve(two.blob)).origin, http, two));
   whole.close();
-  expect([...taken.tree.listMembers()]).toEqual([...expected.tree.listMembers()]);
+  expect(listEntries(taken.tree)).toEqual(listEntries(expected.tree));
   const { lost } = await test.store.check(listDigests(taken.tree.digests));
   expect(lost).toEqual([]);
   return { server, line: test.lines.at(-1)!, requests: server.requests.map(({ headers }) => headers.range) };
@@ -203,9 +204,9 @@ describe("reuses", () => {
       expect.stringMatching(/1 of 204 files/),
       expect.stringMatching(/1 of 204 files/),
     ]);
-    const content = [...tree.listMembers()].at(-1)!.content as { verity: string };
+    const verity = listEntries(tree).at(-1)!.node!.verityDigest!;
     expect(
-      readFileSync(join(test.store.objectsDir, pathOfObject(content.verity))).equals(change(1_500_000)),
+      readFileSync(join(test.store.objectsDir, formatObjectPath(verity))).equals(change(1_500_000)),
     ).toBe(true);
   });
 
@@ -215,25 +216,21 @@ describe("reuses", () => {
     await test.take(layerAt((await serve(one.blob)).origin, http, one));
     const server = await serve(two.blob);
     const { tree } = await test.take(layerAt(server.origin, http, two));
-    const content = [...tree.listMembers()].find(({ entry }) => entry.path === "d/file-7")!.content as {
-      verity: string;
-    };
-    writeFileSync(join(test.store.objectsDir, pathOfObject(content.verity)), "rotten");
+    const verity = findObject(tree, "d/file-7");
+    writeFileSync(join(test.store.objectsDir, formatObjectPath(verity)), "rotten");
     const before = server.requests.length;
     await test.take(layerAt(server.origin, http, two));
     expect(test.lines.at(-1)).toMatch(/1 of 203 files missing/);
     expect(server.requests.length - before).toBe(1);
-    expect((await test.store.check([content.verity])).lost).toEqual([]);
+    expect((await test.store.check([verity])).lost).toEqual([]);
   });
 
   it("no object that has rotted since: it is found while the tar is put together", async () => {
     const one = await packTar(buildTar(makeMembers("one")));
     const two = await packTar(buildTar(makeMembers("two")));
     const { tree } = await test.take(layerAt((await serve(one.blob)).origin, http, one));
-    const content = [...tree.listMembers()].find(({ entry }) => entry.path === "d/file-7")!.content as {
-      verity: string;
-    };
-    writeFileSync(join(test.store.objectsDir, pathOfObject(content.verity)), noise("rotten", 6_000));
+    const verity = findObject(tree, "d/file-7");
+    writeFileSync(join(test.store.objectsDir, formatObjectPath(verity)), noise("rotten", 6_000));
     await test.take(layerAt((await serve(two.blob)).origin, http, two));
     expect(test.lines.slice(-2)).toEqual([
       "store: dropped 1 damaged objects",
@@ -366,7 +363,7 @@ describe("believes no table", () => {
     const pulling = test.take(layerAt((await serve(two.blob)).origin, http, two));
     await expect(pulling).rejects.toMatchObject({ code: "LAYER_DIFFID_MISMATCH" });
     expect(test.lines.at(-1)).toMatch(whole("LAYER_DIFFID_MISMATCH"));
-    expect(readdirSync(test.store.place.staging)).toEqual([]);
-    expect(readdirSync(test.store.place.trees).filter((name) => name.includes("2222"))).toEqual([]);
+    expect(readdirSync(test.store.layout.staging)).toEqual([]);
+    expect(readdirSync(test.store.layout.trees).filter((name) => name.includes("2222"))).toEqual([]);
   });
 });

@@ -1,8 +1,8 @@
 /** Chunked blobs for tests: packed by our packer, and the same as older writers made them. */
 import { createHash } from "node:crypto";
 import { compress, decompress } from "zstd-napi";
-import { formatSkippableHeader } from "../../../agent/archive/zstd-chunked/footer.ts";
 import { type PackedArchive, packArchive } from "../../../scripts/pack/archive-packer.ts";
+import { formatSkippableHeader } from "../../../scripts/pack/positions-writer.ts";
 
 export interface Chunked {
   blob: Buffer;

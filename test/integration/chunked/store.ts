@@ -25,7 +25,7 @@ export interface TestStore {
 export async function createTestStore(): Promise<TestStore> {
   const path = mkdtempSync(join(tmpdir(), "dutboot-chunked-"));
   mkdirSync(join(path, "store"));
-  const store = await openObjectStore(openStoreLayout(join(path, "store")).place);
+  const store = await openObjectStore(openStoreLayout(join(path, "store")).layout);
   const lines: string[] = [];
   const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
   const puller = new TreePuller({ store, pool, log });
@@ -34,7 +34,7 @@ export async function createTestStore(): Promise<TestStore> {
     lines,
     take: (source, options = {}) => puller.pull(source, options),
     close() {
-      store.place.close();
+      store.layout.close();
       rmSync(path, { recursive: true });
     },
   };

@@ -36,14 +36,14 @@ const LINE = "dut.image=busybox dut.cache=auto";
 const OWN = { bootId: "ffffffff", line: LINE };
 
 let folder: string;
-let place: StoreLayout;
+let layout: StoreLayout;
 let journals: Journals;
 let said: string[];
 let events: EventBody[];
 
 const open = () => {
-  ({ place } = openStoreLayout(folder, { onDamage: (what) => said.push(`dropped ${what}`) }));
-  journals = openJournals(place);
+  ({ layout } = openStoreLayout(folder, { onDamage: (what) => said.push(`dropped ${what}`) }));
+  journals = openJournals(layout);
 };
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "dutboot-previous-"));
@@ -52,7 +52,7 @@ beforeEach(() => {
   open();
 });
 afterEach(() => {
-  place.close();
+  layout.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -87,7 +87,7 @@ async function leave(bootId: string, change: Partial<BootJournal> = {}, files: R
 
 /** The machine starts again. */
 async function settle(change: Partial<PreviousBootsAdapters> = {}) {
-  place.close();
+  layout.close();
   open();
   const openDestination = async ({ bootId }: BootJournal) => {
     mkdirSync(targetOf(bootId), { recursive: true });
@@ -111,7 +111,7 @@ async function settle(change: Partial<PreviousBootsAdapters> = {}) {
 }
 
 const uploaded = (bootId: string, name: string) => readFileSync(join(targetOf(bootId), name), "utf8");
-const left = () => [readdirSync(place.journals), readdirSync(place.pending)];
+const left = () => [readdirSync(layout.journals), readdirSync(layout.pending)];
 const refuse = (uploader: Partial<ResultsUploader>) => async () => ({
   sender: createResultsSender({
     uploader: {
@@ -259,7 +259,7 @@ it("retries a failed upload in later boots, and gives up after three", async () 
 
 it("uploads from a disk that cannot be written", async () => {
   await leave("0000000a", {}, { a: "b" });
-  place.close();
+  layout.close();
   open();
   const write = () => Promise.reject(new Error("ENOSPC: no space left on device"));
   expect(await settle({ journals: { ...journals, write } })).toEqual({ deaths: 1 });
@@ -291,35 +291,35 @@ it("drops invalid journals and unnamed results with a warning, and does not foll
   writeFileSync(join(outside, "precious"), "still here");
   await leave("0000000a");
   writeFileSync(
-    join(place.journals, "0000000b.json"),
-    readFileSync(join(place.journals, "0000000a.json")).subarray(0, 90),
+    join(layout.journals, "0000000b.json"),
+    readFileSync(join(layout.journals, "0000000a.json")).subarray(0, 90),
   );
-  putRecord(place, place.journals, "0000000c.json", '{"version":0}');
+  putRecord(layout, layout.journals, "0000000c.json", '{"version":0}');
   // Of a later agent: neither it nor its results are ours to drop.
-  putRecord(place, place.journals, "00000002.json", '{"version":2}');
-  mkdirSync(join(place.pending, "00000002"));
+  putRecord(layout, layout.journals, "00000002.json", '{"version":2}');
+  mkdirSync(join(layout.pending, "00000002"));
   putRecord(
-    place,
-    place.journals,
+    layout,
+    layout.journals,
     "0000000d.json",
-    readFileSync(join(place.journals, "0000000a.json")).subarray(0, -32),
+    readFileSync(join(layout.journals, "0000000a.json")).subarray(0, -32),
   );
-  symlinkSync(join(outside, "precious"), join(place.journals, "0000000e.json"));
-  mkdirSync(join(place.journals, "folder"));
-  writeFileSync(join(place.journals, "0000000f.json"), Buffer.alloc(300 * 1024));
-  symlinkSync(outside, join(place.pending, "0000000e"));
-  mkdirSync(join(place.pending, "\x1b[31m"));
+  symlinkSync(join(outside, "precious"), join(layout.journals, "0000000e.json"));
+  mkdirSync(join(layout.journals, "folder"));
+  writeFileSync(join(layout.journals, "0000000f.json"), Buffer.alloc(300 * 1024));
+  symlinkSync(outside, join(layout.pending, "0000000e"));
+  mkdirSync(join(layout.pending, "\x1b[31m"));
   expect(await settle()).toEqual({ deaths: 1 });
   const dropped = said.filter((line) => line.startsWith("dropped ")).sort();
   expect(dropped).toEqual([
-    "dropped journals/0000000b.json of an earlier boot (the disk has changed it, or it was cut off)",
+    "dropped journals/0000000b.json of an earlier boot (it is damaged or truncated)",
     "dropped journals/0000000c.json of an earlier boot (unknown version 0)",
-    "dropped journals/0000000d.json of an earlier boot (it is another boot's)",
-    "dropped journals/0000000e.json of an earlier boot (it is none of ours)",
-    "dropped journals/0000000f.json of an earlier boot (it is none of ours)",
-    "dropped journals/folder of an earlier boot (it is none of ours)",
-    "dropped pending/0000000e of an earlier boot (nothing says whose it is)",
-    "dropped pending/\\u001b[31m of an earlier boot (nothing says whose it is)",
+    "dropped journals/0000000d.json of an earlier boot (it belongs to another boot)",
+    "dropped journals/0000000e.json of an earlier boot (it is not a journal)",
+    "dropped journals/0000000f.json of an earlier boot (it is not a journal)",
+    "dropped journals/folder of an earlier boot (it is not a journal)",
+    "dropped pending/0000000e of an earlier boot (it has no journal)",
+    "dropped pending/\\u001b[31m of an earlier boot (it has no journal)",
   ]);
   expect(left()).toEqual([["00000002.json"], ["00000002"]]);
   expect(readFileSync(join(outside, "precious"), "utf8")).toBe("still here");

@@ -11,26 +11,27 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { isNoDigest, listDigests, NO_DIGEST, readDigest } from "../../../agent/archive/digest-table.ts";
+import { isNoDigest, listDigests, NO_DIGEST, readDigest } from "../../../agent/archive/digests.ts";
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
 import type { StagedObjects } from "../../../agent/composefs/object-repository.ts";
-import { openDigestIndex } from "../../../agent/store/digest-index.ts";
+import { formatObjectPath } from "../../../agent/composefs/object-repository.ts";
+import { DigestIndex } from "../../../agent/store/digest-index.ts";
 import { collect, putReference, readReferences } from "../../../agent/store/garbage-collect.ts";
 import { type ObjectStore, openObjectStore } from "../../../agent/store/object-store.ts";
-import { openStoreLayout, pathOfObject, type StoreLayout } from "../../../agent/store/store-layout.ts";
+import { openStoreLayout, type StoreLayout } from "../../../agent/store/store-layout.ts";
 
 let folder: string;
-let place: StoreLayout;
+let layout: StoreLayout;
 let store: ObjectStore;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), "store-"));
-  ({ place } = openStoreLayout(folder));
-  store = await openObjectStore(place);
+  ({ layout } = openStoreLayout(folder));
+  store = await openObjectStore(layout);
 });
 
 afterEach(() => {
-  place.close();
+  layout.close();
   rmSync(folder, { recursive: true });
 });
 
@@ -38,6 +39,10 @@ afterEach(() => {
 function findBySha256(store: ObjectStore, sha256: string): string | undefined {
   const verities = store.findBySha256(Buffer.from(sha256, "hex"));
   return isNoDigest(verities, 0) ? undefined : readDigest(verities, 0);
+}
+
+function hasObject(verity: string): boolean {
+  return existsSync(join(layout.objects, formatObjectPath(verity)));
 }
 
 interface Staged extends StagedObjects {
@@ -77,10 +82,10 @@ async function keep(text: string) {
 const NOTHING = { folder: "", verities: Buffer.alloc(0) };
 
 async function reopen(): Promise<string[]> {
-  place.close();
+  layout.close();
   const opened = openStoreLayout(folder);
-  place = opened.place;
-  store = await openObjectStore(place);
+  layout = opened.layout;
+  store = await openObjectStore(layout);
   return opened.dropped;
 }
 
@@ -95,7 +100,7 @@ describe("object store", () => {
     ];
     expect(findBySha256(store, first.sha256)).toBe(first.verity);
     expect(findBySha256(store, other.sha256)).toBe(other.verity);
-    expect(readFileSync(join(place.objects, pathOfObject(first.verity)), "utf8")).toBe("content");
+    expect(readFileSync(join(layout.objects, formatObjectPath(first.verity)), "utf8")).toBe("content");
     expect(existsSync(twin.path)).toBe(false);
   });
 
@@ -108,7 +113,8 @@ describe("object store", () => {
   it("tells of thousands at once which are here", async () => {
     const staged = stage(...Array.from({ length: 400 }, (_, number) => `file ${number}`));
     await store.commit(staged);
-    for (const { verity } of staged.objects.slice(0, 100)) rmSync(join(place.objects, pathOfObject(verity)));
+    for (const { verity } of staged.objects.slice(0, 100))
+      rmSync(join(layout.objects, formatObjectPath(verity)));
     const asked = [...staged.objects.map(({ sha256 }) => sha256), "f".repeat(64)];
     const verities = store.findBySha256(Buffer.from(asked.join(""), "hex"));
     expect([...listDigests(verities)]).toEqual([
@@ -137,7 +143,7 @@ describe("object store", () => {
 
   it("holds nothing but 00 to ff among its objects", async () => {
     await store.commit(stage("x"));
-    expect(readdirSync(place.objects)).toHaveLength(256);
+    expect(readdirSync(layout.objects)).toHaveLength(256);
   });
 
   it("drops what was half-written when it is opened", async () => {
@@ -149,12 +155,12 @@ describe("object store", () => {
 
   it("finds and drops what rotted, and says what is missing", async () => {
     const [good, rotten, gone] = [await keep("good"), await keep("rotten"), await keep("gone")];
-    writeFileSync(join(place.objects, pathOfObject(rotten.verity)), "rottem");
-    rmSync(join(place.objects, pathOfObject(gone.verity)));
+    writeFileSync(join(layout.objects, formatObjectPath(rotten.verity)), "rottem");
+    rmSync(join(layout.objects, formatObjectPath(gone.verity)));
     const result = await store.check([good.verity, rotten.verity, gone.verity]);
     expect(result.lost.sort()).toEqual([rotten.verity, gone.verity].sort());
-    expect(store.hasObject(good.verity)).toBe(true);
-    expect(store.hasObject(rotten.verity)).toBe(false);
+    expect(hasObject(good.verity)).toBe(true);
+    expect(hasObject(rotten.verity)).toBe(false);
   });
 
   it("keeps trees with the objects they name", async () => {
@@ -162,14 +168,15 @@ describe("object store", () => {
     const object = staged.objects[0]!;
     await store.commit(staged, [{ id: "abc", content: Buffer.from("tree"), objects: staged.verities }]);
     expect(store.readTreeIfExists("abc")?.toString()).toBe("tree");
-    expect(store.readTreeObjects("abc")).toEqual([object.verity]);
+    const objects = readFileSync(join(layout.trees, "abc.objects"));
+    expect(objects.subarray(0, 32).toString("hex")).toBe(object.verity);
     expect(store.readTreeIfExists("abd")).toBeUndefined();
   });
 
   it("puts anew what rotted since it was kept, objects and images alike", async () => {
     const first = await keep("content");
     const { path } = await store.putImage(Buffer.from("image"));
-    const object = join(place.objects, pathOfObject(first.verity));
+    const object = join(layout.objects, formatObjectPath(first.verity));
     for (const damaged of [object, path]) writeFileSync(damaged, "rotten!");
     await store.commit(stage("content"));
     await store.putImage(Buffer.from("image"));
@@ -180,33 +187,33 @@ describe("object store", () => {
   it("takes a record that rotted for absent, drops it and says so", async () => {
     const told: string[] = [];
     await store.commit(NOTHING, [{ id: "abc", content: Buffer.from("a tree"), objects: NOTHING.verities }]);
-    const path = join(place.trees, "abc.members");
+    const path = join(layout.trees, "abc.members");
     const bytes = readFileSync(path);
     bytes[2] = bytes[2]! ^ 1;
     writeFileSync(path, bytes);
-    writeFileSync(join(place.references, "cut"), "");
-    place.close();
-    ({ place } = openStoreLayout(folder, { onDamage: (what) => told.push(what) }));
-    store = await openObjectStore(place);
+    writeFileSync(join(layout.references, "cut"), "");
+    layout.close();
+    ({ layout } = openStoreLayout(folder, { onDamage: (what) => told.push(what) }));
+    store = await openObjectStore(layout);
     expect(store.readTreeIfExists("abc")).toBeUndefined();
-    expect(readReferences(place)).toEqual([]);
+    expect(readReferences(layout)).toEqual([]);
     expect(told).toEqual(["record trees/abc.members", "record references/cut"]);
     expect(existsSync(path)).toBe(false);
   });
 
   it("keeps images as objects with a link beside them", async () => {
     const { digest, path } = await store.putImage(Buffer.from("image"));
-    expect(readFileSync(join(place.images, digest), "utf8")).toBe("image");
+    expect(readFileSync(join(layout.images, digest), "utf8")).toBe("image");
     expect(readFileSync(path, "utf8")).toBe("image");
   });
 });
 
-describe("store place", () => {
+describe("store layout", () => {
   it("lets one writer in at a time", () => {
     expect(() => openStoreLayout(folder)).toThrow(expect.objectContaining({ code: "STORE_LOCKED" }));
   });
 
-  it("leaves another version's place alone", async () => {
+  it("leaves the folder of another version alone", async () => {
     const other = join(folder, "dutboot-store-999");
     mkdirSync(other);
     writeFileSync(join(other, "treasure"), "kept");
@@ -219,7 +226,7 @@ describe("collection", () => {
   const refer = async (id: string, text: string, usedAtMs: number) => {
     const staged = stage(text);
     await store.commit(staged, [{ id: `tree-${id}`, content: Buffer.from(""), objects: staged.verities }]);
-    putReference(place, id, { kind: "image", name: id, trees: [`tree-${id}`], usedAtMs });
+    putReference(layout, id, { kind: "image", name: id, trees: [`tree-${id}`], usedAtMs });
     return staged.objects[0]!;
   };
 
@@ -227,16 +234,16 @@ describe("collection", () => {
     const old = await refer("old", "a".repeat(100), 1);
     const middle = await refer("middle", "b".repeat(100), 2);
     const fresh = await refer("fresh", "c".repeat(100), 3);
-    const result = collect(place, openDigestIndex(place), { quotaBytes: 250, pinned: new Set(["old"]) });
+    const result = collect(layout, new DigestIndex(layout), { quotaBytes: 250, pinned: new Set(["old"]) });
     expect(result.droppedReferences.map(({ id }) => id)).toEqual(["middle"]);
     expect(result).toMatchObject({ droppedObjects: 1, freedBytes: 100, keptBytes: 200 });
-    expect([old, middle, fresh].map(({ verity }) => store.hasObject(verity))).toEqual([true, false, true]);
-    expect(readReferences(place).map(({ id }) => id)).toEqual(["fresh", "old"]);
+    expect([old, middle, fresh].map(({ verity }) => hasObject(verity))).toEqual([true, false, true]);
+    expect(readReferences(layout).map(({ id }) => id)).toEqual(["fresh", "old"]);
   });
 
   it("collects objects that nobody names even below the quota", async () => {
     const orphan = await keep("orphan");
-    const result = collect(place, openDigestIndex(place), { quotaBytes: 1e9, pinned: new Set() });
+    const result = collect(layout, new DigestIndex(layout), { quotaBytes: 1e9, pinned: new Set() });
     expect(result).toMatchObject({ droppedObjects: 1, freedBytes: 6 });
     await reopen();
     expect(findBySha256(store, orphan.sha256)).toBeUndefined();
@@ -245,10 +252,10 @@ describe("collection", () => {
   it("keeps an object that two images share until the last of them goes", async () => {
     const shared = await refer("one", "shared", 1);
     await refer("two", "shared", 2);
-    const once = collect(place, openDigestIndex(place), { quotaBytes: 0, pinned: new Set(["two"]) });
+    const once = collect(layout, new DigestIndex(layout), { quotaBytes: 0, pinned: new Set(["two"]) });
     expect(once.droppedReferences.map(({ id }) => id)).toEqual(["one"]);
-    expect(store.hasObject(shared.verity)).toBe(true);
-    collect(place, openDigestIndex(place), { quotaBytes: 0, pinned: new Set() });
-    expect(store.hasObject(shared.verity)).toBe(false);
+    expect(hasObject(shared.verity)).toBe(true);
+    collect(layout, new DigestIndex(layout), { quotaBytes: 0, pinned: new Set() });
+    expect(hasObject(shared.verity)).toBe(false);
   });
 });

@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
 import { compress } from "zstd-napi";
-import { FOOTER_TAIL_BYTES, parseFooter } from "../../../agent/archive/zstd-chunked/footer.ts";
+import { FOOTER_TAIL_BYTES, parseFooter } from "../../../agent/archive/zstd-chunked/positions.ts";
 
 const script = fileURLToPath(new URL("../../../scripts/dutboot.ts", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "dutboot-pack-"));

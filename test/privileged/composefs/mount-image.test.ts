@@ -30,7 +30,7 @@ import {
   type TreeNode,
 } from "../../../agent/composefs/file-tree.ts";
 import { computeFsVerityDigest } from "../../../agent/composefs/fsverity.ts";
-import { formatObjectPath } from "../../../agent/composefs/layer-entry.ts";
+import { formatObjectPath } from "../../../agent/composefs/object-repository.ts";
 import { ensureToolsRoot, type ToolsRoot } from "../../../qemu/tools-root.ts";
 import { parseDump } from "../../../scripts/composefs-dump/dump-parser.ts";
 import { createRandomTree } from "../../unit/composefs/random-tree.ts";

@@ -96,7 +96,7 @@ describe("a cache device", () => {
     const before = readFileSync(join(folder, "disk"));
     const refused = openIn({ choice: "auto", dialect: "b2c", spare: disk });
     expect(refused).toMatchObject({ kind: "ram", outcome: { kind: "failed" } });
-    expect(refused.lines.join("\n")).toMatch(/NO CACHE in this job/);
+    expect(refused.lines.join("\n")).toMatch(/this job runs without a cache/);
     expect(refused.lines.join("\n")).toMatch(/dut\.cache_format=yes/);
     expect(readFileSync(join(folder, "disk")).equals(before)).toBe(true);
     const taken = openIn({ choice: "auto", dialect: "b2c", spare: disk, mayFormat: true });

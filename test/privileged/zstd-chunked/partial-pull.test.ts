@@ -52,7 +52,7 @@ const log = { info: (line: string) => lines.push(line), warn: (line: string) => 
 async function createDriver(): Promise<RootDriver> {
   const path = join(scratch.path, `objects${stores++}`);
   mkdirSync(path);
-  const store = await openObjectStore(openStoreLayout(path).place);
+  const store = await openObjectStore(openStoreLayout(path).layout);
   return createComposefsDriver({ store, pool, log });
 }
 

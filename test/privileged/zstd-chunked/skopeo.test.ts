@@ -9,16 +9,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { decompress } from "zstd-napi";
-import {
-  type ChunkedPositions,
-  parseChunkedAnnotations,
-} from "../../../agent/archive/zstd-chunked/annotations.ts";
 import { FrameDecoder } from "../../../agent/archive/zstd-chunked/frame-decoder.ts";
 import {
   LayerRebuilder,
   planFromHeaderFrames,
   planFromTarSplit,
 } from "../../../agent/archive/zstd-chunked/layer-rebuilder.ts";
+import {
+  type ChunkedPositions,
+  parseChunkedAnnotations,
+} from "../../../agent/archive/zstd-chunked/positions.ts";
 import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
 import { parseToc, type Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
 import type { ServerProcess } from "../../../qemu/farm/server-process.ts";
@@ -150,7 +150,7 @@ describe("skopeo", () => {
         }
       }
       expect(rebuilder.finish()).toEqual({ diffId, tarBytes: tar.length });
-      expect(paths).toHaveLength(toc.entryCount);
+      expect(paths.length).toBeGreaterThan(toc.files.length);
     }
 
     const ours = await pack(tar);

@@ -6,10 +6,10 @@
 import { describe, expect, test } from "vitest";
 import type { TarEntry } from "../../../agent/archive/tar-entry.ts";
 import type { TreeNode } from "../../../agent/composefs/file-tree.ts";
-import { createLayerEntry } from "../../../agent/composefs/layer-entry.ts";
 import { type LayerEntry, type MergeRules, mergeLayers } from "../../../agent/composefs/merge-layers.ts";
 import { transformForOci } from "../../../agent/composefs/oci-transform.ts";
 import { writeDump } from "../../../scripts/composefs-dump/dump-writer.ts";
+import { createLayerEntry } from "./layer-entry.ts";
 
 /** `dir/`, `file=content`, `link->target`, `name<=hard link's target`. */
 function member(text: string): LayerEntry {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { hasVerityComplaint } from "../../../agent/store/verity-errors.ts";
+import { hasVerityError } from "../../../agent/store/verity-errors.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kmsg-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -18,9 +18,9 @@ it.each([
 ])("$text: $complains", ({ text, complains }) => {
   const path = join(folder, "kmsg");
   writeFileSync(path, text);
-  expect(hasVerityComplaint(path)).toBe(complains);
+  expect(hasVerityError(path)).toBe(complains);
 });
 
 it("a log that is not there says nothing", () => {
-  expect(hasVerityComplaint(join(folder, "none"))).toBe(false);
+  expect(hasVerityError(join(folder, "none"))).toBe(false);
 });

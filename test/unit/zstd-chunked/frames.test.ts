@@ -6,10 +6,10 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import zstd from "zstd-napi/binding.js";
-import { formatSkippableHeader } from "../../../agent/archive/zstd-chunked/footer.ts";
 import { FrameDecoder } from "../../../agent/archive/zstd-chunked/frame-decoder.ts";
-import { measureFrame, walkFrames } from "../../../agent/archive/zstd-chunked/frame-walker.ts";
 import { FrameCompressor, FrameStream } from "../../../scripts/pack/frame-writer.ts";
+import { formatSkippableHeader } from "../../../scripts/pack/positions-writer.ts";
+import { measureFrame, walkFrames } from "./frame-walker.ts";
 
 const text = (bytes: number) =>
   Buffer.from("some text that repeats, ".repeat(Math.ceil(bytes / 24)).slice(0, bytes));

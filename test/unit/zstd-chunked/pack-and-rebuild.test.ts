@@ -8,9 +8,6 @@ import { describe, expect, test } from "vitest";
 import { decompress as decompressFrames } from "zstd-napi";
 import type { TarEntry } from "../../../agent/archive/tar-entry.ts";
 import { createTarReader } from "../../../agent/archive/tar-reader.ts";
-import { parseChunkedAnnotations } from "../../../agent/archive/zstd-chunked/annotations.ts";
-import { FOOTER_TAIL_BYTES, parseFooter } from "../../../agent/archive/zstd-chunked/footer.ts";
-import { walkFrames } from "../../../agent/archive/zstd-chunked/frame-walker.ts";
 import {
   LayerRebuilder,
   planFromHeaderFrames,
@@ -18,11 +15,17 @@ import {
   type RebuildStep,
   type RebuiltEntry,
 } from "../../../agent/archive/zstd-chunked/layer-rebuilder.ts";
+import {
+  FOOTER_TAIL_BYTES,
+  parseChunkedAnnotations,
+  parseFooter,
+} from "../../../agent/archive/zstd-chunked/positions.ts";
 import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
 import { parseToc, type Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
 import type { TocFile } from "../../../agent/archive/zstd-chunked/toc-entry.ts";
 import { decompressZstd } from "../../../agent/archive/zstd-decompressor.ts";
 import { type PackedArchive, packArchive } from "../../../scripts/pack/archive-packer.ts";
+import { walkFrames } from "./frame-walker.ts";
 import { makeTar, type TarPart } from "./make-tar.ts";
 
 const noise = (bytes: number, seed: string) => {

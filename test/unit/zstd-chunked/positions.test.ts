@@ -5,10 +5,11 @@
 
 import { describe, expect, test } from "vitest";
 import {
-  formatChunkedAnnotations,
+  FOOTER_TAIL_BYTES,
   parseChunkedAnnotations,
-} from "../../../agent/archive/zstd-chunked/annotations.ts";
-import { FOOTER_TAIL_BYTES, formatFooter, parseFooter } from "../../../agent/archive/zstd-chunked/footer.ts";
+  parseFooter,
+} from "../../../agent/archive/zstd-chunked/positions.ts";
+import { formatChunkedAnnotations, formatFooter } from "../../../scripts/pack/positions-writer.ts";
 
 const NEW = "io.github.containers.zstd-chunked.";
 const OLD = "io.containers.zstd-chunked.";

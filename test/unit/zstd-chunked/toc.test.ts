@@ -4,12 +4,12 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { JsonEntriesReader } from "../../../agent/archive/zstd-chunked/json-entries.ts";
 import { parseToc, type Toc, TocReader } from "../../../agent/archive/zstd-chunked/toc.ts";
 
 const hex = (digit: string) => digit.repeat(64);
 const digest = (digit: string) => `sha256:${hex(digit)}`;
 const DATA_END = 10_000;
+const BAD_TOC = "CHUNKED_BAD_TOC";
 
 const file = (fields: object = {}) => ({
   type: "reg",
@@ -42,7 +42,7 @@ const list = ({ files, ...rest }: Toc) => ({ files: [...files], ...rest });
 
 describe("a table of contents", () => {
   test("with all kinds of entries is read", () => {
-    const { files, entryCount, tarSplitDigest } = parse(
+    const { files, tarSplitDigest } = parse(
       toc(
         [
           { type: "dir", name: "./", mode: 0o40755, modtime: "2023-11-14T22:13:20Z" },
@@ -64,7 +64,6 @@ describe("a table of contents", () => {
       ),
     );
     expect(tarSplitDigest).toBe(hex("f"));
-    expect(entryCount).toBe(8);
     expect([...files]).toEqual([
       {
         name: "etc/hello",
@@ -108,58 +107,59 @@ describe("a table of contents", () => {
     expect(parse(toc(null)).files.length).toBe(0);
   });
 
-  const BAD = "CHUNKED_BAD_TOC";
   const cases: [string, Buffer, string][] = [
-    ["no JSON", Buffer.from("no JSON"), BAD],
-    ["an empty text", Buffer.alloc(0), BAD],
-    ["a list", Buffer.from("[]"), BAD],
-    ["a cut text", toc([file()]).subarray(0, -3), BAD],
-    ["a text that goes on", Buffer.concat([toc([file()]), Buffer.from("{}")]), BAD],
-    ["brackets that do not match", Buffer.from('{"version":1,"entries":[}]'), BAD],
-    ["two lists of entries", Buffer.from('{"version":1,"entries":[],"entries":[]}'), BAD],
+    ["no JSON", Buffer.from("no JSON"), BAD_TOC],
+    ["an empty text", Buffer.alloc(0), BAD_TOC],
+    ["a list", Buffer.from("[]"), BAD_TOC],
+    ["a cut text", toc([file()]).subarray(0, -3), BAD_TOC],
+    ["a text that goes on", Buffer.concat([toc([file()]), Buffer.from("{}")]), BAD_TOC],
+    ["brackets that do not match", Buffer.from('{"version":1,"entries":[}]'), BAD_TOC],
     [
       "bytes that are not UTF-8",
       Buffer.from('{"version":1,"entries":[{"type":"dir","name":"\xff"}]}', "latin1"),
-      BAD,
+      BAD_TOC,
     ],
-    ["a comma too many", Buffer.from('{"version":1,"entries":[{"type":"dir","name":"a"},]}'), BAD],
-    ["a comma alone", Buffer.from('{"version":1,"entries":[,]}'), BAD],
-    ["another version", toc([], { version: 2 }), BAD],
-    ["no entries", Buffer.from('{"version":1}'), BAD],
-    ["a bad tar-split digest", toc([], { tarSplitDigest: "sha256:../../etc" }), BAD],
-    ["an entry that is no object", toc([[]]), BAD],
-    ["an unknown type", toc([file({ type: "socket" })]), BAD],
-    ["a name with a NUL", toc([file({ name: "a\0b" })]), BAD],
-    ["a name that is no text", toc([file({ name: 5 })]), BAD],
-    ["a digest of another kind", toc([file({ digest: `sha512:${hex("a")}` })]), BAD],
-    ["a digest in capitals", toc([file({ digest: digest("A") })]), BAD],
-    ["content without a digest", toc([file({ digest: undefined })]), BAD],
-    ["content nowhere", toc([file({ offset: 0 })]), BAD],
-    ["content that ends before it begins", toc([file({ endOffset: 100 })]), BAD],
-    ["content inside the tables", toc([file({ endOffset: DATA_END + 1 })]), BAD],
-    ["a negative size", toc([file({ size: -1 })]), BAD],
-    ["a size that is no integer", toc([file({ size: 1.5 })]), BAD],
-    ["a size beyond all numbers", toc([file({ size: 1e300 })]), BAD],
-    ["contents that overlap", toc([file(), file({ name: "b", offset: 110, endOffset: 130 })]), BAD],
-    ["a symlink to nothing", toc([{ type: "symlink", name: "a" }]), BAD],
-    ["a time that is none", toc([file({ modtime: "yesterday" })]), BAD],
-    ["an impossible day", toc([file({ modtime: "2023-13-45T00:00:00Z" })]), BAD],
-    ["an xattr that is not base64", toc([file({ xattrs: { "user.a": "!!" } })]), BAD],
-    ["too many xattrs", toc([file({ xattrs: { "user.a": "A".repeat(60_000) } })]), BAD],
-    ["a chunk of no file", toc([chunked[1]]), BAD],
-    ["a chunk of another file", toc([chunked[0], { ...chunked[1], name: "other" }, chunked[2]]), BAD],
-    ["chunks out of order", toc([chunked[0], chunked[2], chunked[1]]), BAD],
-    ["chunks with a hole between", toc([chunked[0], { ...chunked[1], chunkOffset: 101 }, chunked[2]]), BAD],
-    ["chunks that do not fill the file", toc(chunked.slice(0, 2)), BAD],
-    ["a chunk beyond its file", toc([chunked[0], chunked[1], { ...chunked[2], offset: 400 }]), BAD],
-    ["a chunk without a digest", toc([chunked[0], chunked[1], { ...chunked[2], chunkDigest: "" }]), BAD],
+    ["a comma too many", Buffer.from('{"version":1,"entries":[{"type":"dir","name":"a"},]}'), BAD_TOC],
+    ["a comma alone", Buffer.from('{"version":1,"entries":[,]}'), BAD_TOC],
+    ["another version", toc([], { version: 2 }), BAD_TOC],
+    ["no entries", Buffer.from('{"version":1}'), BAD_TOC],
+    ["a bad tar-split digest", toc([], { tarSplitDigest: "sha256:../../etc" }), BAD_TOC],
+    ["an entry that is no object", toc([[]]), BAD_TOC],
+    ["an unknown type", toc([file({ type: "socket" })]), BAD_TOC],
+    ["a name with a NUL", toc([file({ name: "a\0b" })]), BAD_TOC],
+    ["a name that is no text", toc([file({ name: 5 })]), BAD_TOC],
+    ["a digest of another kind", toc([file({ digest: `sha512:${hex("a")}` })]), BAD_TOC],
+    ["a digest in capitals", toc([file({ digest: digest("A") })]), BAD_TOC],
+    ["content without a digest", toc([file({ digest: undefined })]), BAD_TOC],
+    ["content nowhere", toc([file({ offset: 0 })]), BAD_TOC],
+    ["content that ends before it begins", toc([file({ endOffset: 100 })]), BAD_TOC],
+    ["content inside the tables", toc([file({ endOffset: DATA_END + 1 })]), BAD_TOC],
+    ["a negative size", toc([file({ size: -1 })]), BAD_TOC],
+    ["a size that is no integer", toc([file({ size: 1.5 })]), BAD_TOC],
+    ["a size beyond all numbers", toc([file({ size: 1e300 })]), BAD_TOC],
+    ["contents that overlap", toc([file(), file({ name: "b", offset: 110, endOffset: 130 })]), BAD_TOC],
+    ["a chunk of no file", toc([chunked[1]]), BAD_TOC],
+    ["a chunk of another file", toc([chunked[0], { ...chunked[1], name: "other" }, chunked[2]]), BAD_TOC],
+    ["chunks out of order", toc([chunked[0], chunked[2], chunked[1]]), BAD_TOC],
+    [
+      "chunks with a hole between",
+      toc([chunked[0], { ...chunked[1], chunkOffset: 101 }, chunked[2]]),
+      BAD_TOC,
+    ],
+    ["chunks that do not fill the file", toc(chunked.slice(0, 2)), BAD_TOC],
+    ["a chunk beyond its file", toc([chunked[0], chunked[1], { ...chunked[2], offset: 400 }]), BAD_TOC],
+    ["a chunk without a digest", toc([chunked[0], chunked[1], { ...chunked[2], chunkDigest: "" }]), BAD_TOC],
     [
       "an empty chunk",
       toc([chunked[0], { ...chunked[1], chunkSize: 0 }, { ...chunked[2], chunkOffset: 100, chunkSize: 200 }]),
-      BAD,
+      BAD_TOC,
     ],
-    ["an unknown kind of chunk", toc([chunked[0], { ...chunked[1], chunkType: "ones" }, chunked[2]]), BAD],
-    ["an endless entry", toc([file({ name: "n".repeat(300_000) })]), BAD],
+    [
+      "an unknown kind of chunk",
+      toc([chunked[0], { ...chunked[1], chunkType: "ones" }, chunked[2]]),
+      BAD_TOC,
+    ],
+    ["an endless entry", toc([file({ name: "n".repeat(5_000_000) })]), BAD_TOC],
   ];
   test.each(cases)("with %s is refused", (_, bytes, code) => {
     expect(() => parse(bytes)).toThrow(expect.objectContaining({ code }));
@@ -176,10 +176,38 @@ describe("a table of contents", () => {
   });
 });
 
-test("elements of a list that is not the one asked for stay in the frame", () => {
-  const elements: unknown[] = [];
-  const reader = new JsonEntriesReader("entries", (element) => elements.push(element));
-  reader.push(Buffer.from('{"others":[1,{"entries":[2]}],"entries":[3,[4,5],"]",{"a":[6]}]}'));
-  expect(reader.finish()).toEqual({ others: [1, { entries: [2] }], entries: [] });
-  expect(elements).toEqual([3, [4, 5], "]", { a: [6] }]);
+describe("a table of contents of many batches", () => {
+  const many = Array.from({ length: 20_000 }, (_, index) =>
+    file({ name: `d/${index}`, offset: 100 + 10 * index, endOffset: 110 + 10 * index }),
+  );
+  const limits = { dataEnd: 1_000_000 };
+  const fields = { tarSplitDigest: digest("f"), extra: [{ type: "reg" }, { type: "reg" }] };
+  const read = (bytes: Buffer, pieceBytes: number) => {
+    const reader = new TocReader(limits);
+    for (let at = 0; at < bytes.length; at += pieceBytes) reader.push(bytes.subarray(at, at + pieceBytes));
+    return reader.finish();
+  };
+
+  test("is the same in pieces of any size", () => {
+    const bytes = toc(many, fields);
+    for (const pieceBytes of [1000, 131_072, bytes.length]) {
+      const { files, tarSplitDigest } = read(bytes, pieceBytes);
+      expect([...files].map(({ name }) => name)).toEqual(many.map(({ name }) => name));
+      expect(tarSplitDigest).toBe(hex("f"));
+    }
+  });
+
+  test("is refused with a second list of entries, or when it is cut", () => {
+    const bytes = toc(many);
+    const second = Buffer.concat([bytes.subarray(0, -1), Buffer.from(',"entries":[]}')]);
+    for (const bad of [second, bytes.subarray(0, -2), bytes.subarray(0, -200)])
+      expect(() => read(bad, 131_072)).toThrow(expect.objectContaining({ code: BAD_TOC }));
+  });
+
+  test("may be printed in another way while it is small", () => {
+    const pretty = (entries: readonly object[]) =>
+      Buffer.from(JSON.stringify({ version: 1, entries }, undefined, 2));
+    expect(read(pretty(many.slice(0, 5000)), 131_072).files.length).toBe(5000);
+    expect(() => read(pretty(many), 131_072)).toThrow(expect.objectContaining({ code: BAD_TOC }));
+  });
 });

@@ -1,12 +1,13 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { formatObjectPath } from "../../../../agent/composefs/object-repository.ts";
 import { computeDigest } from "../../../../agent/oci/digest.ts";
 import { createComposefsDriver } from "../../../../agent/root/drivers/composefs.ts";
 import type { RootDriver } from "../../../../agent/root/root-driver.ts";
 import { createUnpackPool } from "../../../../agent/root/unpack/pool.ts";
 import { type ObjectStore, openObjectStore } from "../../../../agent/store/object-store.ts";
-import { openStoreLayout, pathOfObject } from "../../../../agent/store/store-layout.ts";
+import { openStoreLayout } from "../../../../agent/store/store-layout.ts";
 import { buildTar, type Member } from "../../../unit/archive/tar-builder.ts";
 import { createScratch, type Scratch, sourceOf } from "../scratch.ts";
 import { listTree } from "../tree-listing.ts";
@@ -32,7 +33,7 @@ const big = (letter: string) => letter.repeat(5_000);
 async function openStore(): Promise<{ store: ObjectStore; driver: RootDriver; lines: string[] }> {
   const path = join(scratch.path, `objects${stores++}`);
   mkdirSync(path);
-  const store = await openObjectStore(openStoreLayout(path).place);
+  const store = await openObjectStore(openStoreLayout(path).layout);
   const lines: string[] = [];
   const log = { info: (line: string) => lines.push(line), warn: (line: string) => lines.push(line) };
   return { store, driver: createComposefsDriver({ store, pool, log }), lines };
@@ -181,7 +182,7 @@ describe("the store below it", () => {
       (name) => readdirSync(join(store.objectsDir, name)).length > 0,
     )!;
     const [name] = readdirSync(join(store.objectsDir, prefix));
-    writeFileSync(join(store.objectsDir, pathOfObject(prefix + name!)), "rotten");
+    writeFileSync(join(store.objectsDir, formatObjectPath(prefix + name!)), "rotten");
     const layer = await driver.addLayer(counted());
     expect(opened).toBe(2);
     expect(lines.at(-1)).toMatch(/1 of 2 objects .* damaged or missing/);
@@ -203,8 +204,8 @@ describe("the store below it", () => {
     const { store, driver } = await openStore();
     const tar = buildTar([file("a", big("a"))]);
     await expect(driver.addLayer(sourceOf(tar, facts))).rejects.toMatchObject({ code });
-    expect(readdirSync(store.place.staging)).toEqual([]);
-    expect(readdirSync(store.place.trees)).toEqual([]);
+    expect(readdirSync(store.layout.staging)).toEqual([]);
+    expect(readdirSync(store.layout.trees)).toEqual([]);
   });
 
   it("refuses names that lead out, and writes nothing under them", async () => {

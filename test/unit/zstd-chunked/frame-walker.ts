@@ -3,7 +3,7 @@
  * Serves to cut a blob into its frames, and to check that what a table of contents calls a frame is one.
  */
 
-import { AgentError } from "../../errors.ts";
+import { AgentError } from "../../../agent/errors.ts";
 
 const ZSTD_MAGIC = 0xfd2fb528;
 const SKIPPABLE_MAGIC_FIRST = 0x184d2a50;
