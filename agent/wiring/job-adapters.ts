@@ -139,7 +139,8 @@ async function openImageStores(
 /** Only the composefs driver can check a composefs digest. */
 function chooseDriver({ root }: Job): RootDriverChoice {
   if (!root || !("driver" in root)) return "auto";
-  return "composefsDigest" in root && root.driver === "auto" ? "composefs" : root.driver;
+  const hasDigest = "image" in root && root.composefsDigest !== undefined;
+  return hasDigest && root.driver === "auto" ? "composefs" : root.driver;
 }
 
 /** The same image name is the same reference, whatever its content by then. */
