@@ -1,6 +1,6 @@
 /**
- * Every error the agent can end with: a stable code, what it means, who must act (the blame) and what to do (the hint).
- * The tables (agent/error-codes) are the documentation; tests and farms compare codes, never texts.
+ * All errors that the agent can end with: a stable code, its meaning, who must act (the blame) and what to do (the hint).
+ * The documentation is generated from the tables in agent/error-codes. Tests and farms compare codes, never texts.
  */
 import type { Blame } from "./error-codes/definition.ts";
 import { FETCH_ERRORS } from "./error-codes/fetch.ts";
@@ -12,7 +12,7 @@ import { TEST_ERRORS } from "./error-codes/test.ts";
 
 export { BLAMES, type Blame } from "./error-codes/definition.ts";
 
-/** Exit code of a host command whose job ended in an error of ours; a test's own codes stay at or below 200. */
+/** Exit code of a host command when the job ends with one of our errors; a test's own codes are at most 200. */
 export const EXIT_CODE_BY_BLAME: Readonly<Record<Blame, number>> = {
   infra: 201,
   job: 202,
@@ -33,14 +33,14 @@ export const ERRORS = {
 export type ErrorCode = keyof typeof ERRORS;
 
 export interface AgentErrorOptions {
-  /** What a reader of the log needs to place the error: offsets, attempts, URLs without secrets. */
+  /** Details for the log: offsets, attempts, URLs without secrets. */
   context?: Readonly<Record<string, string | number | boolean>>;
-  /** Replaces the table's hint where the place of the error knows better. */
+  /** Replaces the table's hint. */
   hint?: string;
   cause?: unknown;
 }
 
-/** The one error class: `message` says what was tried and what came back. */
+/** `message` says what was tried and what came back: "Cannot DO: REASON". */
 export class AgentError extends Error {
   readonly code: ErrorCode;
   readonly blame: Blame;
@@ -58,18 +58,18 @@ export class AgentError extends Error {
 }
 
 /**
- * Anything thrown becomes an AgentError; what we did not foresee is a bug of ours and keeps its stack as the cause.
- * A full file system can be met by every write, so it is known here.
+ * Converts anything thrown to an AgentError. An unexpected error is a bug of ours and is kept as the cause, with its stack.
+ * A full file system is recognised here, because every write can meet it.
  */
 export function toAgentError(thrown: unknown): AgentError {
   if (thrown instanceof AgentError) return thrown;
   const { code, syscall } = (thrown ?? {}) as { code?: unknown; syscall?: unknown };
   if (code === "ENOSPC" || code === "EDQUOT") {
-    const message = `Cannot write any more: there is no room (${syscall ?? "a call"} gave ${code})`;
+    const message = `Cannot write: no space left (${syscall ?? "a call"} failed with ${code})`;
     return new AgentError("ROOT_NO_SPACE", message, { cause: thrown });
   }
   const text = thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : String(thrown);
-  return new AgentError("BUG_UNEXPECTED", `Cannot go on after an unforeseen error: ${text}`, {
+  return new AgentError("BUG_UNEXPECTED", `Cannot continue after an unexpected error: ${text}`, {
     cause: thrown,
   });
 }

@@ -1,39 +1,36 @@
-/**
- * Error codes. What the host of a virtual machine says in place of a verdict that never came.
- */
+/** Error codes that the host of a virtual machine reports when the machine gave no verdict. */
 import { defineErrors } from "./definition.ts";
 
 export const HOST_ERRORS = defineErrors({
   NO_VERDICT: {
     means:
-      "The machine went off without its final record, or with one that is torn, contradicts itself or is of another boot; words on the console count for nothing",
+      "The machine ended without a valid final record of this boot: it is missing, truncated, contradictory or from another boot; verdict lines on the console do not count",
     blame: "infra",
-    hint: "Look at the end of the console: somebody else ended the machine, or the agent could not speak any more",
+    hint: "Check the end of the console: the machine was ended from outside, or the agent could no longer write",
   },
   KERNEL_PANIC: {
-    means: "The kernel of the machine panicked before there was a verdict",
+    means: "The machine's kernel panicked before there was a verdict",
     blame: "infra",
-    hint: "Look at the console above the panic: a driver that is tested, an initrd that does not fit into memory, or the machine itself",
+    hint: "Check the console before the panic: a driver under test, an initrd that does not fit in memory, or the machine itself",
   },
   WATCHDOG_RESET: {
-    means: "The machine's watchdog was not fed any more and reset it: the kernel, or all programs, hung",
+    means: "The hardware watchdog was no longer fed and reset the machine: the kernel or all programs hung",
     blame: "infra",
-    hint: "Look at the end of the console: what began last is what hangs",
+    hint: "Check the end of the console: what started last probably hangs",
   },
   CONSOLE_SILENT: {
-    means: "The machine's console showed nothing for the time that the host allows, so the host ended it",
+    means: "The machine's console was silent for longer than the host allows, so the host ended the machine",
     blame: "infra",
-    hint: "Check that the command line names the console; else what was shown last is what hangs",
+    hint: "Check that the command line names the console; otherwise what was shown last probably hangs",
   },
   MACHINE_TIMEOUT: {
-    means:
-      "The machine was still running when the host's limit for the whole run had passed, so the host ended it",
+    means: "The machine was still running at the host's limit for the whole run, so the host ended it",
     blame: "infra",
-    hint: "Raise the host's limit above the job's (dut.timeout), or look at the console for what goes on for ever",
+    hint: "Raise the host's limit above the job's (dut.timeout), or check on the console what does not end",
   },
   QEMU_FAILED: {
-    means: "QEMU did not start, or broke down",
+    means: "QEMU did not start, or failed",
     blame: "infra",
-    hint: "Look at QEMU's own message: its options, and the host's memory and disks",
+    hint: "Check QEMU's own message, its options, and the host's memory and disks",
   },
 });

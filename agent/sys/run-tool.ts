@@ -1,6 +1,5 @@
 /**
- * Runs one short program of the initrd's userland (busybox, ip) and gives its output.
- * For set-up that is not on the test's path; everything hot goes through agent/kernel.
+ * Runs a short program of the initrd (busybox, ip) and returns its output. Frequent calls use agent/kernel instead.
  */
 import { execFile } from "node:child_process";
 import { NETWORK_COMMAND_MS } from "./limits.ts";
@@ -15,7 +14,7 @@ class ToolError extends Error {
   }
 }
 
-/** Standard output; throws ToolError with what the program said when its exit code is not 0. */
+/** Standard output; throws ToolError with the program's last line of errors when it fails. */
 export function runTool(
   argv: readonly [string, ...string[]],
   { timeoutMs = NETWORK_COMMAND_MS } = {},
@@ -25,7 +24,8 @@ export function runTool(
     execFile(program, words, { timeout: timeoutMs, killSignal: "SIGKILL" }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout);
       const answer =
-        stderr.trim().split("\n").at(-1) || (error.killed ? `no end after ${timeoutMs} ms` : error.message);
+        stderr.trim().split("\n").at(-1) ||
+        (error.killed ? `not finished after ${timeoutMs} ms` : error.message);
       reject(new ToolError(argv, answer));
     });
   });

@@ -1,4 +1,4 @@
-/** What this folder needs of a log; the agent's own fits. */
+/** The part of the agent's log that this room needs. */
 export interface SysLog {
   debug(text: string): void;
   info(text: string): void;

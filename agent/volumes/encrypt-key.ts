@@ -1,5 +1,5 @@
 /**
- * `encrypt_key`: the key that an S3 service encrypts a mirror by (SSE-C), written as for the MinIO client's `--encrypt-key`:
+ * `encrypt_key`: the key with which an S3 service encrypts a mirror (SSE-C), in the form of the MinIO client's `--encrypt-key`:
  * `[ALIAS/BUCKET[/PREFIX]=]KEY`, the key as 64 hex digits, in base64, or as 32 plain characters.
  */
 import { AgentError } from "../errors.ts";
@@ -7,7 +7,7 @@ import type { Mirror } from "../job/volume.ts";
 
 const KEY_BYTES = 32;
 
-/** The key, where it covers the mirror's place; throws VOLUME_BAD_KEY for what is none. Messages show no part of it. */
+/** The key, if it covers the mirror's location. Throws VOLUME_BAD_KEY. Messages do not contain the key. */
 export function parseEncryptKey(
   text: string,
   { volume, mirror }: { volume: string; mirror: Pick<Mirror, "alias" | "bucket" | "prefix"> },
@@ -22,8 +22,8 @@ export function parseEncryptKey(
       `Cannot mirror volume "${volume}": its encrypt_key is not ${KEY_BYTES} bytes in hex, base64 or plain`,
     );
   }
-  const place = `${[mirror.alias, mirror.bucket, mirror.prefix].filter(Boolean).join("/")}/`;
-  return place.startsWith(scope.replace(/\/*$/, "/")) ? key : undefined;
+  const location = `${[mirror.alias, mirror.bucket, mirror.prefix].filter(Boolean).join("/")}/`;
+  return location.startsWith(scope.replace(/\/*$/, "/")) ? key : undefined;
 }
 
 function decodeKey(text: string): Buffer | undefined {

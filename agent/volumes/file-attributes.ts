@@ -1,6 +1,6 @@
 /**
- * Mode, owner and times of a file as metadata of its object, in the words of the MinIO client: `X-Amz-Meta-Mc-Attrs`, of which
- * s3cmd's `X-Amz-Meta-S3cmd-Attrs` is a cousin (minio/mc, pkg/disk/stat_linux.go and cmd/utils.go).
+ * Mode, owner and times of a file as metadata of its object, in the MinIO client's format (`X-Amz-Meta-Mc-Attrs`); s3cmd's similar
+ * `X-Amz-Meta-S3cmd-Attrs` is read too (minio/mc, pkg/disk/stat_linux.go and cmd/utils.go).
  */
 import type { BigIntStats } from "node:fs";
 import type { FileTime } from "../kernel/syscalls.ts";
@@ -17,7 +17,7 @@ export interface FileAttributes {
   mtime?: FileTime;
 }
 
-/** Names of owner and group are left out: those of the DUT say nothing elsewhere. */
+/** Without the names of owner and group, which have no meaning elsewhere. */
 export function formatFileAttributes(stats: BigIntStats): Record<string, string> {
   const fields = [
     `atime:${formatTime(stats.atimeNs)}`,
@@ -29,7 +29,7 @@ export function formatFileAttributes(stats: BigIntStats): Record<string, string>
   return { [OWN_NAME]: fields.join("/") };
 }
 
-/** What is malformed counts as not said. */
+/** Malformed fields are ignored. */
 export function parseFileAttributes(metadata: Readonly<Record<string, string>>): FileAttributes {
   const fields = new Map<string, string>();
   for (const name of NAMES) {
@@ -45,8 +45,8 @@ export function parseFileAttributes(metadata: Readonly<Record<string, string>>):
     atime: parseTime(fields.get("atime")),
     mtime: parseTime(fields.get("mtime")),
   };
-  const said = Object.entries(attributes).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(said) as FileAttributes;
+  const valid = Object.entries(attributes).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(valid) as FileAttributes;
 }
 
 function formatTime(timeNs: bigint): string {
@@ -60,7 +60,7 @@ function parseTime(text: string | undefined): FileTime | undefined {
   return sec === undefined ? undefined : { sec: Number(sec), nsec: Number(nsec) };
 }
 
-/** As Go reads numbers: 0 and 0o before octal ones, 0x before hexadecimal ones. The file's type is left out. */
+/** Go's number syntax: 0 and 0o for octal, 0x for hexadecimal. Drops the file type. */
 function parseMode(text: string | undefined): number | undefined {
   if (!/^(0[oO]?[0-7]{1,8}|0[xX][0-9a-fA-F]{1,6}|[1-9]\d{0,7}|0)$/.test(text ?? "")) return undefined;
   const mode = /^0[0-7]/.test(text!) ? Number.parseInt(text!, 8) : Number(text);

@@ -1,10 +1,11 @@
 /**
- * `changes`: mirrors that follow their source until they are stopped. They never end by themselves: a failure is told and tried
- * again, and what they miss is left to the complete run at the end.
+ * `changes`: mirrors that follow their source until they are stopped. A failure is logged and retried; the complete run at the end
+ * catches up.
  */
+import { type FSWatcher, watch } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { createTreeWatch } from "./inotify-watch.ts";
-import { LIVE_MIRROR_LIMITS, type LiveMirrorLimits } from "./limits.ts";
+import { LIVE_MIRROR_LIMITS, type LiveMirrorLimits, VOLUME_WATCHES_MAX } from "./limits.ts";
 import { fingerprintOf, type LocalFile, type LocalFiles } from "./local-files.ts";
 import type { VolumeLog } from "./mirror-run.ts";
 import type { PullMirror } from "./pull-mirror.ts";
@@ -15,7 +16,7 @@ export interface LiveMirrorOptions {
   log: VolumeLog;
   /** Stops the mirror; the promise then resolves. */
   signal: AbortSignal;
-  /** Keeps the two directions of one volume apart. */
+  /** Runs the two directions of a volume one after the other. */
   inTurn<Result>(run: () => Promise<Result>): Promise<Result>;
   limits?: Partial<LiveMirrorLimits>;
 }
@@ -28,12 +29,12 @@ export async function followFiles(
   const limits = { ...LIVE_MIRROR_LIMITS, ...options.limits };
   const { signal, inTurn, log, volume } = options;
   const change = createSignal();
-  const watch = createTreeWatch(dataPath, change.raise);
+  const treeWatch = createTreeWatch(dataPath, change.raise);
   const stillness = createStillness(limits);
-  let toldGap = false;
+  let hasLoggedGap = false;
   let isListed = false;
   try {
-    await keepOn("push", options, limits, async () => {
+    await repeat("push", options, limits, async () => {
       change.clear();
       const startedMs = performance.now();
       stillness.startRound();
@@ -41,35 +42,35 @@ export async function followFiles(
         isListed ? mirror.pushChanged({ signal, isReady: stillness.isReady }) : mirror.pushAll({ signal });
       const { directories } = await inTurn(run);
       isListed = true;
-      if (watch.watchDirectories(directories).isNew) change.raise();
-      if (watch.gap !== undefined && !toldGap) {
-        toldGap = true;
+      if (treeWatch.watchDirectories(directories)) change.raise();
+      if (treeWatch.gap !== undefined && !hasLoggedGap) {
+        hasLoggedGap = true;
         log.warn(
-          `volume "${volume}": not all directories are watched (${watch.gap}): looking every ${limits.pollMs / 1000} s`,
+          `volume "${volume}": not all directories are watched (${treeWatch.gap}): scanning every ${limits.pollMs / 1000} s`,
         );
       }
       const tookMs = performance.now() - startedMs;
       await sleep(Math.max(limits.settleMs, tookMs / limits.scanShare), undefined, { signal });
       if (!stillness.hasWaiting)
-        await change.wait(watch.gap === undefined ? limits.rescanMs : limits.pollMs, signal);
+        await change.wait(treeWatch.gap === undefined ? limits.rescanMs : limits.pollMs, signal);
     });
   } finally {
-    watch.close();
+    treeWatch.close();
   }
 }
 
-/** The first pull is done, and told as a failure of the boot, before this starts. */
+/** Starts after the first complete pull. */
 export async function followBucket(mirror: PullMirror, options: LiveMirrorOptions): Promise<void> {
   const limits = { ...LIVE_MIRROR_LIMITS, ...options.limits };
   const { signal, inTurn } = options;
-  await keepOn("pull", options, limits, async () => {
+  await repeat("pull", options, limits, async () => {
     await sleep(limits.pollMs, undefined, { signal });
     await inTurn(() => mirror.pullAll({ signal }));
   });
 }
 
-/** Round after round until the signal; failures are told, and waited after. */
-async function keepOn(
+/** Repeats `round` until the signal, with a pause after a failure. */
+async function repeat(
   verb: "push" | "pull",
   { volume, log, signal }: LiveMirrorOptions,
   limits: LiveMirrorLimits,
@@ -80,7 +81,7 @@ async function keepOn(
   while (!signal.aborted) {
     try {
       await round();
-      if (hasFailed) log.info(`volume "${volume}": the live ${verb} goes on`);
+      if (hasFailed) log.info(`volume "${volume}": the live ${verb} continues`);
       hasFailed = false;
       pauseMs = limits.retryFirstMs;
     } catch (error) {
@@ -96,7 +97,7 @@ async function keepOn(
   }
 }
 
-/** Remembers that something happened until somebody waits for it. */
+/** A change that happens before the wait is not lost. */
 function createSignal() {
   let isRaised = false;
   let wake: (() => void) | undefined;
@@ -123,7 +124,7 @@ function createSignal() {
   };
 }
 
-/** Puts files off until two looks found them the same, but not for ever. */
+/** Postpones a file until two scans find it unchanged, at most for `busyFileMs`. */
 function createStillness({ settleMs, busyFileMs }: Pick<LiveMirrorLimits, "settleMs" | "busyFileMs">) {
   let earlier = new Map<string, { fingerprint: string; sinceMs: number; firstMs: number }>();
   let waiting: typeof earlier = new Map();
@@ -144,6 +145,62 @@ function createStillness({ settleMs, busyFileMs }: Pick<LiveMirrorLimits, "settl
       if (seen && (nowMs - sinceMs >= settleMs * 0.9 || nowMs - firstMs >= busyFileMs)) return true;
       waiting.set(key, { fingerprint, sinceMs, firstMs });
       return false;
+    },
+  };
+}
+
+interface TreeWatch {
+  /** Takes all present directories; true when one is new, so that its files may have appeared unseen. */
+  watchDirectories(keys: readonly string[]): boolean;
+  /** Why some directories are not watched. */
+  readonly gap: string | undefined;
+  close(): void;
+}
+
+/** One inotify watch per directory. A lost event only delays a file, because every look compares all files. */
+function createTreeWatch(rootPath: string, onChange: () => void, maxWatches = VOLUME_WATCHES_MAX): TreeWatch {
+  const watchers = new Map<string, FSWatcher>();
+  let gap: string | undefined;
+
+  const forget = (key: string) => {
+    watchers.get(key)?.close();
+    watchers.delete(key);
+  };
+  const add = (key: string): boolean => {
+    try {
+      const watcher = watch(join(rootPath, key), { persistent: false }, onChange);
+      watcher.on("error", (error: Error) => {
+        gap ??= error.message;
+        forget(key);
+        onChange();
+      });
+      watchers.set(key, watcher);
+      return true;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      // Deleted since the scan.
+      if (code !== "ENOENT" && code !== "ENOTDIR") gap ??= message;
+      return false;
+    }
+  };
+
+  return {
+    watchDirectories(keys) {
+      const present = new Set(keys);
+      for (const key of [...watchers.keys()]) if (!present.has(key)) forget(key);
+      let isNew = false;
+      for (const key of keys) {
+        if (watchers.has(key)) continue;
+        if (watchers.size >= maxWatches) gap ??= `more than ${maxWatches} directories`;
+        else if (add(key)) isNew = true;
+      }
+      return isNew;
+    },
+    get gap() {
+      return gap;
+    },
+    close() {
+      for (const key of [...watchers.keys()]) forget(key);
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * The files of a volume: found without ever following a symlink or leaving the volume, while a test may change all of it.
- * Every path is resolved by the kernel below the volume's directory (openat2), none is trusted twice.
+ * Lists and opens the files of a volume without following symlinks or leaving it, while a test may change it.
+ * The kernel resolves every path below the volume's directory (openat2).
  */
 import { type BigIntStats, closeSync, constants, fstatSync, lstatSync, openSync, readdirSync } from "node:fs";
 import { dirname } from "node:path";
@@ -27,24 +27,23 @@ export interface LocalFile {
 
 export interface LocalFiles {
   files: Map<string, LocalFile>;
-  /** Keys of all directories, the volume's own as "". */
+  /** Keys of all directories; "" is the volume itself. */
   directories: string[];
-  /** What no object can be, with the reason. */
-  leftOut: { name: string; why: string }[];
-  /** Keys of half-written files. */
+  /** Entries that cannot become objects, with the reason. */
+  skipped: { name: string; why: string }[];
+  /** Keys of incomplete downloads. */
   parts: string[];
 }
 
-/** Entries looked at before others get their turn. */
+/** Entries per turn of the event loop. */
 const SLICE_ENTRIES = 500;
 const IN_VOLUME = { noSymlinks: true };
 
-/** Tells one state of a file from any other. */
+/** Changes whenever the file changes. */
 export function fingerprintOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return `${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }
 
-/** An open volume: holds its directory, so that no path is looked up from outside again. */
 export class LocalTree {
   readonly #rootFd: number;
 
@@ -56,27 +55,27 @@ export class LocalTree {
     closeSync(this.#rootFd);
   }
 
-  /** Throws what the kernel says of a directory that cannot be read, for then nobody knows what is missing. */
+  /** Throws when a directory cannot be read, because its files would seem to be deleted. */
   async scan({ signal }: { signal: AbortSignal }): Promise<LocalFiles> {
-    const found: LocalFiles = { files: new Map(), directories: [], leftOut: [], parts: [] };
+    const result: LocalFiles = { files: new Map(), directories: [], skipped: [], parts: [] };
     const waiting: { key: string; depth: number }[] = [{ key: "", depth: 0 }];
     for (let next = waiting.pop(); next; next = waiting.pop()) {
       signal.throwIfAborted();
-      for (const key of await this.#scanDirectory(next.key, found)) {
+      for (const key of await this.#scanDirectory(next.key, result)) {
         if (next.depth < TREE_MAX_DEPTH) waiting.push({ key, depth: next.depth + 1 });
-        else found.leftOut.push({ name: key, why: "its path is too deep" });
+        else result.skipped.push({ name: key, why: "its path is too deep" });
       }
     }
-    return found;
+    return result;
   }
 
-  /** The directories in it. */
-  async #scanDirectory(key: string, found: LocalFiles): Promise<string[]> {
+  /** Returns its subdirectories. */
+  async #scanDirectory(key: string, result: LocalFiles): Promise<string[]> {
     const directories: string[] = [];
     const fd = this.#openDirectory(key);
     if (fd === undefined) return directories;
     try {
-      found.directories.push(key);
+      result.directories.push(key);
       const path = pathOfDescriptor(fd);
       let looked = 0;
       for (const bytes of readdirSync(path, { encoding: "buffer" })) {
@@ -84,15 +83,15 @@ export class LocalTree {
         const name = bytes.toString();
         const entryKey = key === "" ? name : `${key}/${name}`;
         if (!Buffer.from(name).equals(bytes)) {
-          found.leftOut.push({ name: entryKey, why: "its name is no valid Unicode" });
+          result.skipped.push({ name: entryKey, why: "its name is not valid Unicode" });
           continue;
         }
         const stats = lstatSync(`${path}/${name}`, { bigint: true, throwIfNoEntry: false });
         if (!stats) continue;
         if (stats.isDirectory()) directories.push(entryKey);
-        else if (!stats.isFile()) found.leftOut.push({ name: entryKey, why: `it is a ${nameType(stats)}` });
-        else if (name.startsWith(PART_PREFIX)) found.parts.push(entryKey);
-        else found.files.set(entryKey, { key: entryKey, stats });
+        else if (!stats.isFile()) result.skipped.push({ name: entryKey, why: `it is a ${nameType(stats)}` });
+        else if (name.startsWith(PART_PREFIX)) result.parts.push(entryKey);
+        else result.files.set(entryKey, { key: entryKey, stats });
       }
     } finally {
       closeSync(fd);
@@ -100,7 +99,7 @@ export class LocalTree {
     return directories;
   }
 
-  /** undefined where it is gone, or is no directory any more. */
+  /** undefined where it is no longer a directory. */
   #openDirectory(key: string): number | undefined {
     try {
       return openInRoot(this.#rootFd, key === "" ? "." : key, O_DIRECTORY | O_NOFOLLOW, 0, IN_VOLUME);
@@ -110,7 +109,7 @@ export class LocalTree {
     }
   }
 
-  /** Of a regular file, to read; undefined where it is gone or something else by now. The caller closes it. */
+  /** undefined where it is no longer a regular file. The caller closes the descriptor. */
   openFile(key: string): { fd: number; stats: BigIntStats } | undefined {
     const flags = constants.O_RDONLY | constants.O_NONBLOCK | O_NOFOLLOW;
     let fd: number;
@@ -126,7 +125,7 @@ export class LocalTree {
     return undefined;
   }
 
-  /** Makes what is missing on the way; `use` gets the descriptor of the directory. A symlink on the way is refused. */
+  /** Creates missing directories, refuses symlinks; `use` gets the directory's descriptor. */
   async inDirectory<Result>(
     key: string,
     use: (directoryFd: number) => Result | Promise<Result>,
@@ -159,7 +158,7 @@ export class LocalTree {
       if (!isKernelError(error, "ENOTDIR", "ELOOP")) throw error;
       throw new AgentError(
         "VOLUME_UNUSABLE",
-        `Cannot make directory "${key}": something else is in its place`,
+        `Cannot create directory "${key}": the path exists and is not a directory`,
         {
           cause: error,
         },

@@ -1,13 +1,18 @@
 /**
- * What both directions of a mirror share: where they go, what is counted and told, which failures are one file's own.
+ * What both directions of a mirror share: the listing, the transfers, the report, and which failures concern one file only.
  */
 import { AgentError } from "../errors.ts";
 import type { Volume } from "../job/volume.ts";
-import { VOLUME_MAX_OBJECTS, VOLUME_TOLD_FILES } from "./limits.ts";
+import {
+  VOLUME_LOGGED_FILES,
+  VOLUME_MAX_OBJECTS,
+  VOLUME_TRANSFER_BUFFER_BYTES,
+  VOLUME_TRANSFERS_AT_A_TIME,
+} from "./limits.ts";
 import type { LocalTree } from "./local-files.ts";
 import type { MirrorState } from "./mirror-state.ts";
 import type { BucketObject, ObjectBucket } from "./object-bucket.ts";
-import { findPathFault, isExcluded } from "./object-key.ts";
+import { findPathFault } from "./object-key.ts";
 
 export interface VolumeLog {
   info(line: string): void;
@@ -17,10 +22,10 @@ export interface VolumeLog {
 /** One side of a mirror, opened. */
 export interface MirrorEnd {
   bucket: ObjectBucket;
-  /** With a slash at its end, or empty. */
+  /** Ends with a slash, or empty. */
   prefix: string;
   /** For the log. */
-  place: string;
+  location: string;
 }
 
 export interface MirrorContext {
@@ -31,9 +36,9 @@ export interface MirrorContext {
   log: VolumeLog;
 }
 
-/** Objects below the prefix by key without it. Throws S3_* errors, and then nothing of the listing counts. */
-export async function listPlace(
-  { bucket, prefix, place }: MirrorEnd,
+/** Objects below the prefix, by key without it. Throws S3_* errors. */
+export async function listObjects(
+  { bucket, prefix, location }: MirrorEnd,
   onFault: (key: string, why: string) => void,
   { signal }: { signal: AbortSignal },
 ): Promise<Map<string, BucketObject>> {
@@ -41,7 +46,7 @@ export async function listPlace(
   let listed = 0;
   for await (const object of bucket.list(prefix, { signal })) {
     const key = object.key.slice(prefix.length);
-    // The prefix itself, as a directory's mark; what does not begin with it was not asked for.
+    // The prefix itself may exist as a directory marker; other keys were not asked for.
     if (!object.key.startsWith(prefix) || key === "") continue;
     const fault = findPathFault(key);
     if (fault === undefined) objects.set(key, object);
@@ -49,80 +54,133 @@ export async function listPlace(
     if (++listed > VOLUME_MAX_OBJECTS) {
       throw new AgentError(
         "VOLUME_MIRROR_FAILED",
-        `Cannot mirror with "${place}": it has more than ${VOLUME_MAX_OBJECTS} objects`,
+        `Cannot mirror with "${location}": it has more than ${VOLUME_MAX_OBJECTS} objects`,
       );
     }
   }
   return objects;
 }
 
-/** Counts one run, and tells the first few of everything that is not as the job would have it. */
+/** Counts the files of one run and logs the first few that were skipped or failed. */
 export class MirrorReport {
   files = 0;
   bytes = 0;
   removed = 0;
-  readonly #leftOut: string[] = [];
+  readonly #skipped: string[] = [];
   readonly #failures: { key: string; error: Error }[] = [];
-  readonly #what: string;
+  readonly #startedMs = performance.now();
+  readonly #action: string;
   readonly #log: VolumeLog;
 
-  /** `what`: `pull volume "x" from "s3 place"` */
-  constructor(what: string, log: VolumeLog) {
-    this.#what = what;
+  /** `action`: `pull volume "x" from "LOCATION"` */
+  constructor(action: string, log: VolumeLog) {
+    this.#action = action;
     this.#log = log;
   }
 
-  leaveOut(name: string, why: string): void {
-    this.#leftOut.push(`"${showName(name)}": ${why}`);
+  skip(name: string, why: string): void {
+    this.#skipped.push(`"${showName(name)}": ${why}`);
   }
 
   fail(key: string, error: Error): void {
     this.#failures.push({ key, error });
   }
 
-  get isEmpty(): boolean {
-    return this.files === 0 && this.removed === 0 && this.#failures.length === 0;
+  /** `result`: `pulled from "LOCATION"`. Nothing is logged for a run without changes. */
+  logSummary(volume: string, result: string): void {
+    if (this.files === 0 && this.removed === 0 && this.#failures.length === 0) return;
+    const seconds = ((performance.now() - this.#startedMs) / 1000).toFixed(1);
+    const removed = this.removed > 0 ? `, ${this.removed} removed` : "";
+    const megabytes = (this.bytes / 1e6).toFixed(1);
+    this.#log.info(
+      `volume "${volume}": ${this.files} files, ${megabytes} MB ${result} in ${seconds} s${removed}`,
+    );
   }
 
-  /** Throws VOLUME_MIRROR_FAILED when a file failed; `told` remembers what needs no second word in this boot. */
-  finish(told: Set<string>): void {
-    const fresh = this.#leftOut.filter((line) => !told.has(line));
-    for (const line of fresh) told.add(line);
-    this.#tell(fresh, (line) => `left out ${line}`);
-    this.#tell(this.#failures, ({ key, error }) => `failed for "${showName(key)}": ${error.message}`);
+  /** Throws VOLUME_MIRROR_FAILED when a file failed. `logged` holds the lines that this boot has logged already. */
+  finish(logged: Set<string>): void {
+    const fresh = this.#skipped.filter((line) => !logged.has(line));
+    for (const line of fresh) logged.add(line);
+    this.#warn(fresh, (line) => `skipped ${line}`);
+    this.#warn(this.#failures, ({ key, error }) => `failed for "${showName(key)}": ${error.message}`);
     const [first] = this.#failures;
     if (!first) return;
     const others = this.#failures.length - 1;
     throw new AgentError(
       "VOLUME_MIRROR_FAILED",
-      `Cannot ${this.#what}: "${showName(first.key)}" failed: ${first.error.message}${others > 0 ? ` (and ${others} more)` : ""}`,
+      `Cannot ${this.#action}: "${showName(first.key)}" failed: ${first.error.message}${others > 0 ? ` (and ${others} more)` : ""}`,
       { cause: first.error },
     );
   }
 
-  #tell<Item>(items: readonly Item[], format: (item: Item) => string): void {
-    for (const item of items.slice(0, VOLUME_TOLD_FILES)) this.#log.warn(`${this.#what}: ${format(item)}`);
-    const rest = items.length - VOLUME_TOLD_FILES;
-    if (rest > 0) this.#log.warn(`${this.#what}: and ${rest} more`);
+  #warn<Item>(items: readonly Item[], format: (item: Item) => string): void {
+    for (const item of items.slice(0, VOLUME_LOGGED_FILES))
+      this.#log.warn(`${this.#action}: ${format(item)}`);
+    const rest = items.length - VOLUME_LOGGED_FILES;
+    if (rest > 0) this.#log.warn(`${this.#action}: and ${rest} more`);
   }
 }
 
-/** Of the S3 client's errors, those that say nothing of the next file. */
+/** Errors of the S3 client that concern one file only. */
 const FILE_CODES = new Set(["S3_BAD_KEY", "S3_FILE_CHANGED", "S3_NO_KEY", "S3_REJECTED", "VOLUME_UNUSABLE"]);
 const DISK_CODES = new Set(["ENOSPC", "EDQUOT", "EROFS", "EIO"]);
 
-/** Whether the other files may still do well: not when the service is away or the disk is full. */
+/** False for failures of the service or the disk, which every other file would meet too. */
 export function isFilesOwnFault(error: unknown): error is Error {
   if (error instanceof AgentError) return FILE_CODES.has(error.code);
   const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException;
   return error instanceof Error && syscall !== undefined && !DISK_CODES.has(code ?? "");
 }
 
-export function isLeftAlone(key: string, { exclude }: Volume["mirrorOptions"]): boolean {
-  return isExcluded(key, exclude);
+/** Transfers files side by side. A failure of one file is counted; a failure of the service or the disk ends all transfers. */
+export async function transferFiles<File extends { key: string }>(
+  files: readonly File[],
+  transfer: (file: File, signal: AbortSignal) => Promise<void>,
+  { sizeOf, report, signal }: { sizeOf: (file: File) => number; report: MirrorReport; signal: AbortSignal },
+): Promise<void> {
+  const stop = new AbortController();
+  const both = AbortSignal.any([signal, stop.signal]);
+  await runBounded(files, sizeOf, async (file) => {
+    if (both.aborted) return;
+    try {
+      await transfer(file, both);
+    } catch (error) {
+      if (isFilesOwnFault(error)) report.fail(file.key, error);
+      else stop.abort(error);
+    }
+  });
+  both.throwIfAborted();
 }
 
-/** Names are any bytes: the log's lines must stay lines. */
+/** Limits the number of transfers and their buffers; an item larger than the buffers runs alone. `run` must not reject. */
+export async function runBounded<Item>(
+  items: Iterable<Item>,
+  sizeOf: (item: Item) => number,
+  run: (item: Item) => Promise<void>,
+): Promise<void> {
+  const running = new Set<Promise<void>>();
+  let heldBytes = 0;
+  try {
+    for (const item of items) {
+      const sizeBytes = Math.min(sizeOf(item), VOLUME_TRANSFER_BUFFER_BYTES);
+      while (
+        running.size >= VOLUME_TRANSFERS_AT_A_TIME ||
+        (running.size > 0 && heldBytes + sizeBytes > VOLUME_TRANSFER_BUFFER_BYTES)
+      )
+        await Promise.race(running);
+      heldBytes += sizeBytes;
+      const work: Promise<void> = run(item).finally(() => {
+        running.delete(work);
+        heldBytes -= sizeBytes;
+      });
+      running.add(work);
+    }
+  } finally {
+    await Promise.allSettled(running);
+  }
+}
+
+/** Escaped, because a name may contain a line end. */
 function showName(name: string): string {
   return JSON.stringify(name.toWellFormed()).slice(1, -1);
 }

@@ -1,44 +1,43 @@
 /**
- * What a volume's mirror knows of both sides: which file is which object, so that nothing is sent twice and nobody's change
- * is taken for another's. Sizes decide first, then what this boot sent or fetched itself, then the MD5 in the ETag, then times.
+ * Which file of a volume equals which object, so that nothing is transferred twice and the origin of a change is known.
+ * Compares sizes, then this boot's own transfers, then the MD5 in the ETag, then times.
  */
 import { createHash } from "node:crypto";
 import { closeSync, createReadStream } from "node:fs";
 import { fingerprintOf, type LocalFile, type LocalTree } from "./local-files.ts";
 import type { BucketObject } from "./object-bucket.ts";
 
-/** `missing`: the target lacks it. */
 export type Difference = "missing" | "same" | "differs";
 
-/** What made the two the same: this boot's own work, or nothing that it saw. */
+/** What made both sides equal: this boot's transfer, or something else. */
 type Maker = "pull" | "push" | "other";
 
 interface KnownPair {
   fingerprint: string;
   maker: Maker;
-  /** Of the object, as far as it was seen since. */
+  /** The object's, if known. */
   etag: string | undefined;
 }
 
 export class MirrorState {
   readonly #known = new Map<string, KnownPair>();
-  /** Pairs that differ, so that a file is not read again to find the same. */
+  /** Pairs known to differ, so that a file is not hashed again. */
   readonly #different = new Map<string, string>();
   readonly #tree: LocalTree;
   readonly #hasMd5: boolean;
 
-  /** `hasMd5`: ETags of 32 hex digits are the content's MD5, which encryption by the service's own key does not leave. */
+  /** `hasMd5`: an ETag of 32 hex digits is the content's MD5; false for encrypted objects. */
   constructor(tree: LocalTree, { hasMd5 }: { hasMd5: boolean }) {
     this.#tree = tree;
     this.#hasMd5 = hasMd5;
   }
 
-  /** File and object are the same from now on. */
+  /** Records that file and object are equal. */
   pair(file: LocalFile, etag: string | undefined, maker: Maker): void {
     this.#known.set(file.key, { fingerprint: fingerprintOf(file.stats), maker, etag });
   }
 
-  /** Whether what the target has is this boot's own copy of an earlier source. */
+  /** Whether the target has this boot's own copy of an earlier source. */
   isMadeBy(maker: Maker, key: string): boolean {
     return this.#known.get(key)?.maker === maker;
   }
@@ -51,7 +50,7 @@ export class MirrorState {
     return this.#known.has(key);
   }
 
-  /** Whether the file still is as it was when it last was the same as its object. */
+  /** Whether the file has not changed since it equalled its object. */
   isUntouched(file: LocalFile): boolean {
     return this.#known.get(file.key)?.fingerprint === fingerprintOf(file.stats);
   }
@@ -92,7 +91,7 @@ export class MirrorState {
       this.#different.set(file.key, pair);
       return false;
     }
-    // As the MinIO client does: the target is old when the source is younger.
+    // As the MinIO client: the target is outdated when the source is newer.
     if (object.modifiedMs === undefined) return false;
     const fileMs = Number(file.stats.mtimeMs);
     return direction === "push" ? fileMs <= object.modifiedMs : object.modifiedMs <= fileMs;

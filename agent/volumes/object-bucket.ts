@@ -1,5 +1,5 @@
 /**
- * What volumes need of an S3 service, as an interface: the client itself is in agent/net, which this folder does not know.
+ * What volumes need from an S3 service. The client is in agent/net, which this room may not import.
  */
 
 export interface BucketObject {
@@ -7,13 +7,13 @@ export interface BucketObject {
   sizeBytes: number;
   /** Without quotes; the MD5 of the content where it is 32 hex digits and nothing is encrypted. */
   etag?: string;
-  /** When the service took it, by its own clock. */
+  /** Time of the upload by the service's clock. */
   modifiedMs?: number;
 }
 
-/** A bucket, perhaps with a key that the service encrypts by; every call throws S3_* and HTTP errors. */
+/** Every call throws S3_* and HTTP errors. */
 export interface ObjectBucket {
-  /** All objects whose key starts with the prefix, whatever their number. */
+  /** All objects whose key starts with the prefix. */
   list(prefix: string, options: { signal: AbortSignal }): AsyncIterable<BucketObject>;
   /** `metadata`: the object's own (x-amz-meta-…), by names in lower case without that prefix. */
   get(
@@ -25,11 +25,11 @@ export interface ObjectBucket {
     file: { path: string; sizeBytes: number },
     options: { metadata: Readonly<Record<string, string>>; signal: AbortSignal },
   ): Promise<{ etag?: string }>;
-  /** What is not there any more is no error. */
+  /** A missing object is not an error. */
   delete(key: string, options: { signal: AbortSignal }): Promise<void>;
 }
 
-export interface BucketPlace {
+export interface BucketLocation {
   /** Name of an S3 service that the job gives. */
   alias: string;
   bucket: string;
@@ -38,4 +38,4 @@ export interface BucketPlace {
 }
 
 /** Throws VOLUME_NO_ALIAS. */
-export type OpenBucket = (place: BucketPlace) => ObjectBucket;
+export type OpenBucket = (location: BucketLocation) => ObjectBucket;

@@ -1,6 +1,6 @@
 /**
- * Pulls objects from S3 into a volume. Keys are a stranger's: none leads out of the volume, none goes through a symlink.
- * A file appears whole or not at all: it is written under another name beside its place.
+ * Pulls objects from S3 into a volume. Keys are untrusted: none may lead out of the volume or through a symlink.
+ * A file appears only when it is complete: it is written under another name in the same directory and renamed.
  */
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, createWriteStream, fstatSync } from "node:fs";
@@ -21,22 +21,21 @@ import { type FileAttributes, parseFileAttributes } from "./file-attributes.ts";
 import type { LocalFile } from "./local-files.ts";
 import {
   isFilesOwnFault,
-  isLeftAlone,
-  listPlace,
+  listObjects,
   type MirrorContext,
   type MirrorEnd,
   MirrorReport,
+  transferFiles,
 } from "./mirror-run.ts";
 import type { BucketObject } from "./object-bucket.ts";
-import { PART_PREFIX } from "./object-key.ts";
-import { runBounded } from "./run-bounded.ts";
+import { isExcluded, PART_PREFIX } from "./object-key.ts";
 
 export interface PullMirror {
-  /** Compares everything with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED. */
+  /** Compares all objects with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED. */
   pullAll(options: { signal: AbortSignal }): Promise<void>;
 }
 
-/** What a download buffers by itself, whatever its size. */
+/** The buffer of one download. */
 const DOWNLOAD_BUFFER_BYTES = 1024 * 1024;
 
 interface WantedObject {
@@ -49,33 +48,32 @@ interface WantedObject {
 export function createPullMirror(
   end: MirrorEnd,
   context: MirrorContext,
-  /** The same place is pushed to meanwhile: what is new here is not this side's to undo. */
+  /** The same location is pushed to at the same time: new files here are not removed. */
   { isTwoWay = false } = {},
 ): PullMirror {
   const { volume, tree, state, options, log } = context;
-  const { bucket, place } = end;
-  const what = `pull volume "${volume}" from "${place}"`;
-  const told = new Set<string>();
+  const { bucket, location } = end;
+  const action = `pull volume "${volume}" from "${location}"`;
+  const logged = new Set<string>();
 
   async function pullAll({ signal }: { signal: AbortSignal }): Promise<void> {
-    const startedMs = performance.now();
-    const report = new MirrorReport(what, log);
-    const objects = await listPlace(end, (key, why) => report.leaveOut(key, why), { signal });
+    const report = new MirrorReport(action, log);
+    const objects = await listObjects(end, (key, why) => report.skip(key, why), { signal });
     const local = await tree.scan({ signal });
     for (const key of local.parts) tree.removeFile(key);
 
     const wanted: WantedObject[] = [];
     for (const [key, object] of objects) {
       signal.throwIfAborted();
-      if (isLeftAlone(key, options)) continue;
+      if (isExcluded(key, options.exclude)) continue;
       const shadow = findShadow(key, objects);
       if (shadow !== undefined) {
-        report.leaveOut(key, `"${shadow}" is an object itself, and cannot be a directory too`);
+        report.skip(key, `"${shadow}" is an object and cannot be a directory too`);
         continue;
       }
       if (key.endsWith("/")) {
         if (object.sizeBytes === 0) await makeDirectory(key, report);
-        else report.leaveOut(key, "it has a directory's name and content");
+        else report.skip(key, "it has a directory's name and has content");
         continue;
       }
       const file = local.files.get(key);
@@ -84,43 +82,26 @@ export function createPullMirror(
       const mayReplace =
         options.overwrite || !file || (state.isMadeBy("pull", key) && state.isUntouched(file));
       if (mayReplace) wanted.push({ key, object, file });
-      else report.leaveOut(key, "it differs, and overwrite is not set");
+      else report.skip(key, "it differs, and overwrite is not set");
     }
 
-    const stop = new AbortController();
-    const both = AbortSignal.any([signal, stop.signal]);
-    await runBounded(
-      wanted,
-      () => DOWNLOAD_BUFFER_BYTES,
-      async (each) => {
-        if (both.aborted) return;
-        try {
-          await pullObject(each, both, report);
-        } catch (error) {
-          if (isFilesOwnFault(error)) report.fail(each.key, error);
-          else stop.abort(error);
-        }
-      },
-    );
-    both.throwIfAborted();
+    await transferFiles(wanted, (each, both) => pullObject(each, both, report), {
+      sizeOf: () => DOWNLOAD_BUFFER_BYTES,
+      report,
+      signal,
+    });
 
     if (options.remove) {
       for (const [key, file] of local.files) {
-        if (objects.has(key) || isLeftAlone(key, options)) continue;
+        if (objects.has(key) || isExcluded(key, options.exclude)) continue;
         if (isTwoWay && !state.isUntouched(file)) continue;
         tree.removeFile(key);
         state.forget(key);
         report.removed++;
       }
     }
-    if (!report.isEmpty) {
-      const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-      const removed = report.removed > 0 ? `, ${report.removed} removed` : "";
-      log.info(
-        `volume "${volume}": ${report.files} files, ${(report.bytes / 1e6).toFixed(1)} MB pulled from "${place}" in ${seconds} s${removed}`,
-      );
-    }
-    report.finish(told);
+    report.logSummary(volume, `pulled from "${location}"`);
+    report.finish(logged);
   }
 
   async function makeDirectory(key: string, report: MirrorReport): Promise<void> {
@@ -150,7 +131,7 @@ export function createPullMirror(
         const mayReplace = options.overwrite || file !== undefined;
         if (!moveInPlace(directoryFd, part, name, mayReplace)) {
           unlinkat(directoryFd, part);
-          report.leaveOut(key, "it is new on both sides, and overwrite is not set");
+          report.skip(key, "it is new on both sides, and overwrite is not set");
           return;
         }
         const stats = fstatSync(fd, { bigint: true });
@@ -161,7 +142,7 @@ export function createPullMirror(
         try {
           unlinkat(directoryFd, part);
         } catch (unlinkError) {
-          if (!isKernelError(unlinkError, "ENOENT")) log.warn(`${what}: ${(unlinkError as Error).message}`);
+          if (!isKernelError(unlinkError, "ENOENT")) log.warn(`${action}: ${(unlinkError as Error).message}`);
         }
         throw error;
       } finally {
@@ -173,7 +154,7 @@ export function createPullMirror(
   return { pullAll };
 }
 
-/** The object among the key's parents; both cannot be had in one file system. */
+/** An object with the name of one of the key's parent directories. */
 function findShadow(key: string, objects: ReadonlyMap<string, BucketObject>): string | undefined {
   const end = key.endsWith("/") ? key.length - 1 : key.length;
   for (let at = key.indexOf("/"); at >= 0 && at < end; at = key.indexOf("/", at + 1)) {
@@ -182,14 +163,14 @@ function findShadow(key: string, objects: ReadonlyMap<string, BucketObject>): st
   return undefined;
 }
 
-/** Owner before mode, for a new owner clears the set-id bits; times last. */
+/** The owner first, because a change of it clears the set-id bits; times last. */
 function applyAttributes(fd: number, { mode, uid, gid, atime, mtime }: FileAttributes): void {
   if (uid !== undefined || gid !== undefined) fchownat(fd, "", uid ?? -1, gid ?? -1);
   if (mode !== undefined) fchmod(fd, mode);
   if (mtime) utimensat(fd, "", atime ?? mtime, mtime);
 }
 
-/** False when somebody made a file of that name meanwhile that must stay. */
+/** False when a file of that name was created meanwhile and may not be replaced. */
 function moveInPlace(directoryFd: number, part: string, name: string, mayReplace: boolean): boolean {
   if (!mayReplace) {
     try {
@@ -197,7 +178,7 @@ function moveInPlace(directoryFd: number, part: string, name: string, mayReplace
       return true;
     } catch (error) {
       if (isKernelError(error, "EEXIST")) return false;
-      // Network file systems know no such flag.
+      // Network file systems lack this flag.
       if (!isKernelError(error, "EINVAL")) throw error;
     }
   }

@@ -1,6 +1,6 @@
 /**
  * Pushes a volume's files to S3: what the bucket lacks, what differs where that is allowed, and removals where they are asked for.
- * A file that changes while it goes up goes up again; symlinks and special files are told and not followed.
+ * A file that changes while it goes up goes up again; symlinks and special files are logged and not followed.
  */
 import { closeSync, fstatSync } from "node:fs";
 import { AgentError } from "../errors.ts";
@@ -9,26 +9,26 @@ import { formatFileAttributes } from "./file-attributes.ts";
 import { VOLUME_CHANGED_FILE_TRIES } from "./limits.ts";
 import { fingerprintOf, type LocalFile, type LocalFiles } from "./local-files.ts";
 import {
-  isFilesOwnFault,
-  isLeftAlone,
-  listPlace,
+  listObjects,
   type MirrorContext,
   type MirrorEnd,
   MirrorReport,
+  runBounded,
+  transferFiles,
 } from "./mirror-run.ts";
 import type { BucketObject } from "./object-bucket.ts";
-import { runBounded } from "./run-bounded.ts";
+import { isExcluded } from "./object-key.ts";
 
 export interface PushMirror {
-  /** Compares everything with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED. */
+  /** Compares all files with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED. */
   pushAll(options: { signal: AbortSignal }): Promise<LocalFiles>;
-  /** Compares with what the last listing and this boot's own pushes left; `isReady` may put a file off. */
+  /** Compares with the last listing and this boot's own pushes; `isReady` may postpone a file. */
   pushChanged(options: { signal: AbortSignal; isReady: (file: LocalFile) => boolean }): Promise<LocalFiles>;
 }
 
 interface PushRound {
   report: MirrorReport;
-  /** The listing is of this round. */
+  /** The listing was made in this round. */
   isListed: boolean;
   isReady: (file: LocalFile) => boolean;
 }
@@ -36,62 +36,44 @@ interface PushRound {
 export function createPushMirror(
   end: MirrorEnd,
   context: MirrorContext,
-  /** The same place is pulled from meanwhile: what changed there is not this side's to undo. */
+  /** The same location is pulled from at the same time: changes there are not undone. */
   { isTwoWay = false } = {},
 ): PushMirror {
   const { volume, tree, state, options, log } = context;
-  const { bucket, prefix, place } = end;
-  const what = `push volume "${volume}" to "${place}"`;
-  const told = new Set<string>();
+  const { bucket, prefix, location } = end;
+  const action = `push volume "${volume}" to "${location}"`;
+  const logged = new Set<string>();
   let remote = new Map<string, BucketObject>();
 
   async function push(signal: AbortSignal, { report, isListed, isReady }: PushRound): Promise<LocalFiles> {
-    const startedMs = performance.now();
     const local = await tree.scan({ signal });
-    for (const { name, why } of local.leftOut) if (!isLeftAlone(name, options)) report.leaveOut(name, why);
+    for (const { name, why } of local.skipped) if (!isExcluded(name, options.exclude)) report.skip(name, why);
 
     const wanted: LocalFile[] = [];
     for (const file of local.files.values()) {
       signal.throwIfAborted();
-      if (isLeftAlone(file.key, options)) continue;
+      if (isExcluded(file.key, options.exclude)) continue;
       const object = remote.get(file.key);
-      // An old listing says nothing against what was the same after it.
+      // An older listing does not contradict what was the same after it.
       if (state.isUntouched(file) && (!isListed || (isTwoWay && object))) continue;
       const difference = await state.compare(file, object, "push");
-      // What this boot pushed itself follows its file; without that, a live mirror would keep each log's first lines.
+      // This boot's own objects follow their files; otherwise a live mirror would keep only a log's first lines.
       const mayReplace = options.overwrite || state.isMadeBy("push", file.key);
       if (difference === "same") continue;
       if (difference === "differs" && !mayReplace)
-        report.leaveOut(file.key, "it differs, and overwrite is not set");
+        report.skip(file.key, "it differs, and overwrite is not set");
       else if (isReady(file)) wanted.push(file);
     }
 
-    const stop = new AbortController();
-    const both = AbortSignal.any([signal, stop.signal]);
-    await runBounded(
-      wanted,
-      ({ stats }) => Number(stats.size),
-      async (file) => {
-        if (both.aborted) return;
-        try {
-          await pushFile(file, both, report);
-        } catch (error) {
-          if (isFilesOwnFault(error)) report.fail(file.key, error);
-          else stop.abort(error);
-        }
-      },
-    );
-    both.throwIfAborted();
+    await transferFiles(wanted, (file, both) => pushFile(file, both, report), {
+      sizeOf: ({ stats }) => Number(stats.size),
+      report,
+      signal,
+    });
 
-    if (options.remove) await removeGone(local, signal, report);
-    if (!report.isEmpty) {
-      const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-      const removed = report.removed > 0 ? `, ${report.removed} removed` : "";
-      log.info(
-        `volume "${volume}": ${report.files} files, ${(report.bytes / 1e6).toFixed(1)} MB pushed to "${place}" in ${seconds} s${removed}`,
-      );
-    }
-    report.finish(told);
+    if (options.remove) await removeDeleted(local, signal, report);
+    report.logSummary(volume, `pushed to "${location}"`);
+    report.finish(logged);
     return local;
   }
 
@@ -109,12 +91,12 @@ export function createPushMirror(
           throw error;
         });
         if (!put) continue;
-        // In any case it is ours by now: the next run may replace it.
+        // The object is ours now, so the next run may replace it.
         state.pair({ key, stats: before }, put.etag, "push");
         remote.set(key, { key: prefix + key, sizeBytes, modifiedMs: Date.now(), ...put });
         const isStill = fingerprintOf(fstatSync(fd, { bigint: true })) === fingerprintOf(before);
         if (!isStill && tries < VOLUME_CHANGED_FILE_TRIES) continue;
-        if (!isStill) report.leaveOut(key, "it changes all the time, so what went up may be of two minds");
+        if (!isStill) report.skip(key, "it keeps changing, so the upload may be inconsistent");
         report.files++;
         report.bytes += sizeBytes;
         return;
@@ -124,16 +106,16 @@ export function createPushMirror(
     }
   }
 
-  async function removeGone(local: LocalFiles, signal: AbortSignal, report: MirrorReport): Promise<void> {
-    const gone = [...remote.keys()].filter(
+  async function removeDeleted(local: LocalFiles, signal: AbortSignal, report: MirrorReport): Promise<void> {
+    const deleted = [...remote.keys()].filter(
       (key) =>
         !key.endsWith("/") &&
         !local.files.has(key) &&
-        !isLeftAlone(key, options) &&
+        !isExcluded(key, options.exclude) &&
         (!isTwoWay || state.isKnown(key)),
     );
     await runBounded(
-      gone,
+      deleted,
       () => 0,
       async (key) => {
         try {
@@ -151,12 +133,12 @@ export function createPushMirror(
 
   return {
     async pushAll({ signal }) {
-      const report = new MirrorReport(what, log);
-      remote = await listPlace(end, (key, why) => report.leaveOut(key, why), { signal });
+      const report = new MirrorReport(action, log);
+      remote = await listObjects(end, (key, why) => report.skip(key, why), { signal });
       return push(signal, { report, isListed: true, isReady: () => true });
     },
     pushChanged: ({ signal, isReady }) =>
-      push(signal, { report: new MirrorReport(what, log), isListed: false, isReady }),
+      push(signal, { report: new MirrorReport(action, log), isListed: false, isReady }),
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Encrypted volumes: ext4's fscrypt, a key for each volume, given to the file system for as long as the job runs.
+ * Encrypted volumes: ext4's fscrypt with one key per volume, which the file system has while the job runs.
  * Linux kernel documentation, "Filesystem-level encryption (fscrypt)".
  */
 import { closeSync, constants, mkdirSync, openSync, readdirSync, rmSync } from "node:fs";
@@ -22,13 +22,13 @@ const KEY_BYTES = 64;
 const OPEN_FLAGS = constants.O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
 
 export interface VolumeLock {
-  /** Takes the key away from the file system again. */
+  /** Removes the key from the file system. */
   close(): Promise<void>;
 }
 
 type EncryptedVolume = Pick<Volume, "name" | "fscryptKey" | "resetsFscryptKey">;
 
-/** Opens the volume's directory for this boot, or makes it an encrypted one. Throws VOLUME_* errors. */
+/** Unlocks the volume's directory, or sets up its encryption. Throws VOLUME_* errors. */
 export function unlockVolume(volume: EncryptedVolume, dataPath: string): VolumeLock | undefined {
   const { name, fscryptKey, resetsFscryptKey } = volume;
   const policy = withDirectory(dataPath, readEncryptionPolicy);
@@ -40,15 +40,15 @@ export function unlockVolume(volume: EncryptedVolume, dataPath: string): VolumeL
   try {
     const identifier = withDirectory(dataPath, (fd) => addEncryptionKey(fd, key));
     if (policy === undefined || policy === "foreign" || !policy.equals(identifier)) {
-      takeOver({ name, resetsFscryptKey, isEncrypted: policy !== undefined }, dataPath);
+      emptyForPolicy({ name, resetsFscryptKey, isEncrypted: policy !== undefined }, dataPath);
       withDirectory(dataPath, (fd) => setEncryptionPolicy(fd, identifier));
     }
     return { close: () => forgetKey(dataPath, identifier) };
   } catch (error) {
     if (!isKernelError(error)) throw error;
-    const cannot = ["ENOTSUP", "ENOTTY", "ENOSYS"].includes(error.code);
-    const what = cannot ? "its file system does not encrypt" : error.message;
-    throw new AgentError("VOLUME_ENCRYPTION_UNSUPPORTED", `Cannot encrypt volume "${name}": ${what}`, {
+    const isUnsupported = ["ENOTSUP", "ENOTTY", "ENOSYS"].includes(error.code);
+    const reason = isUnsupported ? "its file system does not support encryption" : error.message;
+    throw new AgentError("VOLUME_ENCRYPTION_UNSUPPORTED", `Cannot encrypt volume "${name}": ${reason}`, {
       cause: error,
     });
   } finally {
@@ -56,15 +56,15 @@ export function unlockVolume(volume: EncryptedVolume, dataPath: string): VolumeL
   }
 }
 
-/** What a policy can be set on: an empty directory; the job says whether it may be made one. */
-function takeOver(
+/** A policy needs an empty directory; the job says whether it may be emptied. */
+function emptyForPolicy(
   volume: { name: string; resetsFscryptKey: boolean; isEncrypted: boolean },
   dataPath: string,
 ): void {
   if (!volume.isEncrypted && readdirSync(dataPath).length === 0) return;
   if (!volume.resetsFscryptKey) {
-    const what = volume.isEncrypted ? "it is encrypted with another key" : "it has unencrypted files in it";
-    throw new AgentError("VOLUME_WRONG_KEY", `Cannot open volume "${volume.name}": ${what}`);
+    const reason = volume.isEncrypted ? "it is encrypted with another key" : "it has unencrypted files";
+    throw new AgentError("VOLUME_WRONG_KEY", `Cannot open volume "${volume.name}": ${reason}`);
   }
   rmSync(dataPath, { recursive: true, force: true });
   mkdirSync(dataPath, { mode: 0o755 });
@@ -88,13 +88,13 @@ function withDirectory<Result>(path: string, use: (fd: number) => Result): Resul
   }
 }
 
-/** By the directory above, for what is open keeps its key. */
+/** Through the parent directory, because an open directory keeps its key in use. */
 async function forgetKey(dataPath: string, identifier: KeyIdentifier): Promise<void> {
   const fd = openSync(dirname(dataPath), OPEN_FLAGS);
   try {
     await removeEncryptionKey(fd, identifier);
   } catch (error) {
-    // A file system of its own is mounted there, and takes its keys along when it goes.
+    // Another file system is mounted there; its keys are removed when it is unmounted.
     if (!isKernelError(error, "ENOKEY", "ENOTSUP", "ENOTTY")) throw error;
   } finally {
     closeSync(fd);

@@ -1,6 +1,6 @@
 /**
- * Keeps a job's volumes from the boot's start to its end: makes them, unlocks them, mirrors them with S3 when the job says so,
- * gives them to containers, and removes those whose time is over. The rules are boot2container's.
+ * Manages a job's volumes: creates, unlocks and mirrors them, mounts them in containers, and removes expired ones. The rules are
+ * boot2container's.
  */
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
@@ -13,27 +13,27 @@ import {
   type ContainerBind,
   type ContainerTmpfs,
   checkBindSource,
+  copyUp,
   planBind,
   planTmpfs,
 } from "./container-mounts.ts";
-import { copyUp } from "./copy-up.ts";
 import type { LiveMirrorLimits } from "./limits.ts";
 import type { VolumeLog } from "./mirror-run.ts";
 import type { OpenBucket } from "./object-bucket.ts";
+import { createVolumeDirectories, type VolumeDirectory } from "./volume-directory.ts";
 import { unlockVolume, type VolumeLock } from "./volume-encryption.ts";
 import { createVolumeMirror, type VolumeMirror } from "./volume-mirror.ts";
-import { createVolumePlaces, type VolumePlace } from "./volume-place.ts";
 
 export interface VolumeKeeperOptions {
-  /** A directory of its own on the store's file system. */
+  /** Their directory, on the store's file system. */
   volumesDir: string;
   volumes: readonly Volume[];
   fileSystems: readonly FileSystem[];
   openBucket: OpenBucket;
   mountFileSystem(fileSystem: FileSystem, target: string): Promise<void> | void;
   /**
-   * Paths of the DUT that jobs bind though no DUT has them, such as boot2container's /storage: each stands for one directory
-   * that is kept beside the volumes. What is missing below them is made.
+   * Paths that jobs bind although the DUT lacks them, such as boot2container's /storage: they share one directory beside the
+   * volumes. Missing directories below are created.
    */
   sharedPaths?: readonly string[];
   liveLimits?: Partial<LiveMirrorLimits>;
@@ -41,31 +41,31 @@ export interface VolumeKeeperOptions {
 }
 
 export interface VolumeKeeper {
-  /** Everything before the first hook. Throws VOLUME_*, and what mounting a file system throws. */
+  /** To be called before the hooks. Throws VOLUME_* and the errors of `mountFileSystem`. */
   prepare(options: { signal: AbortSignal }): Promise<void>;
-  /** Pulls and pushes of this condition; `changes` begin with `pipeline_start`. Throws S3_*, VOLUME_MIRROR_FAILED. */
+  /** Runs the mirrors of this condition; `changes` start with `pipeline_start`. Throws S3_*, VOLUME_MIRROR_FAILED. */
   runHooks(on: MirrorCondition, options: { signal: AbortSignal }): Promise<void>;
-  /** `rootPath`: the step's root, of which empty volumes get what it has in their place. Throws VOLUME_* errors, the step's own. */
+  /** `rootPath`: the step's root, whose content is copied into empty volumes. Throws VOLUME_*, which fail the step. */
   resolveMounts(
     mounts: readonly Mount[],
     options?: { rootPath?: string },
   ): { mounts: ContainerBind[]; tmpfs: ContainerTmpfs[] };
-  /** The last complete run of live mirrors; then unmounts, takes keys away, removes what expires. Throws the first failure. */
+  /** Completes live mirrors, unmounts, removes keys, deletes expired volumes. Throws the first failure. */
   finish(options: { signal: AbortSignal }): Promise<void>;
 }
 
-/** No job's volume can have this name. */
+/** Not a valid name in a job. */
 const SHARED = "_shared";
 
 interface KeptVolume {
   volume: Volume;
-  place: VolumePlace;
+  directory: VolumeDirectory;
   mirror?: VolumeMirror;
 }
 
 export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
   const { volumesDir, log } = options;
-  const places = createVolumePlaces(volumesDir);
+  const directories = createVolumeDirectories(volumesDir);
   const kept = new Map<string, KeptVolume>();
   const locks: VolumeLock[] = [];
   const mounted: { name: string; path: string }[] = [];
@@ -73,16 +73,16 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
 
   async function prepareVolume(volume: Volume): Promise<void> {
     const { name, expiration } = volume;
-    const place = places.make(name, expiration);
+    const directory = directories.make(name, expiration);
     if (expiration === "pipeline_end") expiring.add(name);
-    await mountOn(volume, place);
-    const lock = unlockVolume(volume, place.dataPath);
+    await mountOn(volume, directory);
+    const lock = unlockVolume(volume, directory.dataPath);
     if (lock) locks.push(lock);
-    const mirror = createVolumeMirror(volume, place.dataPath, options);
-    kept.set(name, { volume, place, mirror });
+    const mirror = createVolumeMirror(volume, directory.dataPath, options);
+    kept.set(name, { volume, directory, mirror });
   }
 
-  async function mountOn({ name, fileSystem }: Volume, { dataPath }: VolumePlace): Promise<void> {
+  async function mountOn({ name, fileSystem }: Volume, { dataPath }: VolumeDirectory): Promise<void> {
     if (fileSystem === undefined) return;
     const defined = options.fileSystems.find((each) => each.name === fileSystem);
     if (!defined) {
@@ -95,19 +95,19 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
     mounted.push({ name, path: dataPath });
   }
 
-  function findVolume(name: string): VolumePlace {
+  function findVolume(name: string): VolumeDirectory {
     const known = kept.get(name);
-    if (known) return known.place;
-    const place = places.make(name, "never");
-    // One that an earlier job encrypted needs that job's key.
-    unlockVolume({ name, resetsFscryptKey: false }, place.dataPath);
-    return place;
+    if (known) return known.directory;
+    const directory = directories.make(name, "never");
+    // Throws where an earlier job encrypted it.
+    unlockVolume({ name, resetsFscryptKey: false }, directory.dataPath);
+    return directory;
   }
 
-  function makeAnonymous(): VolumePlace {
+  function makeAnonymous(): VolumeDirectory {
     const name = `_anonymous-${randomBytes(8).toString("hex")}`;
     expiring.add(name);
-    return places.make(name, "pipeline_end");
+    return directories.make(name, "pipeline_end");
   }
 
   function findBindSource(source: string): string {
@@ -117,15 +117,15 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
       checkBindSource(path);
       return path;
     }
-    const own = join(places.make(SHARED, "never").dataPath, path.slice(shared.length));
+    const own = join(directories.make(SHARED, "never").dataPath, path.slice(shared.length));
     mkdirSync(own, { recursive: true });
     return own;
   }
 
   return {
     async prepare({ signal }) {
-      for (const name of await places.removeExpired())
-        log.info(`volume "${name}": removed, its time was over`);
+      for (const name of await directories.removeExpired())
+        log.info(`volume "${name}": removed, it had expired`);
       for (const volume of options.volumes) {
         signal.throwIfAborted();
         await prepareVolume(volume);
@@ -133,7 +133,6 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
     },
 
     async runHooks(on, { signal }) {
-      // Those that bring data in before those that start to send it out.
       for (const { mirror } of kept.values()) await mirror?.runHook(on, { signal });
       if (on === "pipeline_start") for (const { mirror } of kept.values()) mirror?.startLive();
     },
@@ -145,10 +144,10 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
         if (mount.kind === "tmpfs") tmpfs.push(planTmpfs(mount));
         else if (mount.kind === "bind") mounts.push(planBind(findBindSource(mount.source ?? ""), mount));
         else {
-          const place = mount.source === undefined ? makeAnonymous() : findVolume(mount.source);
+          const directory = mount.source === undefined ? makeAnonymous() : findVolume(mount.source);
           if (rootPath !== undefined && !mount.options.includes("nocopy"))
-            copyUp({ rootPath, target: mount.target, dataPath: place.dataPath });
-          mounts.push(planBind(place.dataPath, mount));
+            copyUp({ rootPath, target: mount.target, dataPath: directory.dataPath });
+          mounts.push(planBind(directory.dataPath, mount));
         }
       }
       return { mounts, tmpfs };
@@ -176,9 +175,9 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
         });
       }
       for (const name of expiring) {
-        // What is still mounted there is not ours to remove.
+        // Something is still mounted there.
         if (stuck.has(name)) continue;
-        await attempt(`volume "${name}"`, () => places.remove(name));
+        await attempt(`volume "${name}"`, () => directories.remove(name));
       }
       expiring.clear();
       kept.clear();
@@ -191,7 +190,7 @@ function unmount(path: string): void {
   try {
     umount(path);
   } catch (error) {
-    // A process that somehow lives on in there keeps it, and it goes with that process.
+    // A remaining process uses it; it is unmounted when that process ends.
     if (!isKernelError(error, "EBUSY")) throw error;
     umount(path, { lazy: true });
   }

@@ -1,5 +1,5 @@
 /**
- * The mirror of one volume: both directions, one run at a time, over one knowledge of what is the same where both have one place.
+ * The mirror of one volume: both directions, one run at a time. Two directions with the same location share their state.
  */
 import type { Mirror, MirrorCondition, Volume } from "../job/volume.ts";
 import { parseEncryptKey } from "./encrypt-key.ts";
@@ -17,7 +17,7 @@ export interface VolumeMirror {
   runHook(on: MirrorCondition, options: { signal: AbortSignal }): Promise<void>;
   /** Follows changes until `finish`. */
   startLive(): void;
-  /** Stops following; what followed changes has a last complete run. */
+  /** Stops following, then makes one last complete run. */
   finish(options: { signal: AbortSignal }): Promise<void>;
 }
 
@@ -27,7 +27,7 @@ export interface VolumeMirrorOptions {
   log: VolumeLog;
 }
 
-/** undefined where the volume is not mirrored. Throws VOLUME_NO_ALIAS, VOLUME_BAD_KEY. */
+/** undefined for a volume without mirrors. Throws VOLUME_NO_ALIAS, VOLUME_BAD_KEY. */
 export function createVolumeMirror(
   volume: Volume,
   dataPath: string,
@@ -45,12 +45,12 @@ export function createVolumeMirror(
     return {
       bucket: openBucket({ alias, bucket, encryptionKey }),
       prefix,
-      place: `${alias}/${bucket}/${prefix}`,
+      location: `${alias}/${bucket}/${prefix}`,
     };
   };
-  const armed = (mirror: Mirror | undefined) => (mirror && mirror.on.length > 0 ? mirror : undefined);
-  const pull = armed(volume.pull);
-  const push = armed(volume.push);
+  const enabled = (mirror: Mirror | undefined) => (mirror && mirror.on.length > 0 ? mirror : undefined);
+  const pull = enabled(volume.pull);
+  const push = enabled(volume.push);
   if (!pull && !push) return undefined;
   const pullEnd = pull && openEnd(pull);
   const pushEnd = push && openEnd(push);
@@ -61,10 +61,10 @@ export function createVolumeMirror(
     return { volume: name, tree, state, options: mirrorOptions, log };
   };
   const pullContext = createContext();
-  const isOnePlace = pullEnd?.place === pushEnd?.place;
-  const pushContext = isOnePlace ? pullContext : createContext();
+  const isOneLocation = pullEnd?.location === pushEnd?.location;
+  const pushContext = isOneLocation ? pullContext : createContext();
   const follows = (mirror: Mirror | undefined) => mirror?.on.includes("changes") ?? false;
-  const live = { isTwoWay: isOnePlace && follows(pull) && follows(push) };
+  const live = { isTwoWay: isOneLocation && follows(pull) && follows(push) };
   const puller = pullEnd && createPullMirror(pullEnd, pullContext, live);
   const pusher = pushEnd && createPushMirror(pushEnd, pushContext, live);
 
@@ -84,11 +84,11 @@ export function createVolumeMirror(
 
   return {
     async runHook(on, { signal }) {
-      // A live pull has its first, complete run before anything can miss its data.
+      // A live pull completes its first run before a container starts.
       const pullsNow = pull?.on.includes(on) || (on === "pipeline_start" && follows(pull));
       const pushesNow = push?.on.includes(on) ?? false;
       const isStart = on.endsWith("_start");
-      // After the work is done, its results go out before anything can be put in their place.
+      // After a step, results are pushed before a pull can replace them.
       if (pushesNow && !isStart) await runPush(signal);
       if (pullsNow) await runPull(signal);
       if (pushesNow && isStart) await runPush(signal);

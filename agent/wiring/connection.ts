@@ -16,7 +16,7 @@ import type { MountedRoot, RootOptions } from "../root/root-driver.ts";
 import type { NetworkState } from "../sys/network/network.ts";
 import { createNfsFiles } from "../sys/nfs/files.ts";
 import { mountNfs } from "../sys/nfs/mount.ts";
-import { completeNfsPlace } from "../sys/nfs/resolve-export.ts";
+import { resolveExport } from "../sys/nfs/resolve-export.ts";
 import type { BootContext } from "./boot-context.ts";
 
 export interface Connection {
@@ -106,7 +106,7 @@ function connectNfs(
     mount,
     mountRoot(nfs, place, { signal }) {
       const { isWritable } = nfs;
-      const from = completeNfsPlace(nfs, network ?? { interfaces: [] });
+      const from = resolveExport(nfs, network ?? { interfaces: [] });
       const mountExport = (target: string) => mount(from, target, { isWritable, signal });
       return mountExportRoot({ isWritable, mountExport }, place);
     },

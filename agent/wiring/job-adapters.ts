@@ -16,7 +16,7 @@ import { type ImageStore, openImageStore } from "../root/drivers/image-store.ts"
 import type { UnpackPool } from "../root/unpack/pool.ts";
 import type { OpenStore } from "../store/open-store.ts";
 import { runContainer } from "../sys/container/container.ts";
-import { isFull } from "../sys/storage/is-full.ts";
+import { isFull } from "../sys/storage/file-systems.ts";
 import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
 import type { BootContext } from "./boot-context.ts";
 import type { Connection } from "./connection.ts";

@@ -1,13 +1,13 @@
 /**
- * The machine's clock: never earlier than the build, then what the farm's NTP servers say.
- * A board without a battery wakes up in 1970, where every certificate is "not yet valid" (ignition#870, fedora-coreos-tracker#1323).
+ * The machine's clock: never earlier than the build, then set from the farm's NTP servers.
+ * A board without a battery starts in 1970, when every certificate is "not yet valid" (ignition#870, fedora-coreos-tracker#1323).
  */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { MachineSettings } from "../../job/machine-settings.ts";
 import { setClock } from "../../kernel/machine.ts";
 import { NTP_PEER_TRIES, NTP_WAIT_MS } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
-import { type NtpQueryOptions, queryTime } from "./ntp-query.ts";
+import { type NtpQueryOptions, queryTime } from "./ntp.ts";
 
 export interface ClockDoors {
   log: SysLog;
@@ -16,7 +16,7 @@ export interface ClockDoors {
   setNow?: (epochMs: number) => void;
 }
 
-/** Sets a clock that is behind the agent's own build to the build's time; tells whether it had to. */
+/** Sets a clock that is earlier than the agent's build to the time of the build; true when it did. */
 export function setClockFloor(buildTimeMs: number, doors: ClockDoors): boolean {
   const { log, readNow = Date.now, setNow = setClock } = doors;
   const nowMs = readNow();
@@ -25,7 +25,7 @@ export function setClockFloor(buildTimeMs: number, doors: ClockDoors): boolean {
     setNow(buildTimeMs);
   } catch (error) {
     log.warn(
-      `clock: at ${formatTime(nowMs)}, before this agent was built, and cannot be set: ${(error as Error).message}`,
+      `clock: at ${formatTime(nowMs)}, earlier than this agent's build, and cannot be set: ${(error as Error).message}`,
     );
     return false;
   }
@@ -34,53 +34,53 @@ export function setClockFloor(buildTimeMs: number, doors: ClockDoors): boolean {
 }
 
 export interface ClockOptions extends ClockDoors, NtpQueryOptions {
-  /** No time before this is believed. */
+  /** Earlier times are not accepted. */
   buildTimeMs: number;
   /** How often all servers are asked, each time for `waitMs`. */
   tries?: number;
 }
 
-/** Where `auto` asks. */
+/** The server of `auto`. */
 const PUBLIC_POOL = "pool.ntp.org";
 
-/** Whom to ask, and how often: the job's peer where it names one, else those that the network offers. */
+/** Which servers to ask, and how often: the job's peer, else those that the network offers. */
 export function chooseTimeServers(
-  wish: MachineSettings["ntp"],
+  setting: MachineSettings["ntp"],
   offered: readonly string[],
 ): { servers: readonly string[]; tries: number } {
-  if (wish === undefined) return { servers: offered, tries: 1 };
-  if (wish === "none") return { servers: [], tries: 1 };
-  return { servers: [wish === "auto" ? PUBLIC_POOL : wish.host], tries: NTP_PEER_TRIES };
+  if (setting === undefined) return { servers: offered, tries: 1 };
+  if (setting === "none") return { servers: [], tries: 1 };
+  return { servers: [setting === "auto" ? PUBLIC_POOL : setting.host], tries: NTP_PEER_TRIES };
 }
 
 export interface ClockState {
-  /** `own` is the machine's clock, left as it was. */
+  /** `own`: the machine's clock, unchanged. */
   source: "ntp" | "build" | "own";
   server?: string;
   /** What was added to the clock. */
   offsetMs?: number;
 }
 
-/** Never throws for a server: a clock that could not be set is told, and the boot goes on. */
+/** A failure is logged, and the boot continues with the clock as it is. */
 export async function syncClock(ntpServers: readonly string[], options: ClockOptions): Promise<ClockState> {
   const { log, buildTimeMs, readNow = Date.now, setNow = setClock } = options;
   const isFloor = readNow() - buildTimeMs < FLOOR_WINDOW_MS;
   const fallback: ClockState = { source: isFloor ? "build" : "own" };
+  const current = () =>
+    `${formatTime(readNow())} by ${isFloor ? "the time of the build" : "the machine's own clock"}`;
   if (ntpServers.length === 0) {
-    log.info(`clock: ${formatTime(readNow())} by ${formatSource(fallback)}; there is no time server to ask`);
+    log.info(`clock: ${current()}; there is no time server to ask`);
     return fallback;
   }
   const answer = await askRepeatedly(ntpServers, options);
   if ("refusals" in answer) {
-    log.warn(
-      `clock: ${formatTime(readNow())} by ${formatSource(fallback)}; no time from ${answer.refusals.join("; ")}`,
-    );
+    log.warn(`clock: ${current()}; no time from ${answer.refusals.join("; ")}`);
     return fallback;
   }
   const { server, offsetMs } = answer;
   const nowMs = readNow() + offsetMs;
   if (nowMs < buildTimeMs) {
-    log.warn(`clock: left alone: ${server} says ${formatTime(nowMs)}, before this agent was built`);
+    log.warn(`clock: not changed: ${server} answers ${formatTime(nowMs)}, earlier than this agent's build`);
     return fallback;
   }
   try {
@@ -89,34 +89,24 @@ export async function syncClock(ntpServers: readonly string[], options: ClockOpt
     log.warn(`clock: cannot be set to ${server}'s time: ${(error as Error).message}`);
     return fallback;
   }
-  log.info(`clock: ${formatTime(nowMs)} by NTP from ${server}, it was ${formatOffset(offsetMs)}`);
+  const offset = `${(Math.abs(offsetMs) / 1000).toFixed(3)} s ${offsetMs < 0 ? "fast" : "slow"}`;
+  log.info(`clock: ${formatTime(nowMs)} by NTP from ${server}, it was ${offset}`);
   return { source: "ntp", server, offsetMs };
 }
 
-/** A name that cannot be resolved yet is refused at once; its try lasts as long as that of a silent server. */
+/** A name that does not resolve fails at once; it is retried at the same pace as a silent server. */
 async function askRepeatedly(servers: readonly string[], options: ClockOptions) {
   const { tries = 1, waitMs = NTP_WAIT_MS, signal } = options;
   for (let left = tries; ; left--) {
     const startedAt = performance.now();
     const answer = await queryTime(servers, options);
     if (!("refusals" in answer) || left <= 1) return answer;
-    await sleep(Math.max(0, waitMs - (performance.now() - startedAt)), undefined, {
-      signal,
-    });
+    await sleep(Math.max(0, waitMs - (performance.now() - startedAt)), undefined, { signal });
   }
 }
 
-/** Of a boot: within it a clock near the floor is the floor that `setClockFloor` set. */
+/** A boot's length: within it, a clock near the build's time was set by `setClockFloor`. */
 const FLOOR_WINDOW_MS = 10 * 60_000;
-
-function formatSource({ source }: ClockState): string {
-  return source === "build" ? "the time of the build" : "the machine's own clock";
-}
-
-function formatOffset(offsetMs: number): string {
-  const seconds = `${(Math.abs(offsetMs) / 1000).toFixed(3)} s`;
-  return offsetMs < 0 ? `${seconds} fast` : `${seconds} slow`;
-}
 
 function formatTime(epochMs: number): string {
   return new Date(epochMs).toISOString().replace(/\.\d+Z$/, "Z");

@@ -1,6 +1,6 @@
 /**
- * Gathers what the runtime's config.json needs of this machine and the mounted root, and writes the files that are bound
- * into the container.
+ * Collects what the runtime's config.json needs from this machine and the mounted root, and writes the files that are bound into
+ * the container.
  */
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { hostname as readHostname } from "node:os";
@@ -16,7 +16,7 @@ import { readDevices } from "./devices.ts";
 import { hasDirectory, readInRoot, readProcessFacts, readUserFiles } from "./rootfs.ts";
 import type { ContainerOptions, StepContainer } from "./step-container.ts";
 
-/** What the kernel says until somebody names the machine. */
+/** The kernel's default. */
 const NO_HOSTNAME = "(none)";
 
 export interface PlanOptions extends ContainerOptions {
@@ -33,7 +33,7 @@ export function planContainer(container: StepContainer, options: PlanOptions): R
   if (settings.hostname !== undefined && settings.uts === "host") {
     throw new AgentError(
       "RUN_BAD_SETTING",
-      `Cannot name the container "${settings.hostname}": it shares the machine's name`,
+      `Cannot set hostname "${settings.hostname}" for the container: it shares the machine's hostname`,
     );
   }
   const hostname = settings.hostname ?? ownName;
@@ -55,7 +55,7 @@ export function planContainer(container: StepContainer, options: PlanOptions): R
     devPath,
     ...readProcessFacts(),
   });
-  // The image's own directory is made where it lacks; one that the job names must be there, or be in a mount.
+  // The runtime creates the image's own directory; one that the job names must exist or be in a mount.
   const { workdir } = step;
   if (workdir !== undefined && !isOnMount(workdir, spec.mounts) && !hasDirectory(rootPath, workdir)) {
     throw new AgentError("RUN_NO_WORKDIR", `Cannot start in "${workdir}": the root has no such directory`);
@@ -74,7 +74,7 @@ function writeNameFiles(
     ["/etc/resolv.conf", planResolvConf(machineConf, settings)],
     ["/etc/hosts", planHosts(hostname, settings.hosts)],
     ["/etc/hostname", `${hostname}\n`],
-    // By this file programs know that they are in a container of podman's kind; an init is told by its environment.
+    // Programs detect podman's containers by this file; an init does so by its environment.
     ["/run/.containerenv", isInitContainer(step, config) ? undefined : ""],
   ];
   const binds = files.flatMap(([to, text]) => {
@@ -87,7 +87,7 @@ function writeNameFiles(
   return binds;
 }
 
-/** podman's files hold names and values of at most some hundred bytes; whatever else the path names is a mistake. */
+/** A larger file is a mistake. */
 function readEnvFile(path: string): string[] {
   const file = resolve("/", path);
   requireFile(file, "read the environment file");
@@ -103,13 +103,13 @@ function requireFile(path: string, what: string): void {
     throw new AgentError("RUN_NO_FILE", `Cannot ${what} "${path}": the DUT has no such file`);
 }
 
-/** The zone's file is the image's own, for the initrd has none; programs that look it up themselves find it by its name. */
+/** The zone's file comes from the image, because the initrd has none; without it, TZ names the zone. */
 function findTimeZone(
   { step, rootPath }: StepContainer,
   bundleDir: string,
 ): { env?: string; binds: BindRequest[] } {
   const zone = step.container?.timezone;
-  // The machine's own zone is UTC, as is that of an image that says nothing.
+  // The machine's own zone is UTC, the default of images too.
   if (zone === undefined || zone === "local") return { binds: [] };
   const bytes = readInRoot(rootPath, `usr/share/zoneinfo/${zone}`);
   if (bytes === undefined) return { env: `TZ=${zone}`, binds: [] };

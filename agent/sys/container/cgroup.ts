@@ -1,7 +1,6 @@
 /**
- * The cgroup that every process of a container is in, killed as a whole; all containers are in one that is bounded in
- * memory, so that the agent survives them together.
- * Kernel Documentation/admin-guide/cgroup-v2.rst. A kernel without the memory controller still runs the test, unbounded.
+ * One cgroup per container, to kill all its processes at once, below a common one with a memory limit that protects the agent.
+ * Kernel Documentation/admin-guide/cgroup-v2.rst. Without the memory controller the test runs unlimited.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,19 +8,19 @@ import { MEMORY_RESERVE_BYTES } from "../../limits.ts";
 import type { SysLog } from "../sys-log.ts";
 
 export interface TestCgroup {
-  /** For the runtime, relative to the mount: a child of ours, so that our counters outlive it. */
+  /** For the runtime, relative to the mount: a child of ours, because the runtime removes it with its counters. */
   containerPath: string;
-  /** Sends a signal to every process in it; returns how many there were. */
+  /** Signals every process; returns their number. */
   signalAll(signal: number): number;
-  /** Kills everything in it at once, forks in flight included. */
+  /** Kills all processes at once, including new forks. */
   kill(): void;
   isEmpty(): boolean;
-  /** Processes the kernel killed because the limit was reached. */
+  /** Processes that the kernel killed at the limit. */
   readOomKills(): number;
   remove(): void;
 }
 
-/** It stays: the next container's limit counts what this one's neighbours hold. */
+/** Kept between containers. */
 const PARENT = "dutboot";
 
 export function createTestCgroup(
@@ -37,7 +36,7 @@ export function createTestCgroup(
     ...listChildren(directory).flatMap((child) => listPids(child)),
   ];
   const signalAll = (signal: number) => {
-    // 0 is a process that our PID namespace does not see: kill(0) would be ourselves.
+    // 0 is a process outside our PID namespace; kill(0) would signal ourselves.
     const pids = listPids(path).filter((pid) => pid > 0);
     for (const pid of pids) sendSignal(pid, signal);
     return pids.length;
@@ -61,7 +60,7 @@ export function createTestCgroup(
 
 const SIGKILL = 9;
 
-/** Anew for every container: the store in RAM has grown since the last one. */
+/** Set again for every container, because a store in RAM has grown since. */
 function limitMemory(mountPath: string, log: SysLog): void {
   const path = join(mountPath, PARENT);
   try {
@@ -70,15 +69,15 @@ function limitMemory(mountPath: string, log: SysLog): void {
     writeFileSync(join(path, "cgroup.subtree_control"), "+memory");
     const limitBytes = planMemoryLimit(readAvailableBytes() + readHeldBytes(path));
     writeFileSync(join(path, "memory.max"), String(limitBytes));
-    log.info(`run: the test may take ${(limitBytes / 1e6).toFixed(0)} MB of memory`);
+    log.info(`run: the test may use ${(limitBytes / 1e6).toFixed(0)} MB of memory`);
   } catch (error) {
     log.warn(
-      `run: the test's memory is not bounded, this kernel has no memory controller: ${(error as Error).message}`,
+      `run: no memory limit for the test, this kernel has no memory controller: ${(error as Error).message}`,
     );
   }
 }
 
-/** What containers that run already hold and the kernel cannot take back. */
+/** Memory of running containers that the kernel cannot reclaim. */
 function readHeldBytes(path: string): number {
   return readLines(join(path, "memory.stat"))
     .map((line) => line.split(" "))
@@ -86,7 +85,7 @@ function readHeldBytes(path: string): number {
     .reduce((sum, [, bytes]) => sum + Number(bytes), 0);
 }
 
-/** Of what is available, all but the agent's reserve, but never less than half: a small board's test must run too. */
+/** The available memory minus the agent's reserve, but at least half, so that tests run on small boards. */
 export function planMemoryLimit(availableBytes: number): number {
   return Math.floor(Math.max(availableBytes - MEMORY_RESERVE_BYTES, availableBytes / 2));
 }
@@ -109,7 +108,7 @@ function removeTree(directory: string, log: SysLog): void {
     rmdirSync(directory);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code !== "ENOENT") log.warn(`run: cgroup "${directory}" stays: ${code}`);
+    if (code !== "ENOENT") log.warn(`run: cannot remove cgroup "${directory}": ${code}`);
   }
 }
 
@@ -120,12 +119,12 @@ function readLines(path: string): string[] {
       .filter((line) => line !== "");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT" || code === "ENODEV") return []; // a cgroup that has just gone
+    if (code === "ENOENT" || code === "ENODEV") return []; // the cgroup has just been removed
     throw error;
   }
 }
 
-/** To a process that may have ended by now. */
+/** The process may have ended already. */
 export function sendSignal(pid: number, signal: number): void {
   try {
     process.kill(pid, signal);

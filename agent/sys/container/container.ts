@@ -1,32 +1,30 @@
 /**
- * Runs one step of a job in a container by crun, and always comes back: with the step's exit code, or once everything
- * of it is killed. Several run side by side, each by its id.
+ * Runs one step of a job in a container with crun. Several run at once, each with its own id. Returns the step's exit code when
+ * all of its processes have ended or been killed.
  */
 
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { lchownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { formatRuntimeSpec, type RuntimeSpec } from "../../runtime-spec/config.ts";
 import { parseSignal, SIGRTMIN_3, SIGTERM } from "../../runtime-spec/stop-signal.ts";
 import { CONTAINER_DRAIN_MS, CONTAINER_GRACE_MS, INIT_GRACE_MS } from "../limits.ts";
 import { planContainer } from "./bundle.ts";
 import { createTestCgroup } from "./cgroup.ts";
-import { chownTree } from "./chown-tree.ts";
 import { runToItsEnd } from "./process.ts";
 import { ensureStandardLinks, resolvesTo } from "./rootfs.ts";
 import { createOpening, describeRuntimeFailure, readRuntimeError } from "./runtime-failure.ts";
 import type { ContainerOptions, StepContainer } from "./step-container.ts";
 
 export interface ContainerExit {
-  /** The container's own; 128 + n when signal n ended it; 255 when its own time limit did; 0 for an init that powered off. */
+  /** The container's; 128 + n for signal n; 255 after its own time limit; 0 for an init that powered off. */
   exitCode: number;
   /**
-   * "reboot" and "poweroff" by the codes that the kernel gives for a reboot(2) inside (129 and 130); a program can exit
-   * with the same ones.
+   * "reboot" and "poweroff" from the kernel's codes for a reboot(2) inside (129 and 130), with which a program can exit too.
    */
   endedBy: "exit" | "poweroff" | "reboot";
-  /** The kernel killed some process of the container because memory ran out. */
+  /** The kernel killed a process of the container because memory ran out. */
   oomKilled: boolean;
-  /** Its own time limit ended it. */
+  /** It reached its own time limit. */
   timedOut: boolean;
 }
 
@@ -35,7 +33,7 @@ const TIMED_OUT = 255;
 
 /**
  * Throws RUN_COMMAND_NOT_FOUND, RUN_CONTAINER_FAILED, RUN_CONTAINER_STUCK, RUN_NO_COMMAND, RUN_NO_WORKDIR, RUN_NO_FILE,
- * RUN_BAD_SETTING, IMAGE_UNKNOWN_USER; the signal's reason when it was aborted, after the container is gone.
+ * RUN_BAD_SETTING, IMAGE_UNKNOWN_USER; after an abort the signal's reason, when the container has ended.
  */
 export async function runContainer(step: StepContainer, options: ContainerOptions): Promise<ContainerExit> {
   const { id, signal } = step;
@@ -54,8 +52,8 @@ export async function runContainer(step: StepContainer, options: ContainerOption
   try {
     const spec = planContainer(step, { ...options, bundleDir, cgroupPath: cgroup.containerPath });
     step.onEnvironment?.(spec.process.env);
-    for (const { from, options: words } of step.mounts)
-      if (words.includes("U")) chownTree(from, spec.process.user);
+    for (const { from, options: mountOptions } of step.mounts)
+      if (mountOptions.includes("U")) chownTree(from, spec.process.user);
     writeFileSync(join(bundleDir, "config.json"), formatRuntimeSpec(spec));
     const opening = createOpening();
     const { exitCode, timedOut } = await runToItsEnd(
@@ -89,7 +87,7 @@ export async function runContainer(step: StepContainer, options: ContainerOption
   }
 }
 
-/** What reboot(2) in a PID namespace of its own leaves: its init seems killed by SIGHUP or SIGINT (pid_namespaces(7)). */
+/** After reboot(2) in a PID namespace, its init seems killed by SIGHUP or SIGINT (pid_namespaces(7)). */
 const ENDS: Readonly<Record<number, "reboot" | "poweroff">> = { 129: "reboot", 130: "poweroff" };
 
 function describeEnd(exitCode: number, { step }: StepContainer, spec: RuntimeSpec) {
@@ -109,9 +107,19 @@ function planStop(
   const ownSignal = isInit && resolvesTo(rootPath, spec.process.args[0]!, "systemd") ? SIGRTMIN_3 : SIGTERM;
   return {
     signal: stopSignal === undefined ? ownSignal : parseSignal(stopSignal),
-    // A shell that waits for its child heeds nothing, so every process is told, unless the first one is known to know what to do.
+    // A shell that waits for its child ignores signals, so all processes get it unless the first one is known to handle it.
     ...((isInit || stopSignal !== undefined) && { pidPath }),
     graceMs: stopTimeoutMs ?? options.graceMs ?? (isInit ? INIT_GRACE_MS : CONTAINER_GRACE_MS),
     timeoutMs,
   };
+}
+
+/** podman's mount option `U`: the tree belongs to the container's user, symlinks included. */
+function chownTree(path: string, owner: { uid: number; gid: number }): void {
+  lchownSync(path, owner.uid, owner.gid);
+  for (const entry of readdirSync(path, { withFileTypes: true })) {
+    const child = join(path, entry.name);
+    if (entry.isDirectory()) chownTree(child, owner);
+    else lchownSync(child, owner.uid, owner.gid);
+  }
 }

@@ -1,13 +1,12 @@
 /**
- * The runtime as a child process: its output and terminal on the way out, the console on the way in, and its end, which
- * comes by itself or in steps.
+ * The container runtime as a child process: its output, its terminal, its input from the console, and its end.
  */
 import { spawn } from "node:child_process";
-import { closeSync } from "node:fs";
+import { closeSync, constants as fsConstants, openSync } from "node:fs";
 import { Socket } from "node:net";
 import { constants } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ReadStream } from "node:tty";
+import { isatty, ReadStream } from "node:tty";
 import { AgentError } from "../../errors.ts";
 import { isKernelError } from "../../kernel/errno.ts";
 import { listenForDescriptor } from "../../kernel/passed-descriptor.ts";
@@ -16,16 +15,15 @@ import { openTerminalOf } from "../../kernel/terminal.ts";
 import { OUTPUT_PIPE_BYTES } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
 import type { TestCgroup } from "./cgroup.ts";
-import { connectConsole } from "./console-input.ts";
 import { type StopPlan, stopInSteps } from "./stop.ts";
 
 export interface RuntimeProcess {
-  /** Of the runtime up to its `run` and that one's options; the id comes last. */
+  /** The runtime and its arguments, without the id, which comes last. */
   argv: string[];
   id: string;
   hasTerminal: boolean;
   keepsInputOpen: boolean;
-  /** Whose input is the container's. */
+  /** The console that the container reads from. */
   consolePath?: string;
   terminalSocketPath: string;
   onOutput: (chunk: Buffer) => void;
@@ -53,7 +51,7 @@ export async function runToItsEnd(
       ? undefined
       : setTimeout(() => {
           timedOut = true;
-          log.warn(`run: the container's ${stop.timeoutMs! / 1000} s are over, everything of it is killed`);
+          log.warn(`run: killing the container, its time limit of ${stop.timeoutMs! / 1000} s has passed`);
           cgroup.kill();
         }, stop.timeoutMs);
   signal?.addEventListener("abort", stopNow, { once: true });
@@ -62,7 +60,7 @@ export async function runToItsEnd(
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", stopNow);
-    // What the test left behind outside its PID namespace's reach would hold the output, and go on during the upload.
+    // Processes outside its PID namespace would hold the output open and run during the upload.
     if (!cgroup.isEmpty()) cgroup.kill();
     await streams.drain(drainMs);
   }
@@ -75,11 +73,11 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
   const follow = (output: Socket) => {
     outputs.push(output);
     output.on("data", onOutput);
-    // A terminal whose last user is gone says EIO.
+    // A terminal without users fails with EIO.
     output.on("error", () => output.destroy());
   };
   const { readFd, writeFd } = createPipe();
-  // A moment in which the agent is busy must not hold up a test that prints.
+  // A busy agent must not block a test that prints.
   setPipeSize(writeFd, OUTPUT_PIPE_BYTES);
   follow(new Socket({ fd: readFd, readable: true, writable: false }));
   const input = hasTerminal || !(runtime.keepsInputOpen || consolePath) ? undefined : createPipe();
@@ -91,19 +89,19 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
   };
   const terminalOpen = terminal?.receive().then(
     (fd) => {
-      // An init lets go of its console and takes it up again; without another user the terminal would be gone by then.
+      // An init closes its console and opens it again; without another user the terminal would vanish in between.
       heldFd = openTerminalIfAlive(fd);
       const master = new ReadStream(fd);
       follow(master);
       connect(master);
     },
-    () => undefined, // the runtime ended before it had one, and says why
+    () => undefined, // the runtime failed before, and reports why
   );
   terminalOpen?.catch(ended.reject);
   try {
-    const [program = "", ...words] = runtime.argv;
-    const socketWords = hasTerminal ? ["--console-socket", runtime.terminalSocketPath] : [];
-    const child = spawn(program, [...words, ...socketWords, runtime.id], {
+    const [program = "", ...args] = runtime.argv;
+    const socketArgs = hasTerminal ? ["--console-socket", runtime.terminalSocketPath] : [];
+    const child = spawn(program, [...args, ...socketArgs, runtime.id], {
       stdio: [input?.readFd ?? "ignore", writeFd, writeFd],
     });
     child.once("error", (cause) => {
@@ -119,14 +117,14 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
   }
   if (input) {
     const sink = new Socket({ fd: input.writeFd, readable: false, writable: true });
-    sink.on("error", () => sink.destroy()); // nobody reads any more
+    sink.on("error", () => sink.destroy()); // the container no longer reads
     closers.push(() => sink.destroy());
     connect(sink);
   }
   return {
     ended: ended.promise,
     fail: ended.reject,
-    /** Until nobody can write any more, or a stray has been waited for long enough. */
+    /** Waits until every writer has closed the output, at most `drainMs`. */
     async drain(drainMs: number): Promise<void> {
       terminal?.close();
       await terminalOpen;
@@ -135,7 +133,7 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
       const patience = new AbortController();
       const late = sleep(drainMs, "late", { signal: patience.signal }).catch(() => undefined);
       if ((await Promise.race([closed, late])) === "late") {
-        log.warn("run: somebody still holds the test's output open; what comes now is not read any more");
+        log.warn("run: a process still holds the test's output open; its further output is lost");
       }
       patience.abort();
       for (const output of outputs) output.destroy();
@@ -144,7 +142,7 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
   };
 }
 
-/** A container that ended at once has taken the terminal with it; what it printed can still be read. */
+/** undefined where the container has already ended; its output can still be read. */
 function openTerminalIfAlive(masterFd: number): number | undefined {
   try {
     return openTerminalOf(masterFd);
@@ -159,4 +157,33 @@ function waitForClose(output: Socket): Promise<void> {
     if (output.closed) resolve();
     else output.once("close", () => resolve());
   });
+}
+
+/** Passes the console's input to the container; returns a function that ends it. `isRaw`: the container's terminal echoes and edits. */
+function connectConsole(
+  path: string,
+  sink: Socket,
+  { isRaw, log }: { isRaw: boolean; log: SysLog },
+): () => void {
+  let fd: number;
+  try {
+    fd = openSync(path, fsConstants.O_RDONLY | fsConstants.O_NOCTTY | fsConstants.O_NONBLOCK);
+  } catch (error) {
+    log.warn(`run: no input, cannot open the console "${path}": ${(error as Error).message}`);
+    return () => {};
+  }
+  try {
+    const source = isatty(fd) ? new ReadStream(fd) : new Socket({ fd, readable: true, writable: false });
+    if (isRaw && source instanceof ReadStream) source.setRawMode(true);
+    source.on("error", (error) => log.warn(`run: no further input: ${error.message}`));
+    source.pipe(sink, { end: !isRaw });
+    return () => {
+      if (isRaw && source instanceof ReadStream && !source.destroyed) source.setRawMode(false);
+      source.destroy();
+    };
+  } catch (error) {
+    closeSync(fd);
+    log.warn(`run: no input, cannot read the console "${path}": ${(error as Error).message}`);
+    return () => {};
+  }
 }

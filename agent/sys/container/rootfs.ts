@@ -1,6 +1,6 @@
 /**
- * What the runtime needs to know about a mounted root and this machine before a container starts.
- * The root's content is the image's, so its files are opened inside it and never by a plain path.
+ * Reads what the runtime needs to know of a mounted root and of this machine.
+ * The root's files come from the image, so they are opened inside the root and never by a plain path.
  */
 import {
   closeSync,
@@ -18,16 +18,15 @@ import { O_DIRECTORY, O_PATH, openInRoot } from "../../kernel/files.ts";
 import type { UserFiles } from "../../runtime-spec/passwd.ts";
 import { CONTAINER_OPEN_FILES, USER_FILE_MAX_BYTES } from "../limits.ts";
 
-/** The image's passwd and group files, where it has them. */
 export function readUserFiles(rootPath: string): UserFiles {
   const passwd = readInRoot(rootPath, "etc/passwd")?.toString();
   const group = readInRoot(rootPath, "etc/group")?.toString();
   return { passwd, group };
 }
 
-/** A small file of the root; nothing where it has none. */
+/** A small file of the root, if it exists. */
 export function readInRoot(rootPath: string, path: string): Buffer | undefined {
-  // Not to wait for a writer, should the image have a FIFO in its place.
+  // O_NONBLOCK, because the image may have a FIFO there.
   return useInRoot(rootPath, path, constants.O_RDONLY | constants.O_NONBLOCK, (fd) => {
     const status = fstatSync(fd);
     return status.isFile() && status.size <= USER_FILE_MAX_BYTES ? readFileSync(fd) : undefined;
@@ -38,10 +37,10 @@ export function hasDirectory(rootPath: string, path: string): boolean {
   return useInRoot(rootPath, path, O_PATH | O_DIRECTORY, () => true) ?? false;
 }
 
-/** Whether the program is `name` once every symlink is followed. */
+/** Whether the path leads to a program called `name` when symlinks are followed. */
 export function resolvesTo(rootPath: string, path: string, name: string): boolean {
-  const found = useInRoot(rootPath, path, O_PATH, (fd) => readlinkSync(`/proc/self/fd/${fd}`));
-  return found !== undefined && basename(found) === name;
+  const target = useInRoot(rootPath, path, O_PATH, (fd) => readlinkSync(`/proc/self/fd/${fd}`));
+  return target !== undefined && basename(target) === name;
 }
 
 function useInRoot<Result>(
@@ -76,7 +75,7 @@ export interface ProcessFacts {
   fileSystems: ReadonlySet<string>;
 }
 
-/** What this process may do and this kernel has: a container gets no more. */
+/** The capabilities of this process and the features of this kernel, which limit those of a container. */
 export function readProcessFacts(): ProcessFacts {
   const names = readFileSync("/proc/filesystems", "utf8").split("\n");
   const mask = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
@@ -90,7 +89,7 @@ export function readProcessFacts(): ProcessFacts {
 
 const CAP_SYS_RESOURCE = 24n;
 
-/** PID 1's children start with 1,024 and 4,096, too few for parallel test runners; raising them takes a capability. */
+/** The default of 4,096 is too low for parallel test runners; raising it needs a capability. */
 function readOpenFileLimit(capabilityMask: bigint): number {
   if ((capabilityMask >> CAP_SYS_RESOURCE) & 1n) {
     return Math.min(CONTAINER_OPEN_FILES, Number(readFileSync("/proc/sys/fs/nr_open", "utf8")));
@@ -99,7 +98,7 @@ function readOpenFileLimit(capabilityMask: bigint): number {
   return Math.min(CONTAINER_OPEN_FILES, Number(own ?? 1024));
 }
 
-/** devtmpfs has only devices; these four links every userland expects, and the runtime makes none in a bound /dev. */
+/** devtmpfs lacks these four links that every userland expects, and the runtime does not create them in a bound /dev. */
 export function ensureStandardLinks(devPath: string): void {
   for (const [name, target] of [
     ["fd", "/proc/self/fd"],
@@ -111,7 +110,7 @@ export function ensureStandardLinks(devPath: string): void {
   }
 }
 
-// existsSync follows links, and /proc/self/fd/0 may be gone while the link is there.
+// existsSync follows links, and the link's target may be missing.
 function symlinkIfMissing(target: string, path: string): void {
   try {
     symlinkSync(target, path);

@@ -1,12 +1,12 @@
 /**
- * Tells the container runtime's own failure from a test's exit code, and a program that cannot be run from all others.
- * By crun's log (`--log-format json`); its words are those of 1.8 to 1.21.
+ * Distinguishes failures of the container runtime from a test's exit code, by crun's log (`--log-format json`). The texts are those
+ * of crun 1.8 to 1.21.
  */
 import { readFileSync } from "node:fs";
 import { AgentError } from "../../errors.ts";
 import { RUNTIME_RECORD_MAX_BYTES } from "../limits.ts";
 
-/** For a program that is missing, not executable, or of another architecture. */
+/** The program is missing, not executable, or for another architecture. */
 const NOT_RUNNABLE =
   /^executable file|not executable|not a regular file|^open executable|^exec\b|exec format error/i;
 
@@ -17,13 +17,13 @@ export function describeRuntimeFailure(message: string, argv: readonly string[])
   return new AgentError("RUN_COMMAND_NOT_FOUND", `Cannot run "${argv[0]}" in the image: ${message}`);
 }
 
-/** The runtime writes to its log only when it fails itself; a test's own exit code leaves it empty. */
+/** The runtime writes to its log only when it fails itself. */
 export function readRuntimeError(path: string): string | undefined {
   let text: string;
   try {
     text = readFileSync(path, "utf8");
   } catch {
-    return undefined; // nothing was said
+    return undefined; // no log
   }
   return text
     .split("\n")
@@ -32,8 +32,8 @@ export function readRuntimeError(path: string): string | undefined {
 }
 
 /**
- * When execve itself is refused, crun has no log any more and says it on the container's standard error. Only where that
- * record is all the output there is was it crun: a test that ran has had the chance to say anything.
+ * When execve fails, crun has already closed its log and writes the record to the container's standard error. It counts only if it
+ * is the whole output, because a test can print anything.
  */
 export function createOpening() {
   const chunks: Buffer[] = [];
@@ -50,7 +50,7 @@ export function createOpening() {
   };
 }
 
-/** How crun writes where it has a terminal. */
+/** crun's format on a terminal. */
 const IN_COLOUR = /^\u001b\[1;31m(.*)\u001b\[0m$/;
 
 function parseRuntimeError(line: string): string | undefined {

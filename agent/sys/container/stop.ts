@@ -1,5 +1,5 @@
 /**
- * Ends a container in steps: the signal it knows, its grace, then SIGKILL for everything of it.
+ * Stops a container: its stop signal, a grace period, then SIGKILL for all its processes.
  */
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -10,23 +10,23 @@ import { sendSignal, type TestCgroup } from "./cgroup.ts";
 
 export interface StopPlan {
   signal: number;
-  /** File with the number of the container's first process, which alone is told; absent: every process is. */
+  /** File with the PID of the first process, which alone gets the signal; absent: all processes get it. */
   pidPath?: string;
   graceMs: number;
 }
 
-/** Settles when the container has ended; throws RUN_CONTAINER_STUCK when even the kill did not end it. */
+/** Throws RUN_CONTAINER_STUCK when the container survives the kill. */
 export async function stopInSteps(
   { signal, pidPath, graceMs }: StopPlan,
   ended: Promise<unknown>,
   { log, cgroup }: { log: SysLog; cgroup: TestCgroup },
 ): Promise<void> {
-  log.warn(`run: the test is told to end, and killed in ${graceMs / 1000} s`);
+  log.warn(`run: stopping the test, it is killed in ${graceMs / 1000} s`);
   const pid = pidPath === undefined ? undefined : readPid(pidPath);
   if (pid === undefined) cgroup.signalAll(signal);
   else sendSignal(pid, signal);
   if (await settlesWithin(ended, graceMs)) return;
-  log.warn("run: the test did not end, everything of it is killed now");
+  log.warn("run: the test did not stop, killing all its processes");
   cgroup.kill();
   if (await settlesWithin(ended, CONTAINER_KILL_WAIT_MS)) return;
   throw new AgentError(
@@ -35,7 +35,7 @@ export async function stopInSteps(
   );
 }
 
-/** Nothing while the runtime still prepares. */
+/** undefined before the runtime has started the process. */
 function readPid(path: string): number | undefined {
   try {
     return Number(readFileSync(path, "utf8")) || undefined;

@@ -1,6 +1,6 @@
 /**
- * Secrets for this machine, which never stand on the command line: from a file in an extra initrd archive,
- * QEMU's fw_cfg, or SMBIOS OEM strings, in that order (the ways of systemd's credentials).
+ * Secrets for this machine, which are never on the command line: from a file in an extra initrd archive, QEMU's fw_cfg, or SMBIOS
+ * OEM strings, in this order (as systemd's credentials).
  */
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -10,7 +10,7 @@ import type { SysLog } from "../sys-log.ts";
 import { parseOemStrings } from "./smbios-strings.ts";
 
 export interface Credentials {
-  /** undefined where nobody gave it. Throws CREDENTIAL_BAD_FILE, without a word of the content. */
+  /** undefined for an absent one. Throws CREDENTIAL_BAD_FILE, whose message has nothing of the content. */
   read(name: string): Promise<Buffer | undefined>;
 }
 
@@ -35,16 +35,17 @@ export function createCredentials(options: CredentialOptions = {}): Credentials 
   } = options;
   return {
     async read(name) {
-      if (!/^[a-z0-9][a-z0-9._-]*$/.test(name)) throw new TypeError(`"${name}" is no name of a credential`);
-      const places = [
-        { place: "a file", read: () => readIfThere(join(directory, name), name) },
-        { place: "fw_cfg", read: () => readIfThere(join(fwCfgDirectory, FW_CFG_PREFIX, name, "raw"), name) },
-        { place: "SMBIOS", read: () => findSmbiosString(readIfThere(smbiosTable, name), name) },
+      if (!/^[a-z0-9][a-z0-9._-]*$/.test(name))
+        throw new TypeError(`"${name}" is not a valid name of a credential`);
+      const sources = [
+        { source: "a file", read: () => readIfThere(join(directory, name), name) },
+        { source: "fw_cfg", read: () => readIfThere(join(fwCfgDirectory, FW_CFG_PREFIX, name, "raw"), name) },
+        { source: "SMBIOS", read: () => findSmbiosString(readIfThere(smbiosTable, name), name) },
       ];
-      for (const { place, read } of places) {
+      for (const { source, read } of sources) {
         const content = read();
         if (!content) continue;
-        options.log?.info(`credentials: "${name}" from ${place}, ${content.length} bytes`);
+        options.log?.info(`credentials: "${name}" from ${source}, ${content.length} bytes`);
         return content;
       }
       return undefined;
@@ -72,7 +73,7 @@ function findSmbiosString(table: Buffer | undefined, name: string): Buffer | und
     ?.slice(start.length);
   if (text === undefined) return undefined;
   if (!/^[A-Za-z0-9+/]*={0,2}$/.test(text) || text.length % 4 !== 0)
-    throw bad(name, "the SMBIOS string is no base64");
+    throw bad(name, "the SMBIOS string is not base64");
   return Buffer.from(text, "base64");
 }
 

@@ -1,6 +1,6 @@
 /**
- * A keyboard's layout for the machine's own console, by busybox's loadkmap. Keymaps come with an initrd archive of the farm's;
- * a layout that is missing or a machine without a virtual console changes nothing for a test, so it is told and no more.
+ * The keyboard layout of the machine's console, loaded by busybox's loadkmap from an initrd archive of the farm. Failures are logged
+ * only, because tests do not depend on it.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
@@ -8,12 +8,12 @@ import { runTool } from "../run-tool.ts";
 import type { SysLog } from "../sys-log.ts";
 
 export interface KeymapOutcome {
-  /** Absent: there is no such keymap. */
+  /** Absent for a missing keymap. */
   path?: string;
   isLoaded: boolean;
 }
 
-/** `name` without its ending, as in `fr` for fr.kmap. */
+/** `name`: without the extension, `fr` for fr.kmap. */
 export async function loadKeymap(
   name: string,
   {
@@ -28,7 +28,7 @@ export async function loadKeymap(
     return { isLoaded: false };
   }
   try {
-    // loadkmap reads its standard input alone.
+    // loadkmap reads only its standard input.
     await runTool([busybox, "sh", "-c", 'exec "$1" loadkmap <"$2"', "sh", busybox, path]);
     log.info(`machine: keymap ${path}`);
     return { path, isLoaded: true };

@@ -1,6 +1,6 @@
 /**
- * The end of the machine: disks written back, the last line out of the UART, then off, again, or halted.
- * Both waits are bounded: a dead server or a held serial line must not keep a machine on for ever.
+ * Ends the machine: writes back disks, drains the UART, then powers off, reboots or halts. Both waits are limited, because a dead
+ * server or a held serial line may block them.
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,7 +9,7 @@ import { SYNC_WAIT_MS, UART_DRAIN_MS } from "../limits.ts";
 
 const REBOOT_COMMAND = { poweroff: "poweroff", reboot: "restart", halt: "halt" } as const;
 
-/** Does not return where it succeeds; throws KernelError where the kernel refuses. */
+/** Returns only by throwing KernelError. */
 export async function endMachine(mode: keyof typeof REBOOT_COMMAND): Promise<never> {
   await atMost(SYNC_WAIT_MS, syncAll());
   await atMost(UART_DRAIN_MS, drainConsole());
@@ -24,18 +24,18 @@ async function drainConsole(path = "/dev/console"): Promise<void> {
   try {
     fd = openSync(path, constants.O_WRONLY | constants.O_NOCTTY);
   } catch {
-    return; // no console: nothing to drain, and nobody to tell
+    return; // no console
   }
   try {
     await drainTerminal(fd);
   } catch {
-    // ENOTTY: a console that is no terminal has no queue.
+    // ENOTTY: not a terminal.
   } finally {
     closeSync(fd);
   }
 }
 
-/** The work may go on behind our back: the machine is about to end. */
+/** The work continues after the limit; the machine is about to end. */
 async function atMost(limitMs: number, work: Promise<unknown>): Promise<void> {
   const timeout = new AbortController();
   await Promise.race([

@@ -1,13 +1,13 @@
 /**
- * The kernel's last words of an earlier boot, as the firmware, a reserved piece of memory or a disk kept them:
- * Documentation/ABI/testing/pstore. A record is cleared by removing its file.
+ * The kernel's last messages of an earlier boot, kept by the firmware, reserved memory or a disk (Documentation/ABI/testing/pstore).
+ * Deleting its file clears a record.
  */
 import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readSync, unlinkSync } from "node:fs";
 import { join } from "node:path";
 import { isKernelError, mount } from "../../kernel/syscalls.ts";
 import { PSTORE_MAX_BYTES } from "../limits.ts";
 
-const PLACE = "/sys/fs/pstore";
+const PSTORE_PATH = "/sys/fs/pstore";
 
 export interface CrashRecord {
   /** As the kernel names it, `dmesg-ramoops-0`. */
@@ -17,14 +17,14 @@ export interface CrashRecord {
 
 export interface CrashRecords {
   records: readonly CrashRecord[];
-  /** What the panic said of itself, where there was one. */
+  /** The message of a panic. */
   panic?: string;
-  /** To be called when the records are safe elsewhere; again does nothing. */
+  /** To be called when the records are stored elsewhere. */
   clear(): void;
 }
 
-/** Where the kernel has no such thing, there are no records. */
-export function mountPstore(path = PLACE): void {
+/** A kernel without pstore is not an error. */
+export function mountPstore(path = PSTORE_PATH): void {
   try {
     mkdirSync(path, { recursive: true });
     mount({ source: "pstore", target: path, type: "pstore" });
@@ -37,8 +37,8 @@ export function mountPstore(path = PLACE): void {
 
 const RECORD_NAME = /^(dmesg|console|pmsg|ftrace|mce|rtas|powerpc-\w+)-[\w.-]+$/;
 
-/** What cannot be read is told and stays. */
-export function readCrashRecords(warn: (message: string) => void, path = PLACE): CrashRecords {
+/** Unreadable records are logged and kept. */
+export function readCrashRecords(warn: (message: string) => void, path = PSTORE_PATH): CrashRecords {
   const records: CrashRecord[] = [];
   let restBytes = PSTORE_MAX_BYTES;
   for (const name of listNames(path).filter((each) => RECORD_NAME.test(each))) {
@@ -86,11 +86,11 @@ function readStart(path: string, maxBytes: number): Buffer {
   }
 }
 
-/** A dump of a panic begins with `Panic#1 Part1`; one of an oops that the machine lived through is none. */
+/** A dump of a panic begins with `Panic#1 Part1`; an oops that the machine survived does not count. */
 function findPanic(records: readonly CrashRecord[]): string | undefined {
   for (const { text } of records) {
-    const said = /(Kernel panic - not syncing[^\n]{0,200})/.exec(text)?.[1];
-    if (said !== undefined) return said.replace(/[\x00-\x1f\x7f]+/g, " ").trim();
+    const message = /(Kernel panic - not syncing[^\n]{0,200})/.exec(text)?.[1];
+    if (message !== undefined) return message.replace(/[\x00-\x1f\x7f]+/g, " ").trim();
     if (/^Panic#/.test(text)) return "Kernel panic";
   }
   return undefined;

@@ -1,15 +1,15 @@
 /**
- * How much memory and CPU the machine uses, sampled while the job runs (proc(5): /proc/meminfo, /proc/stat).
- * Every two seconds at first; half as often each time a few hundred samples have gone out, so that a long night stays short.
+ * Samples the machine's use of memory and CPU (proc(5): /proc/meminfo, /proc/stat). Every few hundred samples the interval doubles,
+ * which limits the samples of a long job.
  */
 import { readFileSync } from "node:fs";
 import { SAMPLE_INTERVAL_MS, SAMPLES_PER_PACE } from "../limits.ts";
 
 export interface ResourceSample {
-  /** Not to be had any more: all but what the kernel calls available. */
+  /** All memory but MemAvailable. */
   memoryUsedBytes: number;
   memoryTotalBytes: number;
-  /** Of all CPUs together since the sample before, 0 to 100. */
+  /** Of all CPUs since the previous sample, 0 to 100. */
   cpuPercent: number;
 }
 
@@ -20,7 +20,7 @@ export interface SamplingOptions {
   samplesPerPace?: number;
 }
 
-/** The first comes at once. */
+/** Takes the first sample at once. */
 export function startSampling(options: SamplingOptions): { stop(): void } {
   const { onSample, procPath = "/proc", samplesPerPace = SAMPLES_PER_PACE } = options;
   let intervalMs = options.intervalMs ?? SAMPLE_INTERVAL_MS;

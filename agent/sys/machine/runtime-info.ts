@@ -1,5 +1,5 @@
 /**
- * What machine this is, from /proc and /sys: for the first lines of a log, where people look whether they got the right one.
+ * Describes the machine from /proc and /sys, for the first lines of the log.
  */
 import { machine, release, totalmem } from "node:os";
 import type { RuntimeInfo } from "../../wire/b2c-console.ts";
@@ -22,12 +22,12 @@ export function readRuntimeInfo(
   };
 }
 
-/** Arm's kernels name no CPU, but the board. */
+/** Kernels for Arm name the board, not the CPU. */
 function readBoardModel(sysfsPath: string): string {
   return readIfThere(`${sysfsPath}/firmware/devicetree/base/model`).replace(/\0.*$/, "");
 }
 
-/** Whole disks with something in them; RAM disks and unused loop devices are none. */
+/** Whole disks; not RAM disks and unused loop devices. */
 function listDisks(path: string): RuntimeInfo["disks"] {
   return readdirIfThere(path)
     .filter((name) => !/^(ram|zram)/.test(name))

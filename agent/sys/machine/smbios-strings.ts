@@ -1,12 +1,12 @@
 /**
- * Reads the OEM strings (type 11) out of the firmware's SMBIOS table.
- * DMTF DSP0134 section 6.1.3 (structures and their strings) and 7.12; the table is the firmware's, so every length is checked.
+ * Reads the OEM strings (type 11) from the firmware's SMBIOS table (DMTF DSP0134 sections 6.1.3 and 7.12). The table is untrusted, so
+ * every length is checked.
  */
 const TYPE_OEM_STRINGS = 11;
 const TYPE_END = 127;
 const HEADER_BYTES = 4;
 
-/** The strings in order; what follows a broken structure is left out. */
+/** Stops at a malformed structure. */
 export function parseOemStrings(table: Buffer): string[] {
   const found: string[] = [];
   let at = 0;

@@ -1,6 +1,6 @@
 /**
- * DHCP on one interface by busybox's udhcpc, which stays and renews for as long as the machine runs.
- * Its script only ever adds: an address or route that is lost cuts off whatever runs over the network (systemd#21967).
+ * DHCP on one interface by busybox's udhcpc, which renews the lease while the machine runs.
+ * Its script only adds: removing an address or route would break what uses the network (systemd#21967).
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { type Lease, parseLease } from "./lease.ts";
 
 // `mask` is a prefix length in udhcpc's environment, `subnet` the dotted form. Routes: option 121 outweighs 3 (RFC 3442).
 const SCRIPT = `#!/bin/sh
-# Written by the dutboot agent; udhcpc calls it with what it learned in the environment.
+# Written by the dutboot agent; udhcpc calls it with the lease in the environment.
 ip() { "$DUTBOOT_BUSYBOX" ip "$@"; }
 route() { # NET GATEWAY
   case "$2" in
@@ -41,7 +41,7 @@ esac
 `;
 
 export interface DhcpOptions {
-  /** Where script, leases and udhcpc's own output live. */
+  /** Directory of the script, the leases and udhcpc's output. */
   stateDir: string;
   metric: number;
   hostname?: string;
@@ -49,9 +49,9 @@ export interface DhcpOptions {
 }
 
 export interface DhcpClient {
-  /** What was last learned; undefined before the first answer. */
+  /** undefined before the first answer. */
   readLease(): Lease | undefined;
-  /** The last line the client said, for a message. */
+  /** The last line of its output, for a message. */
   readLastLine(): string;
   /** Ends the client; the address stays. */
   stop(): void;
@@ -66,19 +66,19 @@ export function startDhcpClient(interfaceName: string, options: DhcpOptions): Dh
   const outputPath = join(stateDir, `${interfaceName}.log`);
   rmSync(leasePath, { force: true });
 
-  const words = ["udhcpc", "-f", "-i", interfaceName, "-s", scriptPath];
-  // SIGUSR1 to this process renews at once: for people at a broken farm, and for tests.
-  words.push("-p", join(stateDir, `${interfaceName}.pid`));
-  // Five quick tries, then again after a short pause, for ever: servers come back.
-  words.push("-t", "5", "-T", "2", "-A", "5");
+  const args = ["udhcpc", "-f", "-i", interfaceName, "-s", scriptPath];
+  // SIGUSR1 to the process in this file renews the lease at once: for debugging and for tests.
+  args.push("-p", join(stateDir, `${interfaceName}.pid`));
+  // Five tries, then again after a pause, without end.
+  args.push("-t", "5", "-T", "2", "-A", "5");
   for (const option of ["ntpsrv", "search", "staticroutes", "mtu", "rootpath", "tftp"])
-    words.push("-O", option);
-  if (hostname) words.push("-x", `hostname:${hostname}`);
+    args.push("-O", option);
+  if (hostname) args.push("-x", `hostname:${hostname}`);
   const outputFd = openSync(outputPath, "w");
   let child: ChildProcess;
   try {
-    child = spawn(busybox, words, {
-      // Of its own session: what ends the agent must not end the lease.
+    child = spawn(busybox, args, {
+      // In its own session, so that a signal to the agent does not end it.
       detached: true,
       stdio: ["ignore", outputFd, outputFd],
       env: {

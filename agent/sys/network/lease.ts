@@ -1,6 +1,6 @@
 /**
- * The lease file: what udhcpc learned, as `key=value` lines with the names of its environment (busybox, udhcp README).
- * Everything in it came from the network unauthenticated, so only well-formed addresses and names are read out.
+ * The lease file of udhcpc: `key=value` lines with the names of its environment (busybox, udhcp README).
+ * The values come from the network without authentication, so only well-formed addresses and names are used.
  */
 import { parseAddress } from "../../job/syntax/ip-parameter.ts";
 
@@ -12,15 +12,15 @@ export interface Lease {
   /** DHCP option 42. */
   ntpServers: string[];
   searchDomains: string[];
-  /** The server that gave it. */
+  /** The DHCP server. */
   serverId?: string;
   leaseSeconds?: number;
   boot: BootOffer;
 }
 
-/** Where the machine's root may be, as far as the server says. */
+/** The location of the machine's root, as far as the server names it. */
 export interface BootOffer {
-  /** DHCP option 17, as it came. */
+  /** DHCP option 17, unparsed. */
   rootPath?: string;
   /** The header's siaddr. */
   nextServer?: string;
@@ -35,8 +35,8 @@ export function parseLease(text: string): Lease | undefined {
     const at = line.indexOf("=");
     if (at > 0) values.set(line.slice(0, at), line.slice(at + 1).trim());
   }
-  const words = (key: string) => (values.get(key) ?? "").split(/\s+/).filter((word) => word !== "");
-  const addresses = (key: string) => words(key).filter((word) => parseAddress(word));
+  const list = (key: string) => (values.get(key) ?? "").split(/\s+/).filter((item) => item !== "");
+  const addresses = (key: string) => list(key).filter((item) => parseAddress(item));
   const address = parseAddress(values.get("ip") ?? "");
   if (!address) return undefined;
   const prefix = Number(values.get("mask") ?? "24");
@@ -51,7 +51,7 @@ export function parseLease(text: string): Lease | undefined {
     routers: addresses("router"),
     nameservers: addresses("dns"),
     ntpServers: addresses("ntpsrv"),
-    searchDomains: [...words("search"), ...words("domain")].filter(isDomain),
+    searchDomains: [...list("search"), ...list("domain")].filter(isDomain),
     serverId,
     ...(leaseSeconds > 0 && { leaseSeconds }),
     boot: {
@@ -66,7 +66,7 @@ function isDomain(text: string): boolean {
   return /^[A-Za-z0-9_.-]{1,253}$/.test(text);
 }
 
-/** resolv.conf(5): the C library reads three name servers. */
+/** resolv.conf(5): the C library reads at most three name servers. */
 export function formatResolvConf(nameservers: readonly string[], searchDomains: readonly string[]): string {
   const lines = [...new Set(nameservers)].slice(0, 3).map((server) => `nameserver ${server}`);
   const domains = [...new Set(searchDomains)].slice(0, 6);

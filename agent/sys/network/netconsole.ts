@@ -1,6 +1,6 @@
 /**
- * netconsole: the kernel's own messages by UDP, sent by the kernel itself up to its last one (Documentation/networking/netconsole).
- * Its target is made through configfs once the network is up; it needs the addresses of both ends, also the hardware's.
+ * netconsole: the kernel sends its own messages by UDP, until its last one (Documentation/networking/netconsole). We create the target
+ * in configfs when the network is up. It needs the addresses of both ends and the MAC address of the next hop.
  */
 import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
@@ -19,22 +19,22 @@ export interface NetconsoleOptions {
 }
 
 const TARGET = "dutboot";
-/** Of the sender; the kernel's own default. */
+/** The kernel's default source port. */
 const LOCAL_PORT = 6665;
 
-/** Never throws: without it the job lacks a kernel's last words, and that is told. */
+/** Failures are logged and the job continues without netconsole. */
 export async function startNetconsole(
   { host, port }: { host: string; port: number },
   { log, loadModule, configfs = "/sys/kernel/config" }: NetconsoleOptions,
 ): Promise<void> {
-  const place = `${host}:${port}`;
+  const destination = `${host}:${port}`;
   try {
     await loadModule("configfs");
     await loadModule("netconsole");
     mountConfigfs(configfs);
     const { address } = await lookup(host, { family: 4 });
     const route = parseRoute(await runTool(["ip", "-4", "route", "get", address]));
-    if (!route) throw new Error(`there is no way to ${address}`);
+    if (!route) throw new Error(`there is no route to ${address}`);
     const mac = await findHardwareAddress(route.gateway ?? address, route.device);
     const target = join(configfs, "netconsole", TARGET);
     mkdirSync(target);
@@ -53,9 +53,9 @@ export async function startNetconsole(
       rmdirSync(target);
       throw error;
     }
-    log.info(`netconsole: the kernel's messages go to ${place} from ${route.device}`);
+    log.info(`netconsole: the kernel's messages go to ${destination} from ${route.device}`);
   } catch (error) {
-    log.warn(`netconsole: the kernel's messages do not go to ${place}: ${(error as Error).message}`);
+    log.warn(`netconsole: cannot send the kernel's messages to ${destination}: ${(error as Error).message}`);
   }
 }
 
@@ -66,37 +66,37 @@ function mountConfigfs(path: string): void {
 
 export interface RouteToHost {
   device: string;
-  /** Our own address on it. */
+  /** Our address on it. */
   source: string;
-  /** Absent where the host is a neighbour. */
+  /** Absent where the host is on the same link. */
   gateway?: string;
 }
 
 /** Of `ip route get`: `10.0.0.9 via 10.0.0.1 dev eth0 src 10.0.0.7 …` */
 export function parseRoute(text: string): RouteToHost | undefined {
-  const word = (name: string) => new RegExp(`\\s${name}\\s+(\\S+)`).exec(text)?.[1];
-  const [device, source, gateway] = [word("dev"), word("src"), word("via")];
+  const field = (name: string) => new RegExp(`\\s${name}\\s+(\\S+)`).exec(text)?.[1];
+  const [device, source, gateway] = [field("dev"), field("src"), field("via")];
   if (device === undefined || source === undefined || device === "lo") return undefined;
   return { device, source, gateway };
 }
 
-/** Of a neighbour: anything sent to it has the kernel ask. */
+/** Sends to the neighbour, which makes the kernel resolve its MAC address. */
 async function findHardwareAddress(address: string, device: string): Promise<string> {
   const deadline = performance.now() + NETCONSOLE_ANSWER_MS;
   const socket = createSocket("udp4").unref();
-  socket.on("error", () => {}); // a refusal is an answer, too
+  socket.on("error", () => {}); // ECONNREFUSED: the host is there
   try {
     while (performance.now() < deadline) {
-      // The discard protocol's port: nobody answers, and nobody minds.
+      // The discard protocol's port.
       socket.send(Buffer.alloc(1), 9, address);
       await sleep(NETWORK_POLL_MS);
-      const found = findNeighbour(readFileSync("/proc/net/arp", "utf8"), address, device);
-      if (found) return found;
+      const mac = findNeighbour(readFileSync("/proc/net/arp", "utf8"), address, device);
+      if (mac) return mac;
     }
   } finally {
     socket.close();
   }
-  throw new Error(`"${address}" does not say its hardware address`);
+  throw new Error(`no answer to ARP for "${address}"`);
 }
 
 /** In /proc/net/arp: `IP address  HW type  Flags  HW address  Mask  Device`; a complete entry has flag 2. */

@@ -1,6 +1,6 @@
 /**
- * Brings the wired network up: every interface at once, by DHCP or as `ip=` says, until one of them has an address.
- * Late adapters and late links are waited for; every interface's line in the log says what became of it.
+ * Brings the wired network up: all interfaces at once, by DHCP or as `ip=` says, until one has an address.
+ * It waits for late adapters and links; the log shows the state of every interface.
  */
 import { writeFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -30,14 +30,14 @@ export interface InterfaceState {
 }
 
 export interface NetworkState {
-  /** Those with an address, the first to get one first. */
+  /** Those with an address, in the order they got it. */
   interfaces: InterfaceState[];
   nameservers: string[];
   ntpServers: string[];
   searchDomains: string[];
-  /** Of the first DHCP answer that offers a root; the server, also by `ip=`. */
+  /** From the first DHCP answer that offers a root; the server also from `ip=`. */
   boot?: BootOffer;
-  /** Stops watching and the DHCP clients; addresses stay. For tests: a DUT keeps them to its end. */
+  /** Ends the DHCP clients; addresses are kept. For tests: a DUT keeps them until its end. */
   stop(): void;
 }
 
@@ -46,7 +46,7 @@ export interface NetworkOptions {
   ip?: string;
   log: SysLog;
   signal?: AbortSignal;
-  /** Loads drivers of devices that appeared since; called about once a second while there is no address. */
+  /** Loads drivers of new devices; called about once a second while there is no address. */
   lookForDevices?: () => Promise<unknown>;
   stateDir?: string;
   resolvConfPath?: string;
@@ -55,28 +55,28 @@ export interface NetworkOptions {
   othersWaitMs?: number;
 }
 
-/** Throws NETWORK_…; by the job's deadline, the signal's reason. */
+/** Throws NETWORK_… or the signal's reason. */
 export async function bringUpNetwork(options: NetworkOptions): Promise<NetworkState> {
   const { log, busybox = "busybox" } = options;
   await runIp(busybox, "link", "set", "lo", "up");
-  const wish = parseIpParameter(options.ip ?? "dhcp");
-  if (wish.method === "off") {
-    log.info("network: left alone, as ip= says");
+  const request = parseIpParameter(options.ip ?? "dhcp");
+  if (request.method === "off") {
+    log.info("network: not set up, because ip= says so");
     return { interfaces: [], nameservers: [], ntpServers: [], searchDomains: [], stop: () => {} };
   }
-  if (wish.hostname) nameMachine(wish.hostname, log);
-  const effort = createNetworkAttempt(wish, options);
+  if (request.hostname) nameMachine(request.hostname, log);
+  const bringUp = createBringUp(request, options);
   try {
-    await effort.waitForFirst();
-    await effort.waitForOthers();
-    return effort.settle();
+    await bringUp.waitForFirst();
+    await bringUp.waitForOthers();
+    return bringUp.settle();
   } catch (error) {
-    effort.stop();
+    bringUp.stop();
     throw error;
   }
 }
 
-/** How far an interface has come. */
+/** The state of an interface during the set-up. */
 interface Candidate {
   name: string;
   hasLink: boolean;
@@ -85,7 +85,7 @@ interface Candidate {
   lease?: Lease;
 }
 
-function createNetworkAttempt(wish: Exclude<IpParameter, { method: "off" }>, options: NetworkOptions) {
+function createBringUp(request: Exclude<IpParameter, { method: "off" }>, options: NetworkOptions) {
   const { log, signal, busybox = "busybox", stateDir = "/run/dutboot/network" } = options;
   const { waitMs = NETWORK_WAIT_MS, othersWaitMs = NETWORK_OTHERS_WAIT_MS } = options;
   const startedAt = performance.now();
@@ -97,21 +97,23 @@ function createNetworkAttempt(wish: Exclude<IpParameter, { method: "off" }>, opt
   let watch: NodeJS.Timeout | undefined;
   const elapsedMs = () => performance.now() - startedAt;
 
-  const take = async (): Promise<void> => {
+  const findCandidates = async (): Promise<void> => {
     for (const { name, skippedBecause } of listInterfaces()) {
       if (candidates.has(name) || skipped.has(name)) continue;
-      const unwanted =
-        wish.device === undefined ? skippedBecause : wish.device !== name && "ip= names another one";
-      if (unwanted) {
+      const skipReason =
+        request.device === undefined
+          ? skippedBecause
+          : request.device !== name && "ip= names another interface";
+      if (skipReason) {
         skipped.add(name);
-        log.info(`network: ${name}: not used, ${unwanted}`);
+        log.info(`network: ${name}: not used, ${skipReason}`);
         continue;
       }
       candidates.set(name, { name, hasLink: false });
       try {
         await runIp(busybox, "link", "set", name, "up");
       } catch (error) {
-        log.warn(`network: ${name}: cannot be switched on: ${(error as Error).message}`);
+        log.warn(`network: ${name}: cannot be brought up: ${(error as Error).message}`);
         continue;
       }
       log.info(`network: ${name}: found, waiting for a link`);
@@ -125,15 +127,15 @@ function createNetworkAttempt(wish: Exclude<IpParameter, { method: "off" }>, opt
       log.info(`network: ${name}: has a link after ${(elapsedMs() / 1000).toFixed(1)} s`);
     }
     if (!candidate.hasLink || candidate.state) return;
-    if (wish.method === "static") {
+    if (request.method === "static") {
       if (configured.length > 0) return;
-      candidate.state = await setStaticAddress(busybox, name, wish);
+      candidate.state = await setStaticAddress(busybox, name, request);
     } else {
       candidate.client ??= startDhcpClient(name, {
         stateDir,
         metric: 100 + readIndex(name),
         busybox,
-        hostname: wish.hostname,
+        hostname: request.hostname,
       });
       const lease = candidate.client.readLease();
       if (!lease) return;
@@ -146,21 +148,24 @@ function createNetworkAttempt(wish: Exclude<IpParameter, { method: "off" }>, opt
 
   const step = async (): Promise<void> => {
     signal?.throwIfAborted();
-    await take();
+    await findCandidates();
     for (const candidate of candidates.values()) await advance(candidate);
   };
 
   const collect = () => ({
     nameservers: unique([
-      ...wish.nameservers,
+      ...request.nameservers,
       ...configured.flatMap(({ lease }) => lease?.nameservers ?? []),
     ]),
-    ntpServers: unique([...wish.ntpServers, ...configured.flatMap(({ lease }) => lease?.ntpServers ?? [])]),
+    ntpServers: unique([
+      ...request.ntpServers,
+      ...configured.flatMap(({ lease }) => lease?.ntpServers ?? []),
+    ]),
     searchDomains: unique(configured.flatMap(({ lease }) => lease?.searchDomains ?? [])),
   });
 
   let written: string | undefined;
-  // In place, not by rename: containers have the file itself mounted.
+  // In place, not by rename, because containers bind-mount the file.
   const writeResolvConf = () => {
     const { nameservers, searchDomains } = collect();
     const text = formatResolvConf(nameservers, searchDomains);
@@ -169,8 +174,8 @@ function createNetworkAttempt(wish: Exclude<IpParameter, { method: "off" }>, opt
     written = text;
   };
 
-  /** After the boot has gone on: answers that come late, and renewals that bring other name servers. */
-  const keepUp = async (): Promise<void> => {
+  /** After the set-up: late answers, and renewals with other name servers. */
+  const followLeases = async (): Promise<void> => {
     for (const candidate of candidates.values()) {
       await advance(candidate);
       const lease = candidate.client?.readLease();
@@ -195,11 +200,7 @@ function createNetworkAttempt(wish: Exclude<IpParameter, { method: "off" }>, opt
           await options.lookForDevices();
           nextRescanMs = elapsedMs() + NETWORK_RESCAN_MS;
         }
-        await sleep(NETWORK_POLL_MS, undefined, { signal: signal ?? new AbortController().signal }).catch(
-          () => {
-            signal?.throwIfAborted();
-          },
-        );
+        await sleep(NETWORK_POLL_MS, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
       }
     },
     async waitForOthers(): Promise<void> {
@@ -213,14 +214,14 @@ function createNetworkAttempt(wish: Exclude<IpParameter, { method: "off" }>, opt
     settle(): NetworkState {
       writeResolvConf();
       watch = setInterval(() => {
-        keepUp().catch((error: Error) =>
-          log.warn(`network: cannot keep up with the leases: ${error.message}`),
+        followLeases().catch((error: Error) =>
+          log.warn(`network: cannot follow the leases: ${error.message}`),
         );
       }, NETWORK_PROGRESS_MS).unref();
       return {
         interfaces: configured.map(({ state }) => state!),
         ...collect(),
-        ...findBootOffer(configured, wish.server),
+        ...findBootOffer(configured, request.server),
         stop: this.stop,
       };
     },
@@ -231,8 +232,12 @@ function createNetworkAttempt(wish: Exclude<IpParameter, { method: "off" }>, opt
   };
 }
 
-async function setStaticAddress(busybox: string, name: string, wish: StaticAddress): Promise<InterfaceState> {
-  const { address, prefixLength, gateway } = wish;
+async function setStaticAddress(
+  busybox: string,
+  name: string,
+  request: StaticAddress,
+): Promise<InterfaceState> {
+  const { address, prefixLength, gateway } = request;
   try {
     await runIp(busybox, "addr", "replace", `${address}/${prefixLength}`, "broadcast", "+", "dev", name);
     if (gateway) await runIp(busybox, "route", "replace", "default", "via", gateway, "dev", name);
@@ -246,8 +251,8 @@ async function setStaticAddress(busybox: string, name: string, wish: StaticAddre
   return { name, address, prefixLength, method: "static" };
 }
 
-function runIp(busybox: string, ...words: string[]): Promise<string> {
-  return runTool([busybox, "ip", ...words]);
+function runIp(busybox: string, ...args: string[]): Promise<string> {
+  return runTool([busybox, "ip", ...args]);
 }
 
 function describeLease(name: string, { address, prefixLength, serverId }: Lease): InterfaceState {
@@ -274,7 +279,7 @@ function describeWait(candidates: Candidate[]): string {
   return candidates
     .map(({ name, hasLink, client }) => {
       if (!hasLink) return `${name} still has no link`;
-      return `${name} still has no address, the DHCP client says "${client?.readLastLine() ?? ""}"`;
+      return `${name} still has no address, the DHCP client reports "${client?.readLastLine() ?? ""}"`;
     })
     .join("; ");
 }
@@ -297,13 +302,13 @@ function describeFailure(candidates: Candidate[], waitMs: number): AgentError {
   );
 }
 
-/** What `ip=` says of the server outweighs what was sent. */
+/** The server of `ip=` replaces that of DHCP. */
 function findBootOffer(configured: readonly Candidate[], server: string | undefined): { boot?: BootOffer } {
   const offers = configured.flatMap(({ lease }) => lease?.boot ?? []);
   const boot = offers.find(({ rootPath }) => rootPath !== undefined) ?? offers[0];
   return boot || server ? { boot: { ...boot, nextServer: server || undefined } } : {};
 }
 
-function unique(words: readonly string[]): string[] {
-  return [...new Set(words)];
+function unique(items: readonly string[]): string[] {
+  return [...new Set(items)];
 }

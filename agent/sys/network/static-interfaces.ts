@@ -1,6 +1,6 @@
 /**
- * Network interfaces as a job spells them out: addresses, routes, a gateway, name servers, or DHCP on that interface alone.
- * The order of boot2container's b2c.iface: what DHCP gives comes first, what is written is added to it.
+ * Sets up the network interfaces that a job lists: addresses, routes, a gateway, name servers, or DHCP on that interface.
+ * As in boot2container's b2c.iface, DHCP runs first and the listed settings are added to its result.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,11 +14,11 @@ import { formatResolvConf } from "./lease.ts";
 import { bringUpNetwork, type InterfaceState, type NetworkOptions, type NetworkState } from "./network.ts";
 
 export interface StaticNetworkOptions extends Omit<NetworkOptions, "ip"> {
-  /** Of the kernel: set to 1 by an interface that forwards. */
+  /** Set to 1 by an interface that forwards packets. */
   forwardPath?: string;
 }
 
-/** Throws NETWORK_…; by the job's deadline, the signal's reason. */
+/** Throws NETWORK_… or the signal's reason. */
 export async function setUpInterfaces(
   settings: readonly InterfaceSettings[],
   options: StaticNetworkOptions,
@@ -30,7 +30,7 @@ export async function setUpInterfaces(
     for (const state of states) state.stop();
   };
   try {
-    for (const wish of settings) states.push(await setUpInterface(wish, options));
+    for (const setting of settings) states.push(await setUpInterface(setting, options));
     await waitForLink(settings, options);
   } catch (error) {
     stop();
@@ -39,7 +39,7 @@ export async function setUpInterfaces(
   const unite = (pick: (state: NetworkState) => readonly string[]) => [...new Set(states.flatMap(pick))];
   const together = {
     interfaces: states.flatMap(({ interfaces }) => interfaces),
-    // What is written down outweighs what a server says.
+    // The job's come before those of DHCP.
     nameservers: [
       ...new Set([
         ...settings.flatMap(({ nameservers }) => nameservers),
@@ -53,53 +53,55 @@ export async function setUpInterfaces(
   return { ...together, stop };
 }
 
-async function setUpInterface(wish: InterfaceSettings, options: StaticNetworkOptions): Promise<NetworkState> {
-  const { name } = wish;
+async function setUpInterface(
+  setting: InterfaceSettings,
+  options: StaticNetworkOptions,
+): Promise<NetworkState> {
+  const { name } = setting;
   const { log, busybox = "busybox", stateDir = "/run/dutboot/network" } = options;
   await waitForInterface(name, options);
-  const ip = async (...words: string[]) => {
+  const ip = async (...args: string[]) => {
     try {
-      await runTool([busybox, "ip", ...words]);
+      await runTool([busybox, "ip", ...args]);
     } catch (cause) {
       throw new AgentError("NETWORK_FAILED", `Cannot set up ${name}: ${(cause as Error).message}`, { cause });
     }
   };
   await ip("link", "set", name, "up");
-  const leased = wish.asksDhcp
+  const leased = setting.asksDhcp
     ? await bringUpNetwork({
         ...options,
         stateDir,
         ip: `:::::${name}:dhcp`,
-        // The one of all interfaces is written when they are all up.
+        // The common file is written when all interfaces are up.
         resolvConfPath: join(stateDir, `${name}.resolv.conf`),
       })
     : { interfaces: [], nameservers: [], ntpServers: [], searchDomains: [], stop: () => {} };
-  for (const address of wish.addresses) {
+  for (const address of setting.addresses) {
     await ip("addr", "replace", address, ...(isIpv6(address) ? [] : ["broadcast", "+"]), "dev", name);
   }
-  if (wish.forwards) writeFileSync(options.forwardPath ?? "/proc/sys/net/ipv4/ip_forward", "1\n");
-  const { gateway } = wish;
-  const routes = [...(gateway === undefined ? [] : [{ to: "default", via: gateway }]), ...wish.routes];
+  if (setting.forwards) writeFileSync(options.forwardPath ?? "/proc/sys/net/ipv4/ip_forward", "1\n");
+  const { gateway } = setting;
+  const routes = [...(gateway === undefined ? [] : [{ to: "default", via: gateway }]), ...setting.routes];
   for (const { to, via } of routes) {
     await ip(...(isIpv6(via) ? ["-6"] : []), "route", "replace", to, "via", via, "dev", name);
   }
-  const said = [
-    ...wish.addresses,
+  const applied = [
+    ...setting.addresses,
     ...routes.map(({ to, via }) => `${to} via ${via}`),
-    ...(wish.forwards ? ["forwards packets"] : []),
+    ...(setting.forwards ? ["forwards packets"] : []),
   ];
-  if (said.length > 0) log.info(`network: ${name}: ${said.join(", ")}`);
+  if (applied.length > 0) log.info(`network: ${name}: ${applied.join(", ")}`);
   return {
     ...leased,
-    interfaces: [...leased.interfaces, ...wish.addresses.map((text) => describe(name, text))],
+    interfaces: [...leased.interfaces, ...setting.addresses.map((text) => describe(name, text))],
   };
 }
 
-/** USB adapters come when they come. */
 async function waitForInterface(name: string, options: StaticNetworkOptions): Promise<void> {
   const { log, signal, lookForDevices, waitMs = NETWORK_WAIT_MS } = options;
   if (isInterface(name)) return;
-  log.info(`network: ${name}: not there yet, waiting for it`);
+  log.info(`network: ${name}: missing, waiting for it`);
   const until = performance.now() + waitMs;
   let rescanAt = performance.now();
   while (!isInterface(name)) {
@@ -118,7 +120,7 @@ async function waitForInterface(name: string, options: StaticNetworkOptions): Pr
   }
 }
 
-/** One link is enough: a second port may be there for a test that brings its own peer. */
+/** One link is enough: another port may belong to the test. */
 async function waitForLink(
   settings: readonly InterfaceSettings[],
   { log, signal, waitMs = NETWORK_WAIT_MS }: StaticNetworkOptions,

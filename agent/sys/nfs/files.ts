@@ -1,6 +1,6 @@
 /**
- * Single files of NFS servers: the directory that a file lies in is mounted read-only for as long as a file of it is open.
- * What is a link there is followed inside the mount and never out of it.
+ * Opens single files on NFS servers. The file's directory is mounted read-only while one of its files is open; symlinks are
+ * resolved inside the mount.
  */
 import { closeSync, constants, mkdirSync, openSync } from "node:fs";
 import { join, posix } from "node:path";
@@ -17,10 +17,10 @@ export interface NfsFiles {
 }
 
 export interface NfsFilesOptions {
-  /** Mount points are made in it. */
+  /** Directory of the mount points. */
   stateDir: string;
   /** Mounts read-only. */
-  mount(place: NfsExport, target: string, options: { signal?: AbortSignal }): Promise<void>;
+  mount(location: NfsExport, target: string, options: { signal?: AbortSignal }): Promise<void>;
 }
 
 interface Mounted {
@@ -32,26 +32,26 @@ export function createNfsFiles({ stateDir, mount }: NfsFilesOptions): NfsFiles {
   const mounted = new Map<string, Mounted>();
   let nextNumber = 0;
 
-  const mountDirectory = async (place: NfsExport, options: { signal?: AbortSignal }): Promise<string> => {
+  const mountDirectory = async (location: NfsExport, options: { signal?: AbortSignal }): Promise<string> => {
     const target = join(stateDir, String(nextNumber++));
     mkdirSync(target, { recursive: true, mode: 0o700 });
-    await mount(place, target, options);
+    await mount(location, target, options);
     return target;
   };
 
   return {
     async open(url, options = {}) {
       const file = parseNfsUrl(url);
-      const place = { ...file, path: posix.dirname(file.path) };
-      const key = JSON.stringify(place);
-      const entry = mounted.get(key) ?? { users: 0, path: mountDirectory(place, options) };
+      const location = { ...file, path: posix.dirname(file.path) };
+      const key = JSON.stringify(location);
+      const entry = mounted.get(key) ?? { users: 0, path: mountDirectory(location, options) };
       mounted.set(key, entry);
       entry.users += 1;
       const release = (path?: string) => {
         entry.users -= 1;
         if (entry.users > 0) return;
         mounted.delete(key);
-        // Lazily: a read that hangs must not keep us.
+        // Lazily, because a read may hang.
         if (path !== undefined) umount(path, { lazy: true });
       };
       let path: string | undefined;

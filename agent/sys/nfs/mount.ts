@@ -1,6 +1,6 @@
 /**
- * Mounts an export of an NFS server by mount(2), version by version until one is taken.
- * The server is asked by a plain connection first: what the kernel says of a dead one, it says after minutes.
+ * Mounts an NFS export by mount(2), trying versions in turn. A plain connection probes the server first, because the kernel reports
+ * a dead one only after minutes.
  */
 import { lookup } from "node:dns/promises";
 import { mkdirSync } from "node:fs";
@@ -15,24 +15,22 @@ import type { SysLog } from "../sys-log.ts";
 import { avoidsTcp, type NfsMountPlan, planNfsMounts, readNfsPort } from "./options.ts";
 
 export interface NfsMountOptions {
-  /** False: read-only. */
   isWritable: boolean;
-  /** Of this machine. */
+  /** This machine's. */
   ownAddress?: string;
-  /** As ModuleLoader's. */
   loadModule(name: string): Promise<boolean>;
   log: SysLog;
   signal?: AbortSignal;
 }
 
-/** `target` is made when it is not there. Throws NFS_… */
-export async function mountNfs(place: NfsExport, target: string, options: NfsMountOptions): Promise<void> {
+/** Creates `target` where it is missing. Throws NFS_… */
+export async function mountNfs(location: NfsExport, target: string, options: NfsMountOptions): Promise<void> {
   const { isWritable, ownAddress, log, signal } = options;
-  const name = `${place.server}:${place.path}`;
-  const serverAddress = await findAddress(place.server, name, signal);
-  if (!avoidsTcp(place.options))
-    await waitForServer(serverAddress, readNfsPort(place.options), name, options);
-  const plans = planNfsMounts({ ...place, serverAddress, ownAddress });
+  const name = `${location.server}:${location.path}`;
+  const serverAddress = await findAddress(location.server, name, signal);
+  if (!avoidsTcp(location.options))
+    await waitForServer(serverAddress, readNfsPort(location.options), name, options);
+  const plans = planNfsMounts({ ...location, serverAddress, ownAddress });
   mkdirSync(target, { recursive: true, mode: 0o755 });
   const refusals: { version: string; error: KernelError }[] = [];
   for (const plan of plans) {
@@ -47,13 +45,13 @@ export async function mountNfs(place: NfsExport, target: string, options: NfsMou
       return;
     }
     refusals.push({ version: plan.version, error });
-    if (!MEANS_OTHER_VERSION.has(error.code)) break;
+    if (!TRIES_NEXT_VERSION.has(error.code)) break;
   }
   throw explainRefusals(name, refusals);
 }
 
-/** A server that does not speak the version says one of these, or has the export elsewhere in version 4's tree. */
-const MEANS_OTHER_VERSION: ReadonlySet<string> = new Set([
+/** Answers of a server that lacks the version, or that has the export elsewhere in version 4's tree: the next version may work. */
+const TRIES_NEXT_VERSION: ReadonlySet<string> = new Set([
   "EPROTONOSUPPORT",
   "EINVAL",
   "ENOENT",
@@ -62,8 +60,8 @@ const MEANS_OTHER_VERSION: ReadonlySet<string> = new Set([
   "ENODEV",
 ]);
 
-/** Said by a kernel or a server that has no such version at all. */
-const MEANS_UNKNOWN: ReadonlySet<string> = new Set(["EPROTONOSUPPORT", "ENOTSUP", "ENODEV"]);
+/** Answers of a kernel or server without the version. */
+const MEANS_UNSUPPORTED: ReadonlySet<string> = new Set(["EPROTONOSUPPORT", "ENOTSUP", "ENODEV"]);
 
 async function findAddress(server: string, name: string, signal: AbortSignal | undefined): Promise<string> {
   try {
@@ -83,7 +81,7 @@ async function findAddress(server: string, name: string, signal: AbortSignal | u
   }
 }
 
-/** A farm may start its server late, and switches may block a port for half a minute. */
+/** A server may start late, and a switch may block a new link for half a minute. */
 async function waitForServer(
   host: string,
   port: number,
@@ -91,8 +89,8 @@ async function waitForServer(
   { log, signal }: Pick<NfsMountOptions, "log" | "signal">,
 ): Promise<void> {
   const startedMs = performance.now();
-  for (let isTold = false; ; isTold = true) {
-    const refusal = await knock(host, port, signal);
+  for (let isLogged = false; ; isLogged = true) {
+    const refusal = await probePort(host, port, signal);
     if (refusal === undefined) return;
     if (performance.now() - startedMs > NFS_ANSWER_MS) {
       const seconds = Math.round(NFS_ANSWER_MS / 1000);
@@ -101,13 +99,13 @@ async function waitForServer(
         `Cannot reach the NFS server of "${name}" at ${host}, port ${port}, for ${seconds} s: ${refusal}`,
       );
     }
-    if (!isTold) log.warn(`nfs: no answer yet from ${host}, port ${port}: ${refusal}`);
+    if (!isLogged) log.warn(`nfs: no answer yet from ${host}, port ${port}: ${refusal}`);
     await sleep(NFS_RETRY_MS, undefined, signal && { signal });
   }
 }
 
-/** Undefined when somebody listens. */
-function knock(host: string, port: number, signal: AbortSignal | undefined): Promise<string | undefined> {
+/** undefined when the connection succeeds, else the reason. */
+function probePort(host: string, port: number, signal: AbortSignal | undefined): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, signal });
     socket.setTimeout(NFS_RETRY_MS * 5, () => socket.destroy(new Error("no answer")));
@@ -122,7 +120,7 @@ function knock(host: string, port: number, signal: AbortSignal | undefined): Pro
   });
 }
 
-/** What the kernel refused it with. A mount that hangs goes on hanging off the main thread: nothing ends it. */
+/** The kernel's error, if any. A mount that hangs cannot be ended; it occupies a thread of the pool. */
 async function tryMount(
   { source, data }: NfsMountPlan,
   target: string,
@@ -160,13 +158,13 @@ function explainRefusals(
   name: string,
   refusals: readonly { version: string; error: KernelError }[],
 ): AgentError {
-  const said = refusals.map(({ version, error }) => `version ${version}: ${error.code}`).join(", ");
+  const answers = refusals.map(({ version, error }) => `version ${version}: ${error.code}`).join(", ");
   const codes = new Set(refusals.map(({ error }) => error.code));
   const cause = refusals.at(-1)?.error;
-  const message = `Cannot mount "${name}": ${said}`;
+  const message = `Cannot mount "${name}": ${answers}`;
   if (codes.has("EACCES") || codes.has("EPERM") || codes.has("ENOENT"))
     return new AgentError("NFS_REFUSED", message, { cause });
-  if (refusals.every(({ error }) => MEANS_UNKNOWN.has(error.code)))
+  if (refusals.every(({ error }) => MEANS_UNSUPPORTED.has(error.code)))
     return new AgentError("NFS_UNSUPPORTED", message, { cause });
   return new AgentError("NFS_MOUNT_FAILED", message, { cause });
 }

@@ -1,6 +1,6 @@
 /**
- * Mount options for NFS as the kernel itself reads them (fs/nfs/fs_context.c): there is no mount.nfs here to prepare them.
- * What it does not know stands in the user's own words and goes on as it is: the kernel refuses what it cannot use.
+ * NFS mount options in the kernel's form (fs/nfs/fs_context.c), which mount.nfs would prepare elsewhere. Options that this file does
+ * not know are passed on, and the kernel refuses what it cannot use.
  */
 
 export interface NfsMountPlan {
@@ -9,26 +9,26 @@ export interface NfsMountPlan {
   /** What mount(2) takes. */
   source: string;
   data: string;
-  /** Kernel modules, beside those they need. */
+  /** Kernel modules, without their dependencies. */
   modules: string[];
 }
 
 export interface NfsMountRequest {
-  /** As the job writes it: a name, an address, `[address]`. */
+  /** As in the job: a name, an address or `[address]`. */
   server: string;
   path: string;
   version?: string;
   options: readonly string[];
-  /** What the server's name stands for. */
+  /** The resolved address. */
   serverAddress: string;
-  /** Of this machine, for the callbacks of version 4.0. */
+  /** This machine's, for the callbacks of version 4.0. */
   ownAddress?: string;
 }
 
-/** The newest first, as mount.nfs(8) does: version 4 needs one port only, and says at once when it is not there. */
+/** The newest first, as mount.nfs(8): version 4 needs one port and fails at once where it is missing. */
 const VERSIONS = ["4.2", "4.1", "4.0", "3"];
 
-/** One plan for each version that may be tried, in this order. */
+/** One plan per version, in the order to try them. */
 export function planNfsMounts(request: NfsMountRequest): NfsMountPlan[] {
   const { options, version } = request;
   const own = options.flatMap((option) => readVersion(option) ?? []);
@@ -38,17 +38,8 @@ export function planNfsMounts(request: NfsMountRequest): NfsMountPlan[] {
   return versions.map((each) => planMount(request, each, rest));
 }
 
-/** What is mount(8)'s, the agent's or the kernel's own root mounting's to know, and no option of the file system. */
-const IGNORED: ReadonlySet<string> = new Set([
-  "rw",
-  "ro",
-  "auto",
-  "noauto",
-  "defaults",
-  "_netdev",
-  "bg",
-  "fg",
-]);
+/** Options for mount(8), the agent or the kernel's root mounting, not for the file system. */
+const IGNORED: ReadonlySet<string> = new Set("rw ro auto noauto defaults _netdev bg fg".split(" "));
 
 function readVersion(option: string): string | undefined {
   return /^(?:v|(?:nfs)?vers=)(\d(?:\.\d)?)$/.exec(option)?.[1];
@@ -63,10 +54,10 @@ function planMount(
   const isOld = !version.startsWith("4");
   const data = [
     `vers=${version}`,
-    // Locks by version 3 need a daemon that is not here; nobody else works on this machine's files.
+    // Version 3 locks need a daemon that the initrd lacks; no other machine writes these files.
     ...(isOld && !names.has("lock") && !names.has("local_lock") ? ["nolock"] : []),
     ...(["tcp", "udp", "proto", "rdma"].some((name) => names.has(name)) ? [] : ["tcp"]),
-    // The kernel asks version 3's MOUNT service by UDP otherwise, which farms seldom let through.
+    // By default the kernel calls version 3's MOUNT service over UDP, which farms often block.
     ...(isOld && !names.has("mountproto") && !names.has("udp") ? ["mountproto=tcp"] : []),
     ...(!isOld && !names.has("clientaddr") ? [`clientaddr=${ownAddress}`] : []),
     ...rest,
@@ -81,13 +72,13 @@ function planMount(
   };
 }
 
-/** Where NFS itself listens, as the options say. */
+/** The port of NFS itself. */
 export function readNfsPort(options: readonly string[]): number {
   const port = options.flatMap((option) => /^port=(\d{1,5})$/.exec(option)?.[1] ?? []).at(-1);
   return port === undefined ? 2049 : Number(port);
 }
 
-/** True where the options ask for anything but TCP. */
+/** True where the options select UDP or RDMA. */
 export function avoidsTcp(options: readonly string[]): boolean {
   return options.some((option) => ["udp", "rdma", "proto=udp", "proto=rdma"].includes(option));
 }

@@ -1,18 +1,18 @@
 /**
- * Which export of which server a job means: what it says itself, and for the rest what the DHCP answer said.
- * Documentation/admin-guide/nfs/nfsroot.rst, and what net/ipv4/ipconfig.c takes out of an answer.
+ * The NFS export of a job: from the job's own settings, completed from the DHCP answer.
+ * Documentation/admin-guide/nfs/nfsroot.rst and net/ipv4/ipconfig.c.
  */
 import { AgentError } from "../../errors.ts";
 import type { NfsExport, NfsRoot } from "../../job/job.ts";
 import type { NetworkState } from "../network/network.ts";
 
-/** The export with nothing left open. Throws NFS_EXPORT_UNKNOWN. */
-export function completeNfsPlace(
+/** Throws NFS_EXPORT_UNKNOWN. */
+export function resolveExport(
   { server, path, version, options }: Omit<NfsRoot["nfs"], "isWritable">,
   { interfaces, boot = {} }: Pick<NetworkState, "interfaces" | "boot">,
 ): NfsExport {
   const offered = parseRootPath(boot.rootPath ?? "");
-  // Without a path of the job's own, the server of the root path goes with it; a server alone is asked for its own path.
+  // The server in DHCP's root path counts only together with that path.
   const isOffered = path === undefined;
   const chosenServer =
     server ?? (isOffered ? offered.server : undefined) ?? boot.nextServer ?? boot.tftpServer;
@@ -33,10 +33,10 @@ export function completeNfsPlace(
   };
 }
 
-/** `[SERVER:]PATH[,OPTION…]`, as DHCP option 17 has it. */
+/** DHCP option 17: `[SERVER:]PATH[,OPTION…]` */
 function parseRootPath(text: string): { server?: string; path?: string; options: string[] } {
-  const [place = "", ...options] = text.split(",");
-  const [, server, path] = /^(?:nfs:)?(?:(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):)?(\/.*)$/.exec(place) ?? [];
+  const [location = "", ...options] = text.split(",");
+  const [, server, path] = /^(?:nfs:)?(?:(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):)?(\/.*)$/.exec(location) ?? [];
   if (path === undefined) return { options: [] };
-  return { server, path, options: options.filter((word) => word !== "") };
+  return { server, path, options: options.filter((option) => option !== "") };
 }

@@ -13,22 +13,22 @@ import { waitForDevice } from "./wait-for-device.ts";
 export interface SwapOptions {
   log: SysLog;
   signal?: AbortSignal;
-  /** On the cache device, emptied at each start; absent where the store lies in RAM: no file can be swapped to there. */
+  /** On the cache device; absent where the store is in RAM, which cannot hold a swap file. Emptied at each start. */
   folder?: string;
   busybox?: string;
   swappinessPath?: string;
-  /** The job goes on without it, as those of boot2container do: what is wrong is told and no error. */
+  /** A failure is logged and the job continues, as boot2container's jobs do. */
   isOptional?: boolean;
 }
 
 export interface EnabledSwap {
-  /** Before the cache device is unmounted; reads back into memory what was swapped out. */
+  /** To be called before the cache device is unmounted; reads the swapped pages back. */
   release(): Promise<void>;
 }
 
 const NO_SWAP: EnabledSwap = { release: async () => {} };
 
-/** Throws MACHINE_SWAP_FAILED. Without a folder a file is told to be left out, as boot2container does, and it is no error. */
+/** Throws MACHINE_SWAP_FAILED. A swap file without a folder is only a warning, as in boot2container. */
 export async function enableSwap(swap: Swap, options: SwapOptions): Promise<EnabledSwap> {
   const { log, folder, busybox = "busybox" } = options;
   const path = "device" in swap ? swap.device : folder === undefined ? undefined : join(folder, "swapfile");
@@ -36,13 +36,13 @@ export async function enableSwap(swap: Swap, options: SwapOptions): Promise<Enab
     log.warn("machine: NO SWAP: a file for it needs a cache device");
     return NO_SWAP;
   }
-  const run = (...words: string[]) => runTool([busybox, ...words], { timeoutMs: SWAP_COMMAND_MS });
+  const run = (...args: string[]) => runTool([busybox, ...args], { timeoutMs: SWAP_COMMAND_MS });
   try {
     if ("device" in swap) await waitForDevice(path, { waitMs: SWAP_DEVICE_WAIT_MS, ...options });
     else await makeFile(path, swap.sizeBytes, run);
     const content = "device" in swap ? await readSignature(path) : undefined;
     if (content === undefined) await run("mkswap", path);
-    else if (content !== "swap") throw new Error(`it holds ${content}, which is left alone`);
+    else if (content !== "swap") throw new Error(`it contains ${content}, which is not overwritten`);
     await run("swapon", path);
     if (swap.swappiness !== undefined) {
       writeFileSync(options.swappinessPath ?? "/proc/sys/vm/swappiness", `${swap.swappiness}\n`);
@@ -50,9 +50,9 @@ export async function enableSwap(swap: Swap, options: SwapOptions): Promise<Enab
   } catch (cause) {
     if (!("device" in swap)) rmSync(path, { force: true });
     options.signal?.throwIfAborted();
-    const what = `Cannot swap to "${path}": ${(cause as Error).message}`;
-    if (!options.isOptional) throw new AgentError("MACHINE_SWAP_FAILED", what, { cause });
-    log.warn(`machine: NO SWAP: ${what}`);
+    const message = `Cannot swap to "${path}": ${(cause as Error).message}`;
+    if (!options.isOptional) throw new AgentError("MACHINE_SWAP_FAILED", message, { cause });
+    log.warn(`machine: NO SWAP: ${message}`);
     return NO_SWAP;
   }
   const size = "sizeBytes" in swap ? `, ${(swap.sizeBytes / 1e6).toFixed(0)} MB` : "";
@@ -63,22 +63,22 @@ export async function enableSwap(swap: Swap, options: SwapOptions): Promise<Enab
         await run("swapoff", path);
         if (!("device" in swap)) rmSync(path, { force: true });
       } catch (error) {
-        log.warn(`machine: ${path} stays in use for swap: ${(error as Error).message}`);
+        log.warn(`machine: swapping to ${path} cannot be stopped: ${(error as Error).message}`);
       }
     },
   };
 }
 
-/** What blkid takes the device for; undefined for nothing that it knows. */
+/** The type that blkid finds; undefined for none. */
 async function readSignature(device: string): Promise<string | undefined> {
-  // It ends with 2 where there is nothing.
-  const words = ["sh", "-c", 'blkid -p -s TYPE -s PTTYPE -o value "$1" || [ $? = 2 ]', "sh", device] as const;
-  const [first] = (await runTool(words)).trim().split("\n");
+  // Exit code 2: nothing found.
+  const argv = ["sh", "-c", 'blkid -p -s TYPE -s PTTYPE -o value "$1" || [ $? = 2 ]', "sh", device] as const;
+  const [first] = (await runTool(argv)).trim().split("\n");
   return first || undefined;
 }
 
-/** Without holes, which the kernel refuses to swap to; nobody else may read what was in memory. */
-async function makeFile(path: string, sizeBytes: number, run: (...words: string[]) => Promise<string>) {
+/** Without holes, which the kernel refuses; readable by root only, because it will contain memory. */
+async function makeFile(path: string, sizeBytes: number, run: (...args: string[]) => Promise<string>) {
   if (existsSync(path)) rmSync(path);
   writeFileSync(path, "", { mode: 0o600 });
   await run("fallocate", "-l", String(sizeBytes), path);

@@ -1,11 +1,8 @@
-/**
- * Waits for a device node of the job's: drivers and network block devices make theirs in their own time.
- */
 import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { DEVICE_POLL_MS } from "../limits.ts";
 
-/** Throws an Error that says so when there is none after `waitMs`; the signal's reason when it was aborted. */
+/** Waits for a block device that a driver creates later. Throws an Error after `waitMs`, or the signal's reason. */
 export async function waitForDevice(
   path: string,
   { waitMs, signal }: { waitMs: number; signal?: AbortSignal },

@@ -88,7 +88,7 @@ it(
     expect(text).toMatch(/swaps: \/store\/\S+\/swapfile/);
     expect(text).toContain("read back: by the farm");
     expect(text).toContain("all done");
-    expect(text).not.toMatch(/stays attached|stays in use|nbd0: .*(error|dead)/i);
+    expect(text).not.toMatch(/cannot be (detached|stopped)|nbd0: .*(error|dead)/i);
     expect(execFileSync("blkid", ["-p", "-o", "value", "-s", "LABEL", disk], { encoding: "utf8" })).toBe(
       "B2C_CACHE\n",
     );

@@ -169,7 +169,7 @@ test("a file that a test makes in the middle of a pull stays", async () => {
   expect(lines.join()).toContain("new on both sides");
 });
 
-test("half-written files of a boot that was cut off go at the next pull, and are never pushed", async () => {
+test("incomplete files of an interrupted boot are deleted by the next pull and never pushed", async () => {
   const b = new MemoryBucket();
   const { keeper, data } = await start(
     { pull: at("b", "container_start"), push: at("b", "container_end") },
@@ -183,7 +183,7 @@ test("half-written files of a boot that was cut off go at the next pull, and are
   expect(readdirSync(join(data, "d"))).toEqual([]);
 });
 
-test("what is pulled from one place is pushed to another", async () => {
+test("files pulled from one location are pushed to another", async () => {
   const [from, to] = [new MemoryBucket(), new MemoryBucket()];
   from.objects.set("file", "x");
   to.objects.set("file", "y");
@@ -200,7 +200,7 @@ test("what is pulled from one place is pushed to another", async () => {
   expect(to.puts).toEqual(["file=x"]);
 });
 
-test("a live push goes on when the service comes back", async () => {
+test("a live push continues when the service comes back", async () => {
   const b = new MemoryBucket();
   const { keeper, data, lines } = await start({ push: at("b", "changes") }, { b });
   b.inPut = () => {
@@ -213,11 +213,11 @@ test("a live push goes on when the service comes back", async () => {
   );
   b.inPut = () => {};
   await vi.waitFor(() => expect(b.puts).toEqual(["file=x"]));
-  await vi.waitFor(() => expect(lines.at(-1)).toContain("goes on"));
+  await vi.waitFor(() => expect(lines.at(-1)).toContain("continues"));
   await keeper.finish({ signal });
 });
 
-test("a listing that breaks off removes nothing", async () => {
+test("an interrupted listing removes nothing", async () => {
   const b = new MemoryBucket();
   b.objects.set("first", "1");
   const { keeper, data } = await start(

@@ -45,11 +45,11 @@ describe("busybox", () => {
     expect((await start("reboot")).exit).toMatchObject({ exitCode: 129, endedBy: "reboot" });
   });
 
-  test("it is told to end", async () => {
+  test("it gets its stop signal", async () => {
     const { error, output, logs } = await start("echo up", 1500);
     expect(error).toBe("TimeoutError");
     expect(output).toContain("going down");
-    expect(logs.join()).toContain("told to end");
+    expect(logs.join()).toContain("stopping the test");
   });
 });
 
@@ -101,7 +101,7 @@ describe("systemd", () => {
     expect(exit).toMatchObject({ exitCode: 7, endedBy: "exit" });
   });
 
-  test("stops its units when it is told to end", async () => {
+  test("stops its units at its stop signal", async () => {
     const { error, output, logs } = await start("echo up", 4000);
     expect(error).toBe("TimeoutError");
     expect(output).toContain("stopped well");

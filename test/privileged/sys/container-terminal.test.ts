@@ -1,5 +1,5 @@
 /**
- * Terminals and typed input: what a container prints by a pty of its own, what it is told from the console.
+ * Terminals and typed input: output through a pty, input from the console.
  */
 import { execFileSync } from "node:child_process";
 import { constants, openSync, writeSync } from "node:fs";
@@ -29,24 +29,24 @@ test("without one, input is at its end and output is plain", async () => {
   expect(output).toBe("plain\nend\n");
 });
 
-test("all of a flood arrives, and the exit code with it", async () => {
+test("a large output arrives completely, with the exit code", async () => {
   const { output, exit } = await host.run("seq 100000; exit 4", { settings: { hasTerminal } });
   expect(output).toHaveLength(688_895);
   expect(exit?.exitCode).toBe(4);
 });
 
-test("what is left running with the terminal open ends with it", async () => {
+test("processes that hold the terminal end with the test", async () => {
   const { exit, tookMs } = await host.run("setsid sleep 1000 & exit 5", { settings: { hasTerminal } });
   expect(exit?.exitCode).toBe(5);
   expect(tookMs).toBeLessThan(8000);
 });
 
-test("a program that cannot be run is told apart", async () => {
+test("a program that cannot be run has its own error", async () => {
   const { error } = await host.run(["/bin/other-machine"], { settings: { hasTerminal } });
   expect(error).toBe("RUN_COMMAND_NOT_FOUND");
 });
 
-test("input kept open without anybody behind it never ends", async () => {
+test("open input without a writer never ends", async () => {
   const { error, output } = await host.run("echo waits; exec cat", {
     settings: { keepsInputOpen: true },
     abortAfterMs: 1500,

@@ -5,7 +5,7 @@
 import { once } from "node:events";
 import { AgentError } from "../../../agent/errors.ts";
 import type { InterfaceSettings } from "../../../agent/job/machine-settings.ts";
-import { queryTime } from "../../../agent/sys/clock/ntp-query.ts";
+import { queryTime } from "../../../agent/sys/clock/ntp.ts";
 import {
   bringUpNetwork,
   type NetworkOptions,

@@ -1,9 +1,9 @@
 /**
- * The clock against time servers that answer rightly, wrongly, late or never, on loopback.
+ * The clock against time servers that give valid answers, invalid ones, late ones or none, on loopback.
  */
 import { createSocket, type Socket } from "node:dgram";
 import { once } from "node:events";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import {
   type ClockState,
   chooseTimeServers,
@@ -67,7 +67,7 @@ function sync(servers = ["127.0.0.1"], tries = 1): Promise<ClockState> {
   });
 }
 
-test("a sound answer sets the clock", async () => {
+it("sets the clock from a valid answer", async () => {
   behave = (request) => buildAnswer(request, Date.now() + 3_600_000);
   const state = await sync();
   expect(state).toMatchObject({ source: "ntp", server: "127.0.0.1" });
@@ -75,13 +75,13 @@ test("a sound answer sets the clock", async () => {
   expect(wasSetTo! - Date.now() - 3_600_000).toBeLessThan(1000);
 });
 
-test("a lost packet is asked for again", async () => {
+it("sends again after a lost packet", async () => {
   behave = (_request, answer, count) => (count < 3 ? undefined : answer);
   expect((await sync()).source).toBe("ntp");
   expect(requests).toBe(3);
 });
 
-test("a forged answer does not stand in the way of the true one", async () => {
+it("accepts the true answer after a forged one", async () => {
   behave = (_request, answer, count) => {
     if (count === 1) answer[24] = answer[24]! ^ 1;
     return answer;
@@ -89,39 +89,39 @@ test("a forged answer does not stand in the way of the true one", async () => {
   expect((await sync()).source).toBe("ntp");
 });
 
-test("one dead server among several costs nothing", async () => {
+it("is not delayed by one dead server among several", async () => {
   behave = (_request, answer) => answer;
   expect(await sync(["127.0.0.2", "127.0.0.1"])).toMatchObject({ source: "ntp", server: "127.0.0.1" });
 });
 
-test.each<[string, Behaviour]>([
-  ["silence", () => undefined],
+it.each<[string, Behaviour]>([
+  ["no answer", () => undefined],
   ["a kiss of death", (_request, answer) => answer.fill(0, 1, 2)],
   ["garbage", () => Buffer.alloc(48, 0xff)],
   ["a time before the build", (request) => buildAnswer(request, BUILD - 86_400_000)],
-])("never fatal, and told: %s", async (_name, behaviour) => {
+])("logs %s and continues", async (_name, behaviour) => {
   behave = behaviour;
   expect((await sync()).source).toBe("own");
   expect(wasSetTo).toBeUndefined();
   expect(logs.join()).toContain("127.0.0.1");
 });
 
-test("no server on the port", async () => {
+it("continues without a server on the port", async () => {
   behave = () => undefined;
   expect((await sync(["127.0.0.9"])).source).toBe("own");
 });
 
-test("no time server at all", async () => {
+it("logs that there is no time server", async () => {
   expect((await sync([])).source).toBe("own");
   expect(logs.join()).toContain("no time server to ask");
 });
 
-test.each([
+it.each([
   ["1970", 0, BUILD],
   ["a second before the build", BUILD - 1000, BUILD],
   ["the build", BUILD, undefined],
   ["after the build", BUILD + 1000, undefined],
-])("the floor under a clock at %s", (_name, nowMs, expected) => {
+])("applies the build time as the floor to a clock at %s", (_name, nowMs, expected) => {
   const text = (line: string) => logs.push(line);
   const wasRaised = setClockFloor(BUILD, {
     log: { debug: text, info: text, warn: text },
@@ -134,7 +134,7 @@ test.each([
   expect(wasRaised).toBe(expected !== undefined);
 });
 
-test("the job's peer is asked three times, and a silent one keeps nobody for longer", async () => {
+it("asks the job's peer three times and then continues", async () => {
   const { servers, tries } = chooseTimeServers({ host: "127.0.0.1" }, ["192.0.2.1"]);
   behave = () => undefined;
   const startedAt = performance.now();
@@ -143,17 +143,17 @@ test("the job's peer is asked three times, and a silent one keeps nobody for lon
   expect(requests).toBeGreaterThan(15);
 });
 
-test("a name that nobody knows is tried as long as a silent server", async () => {
+it("retries a name that does not resolve as long as a silent server", async () => {
   const startedAt = performance.now();
   expect((await sync(["no.such.host.invalid"], 2)).source).toBe("own");
   expect(performance.now() - startedAt).toBeGreaterThan(490);
 });
 
-test.each([
-  { wish: undefined, servers: ["10.0.0.1"], tries: 1 },
-  { wish: "none" as const, servers: [], tries: 1 },
-  { wish: "auto" as const, servers: ["pool.ntp.org"], tries: 3 },
-  { wish: { host: "ci-gateway" }, servers: ["ci-gateway"], tries: 3 },
-])("whom to ask for ntp_peer=$wish", ({ wish, servers, tries }) => {
-  expect(chooseTimeServers(wish, ["10.0.0.1"])).toEqual({ servers, tries });
+it.each([
+  { setting: undefined, servers: ["10.0.0.1"], tries: 1 },
+  { setting: "none" as const, servers: [], tries: 1 },
+  { setting: "auto" as const, servers: ["pool.ntp.org"], tries: 3 },
+  { setting: { host: "ci-gateway" }, servers: ["ci-gateway"], tries: 3 },
+])("chooses the servers for ntp_peer=$setting", ({ setting, servers, tries }) => {
+  expect(chooseTimeServers(setting, ["10.0.0.1"])).toEqual({ servers, tries });
 });

@@ -72,7 +72,7 @@ test.each(["QUJ", "QU JD", "QUJD=", "secret!!"])("SMBIOS text that is no base64:
   expect(failure.message).not.toContain(text);
 });
 
-test("a directory in its place, and a file too large, are errors and not absence", async () => {
+test("a directory or an oversized file is an error, not an absent credential", async () => {
   mkdirSync(join(options.directory, "s3"), { recursive: true });
   giveFile("ca.pem", Buffer.alloc(1024 * 1024 + 1));
   const credentials = createCredentials(options);

@@ -64,7 +64,7 @@ test("a device, blank at first and prepared the next time", async () => {
   });
 });
 
-test("a device with somebody's file system is left alone", async () => {
+test("does not overwrite a device with a file system", async () => {
   await withDevice(async (device) => {
     execFileSync("mkfs.ext4", ["-q", "-L", "precious", device]);
     expect(await readCode({ device })).toBe("MACHINE_SWAP_FAILED");
@@ -72,24 +72,24 @@ test("a device with somebody's file system is left alone", async () => {
   });
 });
 
-test("more than there is", async () => {
+test("fails for more than the disk has", async () => {
   expect(await readCode({ sizeBytes: 2 ** 50 })).toBe("MACHINE_SWAP_FAILED");
   expect(existsSync(join(folder, "swapfile"))).toBe(false);
 });
 
-test("what a job goes on without", async () => {
+test("logs a failure of optional swap and continues", async () => {
   const swap = await enableSwap({ sizeBytes: 2 ** 50 }, { ...options, isOptional: true });
   await swap.release();
   expect(lines.at(-1)).toMatch(/^machine: NO SWAP: Cannot swap to/);
 });
 
-test("a file without a cache device is told and left out", async () => {
+test("logs that a swap file needs a cache device", async () => {
   const swap = await enableSwap({ sizeBytes: MiB }, { log });
   await swap.release();
   expect(lines.at(-1)).toContain("NO SWAP");
 });
 
-test("a file in RAM, which the kernel cannot swap to", async () => {
+test("fails for a file in RAM, which the kernel cannot swap to", async () => {
   const inRam = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "swap-"));
   await expect(enableSwap({ sizeBytes: MiB }, { ...options, folder: inRam })).rejects.toMatchObject({
     code: "MACHINE_SWAP_FAILED",

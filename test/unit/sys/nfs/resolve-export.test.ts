@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { BootOffer } from "../../../../agent/sys/network/lease.ts";
-import { completeNfsPlace } from "../../../../agent/sys/nfs/resolve-export.ts";
+import { resolveExport } from "../../../../agent/sys/nfs/resolve-export.ts";
 
 const network = (boot?: BootOffer) => ({
   interfaces: [{ name: "eth0", address: "10.0.2.15", prefixLength: 24, method: "dhcp" as const }],
@@ -31,7 +31,7 @@ describe("what the job leaves open is in the DHCP answer", () => {
     ["both of the job's own", { server: "b", path: "/%s" }, {}, "b:/10.0.2.15", []],
     ["IPv6", {}, { rootPath: "[fd00::1]:/r" }, "[fd00::1]:/r", []],
   ])("%s", (_name, nfs, boot, place, options) => {
-    const found = completeNfsPlace({ options: [], ...nfs }, network(boot));
+    const found = resolveExport({ options: [], ...nfs }, network(boot));
     expect(`${found.server}:${found.path}`).toBe(place);
     expect(found.options).toEqual(options);
   });
@@ -42,7 +42,7 @@ describe("what the job leaves open is in the DHCP answer", () => {
     ["a server and no path", { server: "a" }, { nextServer: "10.0.0.1" }],
     ["a root path that is no path", {}, { rootPath: "iscsi:10.0.0.1::::iqn" }],
   ])("refuses %s", (_name, nfs, boot) => {
-    expect(() => completeNfsPlace({ options: [], ...nfs }, network(boot))).toThrow(
+    expect(() => resolveExport({ options: [], ...nfs }, network(boot))).toThrow(
       expect.objectContaining({ code: "NFS_EXPORT_UNKNOWN" }),
     );
   });

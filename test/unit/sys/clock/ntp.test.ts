@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { decodeNtpAnswer, encodeNtpRequest } from "../../../../agent/sys/clock/ntp-packet.ts";
+import { decodeNtpAnswer, encodeNtpRequest } from "../../../../agent/sys/clock/ntp.ts";
 
 const nonce = Buffer.from("0102030405060708", "hex");
 const NTP_OF_2026 = 1_767_225_600 + 2_208_988_800; // 2026-01-01T00:00:00Z
@@ -17,7 +17,7 @@ function buildAnswer(change: (packet: Buffer) => void = () => {}): Buffer {
   return packet;
 }
 
-test("a request is version 4, client, and carries the nonce and nothing else of ours", () => {
+test("sends version 4, client mode and the nonce only", () => {
   const packet = encodeNtpRequest(nonce);
   expect(packet).toHaveLength(48);
   expect(packet[0]).toBe(0x23);
@@ -30,7 +30,7 @@ test.each([
   ["a clock ten seconds slow", MS_OF_2026 - 10_050, MS_OF_2026 - 9_450, 10_000],
   ["a clock in 1970", 0, 600, MS_OF_2026 - 50],
   ["a clock in 2038", MS_OF_2026 + 4e11 - 50, MS_OF_2026 + 4e11 + 550, -4e11],
-])("%s", (_name, sentMs, receivedMs, offsetMs) => {
+])("computes the offset of %s", (_name, sentMs, receivedMs, offsetMs) => {
   expect(decodeNtpAnswer(buildAnswer(), { nonce, sentMs, receivedMs })).toEqual({
     offsetMs,
     roundTripMs: 100,
@@ -38,7 +38,7 @@ test.each([
   });
 });
 
-test("after 2036 NTP's seconds start again", () => {
+test("reads times after NTP's seconds wrap in 2036", () => {
   const packet = buildAnswer((bytes) => {
     bytes.writeUInt32BE(1000, 32);
     bytes.writeUInt32BE(1000, 40);
@@ -50,16 +50,16 @@ test("after 2036 NTP's seconds start again", () => {
   });
 });
 
-describe("refused", () => {
+describe("an invalid answer", () => {
   test.each<[string, (packet: Buffer) => Buffer]>([
     ["too short", (packet) => packet.subarray(0, 47)],
     ["a request sent back", (packet) => patch(packet, 0, 0x23)],
-    ["an answer to somebody else", (packet) => patch(packet, 24, 9)],
+    ["an answer to another request", (packet) => patch(packet, 24, 9)],
     ["a kiss of death", (packet) => patch(patch(packet, 1, 0), 12, ...Buffer.from("RATE"))],
-    ["a server without a time", (packet) => patch(packet, 0, (3 << 6) | (4 << 3) | 4)],
+    ["an unsynchronised server", (packet) => patch(packet, 0, (3 << 6) | (4 << 3) | 4)],
     ["stratum 16", (packet) => patch(packet, 1, 16)],
-    ["no time sent", (packet) => packet.fill(0, 40)],
-  ])("%s", (_name, change) => {
+    ["no transmit time", (packet) => packet.fill(0, 40)],
+  ])("is refused: %s", (_name, change) => {
     expect(decodeNtpAnswer(change(buildAnswer()), { nonce, sentMs: 0, receivedMs: 0 })).toHaveProperty(
       "refused",
     );

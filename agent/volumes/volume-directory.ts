@@ -1,6 +1,6 @@
 /**
- * Where volumes lie on the disk: `VOLUMES/NAME/data` is the volume, `VOLUMES/NAME/volume.json` says what becomes of it after
- * the job. A volume that a boot should have removed and did not, for a crash or a power cut, is removed by the next one.
+ * Volumes on the disk: `VOLUMES/NAME/data` is the volume, `VOLUMES/NAME/volume.json` has its expiration. The next boot removes
+ * expired volumes that a boot could not remove because of a crash or a power cut.
  */
 import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
@@ -11,29 +11,29 @@ import { FILE_NAME_MAX_BYTES } from "../limits.ts";
 
 type Expiration = Volume["expiration"];
 
-/** Those of the keeper's own volumes begin with an underscore, which no job's can. */
+/** Our own volumes begin with an underscore; a job's names cannot. */
 const NAME = /^[a-zA-Z0-9_][\w.-]*$/;
 const MARKER = "volume.json";
 
-export interface VolumePlace {
+export interface VolumeDirectory {
   name: string;
   /** What containers see. */
   dataPath: string;
 }
 
-export interface VolumePlaces {
-  /** Makes the volume where it is missing. Throws VOLUME_BAD_NAME, VOLUME_UNUSABLE. */
-  make(name: string, expiration: Expiration): VolumePlace;
-  /** Everything in it goes; symlinks are not followed. */
+export interface VolumeDirectories {
+  /** Creates the volume where it is missing. Throws VOLUME_BAD_NAME, VOLUME_UNUSABLE. */
+  make(name: string, expiration: Expiration): VolumeDirectory;
+  /** Symlinks are not followed. */
   remove(name: string): Promise<void>;
-  /** Volumes whose time was over before this boot: their names. */
+  /** Removes volumes that expired before this boot; returns their names. */
   removeExpired(): Promise<string[]>;
 }
 
-export function createVolumePlaces(volumesDir: string): VolumePlaces {
+export function createVolumeDirectories(volumesDir: string): VolumeDirectories {
   const pathOf = (name: string) => {
     if (!NAME.test(name) || Buffer.byteLength(name) > FILE_NAME_MAX_BYTES)
-      throw new AgentError("VOLUME_BAD_NAME", `Cannot use volume "${name}": this is no name of a volume`);
+      throw new AgentError("VOLUME_BAD_NAME", `Cannot use volume "${name}": the name is invalid`);
     return join(volumesDir, name);
   };
   const remove = (name: string) => rm(pathOf(name), { recursive: true, force: true });
@@ -46,11 +46,11 @@ export function createVolumePlaces(volumesDir: string): VolumePlaces {
       const dataPath = join(path, "data");
       try {
         mkdirSync(path, { recursive: true, mode: 0o700 });
-        // Before there is anything to forget.
+        // Before the volume has any data.
         if (readMarker(path) !== expiration) writeMarker(path, expiration);
         mkdirSync(dataPath, { recursive: true, mode: 0o755 });
       } catch (cause) {
-        throw describeFailure("make", name, cause);
+        throw describeFailure("create", name, cause);
       }
       return { name, dataPath };
     },
@@ -83,7 +83,7 @@ function describeFailure(verb: string, name: string, cause: unknown): AgentError
   return new AgentError("VOLUME_UNUSABLE", `Cannot ${verb} volume "${name}": ${code ?? message}`, { cause });
 }
 
-/** What cannot be read says nothing, and a volume that says nothing stays. */
+/** undefined for an unreadable marker: the volume is kept. */
 function readMarker(path: string): Expiration | undefined {
   try {
     const { expiration } = JSON.parse(readFileSync(join(path, MARKER), "utf8"));
