@@ -5,7 +5,6 @@ import { spawn } from "node:child_process";
 import { closeSync, constants as fsConstants, openSync } from "node:fs";
 import { Socket } from "node:net";
 import { constants } from "node:os";
-import { setTimeout as sleep } from "node:timers/promises";
 import { isatty, ReadStream } from "node:tty";
 import { AgentError } from "../../errors.ts";
 import { isKernelError } from "../../kernel/errno.ts";
@@ -14,6 +13,7 @@ import { createPipe, setPipeSize } from "../../kernel/pipes.ts";
 import { openTerminalOf } from "../../kernel/terminal.ts";
 import { OUTPUT_PIPE_BYTES } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
+import { settlesWithin } from "../waits.ts";
 import type { TestCgroup } from "./cgroup.ts";
 import { type StopPlan, stopInSteps } from "./stop.ts";
 
@@ -130,12 +130,9 @@ function startRuntime(runtime: RuntimeProcess, log: SysLog) {
       await terminalOpen;
       if (heldFd !== undefined) closeSync(heldFd);
       const closed = Promise.all(outputs.map((output) => waitForClose(output)));
-      const patience = new AbortController();
-      const late = sleep(drainMs, "late", { signal: patience.signal }).catch(() => undefined);
-      if ((await Promise.race([closed, late])) === "late") {
+      if (!(await settlesWithin(closed, drainMs))) {
         log.warn("run: a process still holds the test's output open; its further output is lost");
       }
-      patience.abort();
       for (const output of outputs) output.destroy();
       for (const close of closers) close();
     },

@@ -2,10 +2,10 @@
  * Stops a container: its stop signal, a grace period, then SIGKILL for all its processes.
  */
 import { readFileSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../../errors.ts";
 import { CONTAINER_KILL_WAIT_MS } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
+import { settlesWithin } from "../waits.ts";
 import { sendSignal, type TestCgroup } from "./cgroup.ts";
 
 export interface StopPlan {
@@ -42,16 +42,4 @@ function readPid(path: string): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function settlesWithin(work: Promise<unknown>, limitMs: number): Promise<boolean> {
-  const timeout = new AbortController();
-  const settled = work.then(
-    () => true,
-    () => true,
-  );
-  const expired = sleep(limitMs, false, { signal: timeout.signal }).catch(() => false);
-  const result = await Promise.race([settled, expired]);
-  timeout.abort();
-  return result;
 }

@@ -3,16 +3,16 @@
  * server or a held serial line may block them.
  */
 import { closeSync, constants, openSync } from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
 import { drainTerminal, reboot, syncAll } from "../../kernel/machine.ts";
 import { SYNC_WAIT_MS, UART_DRAIN_MS } from "../limits.ts";
+import { settlesWithin } from "../waits.ts";
 
 const REBOOT_COMMAND = { poweroff: "poweroff", reboot: "restart", halt: "halt" } as const;
 
 /** Returns only by throwing KernelError. */
 export async function endMachine(mode: keyof typeof REBOOT_COMMAND): Promise<never> {
-  await atMost(SYNC_WAIT_MS, syncAll());
-  await atMost(UART_DRAIN_MS, drainConsole());
+  await settlesWithin(syncAll(), SYNC_WAIT_MS);
+  await settlesWithin(drainConsole(), UART_DRAIN_MS);
   reboot(REBOOT_COMMAND[mode]);
   // In a PID namespace reboot(2) returns before the kill arrives.
   return new Promise<never>(() => setInterval(() => {}, 1_000));
@@ -33,14 +33,4 @@ async function drainConsole(path = "/dev/console"): Promise<void> {
   } finally {
     closeSync(fd);
   }
-}
-
-/** The work continues after the limit; the machine is about to end. */
-async function atMost(limitMs: number, work: Promise<unknown>): Promise<void> {
-  const timeout = new AbortController();
-  await Promise.race([
-    work,
-    sleep(limitMs, undefined, { signal: timeout.signal, ref: true }).catch(() => {}),
-  ]);
-  timeout.abort();
 }

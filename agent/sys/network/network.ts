@@ -140,7 +140,8 @@ function createBringUp(request: Exclude<IpParameter, { method: "off" }>, options
       const lease = candidate.client.readLease();
       if (!lease) return;
       candidate.lease = lease;
-      candidate.state = describeLease(name, lease);
+      const { address, prefixLength, serverId } = lease;
+      candidate.state = { name, address, prefixLength, method: "dhcp", serverId };
     }
     configured.push(candidate);
     log.info(`network: ${formatState(candidate.state, candidate.lease)}`);
@@ -253,10 +254,6 @@ async function setStaticAddress(
 
 function runIp(busybox: string, ...args: string[]): Promise<string> {
   return runTool([busybox, "ip", ...args]);
-}
-
-function describeLease(name: string, { address, prefixLength, serverId }: Lease): InterfaceState {
-  return { name, address, prefixLength, method: "dhcp", serverId };
 }
 
 function formatState(

@@ -9,6 +9,7 @@ import { AgentError } from "../../errors.ts";
 import type { InterfaceSettings } from "../../job/machine-settings.ts";
 import { NETWORK_POLL_MS, NETWORK_RESCAN_MS, NETWORK_WAIT_MS } from "../limits.ts";
 import { runTool } from "../run-tool.ts";
+import { pollUntil } from "../waits.ts";
 import { hasCarrier, isInterface } from "./interfaces.ts";
 import { formatResolvConf } from "./lease.ts";
 import { bringUpNetwork, type InterfaceState, type NetworkOptions, type NetworkState } from "./network.ts";
@@ -126,16 +127,11 @@ async function waitForLink(
   { log, signal, waitMs = NETWORK_WAIT_MS }: StaticNetworkOptions,
 ): Promise<void> {
   const names = settings.map(({ name }) => name);
-  const until = performance.now() + waitMs;
-  while (!names.some(hasCarrier)) {
-    signal?.throwIfAborted();
-    if (performance.now() > until) {
-      throw new AgentError(
-        "NETWORK_NO_CARRIER",
-        `Cannot bring the network up: no link on "${names.join(", ")}" after ${Math.round(waitMs / 1000)} s`,
-      );
-    }
-    await sleep(NETWORK_POLL_MS);
+  if (!(await pollUntil(() => names.some(hasCarrier), { waitMs, pollMs: NETWORK_POLL_MS, signal }))) {
+    throw new AgentError(
+      "NETWORK_NO_CARRIER",
+      `Cannot bring the network up: no link on "${names.join(", ")}" after ${Math.round(waitMs / 1000)} s`,
+    );
   }
   for (const name of names.filter((each) => !hasCarrier(each))) log.warn(`network: ${name}: has no link`);
 }

@@ -12,6 +12,7 @@ import { isKernelError, type KernelError } from "../../kernel/errno.ts";
 import { MS_RDONLY, mountAsync } from "../../kernel/mount.ts";
 import { NFS_ANSWER_MS, NFS_MOUNT_MS, NFS_RETRY_MS } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
+import { settlesWithin } from "../waits.ts";
 import { avoidsTcp, type NfsMountPlan, planNfsMounts, readNfsPort } from "./options.ts";
 
 export interface NfsMountOptions {
@@ -126,31 +127,17 @@ async function tryMount(
   target: string,
   { isWritable, name, signal }: { isWritable: boolean; name: string; signal?: AbortSignal },
 ): Promise<KernelError | undefined> {
-  const stop = new AbortController();
-  const limit = sleep(NFS_MOUNT_MS, undefined, {
-    signal: signal ? AbortSignal.any([signal, stop.signal]) : stop.signal,
-  }).then(
-    () => {
-      throw new AgentError(
-        "NFS_UNREACHABLE",
-        `Cannot mount "${name}": no answer within ${NFS_MOUNT_MS / 1000} s`,
-      );
-    },
-    (error: unknown) => {
-      signal?.throwIfAborted();
-      throw error;
-    },
-  );
-  limit.catch(() => {});
+  const mounting = mountAsync({ type: "nfs", source, target, flags: isWritable ? 0 : MS_RDONLY, data });
+  if (!(await settlesWithin(mounting, NFS_MOUNT_MS, signal))) {
+    const seconds = NFS_MOUNT_MS / 1000;
+    throw new AgentError("NFS_UNREACHABLE", `Cannot mount "${name}": no answer within ${seconds} s`);
+  }
   try {
-    const mounting = mountAsync({ type: "nfs", source, target, flags: isWritable ? 0 : MS_RDONLY, data });
-    await Promise.race([mounting, limit]);
+    await mounting;
     return undefined;
   } catch (error) {
     if (isKernelError(error)) return error;
     throw error;
-  } finally {
-    stop.abort();
   }
 }
 
