@@ -1,3 +1,4 @@
+/** The settings with which a container is started. */
 import type { Step } from "../../job/step.ts";
 import type { ImageConfig } from "../../oci/image.ts";
 import type { SysLog } from "../sys-log.ts";

@@ -1,3 +1,4 @@
+/** The hostname of the machine. */
 import { writeFileSync } from "node:fs";
 import { setHostname } from "../../kernel/machine.ts";
 import type { SysLog } from "../sys-log.ts";

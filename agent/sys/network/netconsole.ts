@@ -2,13 +2,11 @@
  * netconsole: the kernel sends its own messages by UDP, until its last one (Documentation/networking/netconsole). We create the target
  * in configfs when the network is up. It needs the addresses of both ends and the MAC address of the next hop.
  */
-import { createSocket } from "node:dgram";
 import { lookup } from "node:dns/promises";
 import { mkdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { mount } from "../../kernel/mount.ts";
-import { NETCONSOLE_ANSWER_MS, NETWORK_POLL_MS } from "../limits.ts";
+import { NETCONSOLE_ANSWER_MS } from "../limits.ts";
 import { runTool } from "../run-tool.ts";
 import type { SysLog } from "../sys-log.ts";
 
@@ -80,30 +78,15 @@ export function parseRoute(text: string): RouteToHost | undefined {
   return { device, source, gateway };
 }
 
-/** Sends to the neighbour, which makes the kernel resolve its MAC address. */
 async function findHardwareAddress(address: string, device: string): Promise<string> {
-  const deadline = performance.now() + NETCONSOLE_ANSWER_MS;
-  const socket = createSocket("udp4").unref();
-  socket.on("error", () => {}); // ECONNREFUSED: the host is there
-  try {
-    while (performance.now() < deadline) {
-      // The discard protocol's port.
-      socket.send(Buffer.alloc(1), 9, address);
-      await sleep(NETWORK_POLL_MS);
-      const mac = findNeighbour(readFileSync("/proc/net/arp", "utf8"), address, device);
-      if (mac) return mac;
-    }
-  } finally {
-    socket.close();
-  }
-  throw new Error(`no answer to ARP for "${address}"`);
+  const seconds = String(NETCONSOLE_ANSWER_MS / 1000);
+  const answer = await runTool(["arping", "-f", "-w", seconds, "-I", device, address]).catch(() => "");
+  const mac = parseArpAnswer(answer);
+  if (mac === undefined) throw new Error(`no answer to ARP for "${address}"`);
+  return mac;
 }
 
-/** In /proc/net/arp: `IP address  HW type  Flags  HW address  Mask  Device`; a complete entry has flag 2. */
-export function findNeighbour(table: string, address: string, device: string): string | undefined {
-  for (const row of table.split("\n")) {
-    const [ip, , flags, mac, , name] = row.trim().split(/\s+/);
-    if (ip === address && name === device && (Number(flags) & 2) !== 0) return mac;
-  }
-  return undefined;
+/** From arping: `Unicast reply from 10.0.2.2 [52:55:0a:00:02:02] 0.123ms` */
+export function parseArpAnswer(text: string): string | undefined {
+  return /cast reply from \S+ \[((?:[0-9a-f]{2}:){5}[0-9a-f]{2})\]/i.exec(text)?.[1];
 }

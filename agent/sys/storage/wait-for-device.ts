@@ -1,3 +1,4 @@
+/** Waits for block devices. */
 import { statSync } from "node:fs";
 import { DEVICE_POLL_MS } from "../limits.ts";
 import { pollUntil } from "../waits.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { findNeighbour, parseRoute } from "../../../../agent/sys/network/netconsole.ts";
+import { parseArpAnswer, parseRoute } from "../../../../agent/sys/network/netconsole.ts";
 
 describe("the route to a host", () => {
   it.each([
@@ -15,14 +15,14 @@ describe("the route to a host", () => {
 });
 
 describe("the hardware address of a neighbour", () => {
-  const table = `IP address       HW type     Flags       HW address            Mask     Device
-10.0.2.3         0x1         0x0         00:00:00:00:00:00     *        eth0
-10.0.2.2         0x1         0x2         52:55:0a:00:02:02     *        eth0
-`;
   it.each([
-    ["10.0.2.2", "eth0", "52:55:0a:00:02:02"],
-    ["10.0.2.2", "eth1", undefined],
-    ["10.0.2.3", "eth0", undefined],
-    ["10.0.2.20", "eth0", undefined],
-  ])("%s at %s", (address, device, mac) => expect(findNeighbour(table, address, device)).toBe(mac));
+    [
+      "ARPING 10.0.2.2 from 10.0.2.15 eth0\nUnicast reply from 10.0.2.2 [52:55:0a:00:02:02] 0.123ms\nSent 1 probe(s)\n",
+      "52:55:0a:00:02:02",
+    ],
+    [
+      "ARPING 10.0.2.9 from 10.0.2.15 eth0\nSent 5 probe(s) (5 broadcast(s))\nReceived 0 response(s)\n",
+      undefined,
+    ],
+  ])("%j", (text, mac) => expect(parseArpAnswer(text)).toBe(mac));
 });
