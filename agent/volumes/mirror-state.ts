@@ -37,6 +37,11 @@ export class MirrorState {
     this.#known.set(file.key, { fingerprint: fingerprintOf(file.stats), maker, etag });
   }
 
+  /** An upload has started: an interrupted one may leave an object, which is this boot's own. */
+  claim(key: string): void {
+    if (!this.#known.has(key)) this.#known.set(key, { fingerprint: "", maker: "push", etag: undefined });
+  }
+
   /** Whether the target has this boot's own copy of an earlier source. */
   isMadeBy(maker: Maker, key: string): boolean {
     return this.#known.get(key)?.maker === maker;

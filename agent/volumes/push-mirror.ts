@@ -86,6 +86,7 @@ export function createPushMirror(
         const sizeBytes = Number(before.size);
         const metadata = options.preserve ? formatFileAttributes(before) : {};
         const file = { path: pathOfDescriptor(fd), sizeBytes };
+        state.claim(key);
         const put = await bucket.put(prefix + key, file, { metadata, signal }).catch((error: unknown) => {
           if (tries < VOLUME_CHANGED_FILE_TRIES && isChangedFile(error)) return undefined;
           throw error;
