@@ -117,11 +117,11 @@ describe("the end always comes", () => {
   test("a test that ignores it and keeps forking is killed with all its processes", async () => {
     const marker = `stray-${process.pid}`;
     const command = `trap '' TERM; while true; do setsid sh -c 'sleep 1000; : ${marker}' & sleep 0.02; done`;
-    const running = run(command, { abortAfterMs: 2000 });
-    await vi.waitFor(() => expect(countProcesses(marker)).toBeGreaterThan(3), 1900);
+    const running = run(command, { abortAfterMs: 5000 });
+    await vi.waitFor(() => expect(countProcesses(marker)).toBeGreaterThan(3), 4900);
     const result = await running;
     expect(result.error).toBe("TimeoutError");
-    expect(result.tookMs).toBeLessThan(9000);
+    expect(result.tookMs).toBeLessThan(12_000);
     expect(countProcesses(marker)).toBe(0);
   });
 

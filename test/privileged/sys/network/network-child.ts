@@ -3,15 +3,18 @@
  * came of it as JSON lines, and stays until its standard input ends.
  */
 import { once } from "node:events";
-import { AgentError } from "../../../agent/errors.ts";
-import type { InterfaceSettings } from "../../../agent/job/machine-settings.ts";
-import { queryTime } from "../../../agent/sys/clock/ntp.ts";
+import { AgentError } from "../../../../agent/errors.ts";
+import type { InterfaceSettings } from "../../../../agent/job/machine-settings.ts";
+import { queryTime } from "../../../../agent/sys/clock/ntp.ts";
 import {
   bringUpNetwork,
   type NetworkOptions,
   type NetworkState,
-} from "../../../agent/sys/network/network.ts";
-import { type StaticNetworkOptions, setUpInterfaces } from "../../../agent/sys/network/static-interfaces.ts";
+} from "../../../../agent/sys/network/network.ts";
+import {
+  type StaticNetworkOptions,
+  setUpInterfaces,
+} from "../../../../agent/sys/network/static-interfaces.ts";
 
 const say = (record: object) => process.stdout.write(`${JSON.stringify(record)}\n`);
 const text = (line: string) => say({ log: line });
