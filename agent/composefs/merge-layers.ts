@@ -116,16 +116,15 @@ class LayerUnpacker {
   readonly root = createNode(DEFAULT_ROOT_MODE);
   readonly marks: LayerMarks = { whiteouts: new Map(), opaque: new Set(), implicit: new Set([this.root]) };
   readonly #lower: TreeNode;
-  /** The last directory and its path, up to the last slash. */
-  #nearPath: string | undefined;
-  #nearDirectory = this.root;
 
   constructor(lower: TreeNode) {
     this.#lower = lower;
   }
 
   addEntry(entry: LayerEntry): void {
-    const { directory, name } = this.#findPlace(entry);
+    const parts = splitLayerPath(entry.path);
+    const name = parts.pop();
+    const directory = this.#makeDirectory(parts, entry.path);
     if (name === undefined) {
       if (entry.node === undefined || !isDirectory(entry.node))
         throw createPathError(entry.path, "the root is not a directory");
@@ -136,31 +135,11 @@ class LayerUnpacker {
     } else if (name.startsWith(WHITEOUT_PREFIX)) {
       this.#addWhiteout(directory, name.slice(WHITEOUT_PREFIX.length), entry.path);
     } else {
-      // The replaced node may be a parent of the last directory.
-      if (directory.children!.has(name)) this.#nearPath = undefined;
       const node = entry.node ?? this.#findLinkTarget(entry);
       putNode(directory, name, node, entry.path);
       const placed = directory.children!.get(name)!;
       this.marks.implicit.delete(placed);
     }
-  }
-
-  /** Members of a directory mostly follow each other, so its path is walked once. */
-  #findPlace({ path }: LayerEntry): { directory: TreeNode; name: string | undefined } {
-    const nameAt = path.lastIndexOf("/") + 1;
-    const last = path.slice(nameAt);
-    const isPlain = findNameFault(last) === undefined;
-    if (isPlain && path.slice(0, nameAt) === this.#nearPath) {
-      return { directory: this.#nearDirectory, name: last };
-    }
-    const parts = splitLayerPath(path);
-    const name = parts.pop();
-    const directory = name === undefined ? this.root : this.#makeDirectory(parts, path);
-    if (isPlain) {
-      this.#nearPath = path.slice(0, nameAt);
-      this.#nearDirectory = directory;
-    }
-    return { directory, name };
   }
 
   /** A whiteout hides files of lower layers, never of its own layer, wherever it is in the stream. */
@@ -222,15 +201,7 @@ function putNode(directory: TreeNode, name: string, node: TreeNode, path: string
   if (fault !== undefined) throw createPathError(path, fault);
   const old = directory.children!.get(name);
   if (old !== undefined && isDirectory(old) && isDirectory(node)) copyMetadata(node, old);
-  else directory.children!.set(detach(name), node);
-}
-
-/** V8 makes slices of at least 13 characters views of the whole string, here of a path. */
-const SLICE_MIN_CHARACTERS = 13;
-
-/** Copies a name, so that its path can be freed. */
-function detach(name: string): string {
-  return name.length < SLICE_MIN_CHARACTERS ? name : Buffer.from(name, "latin1").toString("latin1");
+  else directory.children!.set(name, node);
 }
 
 function copyMetadata(from: TreeNode, to: TreeNode): void {
