@@ -1,6 +1,4 @@
-/**
- * Error codes of fetching: HTTP, registries and their images, S3.
- */
+/** Error codes of fetching: HTTP, registries and their images, S3. */
 import { defineErrors } from "./definition.ts";
 
 export const FETCH_ERRORS = defineErrors({
@@ -55,7 +53,7 @@ export const FETCH_ERRORS = defineErrors({
   FETCH_INTERRUPTED: {
     means: "The connection was lost during the transfer, again and again",
     blame: "infra",
-    hint: "Look at the server's log, and at any proxy between it and the DUT",
+    hint: "Check the server's log, and at any proxy between it and the DUT",
   },
   FETCH_CHANGED: {
     means: "The file changed on the server during the download",
@@ -116,7 +114,7 @@ export const FETCH_ERRORS = defineErrors({
   HTTP_SERVER_ERROR: {
     means: "The server failed, and retrying did not help",
     blame: "infra",
-    hint: "Look at the log of the server, and of any proxy between it and the DUT",
+    hint: "Check the log of the server, and of any proxy between it and the DUT",
   },
   HTTP_UNEXPECTED_PAGE: {
     means:
@@ -187,7 +185,7 @@ export const FETCH_ERRORS = defineErrors({
   REGISTRY_BAD_TOKEN: {
     means: "The registry's token server sent an invalid token",
     blame: "infra",
-    hint: "Look at the log of the registry's token server",
+    hint: "Check the log of the registry's token server",
   },
   REGISTRY_BLOB_MISSING: {
     means: "The registry has the manifest, but not a blob that it names",
@@ -242,17 +240,17 @@ export const FETCH_ERRORS = defineErrors({
   S3_REJECTED: {
     means: "The S3 service rejected the request for another reason",
     blame: "infra",
-    hint: "Look at the S3 service's log",
+    hint: "Check the S3 service's log",
   },
   S3_SERVER_ERROR: {
     means: "The S3 service failed, and retrying did not help",
     blame: "infra",
-    hint: "Look at the S3 service's log",
+    hint: "Check the S3 service's log",
   },
   S3_NO_SUCH_UPLOAD: {
     means: "The S3 service does not know an upload that was in progress",
     blame: "infra",
-    hint: "Look at the S3 service's log: it lost an upload that was in progress",
+    hint: "Check the S3 service's log: it lost an upload that was in progress",
   },
   S3_FILE_CHANGED: {
     means: "A file became shorter during its upload",
@@ -262,7 +260,7 @@ export const FETCH_ERRORS = defineErrors({
   FETCH_PROXY_FAILED: {
     means: "The proxy refused the connection",
     blame: "infra",
-    hint: "Look at the proxy's log, or correct dut.proxy",
+    hint: "Check the proxy's log, or correct dut.proxy",
   },
   IMAGE_UNKNOWN_USER: {
     means: "The user or group of a step is not in the image's passwd or group file",
@@ -272,6 +270,6 @@ export const FETCH_ERRORS = defineErrors({
   MULTIPART_INVALID: {
     means: "A multipart response with ranges of a file is invalid",
     blame: "infra",
-    hint: "Look at the proxy between the DUT and the server: it handles requests for several ranges incorrectly",
+    hint: "Check the proxy between the DUT and the server: it handles requests for several ranges incorrectly",
   },
 });

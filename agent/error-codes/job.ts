@@ -1,6 +1,4 @@
-/**
- * Error codes of the job: the command line, the job file, credentials and local sources.
- */
+/** Error codes of the job: the command line, the job file, credentials and local sources. */
 import { defineErrors } from "./definition.ts";
 
 export const JOB_ERRORS = defineErrors({
@@ -71,6 +69,6 @@ export const JOB_ERRORS = defineErrors({
     means:
       "The machine booted this job several times in a row and no boot reached its end. The results of these boots are uploaded, and the job is not run again",
     blame: "test",
-    hint: "Look at the results of the earlier boots: the ends of dutboot.log and kernel.log show why the machine went down. After this verdict the job can run again",
+    hint: "Check the results of the earlier boots: the ends of dutboot.log and kernel.log show why the machine went down. After this verdict the job can run again",
   },
 });

@@ -1,89 +1,87 @@
-/**
- * Error codes. The root and what it is made of: archives, layers, composefs images, the store.
- */
+/** Error codes of the root and its sources: archives, layers, composefs images, the store. */
 import { defineErrors } from "./definition.ts";
 
 export const ROOT_ERRORS = defineErrors({
   ROOT_NO_DIRECTORY: {
-    means: "The root is to be a directory of the initrd, which has no such directory",
+    means: "The initrd does not have the directory that the job names as the root",
     blame: "job",
-    hint: "Add the initrd archive that brings the directory along, or correct its path",
+    hint: "Add the initrd archive with the directory, or correct its path",
   },
   ROOT_DIGEST_MISMATCH: {
-    means: "The composefs image made of what was pulled has another fs-verity digest than the job names",
+    means: "The fs-verity digest of the composefs image differs from the one in the job",
     blame: "job",
-    hint: "The image is not the one the digest was made of: correct the digest, or pull by the manifest's digest too",
+    hint: "Correct the digest, or name the image by its manifest's digest: the tag may have moved",
   },
   ROOT_DIGEST_NOT_VERIFIED: {
     means:
-      "The job names a composefs digest, but the root is made in a way that has none, so the digest cannot be enforced",
+      "The job names a composefs digest, but the root is not a composefs image, so the digest cannot be verified",
     blame: "job",
-    hint: "Leave dut.root=overlay away, or boot a kernel with EROFS, loop devices and overlayfs",
+    hint: "Remove dut.root=overlay, or boot a kernel with EROFS, loop devices and overlayfs",
   },
   ROOT_COMPOSEFS_UNAVAILABLE: {
-    means: "The job wants a composefs root, and this kernel or store cannot mount one",
+    means: "The job requires a composefs root, and this kernel or store cannot mount one",
     blame: "config",
     hint: "Boot a kernel with EROFS, loop devices and overlayfs, or let dut.root=auto choose",
   },
   STORE_NO_DEVICE: {
-    means: "The cache device that the job names is not there or cannot be mounted",
+    means: "The cache device that the job names is missing or cannot be mounted",
     blame: "config",
     hint: "Attach or label the cache device, or run the job with dut.cache=none",
   },
   STORE_DEVICE_FOREIGN: {
     means:
-      "The named device holds something that is not ours, and the job does not allow to format it. Nothing was changed on it",
+      "The named device has data that is not ours, and the job does not allow formatting it. The device was not changed",
     blame: "job",
-    hint: "Say dut.cache_format=yes beside dut.cache to let the agent format this very device; all its data would be lost",
+    hint: "Add dut.cache_format=yes to let the agent format the device named in dut.cache; all its data would be lost",
   },
   STORE_FORMAT_FAILED: {
     means: "Formatting the cache device failed",
     blame: "infra",
-    hint: "Look at the disk: its own message stands above",
+    hint: "Check the disk; the log has the program's message before this error",
   },
   STORE_OBJECT_CORRUPT: {
     means:
-      "Something the store had verified is damaged or gone: the cache device changed it, or a file of the root could not be read during the test",
+      "Verified content of the store was damaged or lost: the cache device changed it, or a file of the root could not be read during the test",
     blame: "infra",
-    hint: "Look at the cache device: what the agent put there is damaged or gone",
+    hint: "Check the cache device, which changed or lost what the agent wrote",
   },
   STORE_LOCKED: {
-    means: "Another agent that is alive holds the store's lock",
+    means: "Another running agent holds the store's lock",
     blame: "infra",
-    hint: "Give every DUT a cache device of its own, or wait for the other agent to end",
+    hint: "Give every DUT its own cache device, or wait until the other agent ends",
   },
   COMPOSEFS_DUMP_FIELD: {
-    means: "A line of a composefs dump has a field that is missing or wrong",
+    means: "A line of a composefs dump has a missing or invalid field",
     blame: "job",
     hint: "Correct the line: PATH SIZE MODE NLINK UID GID RDEV MTIME PAYLOAD CONTENT DIGEST [KEY=VALUE…]",
   },
   COMPOSEFS_DUMP_ESCAPE: {
-    means: "A line of a composefs dump has an escape that is none",
+    means: "A line of a composefs dump has an invalid escape sequence",
     blame: "job",
     hint: "Correct the escape: \\\\, \\n, \\r, \\t or \\x and two hex digits",
   },
   COMPOSEFS_DUMP_PATH: {
-    means: "A path of a composefs dump is not absolute, not normal, or stands twice",
+    means: "A path of a composefs dump is not absolute, not normalized, or not unique",
     blame: "job",
-    hint: "Start with the line of / and write each directory once, before what is in it",
+    hint: "Write the line of / first, and each directory once, before its content",
   },
   COMPOSEFS_DUMP_HARDLINK: {
-    means: "A hard link of a composefs dump leads to something that is no file",
+    means: "The target of a hard link in a composefs dump is not a file",
     blame: "job",
-    hint: "Let the hard link name a file that the dump has",
+    hint: "Correct the hard link: its target must be a file of the dump",
   },
   COMPOSEFS_DUMP_TOO_LARGE: {
-    means: "The dump is larger than can be taken",
+    means: "The dump exceeds the size limit",
     blame: "job",
-    hint: "Leave files out: so large a dump is not read into memory",
+    hint: "Remove files: the dump is read into memory",
   },
   COMPOSEFS_TREE_UNSUPPORTED: {
-    means: "Something in the tree has no place in the EROFS format",
+    means: "The EROFS format cannot store a file of the tree",
     blame: "job",
-    hint: "Change or leave out the file: no composefs image can hold it",
+    hint: "Change or remove the file: no composefs image can contain it",
   },
   LAYER_TREE_INVALID: {
-    means: "A layer's tree contradicts itself",
+    means: "The tree of a layer is inconsistent",
     blame: "job",
     hint: "Push the image again with a current tool",
   },
@@ -120,7 +118,7 @@ export const ROOT_ERRORS = defineErrors({
   ARCHIVE_LIMIT_EXCEEDED: {
     means: "The archive exceeds a size, depth or entry limit",
     blame: "job",
-    hint: "Check what made the archive; real ones stay far below the limit",
+    hint: "Check the program that made the archive; real archives are far below the limit",
   },
   ARTIFACT_DIGEST_MISMATCH: {
     means: "The sha256 of an archive is not the one in the job; the archive is not used",
@@ -131,7 +129,7 @@ export const ROOT_ERRORS = defineErrors({
     means:
       "The job has only the digest of an archive's table of contents, and a partial pull is not possible",
     blame: "job",
-    hint: "Give sha256= of the archive beside toc=, or pack it by `dutboot pack` and serve it with support for Range",
+    hint: "Add sha256= of the archive, or pack it with `dutboot pack` and serve it with support for Range",
   },
   ARTIFACT_SIZE_MISMATCH: {
     means: "The size of an archive is not the one that the server announced",
@@ -154,29 +152,29 @@ export const ROOT_ERRORS = defineErrors({
     hint: "Push the image again: its config and its layers do not belong together",
   },
   ROOT_NO_SPACE: {
-    means: "There is no space for the root in RAM or on the cache device, whichever the job uses",
+    means: "The RAM or the cache device has no space left for the root",
     blame: "job",
     hint: "Give the machine more memory or a cache device, or make the image smaller",
   },
   ROOT_WRITE_FAILED: {
     means: "A file of the root could not be written",
     blame: "infra",
-    hint: "Look at the kernel log for the state of the disk",
+    hint: "Check the kernel log for errors of the disk",
   },
   ROOT_TOOL_FAILED: {
-    means: "A program of the initrd that helps with the root failed",
+    means: "A program of the initrd failed while preparing the root",
     blame: "bug",
-    hint: "Report this with the full log: a program of the initrd did not do its work",
+    hint: "Report this with the full log",
   },
   ROOT_MOUNT_FAILED: {
     means: "The root could not be mounted",
     blame: "infra",
-    hint: "Look at the kernel log: it says which option overlayfs refused",
+    hint: "Check the kernel log: it names the option that overlayfs refused",
   },
   ROOT_UNMOUNT_FAILED: {
     means: "The root could not be unmounted, because something still uses it",
     blame: "test",
-    hint: "Look for processes that the test left behind",
+    hint: "Check which processes the test left behind",
   },
   CHUNKED_BAD_ANNOTATION: {
     means: "A zstd:chunked layer's annotations cannot be used; a full download is used where possible",
@@ -201,6 +199,6 @@ export const ROOT_ERRORS = defineErrors({
   CHUNKED_TOO_LARGE: {
     means: "A zstd:chunked table exceeds the size limit",
     blame: "job",
-    hint: "Cut the layer in several: its table of contents is too large",
+    hint: "Split the layer: its table of contents is too large",
   },
 });
