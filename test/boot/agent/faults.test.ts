@@ -127,7 +127,7 @@ const FAULTS: readonly Fault[] = [
     line: "dut.image={registry}/test/swelling:1",
     phase: "fetch",
     code: "ROOT_NO_SPACE",
-    message: /no room/,
+    message: /no space left/,
     isUploaded: true,
     options: () => ({ memoryMiB: 512 }),
   },

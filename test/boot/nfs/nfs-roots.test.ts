@@ -161,7 +161,7 @@ describe("boot2container's shared image store", () => {
       );
       expect(run.verdict, run.console.slice(-4000)).toMatchObject({ verdict: "fail", exitCode: 4 });
       expect(run.console).toMatch(/^layer 2\r?$/m);
-      expect(run.console).toMatch(/of an image store, nothing is fetched/);
+      expect(run.console).toMatch(/in an image store, so nothing is fetched/);
     } finally {
       await server.stop();
     }
