@@ -136,7 +136,7 @@ const FAULTS: readonly Fault[] = [
     line: `dut.artifact={https}/install.tar.zst,sha256=${"1".repeat(64)}`,
     phase: "artifact",
     code: "ARTIFACT_DIGEST_MISMATCH",
-    message: /its bytes have the digest "sha256:/,
+    message: /the digest of its bytes is "sha256:/,
     isUploaded: true,
   },
   {
