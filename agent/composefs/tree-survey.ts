@@ -46,7 +46,7 @@ export function surveyTree(root: TreeNode): TreeSurvey {
   }
 }
 
-/** A home that is no longer in the tree is ignored. */
+/** Ignores homes that were removed from the tree. */
 function findHomes(
   directory: TreeNode,
   nameCounts: ReadonlyMap<TreeNode, number>,

@@ -14,7 +14,8 @@ export const HOST_ERRORS = defineErrors({
     hint: "Check the console before the panic: a driver under test, an initrd that does not fit in memory, or the machine itself",
   },
   WATCHDOG_RESET: {
-    means: "The hardware watchdog was no longer fed and reset the machine: the kernel or all programs hung",
+    means:
+      "The hardware watchdog reset the machine because the supervisor stopped feeding it: the kernel or all programs hung",
     blame: "infra",
     hint: "Check the end of the console: what started last probably hangs",
   },

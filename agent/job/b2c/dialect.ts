@@ -90,11 +90,13 @@ function findGaps({ machine, cacheFileSystem, fileSystems = [], cache, steps }: 
   const gaps: string[] = [];
   if (cacheFileSystem !== undefined && !fileSystems.some(({ name }) => name === cacheFileSystem)) {
     const shown = showValue(cacheFileSystem);
-    gaps.push(`b2c.cache_device=${shown} is neither a device nor a b2c.filesystem: there is no cache`);
+    gaps.push(
+      `b2c.cache_device=${shown} names neither a device nor a b2c.filesystem; the job runs without a cache`,
+    );
   }
   const hasCache = cache.choice !== "none" || cacheFileSystem !== undefined;
   if (machine.swap && "sizeBytes" in machine.swap && !hasCache)
-    gaps.push("b2c.swap with a size needs a cache device: there is no swap");
+    gaps.push("b2c.swap with a size needs a cache device; the job runs without swap");
   if (!steps.some(({ kind }) => kind === "main")) gaps.push("no container runs: the line has no b2c.run");
   return gaps;
 }

@@ -1,6 +1,6 @@
 /**
- * Splits a command line as the kernel does (next_arg in lib/cmdline.c, parse_args in kernel/params.c): white space separates
- * words, double quotes around a word or around a value keep spaces, and there is no escape character.
+ * Splits a command line as the kernel does (next_arg in lib/cmdline.c, parse_args in kernel/params.c). White space separates
+ * parameters. Double quotes around a parameter or its value keep spaces. No character escapes another.
  */
 
 /** One option of a command line, of extra arguments or of a job file. */

@@ -175,7 +175,7 @@ const FLAGS: readonly PodmanFlag[] = [
   { names: ["--runtime"], takes: "PATH", ignored: "the agent brings its own runtime" },
   { names: ["--http-proxy"], ignored: "the agent's environment is not passed on" },
   { names: ["--device-cgroup-rule"], takes: "RULE", ignored: "every device is allowed" },
-  { names: ["--no-healthcheck"], ignored: "there are no health checks" },
+  { names: ["--no-healthcheck"], ignored: "dutboot runs no health checks" },
   {
     names: ["--dns-option", "--dns-opt"],
     takes: "OPTION",
@@ -186,7 +186,7 @@ const FLAGS: readonly PodmanFlag[] = [
   { names: ["--ip"], takes: "ADDRESS", unsupported: NO_BRIDGE },
   { names: ["--userns"], takes: "MODE", unsupported: "a test runs as root of the machine" },
   { names: ["--volumes-from"], takes: "CONTAINER", unsupported: "containers have no names; use a volume" },
-  { names: ["--pod"], takes: "NAME", unsupported: "there are no pods; use services" },
+  { names: ["--pod"], takes: "NAME", unsupported: "dutboot does not support pods; use services" },
   { names: ["--rootfs"], unsupported: "the root is an image" },
   {
     names: ["--gpus"],

@@ -206,7 +206,7 @@ export function parseKeymap(text: string): string {
   return text;
 }
 
-/** boot2container ends the machine without a command that it cannot run, so that is no reason to refuse its job. */
+/** boot2container skips an invalid command and ends the machine, so an invalid command does not refuse the job. */
 export function parseEndCommand(text: string, { warn, isStrict }: ReadingRules): string {
   try {
     parseEndCommands(text, showPipelineVariable);
