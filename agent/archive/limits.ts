@@ -10,6 +10,10 @@ export const ARCHIVE_MAX_ENTRIES = 2_000_000;
 export const TAR_HEADER_MAX_BYTES = MiB;
 /** A member has at most a pax header, a long name, a long link and a global header in practice. */
 export const TAR_HEADERS_PER_ENTRY = 16;
+/** PATH_MAX without its NUL. */
+export const ARCHIVE_PATH_MAX_BYTES = 4095;
+/** Names, link targets and attributes of all members, which the tree of an archive holds in memory: 500,000 real ones have 60 MB. */
+export const ARCHIVE_MAX_NAME_BYTES = 128 * MiB;
 /** deflate reaches 1,032:1; zstd exceeds that only for long runs of zeros. */
 export const ARCHIVE_MAX_RATIO = 1100;
 /** The ratio is checked above this size: one file of zeros is not a bomb. */

@@ -13,6 +13,12 @@ export interface TarTime {
   nsec: number;
 }
 
+/** Bytes of a sparse file that the archive has. */
+export interface DataRegion {
+  offset: number;
+  sizeBytes: number;
+}
+
 export interface TarEntry {
   /** As in the archive: it may be absolute and have "./", "..", doubled or trailing slashes. */
   path: string;
@@ -21,7 +27,7 @@ export interface TarEntry {
   mode: number;
   uid: number;
   gid: number;
-  /** Of the content that follows; zero for everything but files. */
+  /** Of the content; zero for everything but files. */
   sizeBytes: number;
   mtime: TarTime;
   /** The target of a symlink, or for a hard link the path of another member; else empty. */
@@ -31,9 +37,32 @@ export interface TarEntry {
   xattrs: ReadonlyMap<string, Buffer>;
 }
 
+/** With what only readers of the archive's bytes and packers need. */
+export interface TarMember extends TarEntry {
+  /** Of a sparse file: its data in order. Everything else in it is zeros, which the archive does not have. */
+  regions: readonly DataRegion[] | undefined;
+  /** The whole mode field; some writers add the file type. */
+  rawMode: number;
+  /** The size field; also members without content may have one. */
+  statedSizeBytes: number;
+  accessTime: TarTime | undefined;
+  changeTime: TarTime | undefined;
+}
+
 /** The bytes of a latin1 path. */
 export function pathBytes(path: string): Buffer {
   return Buffer.from(path, "latin1");
+}
+
+/** mkcomposefs counts a header for an inode's xattrs, and the worst alignment of each entry. */
+const XATTR_HEADER_COST = 12;
+const XATTR_ENTRY_COST = 7;
+
+/** To be compared with XATTRS_MAX_BYTES. */
+export function countXattrBytes(xattrs: ReadonlyMap<string, Buffer>): number {
+  let cost = XATTR_HEADER_COST;
+  for (const [name, value] of xattrs) cost += XATTR_ENTRY_COST + name.length + value.length;
+  return cost;
 }
 
 const SHOWN_MAX_CHARACTERS = 200;

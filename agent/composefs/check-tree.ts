@@ -3,6 +3,7 @@
  * lcfs-writer.h).
  */
 
+import { countXattrBytes } from "../archive/tar-entry.ts";
 import { AgentError } from "../errors.ts";
 import { FILE_NAME_MAX_BYTES, XATTRS_MAX_BYTES } from "../limits.ts";
 import { BLOCK_BYTES, MAX_CHUNKS } from "./erofs-format.ts";
@@ -31,9 +32,6 @@ const FILE_TYPES: ReadonlySet<number> = new Set([
 /** Chunks grow with the file up to this size (log2); beyond it, their number grows. */
 const MAX_CHUNK_BITS = 43;
 const MIN_CHUNK_BITS = Math.log2(BLOCK_BYTES);
-/** mkcomposefs counts a header for an inode's xattrs, and the worst alignment of each entry. */
-const XATTR_HEADER_COST = 12;
-const XATTR_ENTRY_COST = 7;
 
 export function hasKnownType(mode: number): boolean {
   return FILE_TYPES.has(mode & S_IFMT);
@@ -90,12 +88,11 @@ function findContentFault({ content, sizeBytes }: TreeNode): string | undefined 
 }
 
 function findXattrFault(xattrs: ReadonlyMap<string, Buffer>): string | undefined {
-  let cost = XATTR_HEADER_COST;
-  for (const [name, value] of xattrs) {
+  for (const name of xattrs.keys()) {
     if (name.length === 0 || name.includes("\0")) return "an empty xattr name or a NUL in one";
     if (name.length > XATTR_NAME_MAX_BYTES) return `an xattr name of ${name.length} bytes`;
-    cost += XATTR_ENTRY_COST + name.length + value.length;
   }
+  const cost = countXattrBytes(xattrs);
   return cost > XATTRS_MAX_BYTES ? `${cost} bytes of xattrs` : undefined;
 }
 

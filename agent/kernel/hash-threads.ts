@@ -12,6 +12,10 @@ import { loadSysModule } from "./syscall.ts";
  */
 export const QUEUE_BUFFERS = 3;
 
+/** Flags of a piece: the last one of its file; zeros, which the buffer does not have. */
+export const LAST_PIECE = 1;
+export const HOLE_PIECE = 2;
+
 /** Instead of a folder's descriptor. */
 const NO_FOLDER = -1;
 
@@ -75,7 +79,7 @@ export class FileThread extends NativeThread {
   }
 
   /**
-   * `pieces`: three numbers each, offset in `bytes`, length, and 1 for the last piece of a file.
+   * `pieces`: three numbers each, offset in `bytes` (0 for a hole), length, and flags.
    * Throws the first KernelError so far, which may be of an earlier buffer.
    */
   push(bytes: Uint8Array, pieces: Int32Array): void {

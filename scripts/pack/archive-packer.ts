@@ -4,15 +4,17 @@
  */
 
 import { createHash, type Hash } from "node:crypto";
+import type { TarMember } from "../../agent/archive/tar-entry.ts";
+import { TarReader } from "../../agent/archive/tar-reader.ts";
 import type { ChunkedPositions, FramePosition } from "../../agent/archive/zstd-chunked/positions.ts";
-import { RawTarWalker } from "../../agent/archive/zstd-chunked/raw-tar-walker.ts";
-import type { TarMember } from "../../agent/archive/zstd-chunked/tar-block.ts";
 import { type ContentChunk, ContentSplitter } from "./content-splitter.ts";
 import { DEFAULT_LEVEL, FrameCompressor } from "./frame-writer.ts";
 import { PACK_LITERAL_MAX_BYTES } from "./limits.ts";
 import { formatChunkedAnnotations, formatFooter, formatSkippableHeader } from "./positions-writer.ts";
 import { TarSplitWriter } from "./tar-split-writer.ts";
 import { TocWriter, type WrittenChunk } from "./toc-writer.ts";
+
+const ZEROS = Buffer.alloc(PACK_LITERAL_MAX_BYTES);
 
 export interface PackOptions {
   /** zstd's compression level. */
@@ -53,7 +55,7 @@ export async function* packArchive(
 }
 
 class ArchivePacker {
-  readonly #walker: RawTarWalker;
+  readonly #reader: TarReader;
   readonly #frames: FrameCompressor;
   readonly #splitter: ContentSplitter;
   readonly #toc: TocWriter;
@@ -78,18 +80,19 @@ class ArchivePacker {
     this.#toc = new TocWriter(level);
     this.#tarSplit = new TarSplitWriter(level);
     this.#splitter = new ContentSplitter((chunk) => this.#writeChunk(chunk));
-    this.#walker = new RawTarWalker({
+    this.#reader = new TarReader({
       onLiteral: (bytes) => this.#addLiteral(bytes),
-      onMember: (member) => this.#startMember(member),
+      onEntry: (member) => this.#startMember(member),
       onContent: (bytes) => this.#addContent(bytes),
-      onMemberEnd: () => this.#endMember(),
+      onHole: (sizeBytes) => this.#addHole(sizeBytes),
+      onEntryEnd: () => this.#endMember(),
     });
   }
 
   feed(chunk: Buffer): void {
     this.#tarHash.update(chunk);
     this.#tarBytes += chunk.length;
-    this.#walker.feed(chunk);
+    this.#reader.write(chunk);
   }
 
   takeOutput(): Buffer[] {
@@ -99,7 +102,7 @@ class ArchivePacker {
   }
 
   finish(): PackedArchive {
-    this.#walker.finish();
+    this.#reader.end();
     this.#flushLiterals();
     const tarSplit = this.#tarSplit.finish();
     const tarSplitDigest = createHash("sha256").update(tarSplit.frame).digest("hex");
@@ -145,6 +148,23 @@ class ArchivePacker {
     this.#splitter.push(bytes);
   }
 
+  /** Zeros that the tar does not have. An empty skippable frame gives them a position; decoders ignore it. */
+  #addHole(sizeBytes: number): void {
+    this.#flushLiterals();
+    this.#splitter.finish();
+    const hash = createHash("sha256");
+    for (let left = sizeBytes; left > 0; left -= ZEROS.length) {
+      const zeros = ZEROS.subarray(0, left);
+      this.#tarSplit.addContent(zeros);
+      this.#contentHash!.update(zeros);
+      hash.update(zeros);
+    }
+    const hole = { offset: this.#blobBytes, fileOffset: this.#fileOffset, sizeBytes, isZeros: true };
+    this.#chunks.push({ ...hole, digest: hash.digest("hex") });
+    this.#fileOffset += sizeBytes;
+    this.#write(formatSkippableHeader(0));
+  }
+
   #writeChunk({ bytes, isZeros }: ContentChunk): void {
     const offset = this.#blobBytes;
     this.#write(this.#frames.compress(bytes));
@@ -159,7 +179,7 @@ class ArchivePacker {
     this.#tarSplit.endContent(member);
     const digest = this.#chunks.length === 0 ? undefined : this.#contentHash!.digest("hex");
     this.#toc.addMember(member, digest, this.#chunks, this.#blobBytes);
-    if (member.entry.type === "file") this.#files++;
+    if (member.type === "file") this.#files++;
   }
 
   #flushLiterals(): void {

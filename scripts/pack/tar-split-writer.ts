@@ -4,7 +4,7 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import type { TarMember } from "../../agent/archive/zstd-chunked/tar-block.ts";
+import type { TarMember } from "../../agent/archive/tar-entry.ts";
 import { Crc64 } from "./crc64.ts";
 import { FrameStream } from "./frame-writer.ts";
 import { TAR_SPLIT_SEGMENT_BYTES } from "./limits.ts";
@@ -36,8 +36,8 @@ export class TarSplitWriter {
     this.#crc.update(bytes);
   }
 
-  endContent({ entry, statedSizeBytes }: TarMember): void {
-    const name = Buffer.from(entry.path, "latin1");
+  endContent({ path, statedSizeBytes }: TarMember): void {
+    const name = Buffer.from(path, "latin1");
     const fields = isUtf8(name) ? { name: name.toString("utf8") } : { name_raw: name.toString("base64") };
     this.#writeLine({
       type: 1,

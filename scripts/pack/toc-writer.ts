@@ -3,8 +3,7 @@
  * Fields and their order are those of containers/storage's TOC; zero and empty fields are omitted.
  */
 
-import type { TarEntryType, TarTime } from "../../agent/archive/tar-entry.ts";
-import type { TarMember } from "../../agent/archive/zstd-chunked/tar-block.ts";
+import type { TarEntryType, TarMember, TarTime } from "../../agent/archive/tar-entry.ts";
 import { FrameStream } from "./frame-writer.ts";
 
 export interface WrittenChunk {
@@ -45,28 +44,27 @@ export class TocWriter {
     chunks: readonly WrittenChunk[],
     endOffset: number,
   ): void {
-    const { entry } = member;
-    const name = toUtf8(entry.path);
-    const isDevice = entry.type === "char" || entry.type === "block";
+    const name = toUtf8(member.path);
+    const isDevice = member.type === "char" || member.type === "block";
     const first = chunks[0];
     const record = {
-      type: TYPES[entry.type],
+      type: TYPES[member.type],
       name,
-      linkName: toUtf8(entry.linkPath),
+      linkName: toUtf8(member.linkPath),
       mode: member.rawMode,
       size: member.statedSizeBytes,
-      uid: entry.uid,
-      gid: entry.gid,
-      modtime: formatTime(entry.mtime),
+      uid: member.uid,
+      gid: member.gid,
+      modtime: formatTime(member.mtime),
       accesstime: formatTime(member.accessTime),
       changetime: formatTime(member.changeTime),
-      devMajor: isDevice ? entry.devMajor : 0,
-      devMinor: isDevice ? entry.devMinor : 0,
-      xattrs: formatXattrs(entry.xattrs),
+      devMajor: isDevice ? member.devMajor : 0,
+      devMinor: isDevice ? member.devMinor : 0,
+      xattrs: formatXattrs(member.xattrs),
       digest: digest === undefined ? "" : `sha256:${digest}`,
       offset: first?.offset ?? 0,
       endOffset: first === undefined ? 0 : endOffset,
-      ...(first !== undefined && chunks.length > 1 && describeChunk(first)),
+      ...(first !== undefined && (chunks.length > 1 || first.isZeros) && describeChunk(first)),
     };
     this.#writeRecord(record);
     for (const chunk of chunks.slice(1)) {

@@ -6,9 +6,9 @@
 import { createHash } from "node:crypto";
 import { AgentError } from "../../errors.ts";
 import type { ByteRange } from "../byte-range.ts";
-import type { TarEntry } from "../tar-entry.ts";
+import type { TarMember } from "../tar-entry.ts";
+import { TarReader } from "../tar-reader.ts";
 import { findHeaderRanges } from "./plan-ranges.ts";
-import { RawTarWalker } from "./raw-tar-walker.ts";
 import { toTableName } from "./table-names.ts";
 import type { TarSplitItem } from "./tar-split.ts";
 import type { Toc } from "./toc.ts";
@@ -64,7 +64,7 @@ export function* planFromHeaderFrames(toc: Toc, dataEnd: number): Generator<Rebu
 }
 
 export interface RebuiltEntry {
-  entry: TarEntry;
+  entry: TarMember;
   /** The file in the TOC, for an entry with content. */
   file: TocFile | undefined;
 }
@@ -83,68 +83,88 @@ function createTarHash(): TarHash {
 /** Takes the tar in the order of the steps. Throws ARCHIVE_… errors of bad headers, and CHUNKED_BAD_TOC. */
 export class LayerRebuilder {
   readonly #hash: TarHash;
-  readonly #walker: RawTarWalker;
+  readonly #reader: TarReader;
   readonly #onEntry: (entry: RebuiltEntry) => void;
   /** The member whose content is next. */
-  #pending: TarEntry | undefined;
+  #pending: TarMember | undefined;
   #contentBytes = 0;
+  /** The next region of a sparse file. */
+  #region = 0;
   #file: TocFile | undefined;
   #tarBytes = 0;
 
   constructor(onEntry: (entry: RebuiltEntry) => void, hash: TarHash = createTarHash()) {
     this.#hash = hash;
     this.#onEntry = onEntry;
-    this.#walker = new RawTarWalker({
-      onLiteral: () => {},
-      onMember: ({ entry }) => {
+    this.#reader = new TarReader({
+      onEntry: (entry) => {
+        if (this.#pending !== undefined) throw cannotRebuild("a content is missing");
         if (entry.sizeBytes > 0) this.#pending = entry;
         else this.#onEntry({ entry, file: undefined });
       },
       onContent: () => {
         throw cannotRebuild("there is content among its headers");
       },
-      onMemberEnd: () => {},
+      onHole: () => {},
+      onEntryEnd: () => {},
     });
   }
 
   addLiteral(bytes: Buffer): void {
     this.#hash.update(bytes);
     this.#tarBytes += bytes.length;
-    this.#walker.feed(bytes);
+    this.#reader.write(bytes);
   }
 
   /** Begins the content of the file whose header came last; `addContent` or `passContent` and `endContent` follow. */
   startContent(file: TocFile): void {
-    if (!this.#walker.awaitsContent || this.#pending?.sizeBytes !== file.sizeBytes)
+    if (this.#pending?.sizeBytes !== file.sizeBytes)
       throw cannotRebuild(`its header of "${file.name}" differs from its TOC`);
     this.#file = file;
     this.#contentBytes = 0;
+    this.#region = 0;
+  }
+
+  /** The tar does not have all of the content. */
+  get isSparse(): boolean {
+    return this.#pending?.regions !== undefined;
   }
 
   addContent(bytes: Uint8Array): void {
-    this.#hash.update(bytes);
-    this.#contentBytes += bytes.length;
+    const regions = this.#pending!.regions ?? [{ offset: 0, sizeBytes: this.#file!.sizeBytes }];
+    const start = this.#contentBytes;
+    const end = start + bytes.length;
+    for (; this.#region < regions.length; this.#region++) {
+      const { offset, sizeBytes } = regions[this.#region]!;
+      const data = bytes.subarray(Math.max(offset - start, 0), Math.max(offset + sizeBytes - start, 0));
+      this.#hash.update(data);
+      this.#tarBytes += data.length;
+      if (offset + sizeBytes > end) break;
+    }
+    this.#contentBytes = end;
   }
 
   /** The whole content was given to the hash directly, which checks its size. */
   passContent(): void {
     this.#contentBytes = this.#file!.sizeBytes;
+    this.#tarBytes += this.#contentBytes;
   }
 
   endContent(): void {
     const file = this.#file!;
     if (this.#contentBytes !== file.sizeBytes)
       throw cannotRebuild(`"${file.name}" has ${this.#contentBytes} bytes, not ${file.sizeBytes}`);
-    this.#tarBytes += this.#contentBytes;
     const entry = this.#pending!;
     this.#pending = undefined;
     this.#onEntry({ entry, file });
-    this.#walker.skipContent();
+    // A sparse file without data has no content in the tar.
+    if (this.#reader.awaitsContent) this.#reader.skipContent();
   }
 
   /** `diffId` is `sha256:…` of the tar, to be compared with the image config's. */
   finish(): { diffId: string; tarBytes: number } {
-    this.#walker.finish();
+    if (this.#pending !== undefined) throw cannotRebuild("a content is missing");
+    this.#reader.end();
     return { diffId: this.#hash.finish(), tarBytes: this.#tarBytes };
   }
 }

@@ -22,7 +22,9 @@
 
 enum {
   QUEUE = 3,       /* buffers that wait or are in work: QUEUE_BUFFERS in hash-threads.ts */
-  PIECE_WORDS = 3, /* offset, length, flag: the last piece of its file; for a hash thread: names a file */
+  PIECE_WORDS = 3, /* offset, length, flags */
+  LAST = 1,        /* the last piece of its file; for a hash thread: names a file */
+  HOLE = 2,        /* zeros, which the buffer does not have */
   SIZE_BYTES = 8,  /* a piece that names a file: its size, little endian, its path and a NUL */
   READ_BYTES = 256 * 1024,
   STACK_BYTES = 256 * 1024,
@@ -93,7 +95,19 @@ static int finish_file(HashThread *thread) {
   return 0;
 }
 
-static int write_piece(HashThread *thread, const uint8_t *bytes, size_t length, bool is_last) {
+static int write_hole(HashThread *thread, size_t length) {
+  static const uint8_t zeros[64 * 1024];
+  for (size_t left = length, part; left > 0; left -= part) {
+    part = left < sizeof zeros ? left : sizeof zeros;
+    if (thread->takes_sha) SHA256_Update(&thread->sha, zeros, part);
+    verity_update(&thread->verity, zeros, part);
+  }
+  off_t end = lseek(thread->fd, length, SEEK_CUR);
+  return end < 0 || ftruncate(thread->fd, end) < 0 ? errno : 0;
+}
+
+static int write_piece(HashThread *thread, const uint8_t *bytes, size_t length, int32_t flags) {
+  int failure = 0;
   if (thread->fd < 0) {
     char name[16];
     snprintf(name, sizeof name, "%u", thread->files++);
@@ -101,10 +115,13 @@ static int write_piece(HashThread *thread, const uint8_t *bytes, size_t length, 
     if (thread->fd < 0) return errno;
     SHA256_Init(&thread->sha);
   }
-  if (thread->takes_sha) SHA256_Update(&thread->sha, bytes, length);
-  verity_update(&thread->verity, bytes, length);
-  int failure = write_all(thread->fd, bytes, length);
-  return failure || !is_last ? failure : finish_file(thread);
+  if (flags & HOLE) failure = write_hole(thread, length);
+  else {
+    if (thread->takes_sha) SHA256_Update(&thread->sha, bytes, length);
+    verity_update(&thread->verity, bytes, length);
+    failure = write_all(thread->fd, bytes, length);
+  }
+  return failure || !(flags & LAST) ? failure : finish_file(thread);
 }
 
 /* EBADMSG for a file of another size. */
@@ -140,7 +157,7 @@ static int do_job(HashThread *thread, const Job *job) {
     const int32_t *piece = job->pieces + PIECE_WORDS * i;
     const uint8_t *bytes = job->bytes + piece[0];
     failure = thread->folder_fd == NO_FOLDER ? hash_piece(thread, bytes, piece[1], piece[2] != 0)
-                                             : write_piece(thread, bytes, piece[1], piece[2] != 0);
+                                             : write_piece(thread, bytes, piece[1], piece[2]);
   }
   return failure;
 }
@@ -259,6 +276,7 @@ static napi_value start_thread(napi_env env, napi_callback_info info) {
 static bool are_pieces_valid(const int32_t *pieces, const Job *job, bool may_name_files) {
   for (size_t i = 0; i < job->piece_count; i++) {
     const int32_t *piece = pieces + PIECE_WORDS * i;
+    if (piece[0] == 0 && piece[1] > 0 && (piece[2] & HOLE) && !may_name_files) continue;
     if (piece[0] < 0 || piece[1] < 0 || (size_t)piece[0] + (size_t)piece[1] > job->length) return false;
     bool names_file = may_name_files && piece[2];
     if (names_file && (piece[1] <= SIZE_BYTES || job->bytes[piece[0] + piece[1] - 1] != 0)) return false;

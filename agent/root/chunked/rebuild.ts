@@ -193,7 +193,7 @@ class Rebuild {
     const content = await this.#contents.wait(number);
     this.#content = content;
     this.#rebuilder.startContent(file);
-    if (this.#checksFiles || "inline" in content) {
+    if (this.#checksFiles || "inline" in content || this.#rebuilder.isSparse) {
       const sha256 = this.#checksFiles ? createHash("sha256") : undefined;
       for (const bytes of this.#reader.read(content)) {
         this.#rebuilder.addContent(bytes);

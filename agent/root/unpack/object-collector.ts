@@ -7,8 +7,11 @@ import type { TarEntry } from "../../archive/tar-entry.ts";
 import type { TarVisitor } from "../../archive/tar-reader.ts";
 import { LayerTreeWriter } from "../../composefs/layer-tree.ts";
 import { INLINE_FILE_MAX_BYTES } from "../../composefs/limits.ts";
-import { FileThread } from "../../kernel/syscalls.ts";
+import { FileThread, HOLE_PIECE, LAST_PIECE } from "../../kernel/syscalls.ts";
 import type { UnpackResult } from "./messages.ts";
+
+/** The length of a piece has 31 bits. */
+const HOLE_MAX_BYTES = 2 ** 30;
 
 export class ObjectCollector implements TarVisitor {
   readonly #stagingDir: string;
@@ -52,10 +55,18 @@ export class ObjectCollector implements TarVisitor {
     else this.#pieces.push(this.#locate(piece), piece.length, 0);
   }
 
+  onHole(sizeBytes: number): void {
+    this.#contentBytes += sizeBytes;
+    if (!this.#isObject()) this.#inline.push(Buffer.alloc(sizeBytes));
+    else
+      for (let left = sizeBytes; left > 0; left -= HOLE_MAX_BYTES)
+        this.#pieces.push(0, Math.min(left, HOLE_MAX_BYTES), HOLE_PIECE);
+  }
+
   onEntryEnd(): void {
     const entry = this.#entry!;
     if (this.#isObject()) {
-      this.#pieces[this.#pieces.length - 1] = 1;
+      this.#pieces[this.#pieces.length - 1]! |= LAST_PIECE;
       this.#tree.add(entry, "object");
     } else if (this.#inline.length === 0) this.#tree.add(entry);
     else this.#tree.add(entry, { inline: Buffer.concat(this.#inline.splice(0)) });

@@ -10,7 +10,7 @@ import {
   decompress,
   detectCompression,
 } from "../../archive/decompress.ts";
-import { createTarReader, type TarVisitor } from "../../archive/tar-reader.ts";
+import { TarReader, type TarVisitor } from "../../archive/tar-reader.ts";
 import { AgentError } from "../../errors.ts";
 import { O_DIRECTORY } from "../../kernel/syscalls.ts";
 import { splitMemberPath } from "../write/member-path.ts";
@@ -89,7 +89,8 @@ async function unpackStream(
   const algorithm = job.diffId === undefined ? "sha256" : parseKnownDigest(job.diffId).algorithm;
   const digest = isWanted ? createTarDigest(algorithm) : undefined;
   try {
-    const reader = createTarReader(visitor);
+    const checkHoles = (holeBytes: number) => checkRatio(source.bytesIn, counts.bytesOut + holeBytes);
+    const reader = new TarReader(visitor, { checkHoles });
     // gzip and xz allocate a buffer for each chunk.
     const countDropped = createBufferCollector();
     for await (const chunk of await openTar(source)) {

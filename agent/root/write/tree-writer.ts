@@ -2,7 +2,7 @@
  * Writes the members of a tar archive below one directory. Safe by construction: every path is resolved inside it, and no
  * existing file is opened for writing. Whiteouts become those of overlayfs (overlayfs.rst, "whiteouts and opaque directories").
  */
-import { closeSync, constants, writeSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, writeSync } from "node:fs";
 import { pathBytes, showPath, type TarEntry } from "../../archive/tar-entry.ts";
 import type { TarVisitor } from "../../archive/tar-reader.ts";
 import { AgentError } from "../../errors.ts";
@@ -55,7 +55,7 @@ export class TreeWriter implements TarVisitor {
   readonly #implied = new Set<string>();
   readonly #lateLinks: Destination[] = [];
   readonly #dropped = new Map<string, number>();
-  #file: { fd: number; entry: TarEntry } | undefined;
+  #file: { fd: number; entry: TarEntry; position: number } | undefined;
   #currentPath = "";
   #files = 0;
   #contentBytes = 0;
@@ -85,9 +85,18 @@ export class TreeWriter implements TarVisitor {
     const file = this.#file;
     if (!file) return;
     this.#guard(() => {
-      for (let rest = chunk; rest.length > 0; ) rest = rest.subarray(writeSync(file.fd, rest));
+      for (let at = 0; at < chunk.length; )
+        at += writeSync(file.fd, chunk, at, chunk.length - at, file.position + at);
+      file.position += chunk.length;
       this.#contentBytes += chunk.length;
     });
+  }
+
+  onHole(sizeBytes: number): void {
+    const file = this.#file;
+    if (!file) return;
+    file.position += sizeBytes;
+    this.#guard(() => ftruncateSync(file.fd, file.position));
   }
 
   onEntryEnd(): void {
@@ -164,7 +173,7 @@ export class TreeWriter implements TarVisitor {
     const parentFd = this.#directories.open(parts.slice(0, -1));
     const flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW;
     const fd = this.#create(parts, name, [parentFd], () => openInRoot(parentFd, name, flags, 0o600));
-    this.#file = { fd, entry };
+    this.#file = { fd, entry, position: 0 };
   }
 
   #makeNode({ entry, parts, name }: Destination): void {

@@ -3,7 +3,7 @@ import { gzipSync } from "node:zlib";
 import { expect, it } from "vitest";
 import { compress } from "zstd-napi";
 import { decompress, detectCompression } from "../../../agent/archive/decompress.ts";
-import { createTarReader } from "../../../agent/archive/tar-reader.ts";
+import { TarReader } from "../../../agent/archive/tar-reader.ts";
 import { AgentError } from "../../../agent/errors.ts";
 import { buildPax, buildRawHeader, buildTar } from "../../unit/archive/tar-builder.ts";
 
@@ -67,7 +67,7 @@ function repairHeaders(bytes: Buffer): Buffer {
 
 async function readAll(bytes: Buffer, pieceBytes: number): Promise<number> {
   let contentBytes = 0;
-  const reader = createTarReader({
+  const reader = new TarReader({
     onEntry({ sizeBytes, path }) {
       expect(Number.isSafeInteger(sizeBytes)).toBe(true);
       expect(path).not.toContain("\0");
@@ -75,6 +75,7 @@ async function readAll(bytes: Buffer, pieceBytes: number): Promise<number> {
     onContent(chunk) {
       contentBytes += chunk.length;
     },
+    onHole() {},
     onEntryEnd() {},
   });
   async function* pieces() {

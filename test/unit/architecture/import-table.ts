@@ -47,7 +47,6 @@ const PURE_PACKAGES = [
   "node:util",
   "node:zlib",
   "fast-xml-parser",
-  "tar-stream",
   "yaml",
   "zstd-napi",
 ];

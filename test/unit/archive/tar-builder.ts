@@ -29,6 +29,12 @@ export interface Member {
   size?: number | Buffer;
   /** `ustar` by default. */
   magic?: "ustar" | "gnu" | "none";
+  /** The last bytes of the header. */
+  trailer?: string;
+  /** Bytes at offsets of the header. */
+  raw?: readonly (readonly [offset: number, bytes: Buffer])[];
+  /** As old writers add up bytes. */
+  signedSum?: boolean;
 }
 
 export interface TarOptions {
@@ -98,8 +104,10 @@ function buildHeader(member: Member, contentBytes: number): Buffer {
     writeNumber(block, 329, 8, member.device[0]);
     writeNumber(block, 337, 8, member.device[1]);
   }
+  block.write(member.trailer ?? "", 508, "latin1");
+  for (const [offset, bytes] of member.raw ?? []) bytes.copy(block, offset);
   block.fill(" ", 148, 156);
-  const sum = block.reduce((total, byte) => total + byte, 0);
+  const sum = block.reduce((total, byte) => total + (member.signedSum ? (byte << 24) >> 24 : byte), 0);
   block.write(`${sum.toString(8).padStart(6, "0")}\0 `, 148, "latin1");
   return block;
 }

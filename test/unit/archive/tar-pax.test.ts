@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { parsePaxRecords, parsePaxTime } from "../../../agent/archive/pax-records.ts";
+import { parsePaxRecords, parsePaxTime } from "../../../agent/archive/tar-pax.ts";
 import { buildPaxRecord } from "./tar-builder.ts";
 
 describe("records", () => {
