@@ -22,8 +22,11 @@ export class ContentReader {
     this.#objectsDir = objectsDir;
   }
 
-  /** Each piece is valid until the next one. The caller checks the size. Throws STORE_OBJECT_CORRUPT. */
-  *read(content: FileContent): Generator<Buffer> {
+  /**
+   * Each piece is read into what `buffer` returns, if it is not in memory, and valid until the next one. The caller checks the
+   * size. Throws STORE_OBJECT_CORRUPT.
+   */
+  *read(content: FileContent, buffer = () => this.#buffer): Generator<Buffer> {
     if ("inline" in content) {
       yield content.inline;
       return;
@@ -31,9 +34,10 @@ export class ContentReader {
     const fd = this.#open(content);
     try {
       for (;;) {
-        const bytesRead = read(content, () => readSync(fd, this.#buffer));
-        if (bytesRead > 0) yield this.#buffer.subarray(0, bytesRead);
-        if (bytesRead < this.#buffer.length) return;
+        const space = buffer();
+        const bytesRead = read(content, () => readSync(fd, space));
+        if (bytesRead > 0) yield space.subarray(0, bytesRead);
+        if (bytesRead < space.length) return;
       }
     } finally {
       closeSync(fd);

@@ -32,6 +32,9 @@ import { PieceCollector, planPieces } from "./pieces.ts";
 import { FramedRangeReader } from "./range-framing.ts";
 import { StagedFiles } from "./staged-files.ts";
 
+/** Larger files are read here, beside the hash thread; it reads smaller ones, for which calls from JavaScript take too long. */
+const READ_HERE_BYTES = 64 * 1024;
+
 /** The main thread as a job sees it: it sends ranges of the blob. */
 export interface RebuildPeer extends QuestionPeer, AsyncIterable<Buffer> {
   readonly counts: UnpackCounts;
@@ -193,22 +196,27 @@ class Rebuild {
     const content = await this.#contents.wait(number);
     this.#content = content;
     this.#rebuilder.startContent(file);
-    if (this.#checksFiles || "inline" in content || this.#rebuilder.isSparse) {
+    // Its bytes are those of the tar.
+    const isPlain = !("inline" in content) && !this.#rebuilder.isSparse;
+    if (isPlain && !this.#checksFiles && file.sizeBytes < READ_HERE_BYTES)
+      this.#digest.addFile(this.#reader.pathOf(content), file.sizeBytes);
+    else {
       const sha256 = this.#checksFiles ? createHash("sha256") : undefined;
-      for (const bytes of this.#reader.read(content)) {
-        this.#rebuilder.addContent(bytes);
+      let sizeBytes = 0;
+      for (const bytes of this.#reader.read(content, isPlain ? () => this.#digest.space() : undefined)) {
+        if (isPlain) this.#digest.advance(bytes.length);
+        else this.#rebuilder.addContent(bytes);
         sha256?.update(bytes);
+        sizeBytes += bytes.length;
         if (this.#isSliceOver) await this.#startSlice();
       }
-      if (sha256 && sha256.digest("hex") !== file.digest)
+      if (sizeBytes !== file.sizeBytes || (sha256 && sha256.digest("hex") !== file.digest))
         throw new AgentError(
           "STORE_OBJECT_CORRUPT",
-          `Cannot use the object with the content of "${file.name}": its sha256 is wrong`,
+          `Cannot use the object with the content of "${file.name}": its size or sha256 is wrong`,
         );
-    } else {
-      this.#digest.addFile(this.#reader.pathOf(content), file.sizeBytes);
-      this.#rebuilder.passContent();
     }
+    if (isPlain) this.#rebuilder.passContent();
     this.#rebuilder.endContent();
     this.#peer.counts.bytesOut += file.sizeBytes;
     this.#peer.counts.files = this.#tree.members;

@@ -77,15 +77,26 @@ export class StreamDigest {
   /** The bytes are copied. */
   update(bytes: Uint8Array): void {
     for (let at = 0; at < bytes.length; ) {
-      if (this.#filled === this.#buffer.length) this.#push();
-      const piece = bytes.subarray(at, at + this.#buffer.length - this.#filled);
-      if (this.#endsInBytes) this.#pieces[this.#pieces.length - 2]! += piece.length;
-      else this.#pieces.push(this.#filled, piece.length, 0);
-      this.#endsInBytes = true;
-      this.#buffer.set(piece, this.#filled);
-      this.#filled += piece.length;
+      const space = this.space();
+      const piece = bytes.subarray(at, at + space.length);
+      space.set(piece);
+      this.advance(piece.length);
       at += piece.length;
     }
+  }
+
+  /** Room for bytes that `advance` then adds without a copy; never empty. */
+  space(): Buffer {
+    if (this.#filled === this.#buffer.length) this.#push();
+    return this.#buffer.subarray(this.#filled);
+  }
+
+  /** Adds the first `length` bytes of `space`. */
+  advance(length: number): void {
+    if (this.#endsInBytes) this.#pieces[this.#pieces.length - 2]! += length;
+    else this.#pieces.push(this.#filled, length, 0);
+    this.#endsInBytes = true;
+    this.#filled += length;
   }
 
   /** A whole file, which must have this size. */
