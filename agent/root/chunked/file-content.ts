@@ -16,7 +16,7 @@ export interface StoredContent {
 
 export class ContentReader {
   readonly #objectsDir: string;
-  readonly #buffer = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
+  readonly #buffer: Buffer = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
 
   constructor(objectsDir: string) {
     this.#objectsDir = objectsDir;

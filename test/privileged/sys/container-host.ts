@@ -39,6 +39,8 @@ export type RunContainer = (
     abortAfterMs?: number;
     user?: string;
     workingDir?: string;
+    /** Called with all output so far. */
+    onOutput?: (output: string) => void;
   },
 ) => Promise<ContainerResult>;
 
@@ -67,9 +69,18 @@ export async function prepareContainerHost(): Promise<ContainerHost> {
 
   let count = 0;
   const run: RunContainer = (command, wishes = {}) => {
-    const { abortAfterMs, user = "", workingDir = "", step, settings, options, ...others } = wishes;
+    const {
+      abortAfterMs,
+      user = "",
+      workingDir = "",
+      step,
+      settings,
+      options,
+      onOutput = () => {},
+      ...others
+    } = wishes;
     const argv = typeof command === "string" ? ["/bin/sh", "-c", command] : command;
-    return runChild({
+    const request: ContainerRequest = {
       step: {
         id: `dutboot-test-${process.pid}-${count++}`,
         config: {
@@ -94,7 +105,8 @@ export async function prepareContainerHost(): Promise<ContainerHost> {
       },
       options: { bundleDir: join(directory, "bundles"), runtime, graceMs: 300, drainMs: 500, ...options },
       abortAfterMs,
-    });
+    };
+    return runChild(request, onOutput);
   };
   const remove = () => rmSync(directory, { recursive: true, force: true });
   return { directory, rootPath, resultsPath, toolsPath, run, remove };
@@ -116,7 +128,10 @@ function makeRoot(rootPath: string, toolsPath: string): void {
   writeFileSync(join(rootPath, "data/from-image"), "image");
 }
 
-async function runChild(request: ContainerRequest): Promise<ContainerResult> {
+async function runChild(
+  request: ContainerRequest,
+  onOutput: (output: string) => void,
+): Promise<ContainerResult> {
   const child = join(import.meta.dirname, "container-child.ts");
   const enter = ["--mount", "sh", "-c", 'mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', "sh"];
   const startedAt = performance.now();
@@ -126,8 +141,10 @@ async function runChild(request: ContainerRequest): Promise<ContainerResult> {
   const result: ContainerResult = { output: "", logs: [], tookMs: 0 };
   for await (const line of createInterface({ input: agent.stdout })) {
     const record = JSON.parse(line);
-    if (record.output !== undefined) result.output += Buffer.from(record.output, "base64").toString();
-    else if (record.log !== undefined) result.logs.push(record.log);
+    if (record.output !== undefined) {
+      result.output += Buffer.from(record.output, "base64").toString();
+      onOutput(result.output);
+    } else if (record.log !== undefined) result.logs.push(record.log);
     else Object.assign(result, record);
   }
   result.tookMs = performance.now() - startedAt;

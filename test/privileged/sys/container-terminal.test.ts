@@ -4,7 +4,6 @@
 import { execFileSync } from "node:child_process";
 import { constants, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ContainerHost, prepareContainerHost } from "./container-host.ts";
 
@@ -62,13 +61,15 @@ test.each([
   const consolePath = join(host.directory, `console ${name}`);
   execFileSync("mkfifo", [consolePath]);
   const fd = openSync(consolePath, constants.O_RDWR);
-  const running = host.run("echo go; read word; echo read $word", {
+  let hasTyped = false;
+  const { output, logs } = await host.run("echo go; read word; echo read $word", {
     settings,
     input: "console",
     options: { consolePath },
+    onOutput: (soFar) => {
+      if (!hasTyped && soFar.includes("go")) writeSync(fd, "yes\n");
+      hasTyped ||= soFar.includes("go");
+    },
   });
-  await sleep(1500);
-  writeSync(fd, "yes\n");
-  const { output, logs } = await running;
   expect(output, logs.join("\n")).toBe(expected);
 });

@@ -7,7 +7,6 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { InterfaceSettings } from "../../../../agent/job/machine-settings.ts";
 import type { NtpResult } from "../../../../agent/sys/clock/ntp.ts";
@@ -153,8 +152,10 @@ describe("DHCP", () => {
 
   test("an adapter that appears late", async () => {
     pair.dut.ip("link del dut0");
-    const answer = startAgent().next();
-    await sleep(1500);
+    pair.dut.ip("link add br0 type bridge");
+    const agent = startAgent();
+    const answer = agent.next();
+    await vi.waitFor(() => expect(agent.logs.join()).toContain("br0: not used"), 15_000);
     pair.addCable("farm0", "usb0");
     pair.farm.ip("addr add 10.9.0.1/24 dev farm0");
     pair.farm.ip("link set farm0 up");
