@@ -6,8 +6,8 @@ import { readdir } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, relative, resolve } from "node:path";
 import { createHttpClient } from "../agent/net/http/http-client.ts";
-import { parseAwsCredentials } from "../agent/net/s3/aws-credentials.ts";
 import { S3Client } from "../agent/net/s3/client.ts";
+import { parseAwsCredentials } from "../agent/net/s3/request.ts";
 import { UsageError } from "./command.ts";
 
 export interface ResultsSource {

@@ -3,8 +3,7 @@
  */
 import { stripVTControlCharacters } from "node:util";
 import { describeVerdict } from "../agent/page/describe-verdict.ts";
-import { formatBytes, formatDuration, formatPercent, shortenName } from "../agent/page/format.ts";
-import { showText } from "../agent/page/html.ts";
+import { formatBytes, formatDuration, formatPercent, shortenName, showText } from "../agent/page/html.ts";
 import { describeStepEnd, isStepGood, type ReportFacts, sumTransfers } from "../agent/page/report-facts.ts";
 import { formatCount, truncateMiddle } from "../agent/text.ts";
 import type { ReadResults } from "./read-results.ts";

@@ -2,10 +2,9 @@
  * Writes a file tree as a composefs image: an EROFS file system whose files point to objects by overlayfs xattrs.
  * It is the same, bit for bit, as that of mkcomposefs 1.0.8 (format versions 0 and 1), so digests are comparable.
  */
-
-import { writeDirectory } from "./erofs-dirents.ts";
 import {
   BLOCK_BYTES,
+  DIRENT_BYTES,
   ErofsImageBuffer,
   LAYOUT_CHUNK_BASED,
   LAYOUT_FLAT_INLINE,
@@ -18,7 +17,17 @@ import {
 import { InodeTable } from "./erofs-inodes.ts";
 import { ImageLayout } from "./erofs-layout.ts";
 import { writeXattrArea, XattrList } from "./erofs-xattrs.ts";
-import { S_IFBLK, S_IFCHR, S_IFLNK, S_IFMT, type TreeNode } from "./file-tree.ts";
+import {
+  S_IFBLK,
+  S_IFCHR,
+  S_IFDIR,
+  S_IFIFO,
+  S_IFLNK,
+  S_IFMT,
+  S_IFREG,
+  S_IFSOCK,
+  type TreeNode,
+} from "./file-tree.ts";
 
 const COMPOSEFS_MAGIC = 0xd078629a;
 const COMPOSEFS_HEADER_VERSION = 1;
@@ -171,4 +180,56 @@ class ErofsImageWriter {
 /** i_xattr_icount: 0 without xattrs, else 1 for the header and 1 for every four bytes after it. */
 function countXattrWords(xattrBytes: number): number {
   return xattrBytes === 0 ? 0 : (xattrBytes - XATTR_IBODY_HEADER_BYTES) / 4 + 1;
+}
+
+const TYPE_SHIFT = 12;
+/** EROFS's file type numbers by the type bits of a mode. */
+const FILE_TYPES = new Uint8Array(16);
+for (const [index, type] of [S_IFREG, S_IFDIR, S_IFCHR, S_IFBLK, S_IFIFO, S_IFSOCK, S_IFLNK].entries()) {
+  FILE_TYPES[type >> TYPE_SHIFT] = index + 1;
+}
+
+function writeDirectory(
+  image: ErofsImageBuffer,
+  table: InodeTable,
+  layout: ImageLayout,
+  directory: number,
+): void {
+  const names = table.names[directory]!;
+  const blockCount = layout.blockCounts[directory]!;
+  let block = -1;
+  let index = 0;
+  let blockEnd = 0;
+  let position = 0;
+  let recordAt = 0;
+  let nameOffset = 0;
+  table.forEachEntry(directory, (name, inode) => {
+    if (index === blockEnd) {
+      blockEnd = endOfBlock(names, index);
+      block++;
+      const isTail = block === blockCount;
+      position = isTail
+        ? layout.tailPosition(directory)
+        : (layout.firstBlocks[directory]! + block) * BLOCK_BYTES;
+      recordAt = position;
+      nameOffset = (blockEnd - index) * DIRENT_BYTES;
+    }
+    image.writeInteger64(recordAt, layout.positions[inode]! / SLOT_BYTES);
+    image.view.setUint16(recordAt + 8, nameOffset, true);
+    image.view.setUint8(recordAt + 10, FILE_TYPES[(table.modes[inode]! & S_IFMT) >> TYPE_SHIFT]!);
+    image.writeBytes(position + nameOffset, name);
+    recordAt += DIRENT_BYTES;
+    nameOffset += name.length;
+    index++;
+  });
+}
+
+/** The index of the first name that does not fit into the block that begins with the name at `start`. */
+function endOfBlock(names: readonly string[], start: number): number {
+  let usedBytes = 0;
+  for (let index = start; index < names.length; index++) {
+    usedBytes += DIRENT_BYTES + names[index]!.length;
+    if (usedBytes > BLOCK_BYTES) return index;
+  }
+  return names.length;
 }

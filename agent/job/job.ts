@@ -3,7 +3,6 @@
  */
 import type { ImageReference } from "../oci/reference.ts";
 import type { MachineSettings } from "./machine-settings.ts";
-import type { PhaseName } from "./phase-names.ts";
 import type { Step } from "./step.ts";
 import type { FileSystem, S3Alias, Volume } from "./volume.ts";
 
@@ -176,3 +175,27 @@ export interface Job {
   color?: "auto" | "yes" | "no";
   machine?: MachineSettings;
 }
+
+export function needsNetwork(job: Job): boolean {
+  const { root, steps, artifacts, volumes = [], fileSystems = [], machine = {} } = job;
+  const { networkBlockDevices = [], extraArgumentsUrl, jobFileUrl, interfaces = [] } = machine;
+  const isRemote = ({ url }: { url: string }) => !url.startsWith("file:");
+  const hasRemoteRoot =
+    root !== undefined &&
+    ("image" in root || "nfs" in root || ("archives" in root && root.archives.some(isRemote)));
+  return (
+    hasRemoteRoot ||
+    artifacts.some(isRemote) ||
+    steps.some(({ image }) => image !== undefined) ||
+    volumes.some(({ pull, push }) => pull !== undefined || push !== undefined) ||
+    [fileSystems, networkBlockDevices, interfaces].some(({ length }) => length > 0) ||
+    (jobFileUrl !== undefined && isRemote(jobFileUrl)) ||
+    (extraArgumentsUrl ?? job.results ?? job.logTo ?? machine.netconsole ?? job.ip) !== undefined
+  );
+}
+
+/**
+ * The phases of a boot by name, in their fixed order: the unit of timing, limits and errors.
+ */
+export const PHASE_NAMES = ["machine", "fetch", "assemble", "artifact", "run", "upload", "end"] as const;
+export type PhaseName = (typeof PHASE_NAMES)[number];

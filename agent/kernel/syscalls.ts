@@ -4,13 +4,13 @@
 
 export { isKernelError } from "./errno.ts";
 export * from "./files.ts";
+export * from "./files.ts";
 export * from "./fscrypt.ts";
 export * from "./hash-threads.ts";
-export * from "./loop.ts";
 export * from "./machine.ts";
 export * from "./mount.ts";
+export * from "./mount.ts";
 export * from "./network-block-device.ts";
-export * from "./pipes.ts";
 export * from "./sockets.ts";
 export type { Path } from "./syscall.ts";
 export * from "./verity.ts";

@@ -3,7 +3,7 @@
  */
 import { ERRORS } from "../errors.ts";
 import type { Verdict } from "../wire/verdict.ts";
-import { formatDuration } from "./format.ts";
+import { formatDuration } from "./html.ts";
 import type { ReportFacts } from "./report-facts.ts";
 
 export interface VerdictText {

@@ -6,16 +6,22 @@ import { createHash } from "node:crypto";
 import { formatCount, truncateMiddle } from "../text.ts";
 import type { Verdict } from "../wire/verdict.ts";
 import { describeVerdict, type VerdictText } from "./describe-verdict.ts";
-import { formatBytes, formatDuration, formatPercent, shortenName } from "./format.ts";
-import { type Html, html, takeWithin } from "./html.ts";
+import {
+  formatBytes,
+  formatDuration,
+  formatPercent,
+  type Html,
+  html,
+  shortenName,
+  takeWithin,
+} from "./html.ts";
 import type { JobSummary } from "./job-summary.ts";
 import { formatLogLines, type LogTail } from "./log-tail.ts";
 import { type ReportFacts, sumTransfers } from "./report-facts.ts";
 import { formatResources } from "./resource-chart.ts";
 import { formatTests, formatTransfers } from "./shares.ts";
 import { STATE_COLORS, STYLE } from "./style.ts";
-import { createTimeAxis } from "./time-axis.ts";
-import { formatTimeline } from "./timeline.ts";
+import { createTimeAxis, formatTimeline } from "./timeline.ts";
 
 export interface ReportInput {
   facts: ReportFacts;

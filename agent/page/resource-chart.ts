@@ -1,10 +1,9 @@
 /**
  * Memory and CPU over time, as two charts on the timeline's axis.
  */
-import { formatBytes } from "./format.ts";
-import { type Html, html } from "./html.ts";
+import { formatBytes, type Html, html } from "./html.ts";
 import type { ReportFacts, Sample } from "./report-facts.ts";
-import { formatAxisRow, GRID, type TimeAxis } from "./time-axis.ts";
+import { formatAxisRow, GRID, type TimeAxis } from "./timeline.ts";
 
 /** More points would be closer than pixels. */
 const POINTS_MAX = 300;

@@ -2,10 +2,17 @@
  * The sections that show shares of a whole as a bar: test results, and what was fetched or reused.
  */
 import { formatCount } from "../text.ts";
-import { formatBytes, formatDuration, formatPercent, shortenName } from "./format.ts";
-import { type Html, html, takeWithin } from "./html.ts";
+import {
+  formatBytes,
+  formatDuration,
+  formatPercent,
+  type Html,
+  html,
+  shortenName,
+  takeWithin,
+} from "./html.ts";
 import { type ReportFacts, sumTransfers, type Transfer } from "./report-facts.ts";
-import { formatPosition } from "./time-axis.ts";
+import { formatPosition } from "./timeline.ts";
 
 const ROWS_MAX = 40;
 const NAME_LENGTH = 60;

@@ -1,10 +1,8 @@
 /**
  * The timeline of a boot: the kernel and the phases as bars on a common time axis, each followed by its transfers and steps.
  */
-
 import { truncateMiddle } from "../text.ts";
-import { formatBytes, formatDuration, formatPercent, shortenName } from "./format.ts";
-import { type Html, html, takeWithin } from "./html.ts";
+import { formatBytes, formatDuration, formatPercent, Html, html, shortenName, takeWithin } from "./html.ts";
 import {
   describeStepEnd,
   isStepGood,
@@ -12,7 +10,6 @@ import {
   type StepSpan,
   type Transfer,
 } from "./report-facts.ts";
-import { formatAxisRow, formatGridDefinition, formatPosition, GRID, type TimeAxis } from "./time-axis.ts";
 
 interface Bar {
   label: string;
@@ -148,5 +145,66 @@ function formatBar({ label, state, level, startMs, endMs, note, detail }: Bar, a
   const title = `${label}: from ${formatDuration(startMs)} to ${formatDuration(endMs)}; ${detail}`;
   const shape = html`x="${formatPosition(from)}" width="${formatPosition(width)}"`;
   return html`<div class="row level${level}" role="listitem"><span class="label">${label}</span><svg class="track" width="100%" height="${level === 0 ? 24 : 18}" role="img"><title>${title}</title>${GRID}<rect class="bar ${state}" ${shape} y="5" height="${level === 0 ? 14 : 8}" rx="2"/></svg><span class="note">${note}</span></div>
+`;
+}
+
+export interface TimeAxis {
+  endMs: number;
+  ticks: readonly { ms: number; label: string }[];
+  /** A position on the axis, in percent. */
+  position(ms: number): number;
+}
+
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+const STEPS_MS = [
+  ...[0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30].map((seconds) => seconds * SECOND),
+  ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * MINUTE),
+  ...[1, 2, 3, 6, 12, 24].map((hours) => hours * HOUR),
+];
+/** As many labels as fit on a phone. */
+const TICKS_MAX = 5;
+
+export function createTimeAxis(lastMs: number): TimeAxis {
+  const endMs = Math.max(lastMs, 1);
+  const stepMs =
+    STEPS_MS.find((step) => endMs / step <= TICKS_MAX) ?? Math.ceil(endMs / TICKS_MAX / HOUR) * HOUR;
+  const ticks: { ms: number; label: string }[] = [];
+  // A label at the very end would be cut off.
+  for (let ms = 0; ms <= endMs * 0.96; ms += stepMs) ticks.push({ ms, label: formatTick(ms, stepMs) });
+  const position = (ms: number) => Math.min(100, Math.max(0, (ms * 100) / endMs));
+  return { endMs, ticks, position };
+}
+
+function formatTick(ms: number, stepMs: number): string {
+  if (ms === 0) return "0";
+  if (stepMs >= HOUR) return `${ms / HOUR} h`;
+  if (stepMs >= MINUTE) return `${ms / MINUTE} min`;
+  if (ms < MINUTE) return `${Number((ms / SECOND).toFixed(1))} s`;
+  const seconds = (ms % MINUTE) / SECOND;
+  return `${Math.floor(ms / MINUTE)}:${String(seconds).padStart(2, "0")}`;
+}
+
+/** Short, because a page has thousands of them. */
+export const formatPosition = (percent: number) => `${Number(percent.toFixed(2))}%`;
+
+/** The vertical lines of the ticks, defined once and used by every row. */
+function formatGridDefinition({ ticks, position }: TimeAxis): Html {
+  const lines = ticks.map(({ ms }) => {
+    const x = formatPosition(position(ms));
+    return html`<line class="grid" x1="${x}" x2="${x}" y1="0" y2="100%"/>`;
+  });
+  return html`<svg width="0" height="0" class="hidden" aria-hidden="true"><defs><g id="grid">${lines}</g></defs></svg>`;
+}
+
+export const GRID = new Html('<use href="#grid"/>');
+
+export function formatAxisRow({ ticks, position }: TimeAxis): Html {
+  const labels = ticks.map(({ ms, label }, at) => {
+    const anchor = at === 0 ? "start" : "middle";
+    return html`<text x="${formatPosition(position(ms))}" y="12" text-anchor="${anchor}">${label}</text>`;
+  });
+  return html`<div class="row axis" aria-hidden="true"><svg class="track" width="100%" height="16">${labels}</svg></div>
 `;
 }

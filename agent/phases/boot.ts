@@ -1,6 +1,8 @@
 /**
  * The order of the phases, and the consequences of a failure: volumes and results are still saved, and the end is always reached.
  */
+
+import { AgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import type { Announcer } from "../report/console/b2c-announcer.ts";
 import type { AgentFileFacts } from "../report/results/write-agent-files.ts";
@@ -12,8 +14,7 @@ import { type AssembleAdapters, type JobRoot, mountJobRoot, openStepRoot } from 
 import { fetchImages, type ImageAdapters, type ReadyImages } from "./fetch.ts";
 import { applyJobSettings, type MachineAdapters, readJob } from "./machine.ts";
 import type { PhaseContext, PhaseRunner } from "./phase-runner.ts";
-import { type RunAdapters, runTest } from "./run.ts";
-import type { StepsResult, StepVolumes } from "./steps.ts";
+import { runSteps, type StepsAdapters, type StepsResult, type StepVolumes } from "./steps.ts";
 import type { ResultsSync } from "./sync-results.ts";
 import { type UploadAdapters, uploadResults } from "./upload.ts";
 
@@ -206,4 +207,38 @@ async function settle(runner: PhaseRunner, work: Promise<unknown>): Promise<void
   } catch (error) {
     if (!runner.firstFailure) throw error;
   }
+}
+
+interface RunAdapters extends StepsAdapters {
+  /** Drops the objects of the root that the kernel found damaged when the test read them. Returns their number. */
+  dropDamagedObjects(): Promise<number>;
+  /** The file system that the test has filled, if any. */
+  findFullFileSystem(): "root" | "results" | undefined;
+}
+
+async function runTest(job: Job, context: PhaseContext, adapters: RunAdapters): Promise<StepsResult> {
+  const result = await runSteps(job, context, adapters);
+  context.log.info(`run: the test ended with exit code ${result.exitCode}`);
+  // The test got read errors, so its result says nothing about what it tests.
+  const damaged = await adapters.dropDamagedObjects();
+  if (damaged > 0) {
+    throw new AgentError(
+      "STORE_OBJECT_CORRUPT",
+      `Cannot trust the test's result: ${damaged} files of its root could not be read, the cache device has changed them`,
+      {
+        hint: "Run the job again: damaged files are fetched again. Check the cache device if the error comes back",
+      },
+    );
+  }
+  const full = adapters.findFullFileSystem();
+  if (!full) return result;
+  const [what, code] =
+    full === "root"
+      ? (["its root", "ROOT_NO_SPACE"] as const)
+      : (["the results folder", "RESULTS_NO_SPACE"] as const);
+  context.log.warn(`run: the test left no room in ${what}`);
+  if (result.exitCode === 0 || result.error || result.failure) return result;
+  // The exit code alone would blame the test for a machine that is too small.
+  const message = `Cannot count the test's result: ${what} has no room left, and it ended with exit code ${result.exitCode}`;
+  return { ...result, failure: new AgentError(code, message) };
 }

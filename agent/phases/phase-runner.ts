@@ -3,8 +3,7 @@
  * the records for the verdict. Phases do not print their own start or end.
  */
 import { AgentError, type ErrorCode, toAgentError } from "../errors.ts";
-import type { JobLimits } from "../job/job.ts";
-import type { PhaseName } from "../job/phase-names.ts";
+import type { JobLimits, PhaseName } from "../job/job.ts";
 import type { Log } from "../report/log/log.ts";
 import { formatSeconds } from "../text.ts";
 import type { EventBody } from "../wire/event.ts";

@@ -2,11 +2,16 @@
  * Maps a file's sha256, by which archives name it, to its object's fs-verity digest, by which the store names it.
  * On disk: files of 64-byte records (sha256, then fs-verity), each written once. All are read when the index is opened.
  */
-import { readdirSync } from "node:fs";
+
+import { createHash } from "node:crypto";
+import { closeSync, constants, openSync, readdirSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { DIGEST_BYTES, DigestList, DigestTable, readDigest } from "../archive/digests.ts";
+import { setImmediate as takeTurn } from "node:timers/promises";
+import { DIGEST_BYTES, DigestList, DigestTable, readDigest, tabulateDigests } from "../archive/digests.ts";
+import { formatObjectPath } from "../composefs/object-repository.ts";
+import { READ_CHUNK_BYTES } from "../limits.ts";
 import { deleteRecord, nameBatch, putRecord, readRecordIfExists } from "./records.ts";
-import type { StoreLayout } from "./store-layout.ts";
+import { type StoreLayout, tabulateObjects } from "./store-layout.ts";
 
 export class DigestIndex {
   readonly #layout: StoreLayout;
@@ -71,5 +76,55 @@ export class DigestIndex {
       records.append(this.verities, index);
     }
     putRecord(this.#layout, this.#layout.index, nameBatch(), records.bytes);
+  }
+}
+
+/** Does not check for damage: a damaged object gets a digest that no archive contains. */
+export async function indexObjects(
+  layout: StoreLayout,
+  index: DigestIndex,
+): Promise<{ files: number; bytes: number }> {
+  const known = tabulateDigests(index.verities);
+  const { bytes: here } = tabulateObjects(layout);
+  const unknown: string[] = [];
+  for (let number = 0; number < here.length / DIGEST_BYTES; number++)
+    if (known.find(here, number) < 0) unknown.push(readDigest(here, number));
+  if (unknown.length === 0) return { files: 0, bytes: 0 };
+  const buffer = Buffer.allocUnsafeSlow(READ_CHUNK_BYTES);
+  const sha256s = new DigestList();
+  const verities = new DigestList();
+  let bytes = 0;
+  for (const verity of unknown) {
+    const fd = openSync(
+      join(layout.objects, formatObjectPath(verity)),
+      constants.O_RDONLY | constants.O_NOFOLLOW,
+    );
+    try {
+      const hash = createHash("sha256");
+      for (;;) {
+        const length = readOrEnd(fd, buffer);
+        if (length === 0) break;
+        hash.update(buffer.subarray(0, length));
+        bytes += length;
+        if (length === buffer.length) await takeTurn();
+      }
+      sha256s.push(hash.digest("hex"));
+      verities.push(verity);
+    } finally {
+      closeSync(fd);
+    }
+    await takeTurn();
+  }
+  index.add(sha256s.bytes, verities.bytes);
+  return { files: verities.count, bytes };
+}
+
+/** 0 after a read error, too. */
+function readOrEnd(fd: number, buffer: Buffer): number {
+  try {
+    return readSync(fd, buffer, 0, buffer.length, null);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EIO") return 0;
+    throw error;
   }
 }

@@ -2,11 +2,13 @@
  * The object store: each content once, under its fs-verity digest, with records for trees and images. What was committed
  * survives a power cut.
  */
-
 import { hash } from "node:crypto";
 import {
+  closeSync,
+  constants,
   existsSync,
   mkdirSync,
+  openSync,
   readdirSync,
   renameSync,
   rmSync,
@@ -23,12 +25,11 @@ import {
   type StagedObjects,
   type TreeRecord,
 } from "../composefs/object-repository.ts";
-import { DigestIndex } from "./digest-index.ts";
-import { indexObjects } from "./index-objects.ts";
+import { enableVerity, isKernelError } from "../kernel/syscalls.ts";
+import { DigestIndex, indexObjects } from "./digest-index.ts";
 import { openInlineContents } from "./inline-contents.ts";
-import { TABLES_MAX_BYTES } from "./limits.ts";
+import { SEALS_AT_A_TIME, TABLES_MAX_BYTES } from "./limits.ts";
 import { deleteRecord, putLosableRecord, readRecordIfExists, renameRecord, stageRecord } from "./records.ts";
-import { canSeal, sealAll } from "./seal.ts";
 import { flushStore, hasObjects, OBJECT_FOLDERS, type StoreLayout, tabulateObjects } from "./store-layout.ts";
 import { createVerifyBuffer, verifyObject } from "./verify-object.ts";
 
@@ -199,4 +200,37 @@ function deleteOldTables(layout: StoreLayout): void {
 
 function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+/** Tries it with a file; ext4 without the feature, tmpfs and kernels without fs-verity refuse. */
+async function canSeal(folder: string): Promise<boolean> {
+  const path = join(folder, "seal-probe");
+  writeFileSync(path, "dutboot");
+  try {
+    await seal(path);
+    return true;
+  } catch (error) {
+    if (isKernelError(error, "ENOTTY", "ENOTSUP", "EINVAL")) return false;
+    throw error;
+  } finally {
+    rmSync(path, { force: true });
+  }
+}
+
+/** The files must be closed. The kernel hashes them again. */
+async function sealAll(paths: Iterable<string>): Promise<void> {
+  const waiting = paths[Symbol.iterator]();
+  const sealNext = async () => {
+    for (let next = waiting.next(); !next.done; next = waiting.next()) await seal(next.value);
+  };
+  await Promise.all(Array.from({ length: SEALS_AT_A_TIME }, sealNext));
+}
+
+async function seal(path: string): Promise<void> {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    await enableVerity(fd);
+  } finally {
+    closeSync(fd);
+  }
 }

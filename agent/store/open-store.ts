@@ -1,7 +1,7 @@
 /**
  * Opens the store of a job, in RAM, on the cache device or on a file system of the job, and keeps it within its quota.
  */
-import { mkdirSync, rmSync, statfsSync } from "node:fs";
+import { closeSync, constants, mkdirSync, openSync, readSync, rmSync, statfsSync } from "node:fs";
 import { toAgentError } from "../errors.ts";
 import type { CacheQuota, Dialect, Job } from "../job/job.ts";
 import { isKernelError, umount } from "../kernel/syscalls.ts";
@@ -13,7 +13,6 @@ import { DigestIndex } from "./digest-index.ts";
 import { type CollectResult, collect, putReference, type Reference } from "./garbage-collect.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { listObjects, openStoreLayout, type StoreLayout } from "./store-layout.ts";
-import { hasVerityError } from "./verity-errors.ts";
 
 export interface OpenStore {
   /** A `cache` is on a device or file system and is kept for the next boot. */
@@ -168,4 +167,42 @@ function measureQuota(quota: CacheQuota, path: string): number {
   if ("bytes" in quota) return quota.bytes;
   const { blocks, bsize } = statfsSync(path);
   return Math.floor((blocks * bsize * quota.percent) / 100);
+}
+
+/** CONSOLE_EXT_LOG_MAX of the kernel. */
+const RECORD_MAX_BYTES = 8192;
+const VERITY_ERROR = /fs-verity \(.*\): FILE CORRUPTED!/;
+
+/** Since power-on. False if the kernel log cannot be read. */
+export function hasVerityError(path = "/dev/kmsg"): boolean {
+  const buffer = Buffer.alloc(RECORD_MAX_BYTES);
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return false;
+  }
+  try {
+    for (;;) {
+      const length = readRecord(fd, buffer);
+      if (length === 0) return false;
+      if (VERITY_ERROR.test(buffer.toString("latin1", 0, length))) return true;
+    }
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Reads one record; 0 after the last. */
+function readRecord(fd: number, buffer: Buffer): number {
+  for (;;) {
+    try {
+      return readSync(fd, buffer);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EAGAIN") return 0;
+      // Overwritten before it was read; the next read gets newer records.
+      if (code !== "EPIPE") throw error;
+    }
+  }
 }

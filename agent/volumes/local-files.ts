@@ -18,7 +18,7 @@ import {
   unlinkat,
 } from "../kernel/syscalls.ts";
 import { TREE_MAX_DEPTH } from "../limits.ts";
-import { PART_PREFIX } from "./object-key.ts";
+import { PART_PREFIX } from "./object-bucket.ts";
 
 export interface LocalFile {
   key: string;

@@ -12,7 +12,7 @@ import {
 import type { LocalTree } from "./local-files.ts";
 import type { MirrorState } from "./mirror-state.ts";
 import type { BucketObject, ObjectBucket } from "./object-bucket.ts";
-import { findPathFault } from "./object-key.ts";
+import { findPathFault } from "./object-bucket.ts";
 
 export interface VolumeLog {
   info(line: string): void;

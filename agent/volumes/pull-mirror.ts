@@ -28,7 +28,7 @@ import {
   transferFiles,
 } from "./mirror-run.ts";
 import type { BucketObject } from "./object-bucket.ts";
-import { isExcluded, PART_PREFIX } from "./object-key.ts";
+import { isExcluded, PART_PREFIX } from "./object-bucket.ts";
 
 export interface PullMirror {
   /** Compares all objects with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED. */

@@ -17,7 +17,7 @@ import {
   transferFiles,
 } from "./mirror-run.ts";
 import type { BucketObject } from "./object-bucket.ts";
-import { isExcluded } from "./object-key.ts";
+import { isExcluded } from "./object-bucket.ts";
 
 export interface PushMirror {
   /** Compares all files with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED. */

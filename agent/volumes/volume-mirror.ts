@@ -1,15 +1,16 @@
 /**
  * The mirror of one volume: both directions, one run at a time. Two directions with the same location share their state.
  */
+
+import { AgentError } from "../errors.ts";
 import type { Mirror, MirrorCondition, Volume } from "../job/volume.ts";
-import { parseEncryptKey } from "./encrypt-key.ts";
 import type { LiveMirrorLimits } from "./limits.ts";
 import { followBucket, followFiles } from "./live-mirror.ts";
 import { LocalTree } from "./local-files.ts";
 import type { MirrorEnd, VolumeLog } from "./mirror-run.ts";
 import { MirrorState } from "./mirror-state.ts";
 import type { OpenBucket } from "./object-bucket.ts";
-import { formatKeyPrefix } from "./object-key.ts";
+import { formatKeyPrefix } from "./object-bucket.ts";
 import { createPullMirror } from "./pull-mirror.ts";
 import { createPushMirror } from "./push-mirror.ts";
 
@@ -113,4 +114,32 @@ export function createVolumeMirror(
       }
     },
   };
+}
+
+const KEY_BYTES = 32;
+
+/** The key, if it covers the mirror's location. Throws VOLUME_BAD_KEY. Messages do not contain the key. */
+export function parseEncryptKey(
+  text: string,
+  { volume, mirror }: { volume: string; mirror: Pick<Mirror, "alias" | "bucket" | "prefix"> },
+): Buffer | undefined {
+  const whole = decodeKey(text);
+  if (whole) return whole;
+  const [, scope = "", keyText = ""] = /^([^=/]+\/[^=]*)=(.*)$/s.exec(text) ?? [];
+  const key = decodeKey(keyText);
+  if (!key) {
+    throw new AgentError(
+      "VOLUME_BAD_KEY",
+      `Cannot mirror volume "${volume}": its encrypt_key is not ${KEY_BYTES} bytes in hex, base64 or plain`,
+    );
+  }
+  const location = `${[mirror.alias, mirror.bucket, mirror.prefix].filter(Boolean).join("/")}/`;
+  return location.startsWith(scope.replace(/\/*$/, "/")) ? key : undefined;
+}
+
+function decodeKey(text: string): Buffer | undefined {
+  if (/^[0-9a-fA-F]{64}$/.test(text)) return Buffer.from(text, "hex");
+  if (/^[A-Za-z0-9+/]{43}=?$/.test(text)) return Buffer.from(text, "base64");
+  const plain = Buffer.from(text);
+  return plain.length === KEY_BYTES ? plain : undefined;
 }

@@ -2,8 +2,8 @@
 import { rmSync } from "node:fs";
 import { toAgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
+import { needsNetwork } from "../job/job.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
-import { needsNetwork } from "../job/needs-network.ts";
 import { umount } from "../kernel/syscalls.ts";
 import { PATHS } from "../paths.ts";
 import type { BootAdapters, JobConnection, JobStore } from "../phases/boot.ts";

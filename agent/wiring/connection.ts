@@ -8,15 +8,15 @@ import { type ArchiveOpener, createArchiveOpener, type OpenNfsFile } from "../ne
 import { createHttpClient } from "../net/http/http-client.ts";
 import type { HttpClient } from "../net/http/http-message.ts";
 import type { RetryLimits } from "../net/limits.ts";
-import { parseAwsCredentials } from "../net/s3/aws-credentials.ts";
 import { S3Client } from "../net/s3/client.ts";
+import { parseAwsCredentials } from "../net/s3/request.ts";
 import { PATHS } from "../paths.ts";
 import { mountExportRoot } from "../root/drivers/existing-tree.ts";
 import type { MountedRoot, RootOptions } from "../root/root-driver.ts";
 import type { NetworkState } from "../sys/network/network.ts";
 import { createNfsFiles } from "../sys/nfs/files.ts";
 import { mountNfs } from "../sys/nfs/mount.ts";
-import { resolveExport } from "../sys/nfs/resolve-export.ts";
+import { resolveExport } from "../sys/nfs/options.ts";
 import type { BootContext } from "./boot-context.ts";
 
 export interface Connection {

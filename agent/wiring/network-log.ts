@@ -1,6 +1,6 @@
 /** Starts the network log where the job's `dut.log` names a destination. */
 import type { Job, LogDestination } from "../job/job.ts";
-import { formatPublicUrl } from "../net/http/public-url.ts";
+import { formatPublicUrl } from "../net/http/url-policy.ts";
 import { createLogUpload } from "../net/uploads/log-upload.ts";
 import { createBatchedLog } from "../report/network-log/batched-log.ts";
 import type { LogLine } from "../report/network-log/line-queue.ts";

@@ -8,7 +8,7 @@ import { closeSync, mkdtempSync, rmSync } from "node:fs";
 import { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { createPipe, setPipeSize } from "../../agent/kernel/pipes.ts";
+import { createPipe, setPipeSize } from "../../agent/kernel/files.ts";
 import { ConsoleSet } from "../../agent/report/console/console.ts";
 import { openConsole } from "../../agent/report/console/device.ts";
 import { LogFile } from "../../agent/report/log/log-file.ts";

@@ -1,8 +1,9 @@
 /**
  * Options of ours that limit the time of the job and of each phase.
  */
+
+import { PHASE_NAMES, type PhaseName } from "../job.ts";
 import { type DutOption, set, toLimits } from "../option.ts";
-import { PHASE_NAMES, type PhaseName } from "../phase-names.ts";
 import { parseDuration } from "../syntax/values.ts";
 
 const PHASE_EXAMPLES: Readonly<Record<PhaseName, string>> = {

@@ -4,8 +4,8 @@
 import { formatImageReference } from "../../oci/reference.ts";
 import { hideSecrets } from "../../redaction/patterns.ts";
 import type { HostAndPort, Job, LogDestination, ResultsDestination, Root, RootArchive } from "../job.ts";
+import { PHASE_NAMES, type PhaseName } from "../job.ts";
 import type { MachineSettings } from "../machine-settings.ts";
-import { PHASE_NAMES, type PhaseName } from "../phase-names.ts";
 import type { Step, StepImage } from "../step.ts";
 import { quoteShellWord } from "../syntax/shell-words.ts";
 import type { Mirror, Volume } from "../volume.ts";

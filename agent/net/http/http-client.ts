@@ -7,10 +7,11 @@
  */
 import { createSecureContext, rootCertificates, type SecureContext } from "node:tls";
 import { Agent, type Dispatcher, Pool, ProxyAgent } from "undici";
+import { AgentError } from "../../errors.ts";
 import { RESPONSE_HEADERS_MAX_BYTES, RETRY_LIMITS, type RetryLimits } from "../limits.ts";
 import type { HttpClient } from "./http-message.ts";
 import { type RequestContext, ResumableRequest } from "./resumable-request.ts";
-import { createSchemeProbe } from "./scheme-probe.ts";
+import { RetryClock, waitMs } from "./retry-policy.ts";
 import { UrlPolicy } from "./url-policy.ts";
 
 export type { HttpClient, HttpRequest } from "./http-message.ts";
@@ -94,4 +95,44 @@ function createDispatcher(
 
 function isLoopback(hostname: string): boolean {
   return hostname === "localhost" || hostname === "[::1]" || /^127\./.test(hostname);
+}
+
+function createSchemeProbe(
+  fetch: HttpClient["fetch"],
+  { policy, limits, log }: Pick<RequestContext, "policy" | "limits" | "log">,
+): HttpClient["findOrigin"] {
+  const origins = new Map<string, string>();
+
+  /** Why the origin cannot be used, or undefined when it responds, even with an error status. */
+  async function probe(origin: string, signal: AbortSignal | undefined): Promise<AgentError | undefined> {
+    try {
+      (await fetch(`${origin}/`, { method: "HEAD", retry: { budgetMs: 0 }, signal })).discard();
+    } catch (error) {
+      if (!(error instanceof AgentError)) throw error;
+      if (error.code.startsWith("FETCH_") && error.code !== "FETCH_REDIRECT_REFUSED") return error;
+    }
+    return undefined;
+  }
+
+  return async (host, { signal } = {}) => {
+    const secure = `https://${host}`;
+    const plain = `http://${host}`;
+    if (!URL.canParse(secure)) return secure;
+    if (!policy.isInsecure(new URL(plain)) && !policy.isInsecure(new URL(secure))) return secure;
+    const clock = new RetryClock(limits);
+    for (;;) {
+      // Another request may have found the origin in the meantime.
+      const known = origins.get(host);
+      if (known) return known;
+      const failure = await probe(secure, signal);
+      if (failure === undefined) origins.set(host, secure);
+      else if ((await probe(plain, signal)) === undefined) origins.set(host, plain);
+      else {
+        const delayMs = clock.planNext({ isKnownHost: false });
+        if (delayMs === undefined) throw failure;
+        log.warn(`Cannot reach "${host}" yet, by HTTPS or plain HTTP: ${failure.message}`);
+        await waitMs(delayMs, signal);
+      }
+    }
+  };
 }

@@ -9,10 +9,10 @@ import { type RawResponse, sendRequest } from "./attempt.ts";
 import { Download } from "./download.ts";
 import { AttemptError, describeStatus, describeTransportError, type Failure } from "./failure.ts";
 import type { HttpRequest, HttpResponse } from "./http-message.ts";
-import { formatPublicUrl } from "./public-url.ts";
 import { RetryClock, waitMs } from "./retry-policy.ts";
 import { StallDetector } from "./stall-detector.ts";
 import type { UrlPolicy } from "./url-policy.ts";
+import { formatPublicUrl } from "./url-policy.ts";
 
 /** What all requests of a client share. */
 export interface RequestContext {

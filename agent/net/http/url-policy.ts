@@ -4,7 +4,6 @@
  */
 import { isHostInsecure } from "../../job/insecure-hosts.ts";
 import type { Failure } from "./failure.ts";
-import { formatPublicUrl } from "./public-url.ts";
 
 interface PlainHttpOptions {
   /** Plain HTTP is accepted from every host, because the reader checks a digest. */
@@ -73,4 +72,16 @@ function isHttp({ protocol }: URL): boolean {
 
 function isLinkLocal(hostname: string): boolean {
   return /^169\.254\./.test(hostname) || /^\[fe[89ab]/.test(hostname) || /^\[::ffff:a9fe:/.test(hostname);
+}
+
+/**
+ * Formats URLs for logs and errors: without user info and query, which may hold credentials and signatures.
+ */
+
+export function formatPublicUrl(url: URL | string): string {
+  const parsed = typeof url === "string" ? URL.parse(url) : url;
+  // An invalid URL may hold a password as well: show its scheme only.
+  if (!parsed) return /^[a-z][a-z0-9+.-]*:/i.exec(String(url))?.[0] ?? "";
+  const host = parsed.host ? `//${parsed.host}` : "";
+  return `${parsed.protocol}${host}${parsed.pathname}${parsed.search ? "?…" : ""}`;
 }

@@ -16,7 +16,6 @@ import type { Failure } from "../http/failure.ts";
 import { type ErrorResponse, type HttpRequest, type HttpResponse, readAll } from "../http/http-message.ts";
 import { parseContentRange } from "../http/range-headers.ts";
 import { MULTIPART_HEADER_MAX_BYTES, RANGE_REQUESTS_AT_A_TIME } from "../limits.ts";
-import { mergeStreams } from "./merge-streams.ts";
 import { parseMultipartBoundary, readMultipartRanges } from "./multipart-byteranges.ts";
 
 /** Requests the file with these fields and the caller's own; `explainRefusal` precedes the caller's explanation. */
@@ -208,4 +207,47 @@ function groupNear(ranges: readonly ByteRange[], gapBytes: number): ByteRange[][
     else groups.push([range]);
   }
   return groups;
+}
+
+interface Turn<Piece> {
+  stream: AsyncIterator<Piece>;
+  result: IteratorResult<Piece>;
+}
+
+/**
+ * `openNext` opens another stream, or returns undefined when none is waiting; it is called again whenever a stream has ended.
+ * The first failure aborts the other streams and is thrown, as is the signal's reason.
+ */
+async function* mergeStreams<Piece>(
+  openNext: (signal: AbortSignal) => AsyncIterable<Piece> | undefined,
+  { atATime, signal }: { atATime: number; signal?: AbortSignal },
+): AsyncGenerator<Piece> {
+  const stop = new AbortController();
+  const anySignal = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  const open = new Map<AsyncIterator<Piece>, Promise<Turn<Piece>>>();
+  const advance = (stream: AsyncIterator<Piece>) => {
+    const turn = stream.next().then((result) => ({ stream, result }));
+    // After the first failure the others fail too, unobserved.
+    turn.catch(() => {});
+    open.set(stream, turn);
+  };
+  try {
+    for (;;) {
+      while (open.size < atATime) {
+        const next = openNext(anySignal);
+        if (!next) break;
+        advance(next[Symbol.asyncIterator]());
+      }
+      if (open.size === 0) return;
+      const { stream, result } = await Promise.race(open.values());
+      open.delete(stream);
+      if (result.done) continue;
+      // Adds the stream at the end of the map, so that the others have their turn.
+      advance(stream);
+      yield result.value;
+    }
+  } finally {
+    stop.abort();
+    for (const stream of open.keys()) void stream.return?.()?.catch(() => {});
+  }
 }

@@ -7,7 +7,7 @@ import { type AuthChallenge, parseAuthChallenges } from "../../oci/auth-challeng
 import type { RegistryCredential } from "../../oci/auth-file.ts";
 import { readJsonObject } from "../../oci/json-shape.ts";
 import { type Authorize, type ErrorResponse, fetchBytes, type HttpClient } from "../http/http-message.ts";
-import { formatPublicUrl } from "../http/public-url.ts";
+import { formatPublicUrl } from "../http/url-policy.ts";
 import { TOKEN_LEEWAY_MS, TOKEN_LIFETIME_MS, TOKEN_MAX_BYTES } from "../limits.ts";
 
 interface Token {

@@ -3,7 +3,7 @@
  * What the server stored is checked by an ETag that is an MD5, else by its response to HEAD, as far as it supports that.
  */
 import { type ErrorResponse, fetchBytes, type HttpClient, type HttpRequest } from "../http/http-message.ts";
-import { formatPublicUrl } from "../http/public-url.ts";
+import { formatPublicUrl } from "../http/url-policy.ts";
 import {
   createMismatch,
   createUploadRequest,

@@ -1,7 +1,7 @@
 /**
  * The phases of a dutboot job as GitLab sections on the console, all collapsed except the test's.
  */
-import type { PhaseName } from "../../job/phase-names.ts";
+import type { PhaseName } from "../../job/job.ts";
 import {
   formatSectionEndMark,
   formatSectionStartMark,

@@ -2,17 +2,27 @@
  * Collects what the runtime's config.json needs from this machine and the mounted root, and writes the files that are bound into
  * the container.
  */
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  constants,
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readFileSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname as readHostname } from "node:os";
 import { join, resolve } from "node:path";
 import { AgentError } from "../../errors.ts";
+import type { ContainerSettings } from "../../job/step.ts";
 import type { RuntimeSpec } from "../../runtime-spec/config.ts";
 import { type BindRequest, isOnMount } from "../../runtime-spec/mounts.ts";
 import { planHosts, planResolvConf } from "../../runtime-spec/name-files.ts";
 import { parseEnvFile } from "../../runtime-spec/process.ts";
+import type { DeviceNode } from "../../runtime-spec/resources.ts";
 import { isInitContainer, planRuntimeSpec } from "../../runtime-spec/spec.ts";
 import { ENV_FILE_MAX_BYTES } from "../limits.ts";
-import { readDevices } from "./devices.ts";
 import { hasDirectory, readInRoot, readProcessFacts, readUserFiles } from "./rootfs.ts";
 import type { ContainerOptions, StepContainer } from "./step-container.ts";
 
@@ -116,4 +126,52 @@ function findTimeZone(
   const from = join(bundleDir, "localtime");
   writeFileSync(from, bytes);
   return { binds: [{ from, to: "/etc/localtime", options: ["bind", "ro"] }] };
+}
+
+type DeviceRequest = NonNullable<ContainerSettings["devices"]>[number];
+
+/** Throws RUN_NO_FILE for a missing path, RUN_BAD_SETTING for one that is not a device. */
+function readDevices(requests: readonly DeviceRequest[]): DeviceNode[] {
+  return requests.flatMap((request) => {
+    let status: Stats;
+    try {
+      status = statSync(request.source);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      throw new AgentError("RUN_NO_FILE", `Cannot add device "${request.source}" to the container: ${code}`, {
+        cause,
+      });
+    }
+    if (!status.isDirectory()) return [describeNode(request, status)];
+    return readdirSync(request.source, { recursive: true, encoding: "utf8" }).flatMap((name) => {
+      const source = join(request.source, name);
+      const found = lstatSync(source);
+      const isDevice = found.isCharacterDevice() || found.isBlockDevice();
+      return isDevice
+        ? [describeNode({ ...request, source, target: join(request.target, name) }, found)]
+        : [];
+    });
+  });
+}
+
+function describeNode({ source, target, permissions }: DeviceRequest, status: Stats): DeviceNode {
+  const { rdev, mode, uid, gid } = status;
+  if (!status.isCharacterDevice() && !status.isBlockDevice()) {
+    throw new AgentError(
+      "RUN_BAD_SETTING",
+      `Cannot add device "${source}" to the container: it is not a device node`,
+    );
+  }
+  return {
+    source,
+    path: target,
+    type: (mode & constants.S_IFMT) === constants.S_IFBLK ? "b" : "c",
+    // The C library's encoding of the kernel's 12 bits of major and 20 bits of minor.
+    major: (rdev >>> 8) & 0xfff,
+    minor: (rdev & 0xff) | ((rdev >>> 12) & 0xfff00),
+    fileMode: mode & 0o777,
+    uid,
+    gid,
+    access: permissions,
+  };
 }

@@ -2,17 +2,21 @@
  * Runs one step of a job in a container with crun. Several run at once, each with its own id. Returns the step's exit code when
  * all of its processes have ended or been killed.
  */
-
-import { lchownSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { lchownSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { AgentError } from "../../errors.ts";
 import { formatRuntimeSpec, type RuntimeSpec } from "../../runtime-spec/config.ts";
-import { parseSignal, SIGRTMIN_3, SIGTERM } from "../../runtime-spec/stop-signal.ts";
-import { CONTAINER_DRAIN_MS, CONTAINER_GRACE_MS, INIT_GRACE_MS } from "../limits.ts";
+import { parseSignal, SIGRTMIN_3, SIGTERM } from "../../runtime-spec/process.ts";
+import {
+  CONTAINER_DRAIN_MS,
+  CONTAINER_GRACE_MS,
+  INIT_GRACE_MS,
+  RUNTIME_RECORD_MAX_BYTES,
+} from "../limits.ts";
 import { planContainer } from "./bundle.ts";
 import { createTestCgroup } from "./cgroup.ts";
 import { runToItsEnd } from "./process.ts";
 import { ensureStandardLinks, resolvesTo } from "./rootfs.ts";
-import { createOpening, describeRuntimeFailure, readRuntimeError } from "./runtime-failure.ts";
 import type { ContainerOptions, StepContainer } from "./step-container.ts";
 
 export interface ContainerExit {
@@ -121,5 +125,61 @@ function chownTree(path: string, owner: { uid: number; gid: number }): void {
     const child = join(path, entry.name);
     if (entry.isDirectory()) chownTree(child, owner);
     else lchownSync(child, owner.uid, owner.gid);
+  }
+}
+
+/** The program is missing, not executable, or for another architecture. */
+const NOT_RUNNABLE =
+  /^executable file|not executable|not a regular file|^open executable|^exec\b|exec format error/i;
+
+function describeRuntimeFailure(message: string, argv: readonly string[]): AgentError {
+  if (!NOT_RUNNABLE.test(message)) {
+    return new AgentError("RUN_CONTAINER_FAILED", `Cannot start the container: ${message}`);
+  }
+  return new AgentError("RUN_COMMAND_NOT_FOUND", `Cannot run "${argv[0]}" in the image: ${message}`);
+}
+
+/** The runtime writes to its log only when it fails itself. */
+function readRuntimeError(path: string): string | undefined {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch {
+    return undefined; // no log
+  }
+  return text
+    .split("\n")
+    .map(parseRuntimeError)
+    .findLast((message) => message !== undefined);
+}
+
+/**
+ * When execve fails, crun has already closed its log and writes the record to the container's standard error. It counts only if it
+ * is the whole output, because a test can print anything.
+ */
+function createOpening() {
+  const chunks: Buffer[] = [];
+  let sizeBytes = 0;
+  return {
+    add(chunk: Buffer) {
+      sizeBytes += chunk.length;
+      if (sizeBytes <= RUNTIME_RECORD_MAX_BYTES) chunks.push(chunk);
+    },
+    readError: () =>
+      sizeBytes <= RUNTIME_RECORD_MAX_BYTES
+        ? parseRuntimeError(Buffer.concat(chunks).toString().trim())
+        : undefined,
+  };
+}
+
+/** crun's format on a terminal. */
+const IN_COLOUR = /^\u001b\[1;31m(.*)\u001b\[0m$/;
+
+function parseRuntimeError(line: string): string | undefined {
+  try {
+    const record = JSON.parse(line.replace(IN_COLOUR, "$1")) as { level?: string; msg?: string };
+    return record.level === "error" ? (record.msg ?? line) : undefined;
+  } catch {
+    return undefined;
   }
 }

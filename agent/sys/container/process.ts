@@ -2,20 +2,19 @@
  * The container runtime as a child process: its output, its terminal, its input from the console, and its end.
  */
 import { spawn } from "node:child_process";
-import { closeSync, constants as fsConstants, openSync } from "node:fs";
+import { closeSync, constants as fsConstants, openSync, readFileSync } from "node:fs";
 import { Socket } from "node:net";
 import { constants } from "node:os";
 import { isatty, ReadStream } from "node:tty";
 import { AgentError } from "../../errors.ts";
 import { isKernelError } from "../../kernel/errno.ts";
+import { createPipe, setPipeSize } from "../../kernel/files.ts";
 import { listenForDescriptor } from "../../kernel/passed-descriptor.ts";
-import { createPipe, setPipeSize } from "../../kernel/pipes.ts";
 import { openTerminalOf } from "../../kernel/terminal.ts";
-import { OUTPUT_PIPE_BYTES } from "../limits.ts";
+import { CONTAINER_KILL_WAIT_MS, OUTPUT_PIPE_BYTES } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
 import { settlesWithin } from "../waits.ts";
-import type { TestCgroup } from "./cgroup.ts";
-import { type StopPlan, stopInSteps } from "./stop.ts";
+import { sendSignal, type TestCgroup } from "./cgroup.ts";
 
 export interface RuntimeProcess {
   /** The runtime and its arguments, without the id, which comes last. */
@@ -182,5 +181,41 @@ function connectConsole(
     closeSync(fd);
     log.warn(`run: no input, cannot read the console "${path}": ${(error as Error).message}`);
     return () => {};
+  }
+}
+
+interface StopPlan {
+  signal: number;
+  /** File with the PID of the first process, which alone gets the signal; absent: all processes get it. */
+  pidPath?: string;
+  graceMs: number;
+}
+
+/** Throws RUN_CONTAINER_STUCK when the container survives the kill. */
+async function stopInSteps(
+  { signal, pidPath, graceMs }: StopPlan,
+  ended: Promise<unknown>,
+  { log, cgroup }: { log: SysLog; cgroup: TestCgroup },
+): Promise<void> {
+  log.warn(`run: stopping the test, it is killed in ${graceMs / 1000} s`);
+  const pid = pidPath === undefined ? undefined : readPid(pidPath);
+  if (pid === undefined) cgroup.signalAll(signal);
+  else sendSignal(pid, signal);
+  if (await settlesWithin(ended, graceMs)) return;
+  log.warn("run: the test did not stop, killing all its processes");
+  cgroup.kill();
+  if (await settlesWithin(ended, CONTAINER_KILL_WAIT_MS)) return;
+  throw new AgentError(
+    "RUN_CONTAINER_STUCK",
+    `Cannot end the test: its processes are still there ${CONTAINER_KILL_WAIT_MS / 1000} s after SIGKILL`,
+  );
+}
+
+/** undefined before the runtime has started the process. */
+function readPid(path: string): number | undefined {
+  try {
+    return Number(readFileSync(path, "utf8")) || undefined;
+  } catch {
+    return undefined;
   }
 }

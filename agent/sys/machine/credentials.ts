@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { AgentError } from "../../errors.ts";
 import { CREDENTIAL_MAX_BYTES } from "../limits.ts";
 import type { SysLog } from "../sys-log.ts";
-import { parseOemStrings } from "./smbios-strings.ts";
 
 export interface Credentials {
   /** undefined for an absent one. Throws CREDENTIAL_BAD_FILE, whose message has nothing of the content. */
@@ -79,4 +78,32 @@ function findSmbiosString(table: Buffer | undefined, name: string): Buffer | und
 
 function bad(name: string, why: string): AgentError {
   return new AgentError("CREDENTIAL_BAD_FILE", `Cannot read credential "${name}": ${why}`);
+}
+
+/**
+ * Reads the OEM strings (type 11) from the firmware's SMBIOS table (DMTF DSP0134 sections 6.1.3 and 7.12). The table is untrusted, so
+ * every length is checked.
+ */
+const TYPE_OEM_STRINGS = 11;
+const TYPE_END = 127;
+const HEADER_BYTES = 4;
+
+/** Stops at a malformed structure. */
+export function parseOemStrings(table: Buffer): string[] {
+  const found: string[] = [];
+  let at = 0;
+  while (at + HEADER_BYTES <= table.length) {
+    const type = table[at]!;
+    const formattedBytes = table[at + 1]!;
+    if (formattedBytes < HEADER_BYTES) break;
+    // Strings follow the formatted part, each ended by a NUL, the set by one more; no strings is two NULs.
+    const start = at + formattedBytes;
+    const end = table.indexOf("\0\0", start, "latin1");
+    if (end === -1) break;
+    if (type === TYPE_OEM_STRINGS && end > start)
+      found.push(...table.toString("utf8", start, end).split("\0"));
+    if (type === TYPE_END) break;
+    at = end + 2;
+  }
+  return found;
 }

@@ -3,7 +3,10 @@
  * which limits the samples of a long job.
  */
 import { readFileSync } from "node:fs";
+import { machine, release, totalmem } from "node:os";
+import type { RuntimeInfo } from "../../wire/b2c-console.ts";
 import { SAMPLE_INTERVAL_MS, SAMPLES_PER_PACE } from "../limits.ts";
+import { readdirIfThere, readIfThere } from "../read-if-there.ts";
 
 export interface ResourceSample {
   /** All memory but MemAvailable. */
@@ -57,4 +60,34 @@ function parseMemory(meminfo: string): Pick<ResourceSample, "memoryUsedBytes" | 
     Number(new RegExp(`^${name}: +(\\d+) kB$`, "m").exec(meminfo)?.[1] ?? 0) * 1024;
   const memoryTotalBytes = read("MemTotal");
   return { memoryUsedBytes: memoryTotalBytes - read("MemAvailable"), memoryTotalBytes };
+}
+
+const SECTOR_BYTES = 512;
+
+export function readRuntimeInfo(
+  agentVersion: string,
+  { procPath = "/proc", sysfsPath = "/sys" } = {},
+): RuntimeInfo {
+  const cpu = /^model name\s*:\s*(.*)$/m.exec(readIfThere(`${procPath}/cpuinfo`))?.[1];
+  return {
+    linuxVersion: release(),
+    agentVersion,
+    architecture: machine(),
+    cpu: cpu ?? readBoardModel(sysfsPath),
+    ramBytes: totalmem(),
+    disks: listDisks(`${sysfsPath}/block`),
+  };
+}
+
+/** Kernels for Arm name the board, not the CPU. */
+function readBoardModel(sysfsPath: string): string {
+  return readIfThere(`${sysfsPath}/firmware/devicetree/base/model`).replace(/\0.*$/, "");
+}
+
+/** Whole disks; not RAM disks and unused loop devices. */
+function listDisks(path: string): RuntimeInfo["disks"] {
+  return readdirIfThere(path)
+    .filter((name) => !/^(ram|zram)/.test(name))
+    .map((name) => ({ name, sizeBytes: Number(readIfThere(`${path}/${name}/size`)) * SECTOR_BYTES }))
+    .filter(({ sizeBytes }) => sizeBytes > 0);
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { needsNetwork } from "../../../agent/job/needs-network.ts";
+import { needsNetwork } from "../../../agent/job/job.ts";
 import { readCommandLine } from "../../../agent/job/read-job.ts";
 
 const LINES: readonly [line: string, needs: boolean][] = [

@@ -1,6 +1,5 @@
 /** The pure parts of the HTTP client: ranges, validators, Retry-After, delays, URLs for logs. */
 import { describe, expect, test } from "vitest";
-import { formatPublicUrl } from "../../../agent/net/http/public-url.ts";
 import {
   formatRanges,
   parseContentLength,
@@ -8,7 +7,7 @@ import {
   parseStrongEtag,
 } from "../../../agent/net/http/range-headers.ts";
 import { parseRetryAfter, planRetryDelay } from "../../../agent/net/http/retry-policy.ts";
-import { UrlPolicy } from "../../../agent/net/http/url-policy.ts";
+import { formatPublicUrl, UrlPolicy } from "../../../agent/net/http/url-policy.ts";
 import { RETRY_LIMITS } from "../../../agent/net/limits.ts";
 
 test.each([

@@ -4,8 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { planHosts, planResolvConf } from "../../../agent/runtime-spec/name-files.ts";
 import { resolveGroups } from "../../../agent/runtime-spec/passwd.ts";
-import { parseEnvFile } from "../../../agent/runtime-spec/process.ts";
-import { parseSignal } from "../../../agent/runtime-spec/stop-signal.ts";
+import { parseEnvFile, parseSignal } from "../../../agent/runtime-spec/process.ts";
 
 const refused = (code: string) => expect.objectContaining({ code });
 

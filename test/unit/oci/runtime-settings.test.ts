@@ -8,8 +8,7 @@ import { planCapabilities } from "../../../agent/runtime-spec/capabilities.ts";
 import { formatRuntimeSpec } from "../../../agent/runtime-spec/config.ts";
 import { planResourceLimits } from "../../../agent/runtime-spec/process.ts";
 import { type DeviceNode, planResources } from "../../../agent/runtime-spec/resources.ts";
-import { planSecurity } from "../../../agent/runtime-spec/security.ts";
-import { planRuntimeSpec } from "../../../agent/runtime-spec/spec.ts";
+import { planRuntimeSpec, planSecurity } from "../../../agent/runtime-spec/spec.ts";
 
 const ALL = 0x1ffffffffffn;
 

@@ -1,12 +1,11 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { describeVerdict } from "../../../agent/page/describe-verdict.ts";
-import { formatBytes, formatDuration, shortenName } from "../../../agent/page/format.ts";
-import { html } from "../../../agent/page/html.ts";
+import { formatBytes, formatDuration, html, shortenName } from "../../../agent/page/html.ts";
 import { summarizeJob } from "../../../agent/page/job-summary.ts";
 import { readLogTail } from "../../../agent/page/log-tail.ts";
 import { formatReportPage } from "../../../agent/page/report-page.ts";
-import { createTimeAxis } from "../../../agent/page/time-axis.ts";
+import { createTimeAxis } from "../../../agent/page/timeline.ts";
 import { HOSTILE, PASS_EVENTS, readFacts, SAMPLE_INPUTS, writeEvents } from "./sample-boots.ts";
 
 /** A page is too long to be printed for each text that it lacks. */

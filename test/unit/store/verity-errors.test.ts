@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, it } from "vitest";
-import { hasVerityError } from "../../../agent/store/verity-errors.ts";
+import { hasVerityError } from "../../../agent/store/open-store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "kmsg-"));
 afterAll(() => rmSync(folder, { recursive: true }));

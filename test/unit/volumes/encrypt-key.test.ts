@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseEncryptKey } from "../../../agent/volumes/encrypt-key.ts";
+import { parseEncryptKey } from "../../../agent/volumes/volume-mirror.ts";
 
 const KEY = Buffer.from("0123456789abcdef0123456789ABCDEF");
 const mirror = { alias: "farm", bucket: "results", prefix: "job/1" };

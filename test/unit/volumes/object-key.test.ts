@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { expect, test } from "vitest";
-import { findPathFault, formatKeyPrefix, matchesPattern } from "../../../agent/volumes/object-key.ts";
+import { findPathFault, formatKeyPrefix, matchesPattern } from "../../../agent/volumes/object-bucket.ts";
 
 test.each([
   ["a", true],

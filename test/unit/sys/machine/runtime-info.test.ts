@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { readRuntimeInfo } from "../../../../agent/sys/machine/runtime-info.ts";
+import { readRuntimeInfo } from "../../../../agent/sys/machine/resource-samples.ts";
 import { createTemporaryFolder } from "../../../temporary-folder.ts";
 
 function makeMachine(files: Record<string, string>): { procPath: string; sysfsPath: string } {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { parseOemStrings } from "../../../../agent/sys/machine/smbios-strings.ts";
+import { parseOemStrings } from "../../../../agent/sys/machine/credentials.ts";
 
 const structure = (type: number, formatted: number[], strings: string) =>
   Buffer.concat([

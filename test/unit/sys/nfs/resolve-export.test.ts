@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { BootOffer } from "../../../../agent/sys/network/lease.ts";
-import { resolveExport } from "../../../../agent/sys/nfs/resolve-export.ts";
+import { resolveExport } from "../../../../agent/sys/nfs/options.ts";
 
 const network = (boot?: BootOffer) => ({
   interfaces: [{ name: "eth0", address: "10.0.2.15", prefixLength: 24, method: "dhcp" as const }],
