@@ -11,6 +11,7 @@ import {
   TAR_HEADER_MAX_BYTES,
   TAR_HEADERS_PER_ENTRY,
 } from "./limits.ts";
+import { checkMemberPath } from "./member-path.ts";
 import {
   BLOCK_BYTES,
   corruptTar,
@@ -337,9 +338,11 @@ export class TarReader {
     if (path.includes(NUL) || linkPath.includes(NUL)) throw corruptTar(`NUL in the name of ${this.#shown}`);
     member.uid = toId(member.uid, member);
     member.gid = toId(member.gid, member);
-    let nameBytes = Math.max(path.length, linkPath.length);
-    if (nameBytes > ARCHIVE_PATH_MAX_BYTES) throw overLimit(`a path of ${nameBytes} bytes at ${this.#shown}`);
-    nameBytes = path.length + linkPath.length;
+    checkMemberPath(path);
+    if (member.type === "hardlink") checkMemberPath(linkPath);
+    if (linkPath.length > ARCHIVE_PATH_MAX_BYTES)
+      throw overLimit(`a link target of ${linkPath.length} bytes at ${this.#shown}`);
+    let nameBytes = path.length + linkPath.length;
     if (xattrs.size > 0) {
       const xattrBytes = countXattrBytes(xattrs);
       if (xattrBytes > XATTRS_MAX_BYTES)

@@ -4,8 +4,10 @@
  * `composefs-rs`: entry by entry in stream order, as composefs-rs does, for the digest that its tools print.
  */
 
-import { TREE_MAX_DEPTH } from "../limits.ts";
-import { findNameFault, findNodeFault } from "./check-tree.ts";
+import { splitMemberPath } from "../archive/member-path.ts";
+import { AgentError } from "../errors.ts";
+import { readLayerName } from "../oci/whiteout.ts";
+import { findNodeFault } from "./check-tree.ts";
 import { createNode, isDirectory, S_IFDIR, type TreeNode } from "./file-tree.ts";
 import { createPathError, requireLeaf, walkTree } from "./walk-tree.ts";
 
@@ -26,28 +28,11 @@ const OPAQUE_MARK = ".wh..wh..opq";
 const IMPLICIT_DIRECTORY_MODE = S_IFDIR | 0o755;
 const DEFAULT_ROOT_MODE = S_IFDIR | 0o755;
 
-/** The merged tree; the entries' nodes become part of it. Throws LAYER_TREE_INVALID. */
+/** The merged tree; the entries' nodes become part of it. Throws ARCHIVE_BAD_MEMBER and ARCHIVE_UNSAFE_MEMBER. */
 export function mergeLayers(layers: Iterable<Iterable<LayerEntry>>, rules: MergeRules): TreeNode {
   const merger = rules === "mount" ? new OverlayMerger() : new StreamMerger();
   for (const layer of layers) merger.addLayer(layer);
   return merger.root;
-}
-
-/** The parts of a path, without `.` and empty ones. Throws for a `..` that leaves the root. */
-export function splitLayerPath(path: string): string[] {
-  const parts: string[] = [];
-  for (const part of path.split("/")) {
-    if (part === "" || part === ".") continue;
-    if (part !== "..") parts.push(part);
-    else if (parts.pop() === undefined)
-      throw createPathError(path, "it points outside the root", "ARCHIVE_UNSAFE_MEMBER");
-  }
-  if (parts.length > TREE_MAX_DEPTH) throw createPathError(path, `it has more than ${TREE_MAX_DEPTH} parts`);
-  for (const part of parts) {
-    const fault = findNameFault(part);
-    if (fault !== undefined) throw createPathError(path, fault);
-  }
-  return parts;
 }
 
 /** composefs-rs's process_entry: each entry changes the same tree. */
@@ -59,12 +44,10 @@ class StreamMerger {
   }
 
   #addEntry(entry: LayerEntry): void {
-    const parts = splitLayerPath(entry.path);
+    const parts = splitMemberPath(entry.path);
     const name = parts.pop();
     if (name === undefined) {
-      if (entry.node === undefined || !isDirectory(entry.node))
-        throw createPathError(entry.path, "the root is not a directory");
-      copyMetadata(entry.node, this.root);
+      copyMetadata(requireDirectory(entry), this.root);
       return;
     }
     const node = entry.node ?? this.#findLeaf(entry);
@@ -75,7 +58,7 @@ class StreamMerger {
   }
 
   #findLeaf(entry: LayerEntry): TreeNode {
-    const parts = splitLayerPath(entry.linkPath ?? "");
+    const parts = splitMemberPath(entry.linkPath ?? "");
     const name = parts.pop() ?? "";
     const node = this.#findDirectory(parts, entry.path).children!.get(name);
     return requireLeaf(node, entry.path, entry.linkPath);
@@ -106,7 +89,7 @@ class OverlayMerger {
   root = createNode(DEFAULT_ROOT_MODE);
 
   addLayer(entries: Iterable<LayerEntry>): void {
-    const upper = new LayerUnpacker(this.root);
+    const upper = new LayerUnpacker();
     for (const entry of entries) upper.addEntry(entry);
     overlay(this.root, upper.root, upper.marks);
   }
@@ -115,48 +98,35 @@ class OverlayMerger {
 class LayerUnpacker {
   readonly root = createNode(DEFAULT_ROOT_MODE);
   readonly marks: LayerMarks = { whiteouts: new Map(), opaque: new Set(), implicit: new Set([this.root]) };
-  readonly #lower: TreeNode;
-
-  constructor(lower: TreeNode) {
-    this.#lower = lower;
-  }
 
   addEntry(entry: LayerEntry): void {
-    const parts = splitLayerPath(entry.path);
+    const parts = splitMemberPath(entry.path);
+    const layerName = readLayerName(parts);
+    if (layerName.kind === "ignored") return;
     const name = parts.pop();
-    const directory = this.#makeDirectory(parts, entry.path);
     if (name === undefined) {
-      if (entry.node === undefined || !isDirectory(entry.node))
-        throw createPathError(entry.path, "the root is not a directory");
-      copyMetadata(entry.node, this.root);
+      copyMetadata(requireDirectory(entry), this.root);
       this.marks.implicit.delete(this.root);
-    } else if (name === OPAQUE_MARK) {
-      this.marks.opaque.add(directory);
-    } else if (name.startsWith(WHITEOUT_PREFIX)) {
-      this.#addWhiteout(directory, name.slice(WHITEOUT_PREFIX.length), entry.path);
-    } else {
-      const node = entry.node ?? this.#findLinkTarget(entry);
+      return;
+    }
+    // Creates missing directories; symlinks of the same layer are followed.
+    const directory = walkTree(this.root, parts, entry.path, (parent, missing) =>
+      this.#addImplicit(parent, missing),
+    );
+    if (layerName.kind === "opaque") this.marks.opaque.add(directory);
+    else if (layerName.kind === "whiteout") this.#addWhiteout(directory, layerName.hidden);
+    else {
+      const node = entry.node ?? findLinkTarget(this.root, [], entry, directory.children!.get(name));
       putNode(directory, name, node, entry.path);
-      const placed = directory.children!.get(name)!;
-      this.marks.implicit.delete(placed);
+      this.marks.implicit.delete(directory.children!.get(name)!);
     }
   }
 
   /** A whiteout hides files of lower layers, never of its own layer, wherever it is in the stream. */
-  #addWhiteout(directory: TreeNode, name: string, path: string): void {
-    const fault = findNameFault(name);
-    if (fault !== undefined) throw createPathError(path, fault);
+  #addWhiteout(directory: TreeNode, name: string): void {
     const names = this.marks.whiteouts.get(directory);
     if (names === undefined) this.marks.whiteouts.set(directory, new Set([name]));
     else names.add(name);
-  }
-
-  /** Creates missing directories; symlinks of the same layer are followed. */
-  #makeDirectory(parts: readonly string[], path: string): TreeNode {
-    return walkTree(this.root, parts, {
-      path,
-      onMissing: (directory, name) => this.#addImplicit(directory, name),
-    })!;
   }
 
   #addImplicit(directory: TreeNode, name: string): TreeNode {
@@ -165,22 +135,29 @@ class LayerUnpacker {
     this.marks.implicit.add(node);
     return node;
   }
-
-  /** The target is in the same layer, or with old builders in a lower one. */
-  #findLinkTarget(entry: LayerEntry): TreeNode {
-    const parts = splitLayerPath(entry.linkPath ?? "");
-    return requireLeaf(
-      findNode(this.root, parts) ?? findNode(this.#lower, parts),
-      entry.path,
-      entry.linkPath,
-    );
-  }
 }
 
-function findNode(root: TreeNode, parts: readonly string[]): TreeNode | undefined {
-  let node: TreeNode | undefined = root;
-  for (const part of parts) node = node?.children?.get(part);
-  return node;
+/**
+ * The target of a hard link must be an earlier member of the archive, or for an archive that is added to a root, any file there.
+ * `existing` has the name already.
+ */
+function findLinkTarget(
+  root: TreeNode,
+  base: readonly string[],
+  { path, linkPath = "" }: LayerEntry,
+  existing: TreeNode | undefined,
+): TreeNode {
+  const parts = splitMemberPath(linkPath);
+  const name = parts.pop() ?? "";
+  const node = walkTree(root, [...base, ...parts], path).children!.get(name);
+  if (existing !== undefined && isDirectory(existing))
+    throw createPathError(path, "a hard link would replace a directory");
+  return requireLeaf(node, path, linkPath);
+}
+
+function requireDirectory({ path, node }: LayerEntry): TreeNode {
+  if (node !== undefined && isDirectory(node)) return node;
+  throw createPathError(path, "it would replace the root", "ARCHIVE_UNSAFE_MEMBER");
 }
 
 /** Changes `lower`. */
@@ -211,4 +188,48 @@ function copyMetadata(from: TreeNode, to: TreeNode): void {
   to.mtimeSec = from.mtimeSec;
   to.mtimeNsec = from.mtimeNsec;
   to.xattrs = from.xattrs;
+}
+
+/**
+ * Adds an archive to a tree as if it were unpacked into the mounted root: symlinks are followed inside the tree, existing
+ * directories keep their metadata, and everything else replaces what is at its path. Throws as `mergeLayers` does.
+ */
+export function placeArchive(root: TreeNode, to: string, entries: Iterable<LayerEntry>): void {
+  const base = splitMemberPath(to);
+  /** Directories that the archive made. */
+  const made = new Set<TreeNode>();
+  const open = (parts: readonly string[], path: string) =>
+    walkTree(root, parts, path, (directory, name) => {
+      const node = createNode(IMPLICIT_DIRECTORY_MODE);
+      directory.children!.set(name, node);
+      made.add(node);
+      return node;
+    });
+  open(base, to);
+  for (const entry of entries) {
+    const parts = splitMemberPath(entry.path);
+    const name = parts.pop();
+    const directory = open([...base, ...parts], entry.path);
+    const existing = name === undefined ? directory : directory.children!.get(name);
+    const node = name === undefined ? requireDirectory(entry) : entry.node;
+    if (node !== undefined && isDirectory(node)) {
+      if (existing !== undefined && isDirectory(existing)) {
+        if (made.has(existing)) copyMetadata(node, existing);
+        continue;
+      }
+      if (existing !== undefined && leadsToDirectory(root, [...base, ...parts, name!])) continue;
+      made.add(node);
+    }
+    putNode(directory, name!, node ?? findLinkTarget(root, base, entry, existing), entry.path);
+  }
+}
+
+function leadsToDirectory(root: TreeNode, parts: readonly string[]): boolean {
+  try {
+    walkTree(root, parts, "");
+    return true;
+  } catch (error) {
+    if (error instanceof AgentError) return false;
+    throw error;
+  }
 }

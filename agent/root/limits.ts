@@ -3,8 +3,6 @@
  */
 import { MiB } from "../units.ts";
 
-/** PATH_MAX without its NUL. */
-export const ARCHIVE_PATH_MAX_BYTES = 4095;
 /** Archives of `xz -9` need 65 MB. */
 export const XZ_MAX_MEMORY_BYTES = 256 * MiB;
 /** Buffers of a stream on their way to a worker thread. */

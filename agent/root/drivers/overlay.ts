@@ -90,7 +90,7 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
       copyMetadataToImplied(
         visible.map(({ path, unpacked }) => ({ path, impliedDirectories: unpacked.impliedDirectories })),
       );
-      prepareUpper(visible, options);
+      prepareUpper(stack, options);
       const paths = visible.map(({ path }) => path);
       mountOverlay({ ...options, layersDir, layers: paths, onlyClassic: onlyClassicMount });
       return createWritableRoot(options.target, pool);

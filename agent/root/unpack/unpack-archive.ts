@@ -10,10 +10,10 @@ import {
   decompress,
   detectCompression,
 } from "../../archive/decompress.ts";
+import { splitMemberPath } from "../../archive/member-path.ts";
 import { TarReader, type TarVisitor } from "../../archive/tar-reader.ts";
 import { AgentError } from "../../errors.ts";
 import { O_DIRECTORY } from "../../kernel/syscalls.ts";
-import { splitMemberPath } from "../write/member-path.ts";
 import { TreeWriter } from "../write/tree-writer.ts";
 import { createBufferCollector, freeRead } from "./force-gc.ts";
 import type { UnpackJob, UnpackResult } from "./messages.ts";

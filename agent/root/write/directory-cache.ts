@@ -7,7 +7,6 @@ import { pathBytes, showPath } from "../../archive/tar-entry.ts";
 import { AgentError } from "../../errors.ts";
 import { fchmod, isKernelError, mkdirat, O_DIRECTORY, openInRoot } from "../../kernel/syscalls.ts";
 import { OPEN_DIRECTORIES_MAX } from "../limits.ts";
-import { joinParts } from "./member-path.ts";
 
 export interface DirectoryCacheOptions {
   /** Called for each missing directory that was created. */
@@ -49,7 +48,7 @@ export class DirectoryCache {
       this.#opened.set(path, known);
       return known;
     }
-    const fd = openInRoot(this.#rootFd, joinParts(parts), O_DIRECTORY);
+    const fd = openInRoot(this.#rootFd, pathBytes(path || "."), O_DIRECTORY);
     this.add(parts, fd);
     return fd;
   }

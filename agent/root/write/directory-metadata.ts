@@ -4,6 +4,7 @@
  * look like the one below.
  */
 import { closeSync, fstatSync, openSync } from "node:fs";
+import { pathBytes } from "../../archive/tar-entry.ts";
 import {
   fchmod,
   fchownat,
@@ -16,7 +17,6 @@ import {
   openInRoot,
   utimensat,
 } from "../../kernel/syscalls.ts";
-import { joinParts, splitMemberPath } from "./member-path.ts";
 
 const NO_PATH = Buffer.alloc(0);
 /** Overlay attributes describe the layer itself; NFSv4 access lists mean nothing to another file system. */
@@ -59,7 +59,7 @@ export function copyMetadataToImplied(layers: readonly LayerDirectory[]): void {
   try {
     for (const [index, { impliedDirectories }] of layers.entries()) {
       for (const implied of impliedDirectories) {
-        const path = joinParts(splitMemberPath(implied));
+        const path = pathBytes(implied);
         copyFromBelow(path, fds[index]!, fds.slice(0, index).reverse());
       }
     }

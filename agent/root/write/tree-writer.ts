@@ -3,6 +3,7 @@
  * existing file is opened for writing. Whiteouts become those of overlayfs (overlayfs.rst, "whiteouts and opaque directories").
  */
 import { closeSync, constants, ftruncateSync, writeSync } from "node:fs";
+import { splitMemberPath } from "../../archive/member-path.ts";
 import { pathBytes, showPath, type TarEntry } from "../../archive/tar-entry.ts";
 import type { TarVisitor } from "../../archive/tar-reader.ts";
 import { AgentError } from "../../errors.ts";
@@ -23,7 +24,6 @@ import type { UnpackResult } from "../unpack/messages.ts";
 import { DirectoryCache } from "./directory-cache.ts";
 import { setMetadata, setMetadataAt } from "./file-metadata.ts";
 import { isWhiteout, removeAt, statAt } from "./fs-at.ts";
-import { splitMemberPath } from "./member-path.ts";
 import { describeWriteFailure } from "./write-failure.ts";
 
 const { O_CREAT, O_EXCL, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;
@@ -53,7 +53,6 @@ export class TreeWriter implements TarVisitor {
   /** Directories that are members, by path; their time is set at the end. */
   readonly #described = new Map<string, TarEntry>();
   readonly #implied = new Set<string>();
-  readonly #lateLinks: Destination[] = [];
   readonly #dropped = new Map<string, number>();
   #file: { fd: number; entry: TarEntry; position: number } | undefined;
   #currentPath = "";
@@ -112,10 +111,6 @@ export class TreeWriter implements TarVisitor {
 
   /** To be called after the last member. */
   finish(): UnpackResult {
-    for (const destination of this.#lateLinks) {
-      this.#currentPath = destination.entry.path;
-      this.#guard(() => this.#linkLate(destination));
-    }
     for (const [path, entry] of this.#described) {
       this.#currentPath = entry.path;
       this.#guard(() => {
@@ -234,31 +229,28 @@ export class TreeWriter implements TarVisitor {
     this.#implied.delete(path);
   }
 
-  #link(destination: Destination): void {
-    const { entry, parts, name } = destination;
+  /** As for podman, the target must be there already. */
+  #link({ entry, parts, name }: Destination): void {
     const target = [...this.#options.to, ...splitMemberPath(entry.linkPath)];
-    if (target.join("/") === parts.join("/")) return;
+    const targetName = pathBytes(target.at(-1) ?? ".");
     const parentFd = this.#directories.open(parts.slice(0, -1));
     try {
       const targetDirFd = this.#directories.openExisting(target.slice(0, -1));
-      const targetName = pathBytes(target.at(-1) ?? "");
-      const inUse = [parentFd, targetDirFd] as const;
-      this.#create(parts, name, inUse, () => linkat(targetDirFd, targetName, parentFd, name));
-    } catch (error) {
-      if (!isKernelError(error, "ENOENT", "ENOTDIR")) throw describeLinkFailure(entry, error);
-      // The target may be a later member.
-      this.#lateLinks.push(destination);
-    }
-  }
-
-  #linkLate({ entry, parts, name }: Destination): void {
-    const target = [...this.#options.to, ...splitMemberPath(entry.linkPath)];
-    const parentFd = this.#directories.open(parts.slice(0, -1));
-    // A later member has the name: the last one wins.
-    if (statAt(parentFd, name)) return;
-    try {
-      const targetDirFd = this.#directories.openExisting(target.slice(0, -1));
-      linkat(targetDirFd, pathBytes(target.at(-1) ?? ""), parentFd, name);
+      const link = () => linkat(targetDirFd, targetName, parentFd, name);
+      try {
+        link();
+      } catch (error) {
+        if (!isKernelError(error, "EEXIST")) throw error;
+        const existing = statAt(parentFd, name);
+        if (existing?.ino === statAt(targetDirFd, targetName)?.ino && !existing?.isDirectory()) return;
+        if (existing?.isDirectory())
+          throw new AgentError(
+            "ARCHIVE_BAD_MEMBER",
+            `Cannot unpack ${showPath(entry.path)}: a hard link would replace a directory`,
+          );
+        this.#remove(parts, name, [parentFd, targetDirFd]);
+        link();
+      }
     } catch (error) {
       throw describeLinkFailure(entry, error);
     }
@@ -349,7 +341,7 @@ function describeLinkFailure(entry: TarEntry, cause: unknown): unknown {
   if (!isKernelError(cause, "ENOENT", "ENOTDIR", "EPERM", "ELOOP", "EXDEV")) return cause;
   return new AgentError(
     "ARCHIVE_BAD_MEMBER",
-    `Cannot link ${showPath(entry.path)} to ${showPath(entry.linkPath)}: the archive does not contain it (${cause.code})`,
+    `Cannot link ${showPath(entry.path)} to ${showPath(entry.linkPath)}: it is not a file that came before it (${cause.code})`,
     { cause },
   );
 }

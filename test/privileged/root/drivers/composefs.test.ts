@@ -210,8 +210,7 @@ describe("the store below it", () => {
 
   it("refuses names that lead out, and writes nothing under them", async () => {
     const { driver } = await openStore();
-    const layer = await driver.addLayer(layerOf([file("../../victim", big("v"))]));
-    await expect(driver.mount([layer], scratch.newRootOptions())).rejects.toMatchObject({
+    await expect(driver.addLayer(layerOf([file("../../victim", big("v"))]))).rejects.toMatchObject({
       code: "ARCHIVE_UNSAFE_MEMBER",
     });
   });
