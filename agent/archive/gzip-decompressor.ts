@@ -1,6 +1,6 @@
 /**
  * Decompresses all members of a gzip file, in bounded memory (RFC 1952).
- * A truncated file, and other data after the last member, are errors; gzip(1) only warns of the latter.
+ * A truncated file, and other data than zeros after the last member, are errors, as in gzip(1).
  */
 import { createGunzip, type Gunzip, type ZlibOptions } from "node:zlib";
 import { AgentError } from "../errors.ts";
@@ -17,14 +17,19 @@ export async function* decompressGzip(
     writableHighWaterMark: DECOMPRESS_CHUNK_BYTES,
   } as ZlibOptions);
   let bytesIn = 0;
+  /** Where the last byte that is not zero ends. */
+  let dataEnd = 0;
   let sourceError: { error: unknown } | undefined;
 
   const feed = async () => {
     try {
       for await (const chunk of chunks) {
+        const zeros = countTrailingZeros(chunk);
+        if (zeros < chunk.length) dataEnd = bytesIn + chunk.length - zeros;
         bytesIn += chunk.length;
-        // It ended before `end()`: other data follows the last member, which the check of `bytesIn` below reports.
-        if (gunzip.readableEnded || gunzip.destroyed) break;
+        // It ended before `end()`, at the last member.
+        if (gunzip.readableEnded) continue;
+        if (gunzip.destroyed) break;
         // A copy: another thread reads it while the source may already reuse the chunk's memory.
         if (!gunzip.write(Buffer.from(chunk))) await drained(gunzip);
       }
@@ -46,12 +51,18 @@ export async function* decompressGzip(
   }
   await fed;
   if (sourceError) throw (sourceError as { error: unknown }).error;
-  if (gunzip.bytesWritten !== bytesIn) {
+  if (gunzip.bytesWritten < dataEnd) {
     throw new AgentError(
       "ARCHIVE_CORRUPT",
       `Cannot decompress gzip data: ${bytesIn - gunzip.bytesWritten} bytes after the last member are not gzip`,
     );
   }
+}
+
+function countTrailingZeros(bytes: Buffer): number {
+  let end = bytes.length;
+  while (end > 0 && bytes[end - 1] === 0) end--;
+  return bytes.length - end;
 }
 
 function drained(gunzip: Gunzip): Promise<void> {

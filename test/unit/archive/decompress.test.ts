@@ -33,6 +33,11 @@ const good = {
     Buffer.concat([gzipSync(text), gzipSync("-"), gzipSync(text)]),
     Buffer.concat([text, Buffer.from("-"), text]),
   ],
+  "gzip with zeros after it, as tapes pad it": [
+    "gzip",
+    Buffer.concat([gzipSync(text), Buffer.alloc(9000)]),
+    text,
+  ],
   "gzip of nothing": ["gzip", gzipSync(""), Buffer.alloc(0)],
   "zstd, one frame": ["zstd", zstdFrame, text],
   "zstd, frames and skippable frames": [
@@ -60,6 +65,11 @@ const garbage = Buffer.from("garbage that is no frame");
 const bad = {
   "gzip, truncated": ["gzip", gzipSync(text).subarray(0, -12), "ARCHIVE_TRUNCATED"],
   "gzip, truncated in its header": ["gzip", gzipSync(text).subarray(0, 5), "ARCHIVE_TRUNCATED"],
+  "gzip, zeros and garbage after it": [
+    "gzip",
+    Buffer.concat([gzipSync(text), Buffer.alloc(9000), garbage, Buffer.alloc(10)]),
+    "ARCHIVE_CORRUPT",
+  ],
   "gzip, garbage after it": ["gzip", Buffer.concat([gzipSync(text), garbage]), "ARCHIVE_CORRUPT"],
   "gzip, second member truncated": [
     "gzip",
