@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 
 # Programs that run on the host. The virtual farm's programs come from a separate Debian root (qemu/).
 # CI has these and no others (.ci/run).
-PACKAGES="gcc g++ make python3 binutils g++-aarch64-linux-gnu qemu-user-static mmdebstrap zstd xz-utils openssl kmod ca-certificates"
+PACKAGES="gcc g++ make python3 binutils g++-aarch64-linux-gnu qemu-user-static mmdebstrap zstd xz-utils openssl kmod ca-certificates libarchive-tools busybox-static"
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $1" >&2; [ $# -lt 2 ] || echo "  $2" >&2; exit 1; }

@@ -130,7 +130,7 @@ class LayerUnpacker {
   }
 
   #addImplicit(directory: TreeNode, name: string): TreeNode {
-    const node = createNode(IMPLICIT_DIRECTORY_MODE, { mtimeSec: directory.mtimeSec });
+    const node = createNode(IMPLICIT_DIRECTORY_MODE);
     directory.children!.set(name, node);
     this.marks.implicit.add(node);
     return node;

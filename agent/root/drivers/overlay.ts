@@ -1,7 +1,7 @@
 /**
  * The root driver that needs only overlayfs: it unpacks each layer into a directory and stacks the directories.
  */
-import { closeSync, mkdirSync, openSync, renameSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, renameSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { AgentError } from "../../errors.ts";
 import { O_DIRECTORY } from "../../kernel/syscalls.ts";
@@ -127,4 +127,5 @@ function prepareUpper(layers: readonly OverlayLayer[], { target, upperDir, workD
   for (const path of [target, upperDir, workDir]) mkdirSync(path, { recursive: true, mode: 0o755 });
   const described = layers.findLast(({ unpacked }) => unpacked.hasRoot);
   if (described) copyMetadataOfPath(described.path, upperDir);
+  else utimesSync(upperDir, 0, 0);
 }

@@ -47,6 +47,7 @@ export async function unpackArchive(
   const rootFd = openSync(job.rootPath, O_DIRECTORY);
   const writer = new TreeWriter(rootFd, { kind: job.kind, to });
   try {
+    writer.start();
     await readArchive(job, chunks, writer, counts);
     return writer.finish();
   } finally {

@@ -12,7 +12,7 @@ export interface DirectoryCacheOptions {
   /** Called for each missing directory that was created. */
   onImplied: (path: string) => void;
   /** Called when a part of a path is not a directory; returns true after replacing it by one. */
-  replaceByDirectory: (parentFd: number, name: Buffer) => boolean;
+  replaceByDirectory: (parentFd: number, name: Buffer, path: string) => boolean;
 }
 
 /** Mode of a directory that the archive does not describe. */
@@ -83,7 +83,7 @@ export class DirectoryCache {
     } catch (error) {
       if (!isKernelError(error, "EEXIST")) throw error;
       // Neither a directory nor a symlink to one.
-      if (this.#options.replaceByDirectory(parentFd, name)) return this.open(parts);
+      if (this.#options.replaceByDirectory(parentFd, name, parts.join("/"))) return this.open(parts);
       throw new AgentError(
         "ARCHIVE_BAD_MEMBER",
         `Cannot unpack into ${showPath(parts.join("/"))}: it exists and is not a directory`,

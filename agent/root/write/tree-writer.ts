@@ -4,7 +4,7 @@
  */
 import { closeSync, constants, ftruncateSync, writeSync } from "node:fs";
 import { splitMemberPath } from "../../archive/member-path.ts";
-import { pathBytes, showPath, type TarEntry } from "../../archive/tar-entry.ts";
+import { pathBytes, showPath, type TarEntry, type TarTime } from "../../archive/tar-entry.ts";
 import type { TarVisitor } from "../../archive/tar-reader.ts";
 import { AgentError } from "../../errors.ts";
 import {
@@ -28,6 +28,8 @@ import { describeWriteFailure } from "./write-failure.ts";
 
 const { O_CREAT, O_EXCL, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;
 const NO_PATH = Buffer.alloc(0);
+/** Of directories that no archive describes. */
+const NO_TIME = { sec: 0, nsec: 0 };
 const OPAQUE_XATTR = Buffer.from("trusted.overlay.opaque");
 const OPAQUE_VALUE = Buffer.from("y");
 
@@ -50,12 +52,12 @@ export class TreeWriter implements TarVisitor {
   readonly #rootFd: number;
   readonly #options: TreeWriterOptions;
   readonly #directories: DirectoryCache;
-  /** Directories that are members, by path; their time is set at the end. */
-  readonly #described = new Map<string, TarEntry>();
+  /** Directories that are members, by path: their times, which are set at the end. */
+  readonly #described = new Map<string, TarTime>();
   readonly #implied = new Set<string>();
   readonly #dropped = new Map<string, number>();
   #file: { fd: number; entry: TarEntry; position: number } | undefined;
-  #currentPath = "";
+  #currentPath: string;
   #files = 0;
   #contentBytes = 0;
   #isRootOpaque = false;
@@ -64,14 +66,20 @@ export class TreeWriter implements TarVisitor {
   constructor(rootFd: number, options: TreeWriterOptions) {
     this.#rootFd = rootFd;
     this.#options = options;
+    this.#currentPath = options.to.join("/");
     this.#directories = new DirectoryCache(rootFd, {
       onImplied: (path) => this.#implied.add(path),
-      replaceByDirectory: (parentFd, name) => this.#replaceWhiteout(parentFd, name),
+      replaceByDirectory: (parentFd, name, path) => this.#replaceWhiteout(parentFd, name, path),
     });
   }
 
   get files(): number {
     return this.#files;
+  }
+
+  /** To be called before the first member: creates the destination. */
+  start(): void {
+    this.#guard(() => this.#directories.open(this.#options.to));
   }
 
   onEntry(entry: TarEntry): void {
@@ -111,11 +119,13 @@ export class TreeWriter implements TarVisitor {
 
   /** To be called after the last member. */
   finish(): UnpackResult {
-    for (const [path, entry] of this.#described) {
-      this.#currentPath = entry.path;
+    const times = new Map(this.#described);
+    for (const path of this.#implied) times.set(path, NO_TIME);
+    for (const [path, time] of times) {
+      this.#currentPath = path;
       this.#guard(() => {
         const fd = this.#directories.openExisting(path === "" ? [] : path.split("/"));
-        utimensat(fd, NO_PATH, entry.mtime, entry.mtime);
+        utimensat(fd, NO_PATH, time, time);
       });
     }
     return {
@@ -225,7 +235,7 @@ export class TreeWriter implements TarVisitor {
   #describe(fd: number, parts: readonly string[], entry: TarEntry): void {
     const path = parts.join("/");
     setMetadata(fd, entry, this.#countDropped);
-    this.#described.set(path, entry);
+    this.#described.set(path, entry.mtime);
     this.#implied.delete(path);
   }
 
@@ -286,12 +296,13 @@ export class TreeWriter implements TarVisitor {
   }
 
   /** A path implies a directory that this layer deleted: creates one that hides the lower directory. */
-  #replaceWhiteout(parentFd: number, name: Buffer): boolean {
+  #replaceWhiteout(parentFd: number, name: Buffer, path: string): boolean {
     const existing = statAt(parentFd, name);
     if (this.#options.kind !== "layer" || !existing || !isWhiteout(existing)) return false;
     removeAt(parentFd, name);
     mkdirat(parentFd, name, 0o755);
     this.#makeOpaque(parentFd, name);
+    this.#described.set(path, NO_TIME);
     return true;
   }
 

@@ -1,15 +1,18 @@
 /** What lies below a directory, one line a file, with all that a layer can say of it: for comparing trees. */
+import { createHash } from "node:crypto";
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { lgetxattr, llistxattr } from "../../../agent/kernel/syscalls.ts";
 
 export interface ListingOptions {
   times?: boolean;
+  /** The sha256 of contents in place of their start. */
+  hashes?: boolean;
 }
 
-export function listTree(root: string, { times = false }: ListingOptions = {}): string[] {
+export function listTree(root: string, options: ListingOptions = {}): string[] {
   const lines: string[] = [];
   const visit = (path: Buffer, shown: string) => {
-    lines.push(`${shown || "/"} ${describe(path, times)}`);
+    lines.push(`${shown || "/"} ${describe(path, options)}`);
     if (!lstatSync(path).isDirectory()) return;
     const names = readdirSync(path, { encoding: "buffer" }).sort(Buffer.compare);
     for (const name of names) {
@@ -20,7 +23,7 @@ export function listTree(root: string, { times = false }: ListingOptions = {}): 
   return lines;
 }
 
-function describe(path: Buffer, times: boolean): string {
+function describe(path: Buffer, { times, hashes }: ListingOptions): string {
   const stats = lstatSync(path, { bigint: true });
   const facts = [describeType(path, stats), `${stats.uid}:${stats.gid}`];
   if (stats.nlink > 1n && !stats.isDirectory()) facts.push(`links=${stats.nlink}`);
@@ -28,7 +31,9 @@ function describe(path: Buffer, times: boolean): string {
     facts.push(`${name.toString("latin1")}=${lgetxattr(path, name)!.toString("hex")}`);
   }
   if (times) facts.push(`mtime=${stats.mtimeNs}`);
-  if (stats.isFile()) facts.push(JSON.stringify(readFileSync(path, "latin1").slice(0, 60)));
+  if (stats.isFile() && hashes)
+    facts.push(`${stats.size} ${createHash("sha256").update(readFileSync(path)).digest("hex")}`);
+  else if (stats.isFile()) facts.push(JSON.stringify(readFileSync(path, "latin1").slice(0, 60)));
   return facts.join(" ");
 }
 
