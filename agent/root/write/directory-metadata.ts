@@ -17,7 +17,9 @@ import {
   openInRoot,
   utimensat,
 } from "../../kernel/syscalls.ts";
+import { statAt } from "./fs-at.ts";
 
+export const OPAQUE_XATTR = Buffer.from("trusted.overlay.opaque");
 const NO_PATH = Buffer.alloc(0);
 /** Overlay attributes describe the layer itself; NFSv4 access lists mean nothing to another file system. */
 const NOT_COPIED = /^(trusted\.overlay\.|system\.nfs4_)/;
@@ -53,44 +55,57 @@ export interface LayerDirectory {
   impliedDirectories: readonly string[];
 }
 
-/** Gives each implied directory the metadata of the nearest one below. Layers from the lowest up. */
+/** Gives each implied directory the metadata of the nearest one below that it does not hide. Layers from the lowest up. */
 export function copyMetadataToImplied(layers: readonly LayerDirectory[]): void {
   const fds = layers.map(({ path }) => openSync(path, O_DIRECTORY));
   try {
-    for (const [index, { impliedDirectories }] of layers.entries()) {
-      for (const implied of impliedDirectories) {
-        const path = pathBytes(implied);
-        copyFromBelow(path, fds[index]!, fds.slice(0, index).reverse());
-      }
-    }
+    for (const [index, { impliedDirectories }] of layers.entries())
+      for (const implied of impliedDirectories) copyFromBelow(implied, fds.slice(0, index + 1).reverse());
   } finally {
     for (const fd of fds) closeSync(fd);
   }
 }
 
-function copyFromBelow(path: Buffer, layerFd: number, lowerFds: readonly number[]): void {
-  const ownFd = openDirectory(layerFd, path);
-  if (ownFd === undefined) return;
-  try {
-    for (const lowerFd of lowerFds) {
-      const fd = openDirectory(lowerFd, path);
-      if (fd === undefined) continue;
-      try {
-        copyDirectoryMetadata(fd, ownFd);
-      } finally {
-        closeSync(fd);
-      }
-      return;
+function copyFromBelow(implied: string, [ownFd, ...lowerFds]: readonly number[]): void {
+  if (ownFd === undefined || hidesBelow(ownFd, implied)) return;
+  for (const lowerFd of lowerFds) {
+    const fd = openDirectory(lowerFd, implied);
+    if (fd === undefined) {
+      if (hidesBelow(lowerFd, implied)) return;
+      continue;
     }
-  } finally {
-    closeSync(ownFd);
+    const toFd = openDirectory(ownFd, implied);
+    try {
+      if (toFd !== undefined) copyDirectoryMetadata(fd, toFd);
+    } finally {
+      closeSync(fd);
+      if (toFd !== undefined) closeSync(toFd);
+    }
+    return;
+  }
+}
+
+/** Whether lower directories of the path cannot be seen: it leads through something else, or through an opaque directory. */
+function hidesBelow(layerFd: number, path: string): boolean {
+  for (let end = path.indexOf("/"); ; end = path.indexOf("/", end + 1)) {
+    const part = end < 0 ? path : path.slice(0, end);
+    const stats = statAt(layerFd, pathBytes(part));
+    if (stats === undefined) return false;
+    if (!stats.isDirectory()) return true;
+    if (end < 0) return false;
+    const fd = openDirectory(layerFd, part)!;
+    try {
+      if (fgetxattr(fd, OPAQUE_XATTR) !== undefined) return true;
+    } finally {
+      closeSync(fd);
+    }
   }
 }
 
 /** undefined when the layer has no such directory. */
-function openDirectory(layerFd: number, path: Buffer): number | undefined {
+function openDirectory(layerFd: number, path: string): number | undefined {
   try {
-    return openInRoot(layerFd, path, O_DIRECTORY | O_NOFOLLOW, 0, { noSymlinks: true });
+    return openInRoot(layerFd, pathBytes(path), O_DIRECTORY | O_NOFOLLOW, 0, { noSymlinks: true });
   } catch (error) {
     if (isKernelError(error, "ENOENT", "ENOTDIR", "ELOOP")) return undefined;
     throw error;

@@ -2,7 +2,7 @@
  * Writes the members of a tar archive below one directory. Safe by construction: every path is resolved inside it, and no
  * existing file is opened for writing. Whiteouts become those of overlayfs (overlayfs.rst, "whiteouts and opaque directories").
  */
-import { closeSync, constants, ftruncateSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, writeSync } from "node:fs";
 import { splitMemberPath } from "../../archive/member-path.ts";
 import { pathBytes, showPath, type TarEntry, type TarTime } from "../../archive/tar-entry.ts";
 import type { TarVisitor } from "../../archive/tar-reader.ts";
@@ -22,6 +22,7 @@ import {
 import { readLayerName } from "../../oci/whiteout.ts";
 import type { UnpackResult } from "../unpack/messages.ts";
 import { DirectoryCache } from "./directory-cache.ts";
+import { OPAQUE_XATTR } from "./directory-metadata.ts";
 import { setMetadata, setMetadataAt } from "./file-metadata.ts";
 import { isWhiteout, removeAt, statAt } from "./fs-at.ts";
 import { describeWriteFailure } from "./write-failure.ts";
@@ -30,7 +31,8 @@ const { O_CREAT, O_EXCL, O_WRONLY, S_IFBLK, S_IFCHR, S_IFIFO } = constants;
 const NO_PATH = Buffer.alloc(0);
 /** Of directories that no archive describes. */
 const NO_TIME = { sec: 0, nsec: 0 };
-const OPAQUE_XATTR = Buffer.from("trusted.overlay.opaque");
+const NOTHING = Buffer.alloc(0);
+const ORIGIN_XATTR = Buffer.from("trusted.overlay.origin");
 const OPAQUE_VALUE = Buffer.from("y");
 
 export interface TreeWriterOptions {
@@ -119,9 +121,8 @@ export class TreeWriter implements TarVisitor {
 
   /** To be called after the last member. */
   finish(): UnpackResult {
-    const times = new Map(this.#described);
-    for (const path of this.#implied) times.set(path, NO_TIME);
-    for (const [path, time] of times) {
+    const implied = [...this.#implied].map((path) => [path, NO_TIME] as const);
+    for (const [path, time] of [...implied, ...this.#described]) {
       this.#currentPath = path;
       this.#guard(() => {
         const fd = this.#directories.openExisting(path === "" ? [] : path.split("/"));
@@ -271,19 +272,29 @@ export class TreeWriter implements TarVisitor {
     const layerName = readLayerName(parts);
     if (layerName.kind === "entry") return false;
     const parents = parts.slice(0, -1);
-    if (layerName.kind === "opaque" && parents.length === 0) this.#isRootOpaque = true;
-    else if (layerName.kind === "opaque")
-      fsetxattr(this.#directories.open(parents), OPAQUE_XATTR, OPAQUE_VALUE);
-    else if (layerName.kind === "whiteout") this.#hide(parents, pathBytes(layerName.hidden));
+    if (layerName.kind === "opaque") {
+      const fd = this.#directories.open(parents);
+      fsetxattr(fd, OPAQUE_XATTR, OPAQUE_VALUE);
+      // overlayfs ignores the mark there. Also a symlink may lead to the root.
+      this.#isRootOpaque ||= fstatSync(fd).ino === fstatSync(this.#rootFd).ino;
+    } else if (layerName.kind === "whiteout") this.#hide(parents, pathBytes(layerName.hidden));
     return true;
   }
 
   #hide(parents: readonly string[], name: Buffer): void {
     const parentFd = this.#directories.open(parents);
     const own = statAt(parentFd, name);
-    if (!own) mknodat(parentFd, name, S_IFCHR, { major: 0, minor: 0 });
+    if (!own) {
+      mknodat(parentFd, name, S_IFCHR, { major: 0, minor: 0 });
+      // Else overlayfs lists the whiteout itself where no lower layer has the directory.
+      fsetxattr(parentFd, ORIGIN_XATTR, NOTHING);
+    }
     // A directory of this layer is kept, the contents of lower layers are hidden.
-    else if (own.isDirectory()) this.#makeOpaque(parentFd, name);
+    else if (own.isDirectory()) {
+      this.#makeOpaque(parentFd, name);
+      const path = [...parents, name.toString("latin1")].join("/");
+      if (this.#implied.delete(path)) this.#described.set(path, NO_TIME);
+    }
   }
 
   #makeOpaque(parentFd: number, name: Buffer): void {

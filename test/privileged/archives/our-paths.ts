@@ -35,7 +35,7 @@ async function answer(act: () => Promise<string[]>): Promise<Answer> {
 }
 
 /** Layers from the lowest up. */
-export function unpackLayers(driver: RootDriver, scratch: Scratch, sources: LayerSource[]): Promise<Answer> {
+function unpackLayers(driver: RootDriver, scratch: Scratch, sources: LayerSource[]): Promise<Answer> {
   return answer(async () => {
     const layers = [];
     for (const source of sources) layers.push(await driver.addLayer(source));
