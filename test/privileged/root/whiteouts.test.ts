@@ -100,7 +100,7 @@ it("become overlayfs's marks", async () => {
   await scratch.addMembers(scratch.createDriver(), members);
   expect(listTree(join(scratch.layerPath(0))).slice(1)).toEqual([
     "/both dir 755 0:0 trusted.overlay.opaque=79",
-    "/d dir 755 0:0",
+    "/d dir 755 0:0 trusted.overlay.origin=",
     "/d/a whiteout 0:0",
     "/o dir 755 0:0 trusted.overlay.opaque=79",
   ]);
