@@ -54,6 +54,9 @@ export interface ImageConfig extends Platform {
   diffIds: string[];
 }
 
+/** `warnings`: what is wrong in the config but ignored, as podman ignores it. */
+export type ParsedImageConfig = ImageConfig & { warnings: string[] };
+
 export interface ResolvedImage {
   reference: ImageReference;
   /** Of the platform's manifest, even if the reference names an index. */
@@ -102,7 +105,7 @@ export function parseManifest(
   }
   if (isOneOf(MANIFEST_MEDIA_TYPES, type)) {
     if (hasIndexFields) throw createTypeError(what, `"${type}" has the fields of an index`);
-    return parseImageManifest(object, reader, what);
+    return parseImageManifest(object, reader, { what, isDocker: type === MANIFEST_MEDIA_TYPES[1] });
   }
   throw new AgentError(
     "IMAGE_UNSUPPORTED_MEDIA_TYPE",
@@ -111,7 +114,7 @@ export function parseManifest(
 }
 
 /** Throws IMAGE_BAD_CONFIG. */
-export function parseImageConfig(bytes: Uint8Array, imageName: string): ImageConfig {
+export function parseImageConfig(bytes: Uint8Array, imageName: string): ParsedImageConfig {
   const { object, reader } = readJsonObject(bytes, `config of image "${imageName}"`, "IMAGE_BAD_CONFIG");
   const run = reader.optionalObject(object, "config") ?? {};
   const rootfs = reader.optionalObject(object, "rootfs") ?? reader.refuse('"rootfs" is missing');
@@ -119,12 +122,16 @@ export function parseImageConfig(bytes: Uint8Array, imageName: string): ImageCon
   for (const diffId of diffIds) {
     if (!parseDigest(diffId)) reader.refuse(`"${diffId}" is not a digest`);
   }
-  const env = reader.optionalStrings(run, "Env") ?? [];
-  for (const entry of env) {
-    if (!/^[^=\0]+=[^\0]*$/.test(entry)) reader.refuse(`"${entry}" in "Env" is not NAME=VALUE`);
-  }
+  const warnings: string[] = [];
+  const env = (reader.optionalStrings(run, "Env") ?? []).filter((entry) => {
+    const isValid = /^[^=\0]+=[^\0]*$/.test(entry);
+    if (!isValid)
+      warnings.push(`its config's Env entry ${JSON.stringify(entry)} is not NAME=VALUE and is ignored`);
+    return isValid;
+  });
   return {
     ...readPlatform(object, reader),
+    warnings,
     env,
     entrypoint: reader.optionalStrings(run, "Entrypoint") ?? [],
     cmd: reader.optionalStrings(run, "Cmd") ?? [],
@@ -167,16 +174,22 @@ function parseIndex(object: JsonObject, reader: JsonReader): ImageIndex {
 
 function readPlatform(object: JsonObject, reader: JsonReader): Platform {
   return {
-    os: reader.requiredString(object, "os"),
-    architecture: reader.requiredString(object, "architecture"),
+    // Old builders leave them empty.
+    os: reader.optionalString(object, "os") ?? "",
+    architecture: reader.optionalString(object, "architecture") ?? "",
     variant: reader.optionalString(object, "variant"),
   };
 }
 
-function parseImageManifest(object: JsonObject, reader: JsonReader, what: string): ImageManifest {
+/** `isDocker`: of schema 2, whose configs have any type in old pushes and some registries. */
+function parseImageManifest(
+  object: JsonObject,
+  reader: JsonReader,
+  { what, isDocker }: { what: string; isDocker: boolean },
+): ImageManifest {
   const configObject = reader.optionalObject(object, "config") ?? reader.refuse('"config" is missing');
   const config = parseDescriptor(configObject, reader);
-  if (!isOneOf(CONFIG_MEDIA_TYPES, config.mediaType)) {
+  if (!isDocker && !isOneOf(CONFIG_MEDIA_TYPES, config.mediaType)) {
     throw new AgentError(
       "IMAGE_UNSUPPORTED_MEDIA_TYPE",
       `Cannot use ${what}: its config has the type "${config.mediaType}", so it is an artifact, not an image`,

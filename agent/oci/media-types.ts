@@ -26,6 +26,12 @@ export const LAYER_MEDIA_TYPES = [
   "application/vnd.docker.image.rootfs.diff.tar.gzip",
   // Not specified, but Docker and BuildKit write it for zstd layers of v2s2 images.
   "application/vnd.docker.image.rootfs.diff.tar.zstd",
+  // Layers that a registry need not have (Windows base images). They are fetched from it like others.
+  "application/vnd.oci.image.layer.nondistributable.v1.tar",
+  "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+  "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd",
+  "application/vnd.docker.image.rootfs.foreign.diff.tar",
+  "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
 ] as const;
 
 /** Without this header old registries fall back to schema 1. */

@@ -20,7 +20,8 @@ export interface PlatformChoice<Descriptor> {
 const DEFAULT_VARIANT: Readonly<Record<string, string>> = { arm64: "v8", arm: "v7", amd64: "v1" };
 
 /**
- * The entry with the highest variant that the machine `wanted` can run; of equal ones the first, as specified.
+ * The entry with the highest variant that the machine `wanted` can run; of equal ones the first, as specified. Where none fits,
+ * the first entry without a platform.
  * Throws IMAGE_NO_PLATFORM with a list of the available platforms.
  */
 export function selectPlatform<Descriptor>(
@@ -34,6 +35,8 @@ export function selectPlatform<Descriptor>(
     if (rank !== undefined && (!best || rank > best.rank)) best = { rank, descriptor };
   }
   if (best) return best.descriptor;
+  const unnamed = choices.find(({ platform }) => !platform || formatPlatform(platform) === "");
+  if (unnamed) return unnamed.descriptor;
   const offered = choices.flatMap(({ platform }) => (platform ? [formatPlatform(platform)] : []));
   throw new AgentError(
     "IMAGE_NO_PLATFORM",

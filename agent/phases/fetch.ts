@@ -136,11 +136,11 @@ export async function fetchImage(
           ...adapters.registry.openRanges(reference, layer),
         },
       };
-      layers[index] = await trackTransfer(
-        { kind: "layer", name: layer.digest },
-        { progress, emit: adapters.emit },
-        (counters) => adapters.rootDriver.addLayer(source, { signal: anySignal, ...counters }),
-      );
+      const pull = () =>
+        trackTransfer({ kind: "layer", name: layer.digest }, { progress, emit: adapters.emit }, (counters) =>
+          adapters.rootDriver.addLayer(source, { signal: anySignal, ...counters }),
+        );
+      layers[index] = await pullFromEachHost(pull, () => adapters.registry.rejectBlob(layer));
     }
   };
   try {
@@ -149,6 +149,19 @@ export async function fetchImage(
     progress.stop();
   }
   return { image, layers };
+}
+
+/** Pulls again while `reject` finds another host after wrong bytes. */
+async function pullFromEachHost<Result>(pull: () => Promise<Result>, reject: () => boolean): Promise<Result> {
+  for (;;) {
+    try {
+      return await pull();
+    } catch (error) {
+      const isDamaged =
+        error instanceof AgentError && ["LAYER_DIGEST_MISMATCH", "LAYER_SIZE_MISMATCH"].includes(error.code);
+      if (!isDamaged || !reject()) throw error;
+    }
+  }
 }
 
 /** Waits for all work even after a failure: nothing may write when the phase is over. */

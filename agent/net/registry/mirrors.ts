@@ -21,6 +21,7 @@ export interface RegistryRepository {
 /** Which host of an image was used; `isLast` for the registry itself. */
 export interface HostPosition {
   index: number;
+  name: string;
   isLast: boolean;
 }
 
@@ -72,7 +73,11 @@ export class RegistryHosts {
       const host = hosts[index]!;
       if (this.#unreachable.has(host.name)) continue;
       try {
-        return await act(await this.#locate(host, reference, signal), { index, isLast: false });
+        return await act(await this.#locate(host, reference, signal), {
+          index,
+          name: host.name,
+          isLast: false,
+        });
       } catch (error) {
         signal?.throwIfAborted();
         if (!(error instanceof AgentError)) throw error;
@@ -82,7 +87,8 @@ export class RegistryHosts {
         log?.warn(`fetch: the mirror ${host.name} failed (${error.code}), trying ${next}`);
       }
     }
-    return act(await this.#locate(hosts[last]!, reference, signal), { index: last, isLast: true });
+    const { name } = hosts[last]!;
+    return act(await this.#locate(hosts[last]!, reference, signal), { index: last, name, isLast: true });
   }
 
   async #locate(

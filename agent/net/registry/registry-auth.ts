@@ -53,7 +53,8 @@ export class RegistryAuth {
       const basic = credential && formatBasic(credential);
       return basic === refused ? undefined : basic;
     }
-    const scope = challenge.parameters.scope ?? `repository:${repository}:pull`;
+    // Never the challenge's scope: a token is for pulls of this repository only, as podman asks.
+    const scope = `repository:${repository}:pull`;
     const key = [challenge.parameters.realm, challenge.parameters.service, scope].join("\n");
     const pending = this.#tokens.get(key);
     const known = await pending?.catch(() => undefined);
@@ -117,7 +118,7 @@ async function fetchToken(
       client_id: "dutboot",
       scope,
     });
-    if (service !== undefined) form.set("service", service);
+    if (service) form.set("service", service);
     const { bytes } = await fetchBytes(http, realm.href, {
       ...common,
       method: "POST",
@@ -136,15 +137,14 @@ async function fetchToken(
 
 function withQuery(realm: URL, scope: string, service: string | undefined): string {
   const url = new URL(realm);
-  if (service !== undefined) url.searchParams.set("service", service);
-  // A challenge may name several scopes, separated by spaces; each becomes one parameter.
-  for (const each of scope.split(" ")) url.searchParams.append("scope", each);
+  if (service) url.searchParams.set("service", service);
+  url.searchParams.set("scope", scope);
   return url.href;
 }
 
 function parseToken(bytes: Buffer, server: string): Token {
   const { object, reader } = readJsonObject(bytes, `the registry token of ${server}`, "REGISTRY_BAD_TOKEN");
-  const value = reader.optionalString(object, "token") ?? reader.optionalString(object, "access_token");
+  const value = reader.optionalString(object, "token") || reader.optionalString(object, "access_token");
   // It becomes part of a header.
   if (!value || !/^[\x21-\x7e]+$/.test(value)) return reader.refuse("it has no token");
   const seconds = object.expires_in;

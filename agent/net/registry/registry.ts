@@ -7,9 +7,9 @@ import { AgentError } from "../../errors.ts";
 import { computeDigest, parseDigest } from "../../oci/digest.ts";
 import {
   type Descriptor,
-  type ImageConfig,
   type ImageIndex,
   type ImageManifest,
+  type ParsedImageConfig,
   pairLayers,
   parseImageConfig,
   parseManifest,
@@ -30,16 +30,24 @@ import { IMAGE_CONFIG_MAX_BYTES, MANIFEST_MAX_BYTES } from "../limits.ts";
 import { createRangeReader, type RangeSupport } from "../ranges/fetch-ranges.ts";
 import { type HostPosition, RegistryHosts, type RegistryHostsOptions } from "./mirrors.ts";
 
+/** An index may name indexes (podman follows them too). */
+const INDEX_MAX_DEPTH = 4;
+
 export type { ResolvedImage } from "../../oci/image.ts";
 
 /** Methods throw IMAGE_*, REGISTRY_*, HTTP_* and FETCH_* errors. */
 export class RegistryClient {
   readonly #http: HttpClient;
   readonly #hosts: RegistryHosts;
+  readonly #log: RegistryHostsOptions["log"];
   readonly #rangeSupport = new Map<string, RangeSupport>();
+  /** By digest: the host that served the blob last, and the first host that may serve it. */
+  readonly #servedBy = new Map<string, HostPosition>();
+  readonly #firstHost = new Map<string, number>();
 
   constructor(http: HttpClient, options: RegistryHostsOptions) {
     this.#http = http;
+    this.#log = options.log;
     this.#hosts = new RegistryHosts(http, options);
   }
 
@@ -50,17 +58,26 @@ export class RegistryClient {
   ): Promise<ResolvedImage> {
     const name = formatImageReference(reference);
     let { document, digest } = await this.#fetchManifest(reference, reference, signal);
-    if (document.kind === "index") {
+    const isFromIndex = document.kind === "index";
+    for (let depth = 0; document.kind === "index"; depth++) {
+      if (depth === INDEX_MAX_DEPTH) {
+        const message = `Cannot use image "${name}": its index nests more than ${INDEX_MAX_DEPTH} indexes`;
+        throw new AgentError("IMAGE_BAD_MANIFEST", message);
+      }
       const chosen = selectPlatform(document.manifests, platform, name);
       ({ document, digest } = await this.#fetchManifest(reference, chosen, signal));
     }
-    if (document.kind === "index")
-      throw new AgentError("IMAGE_BAD_MANIFEST", `Cannot use image "${name}": its index contains an index`);
-    const config = await this.#fetchConfig(reference, document.config, signal);
+    const { warnings, ...config } = await this.#fetchConfig(reference, document.config, signal);
+    for (const warning of warnings) this.#log?.warn(`fetch: ${name}: ${warning}`);
     if (!fitsPlatform(config, platform)) {
-      const reason = `it is for ${formatPlatform(config)}`;
-      const message = `Cannot use image "${name}" on ${formatPlatform(platform)}: ${reason}`;
-      throw new AgentError("IMAGE_NO_PLATFORM", message);
+      const made = formatPlatform(config);
+      // Builders write their own machine into the config of an image that they made for another; the index knows better.
+      if (made !== "" && !isFromIndex) {
+        const message = `Cannot use image "${name}" on ${formatPlatform(platform)}: it is for ${made}`;
+        throw new AgentError("IMAGE_NO_PLATFORM", message);
+      }
+      const said = made === "" ? "names no platform" : `says ${made}`;
+      this.#log?.warn(`fetch: ${name}: its config ${said}; it is used on ${formatPlatform(platform)}`);
     }
     return { reference, manifestDigest: digest, config, layers: pairLayers(document, config, name) };
   }
@@ -79,6 +96,7 @@ export class RegistryClient {
     }
     const openFrom = (from: number, wanted: ByteRange | undefined): Promise<OpenBlob> =>
       this.#hosts.failover(reference, { signal, from }, async ({ base, authorize, retry }, host) => {
+        this.#servedBy.set(digest, host);
         const url = `${base}/blobs/${digest}`;
         const response = await this.#http.fetch(url, { ...request, authorize, retry, range: wanted });
         try {
@@ -89,8 +107,17 @@ export class RegistryClient {
         }
         return { body: response.body, host };
       });
-    const first = await openFrom(0, range);
+    const first = await openFrom(this.#firstHost.get(digest) ?? 0, range);
     return first.host.isLast ? first.body : continueElsewhere(first, { range, signal, openFrom });
+  }
+
+  /** After a blob had wrong bytes: leaves the mirror that served it out, and returns whether another host remains. */
+  rejectBlob({ digest }: { digest: string }): boolean {
+    const host = this.#servedBy.get(digest);
+    if (host === undefined || host.isLast) return false;
+    this.#firstHost.set(digest, host.index + 1);
+    this.#log?.warn(`fetch: the mirror ${host.name} served wrong bytes of ${digest}, trying the next host`);
+    return true;
   }
 
   /** Reads ranges of a blob; the reader checks their content. */
@@ -102,14 +129,17 @@ export class RegistryClient {
     const request = describeBlobRequest(subject);
     return createRangeReader(
       (fields, explainRefusal) =>
-        this.#hosts.failover(reference, { signal: fields.signal }, ({ base, authorize, retry }) =>
-          this.#http.fetch(`${base}/blobs/${digest}`, {
-            ...request,
-            authorize,
-            retry,
-            explainError: (response) => explainRefusal(response) ?? request.explainError(response),
-            ...fields,
-          }),
+        this.#hosts.failover(
+          reference,
+          { signal: fields.signal, from: this.#firstHost.get(digest) },
+          ({ base, authorize, retry }) =>
+            this.#http.fetch(`${base}/blobs/${digest}`, {
+              ...request,
+              authorize,
+              retry,
+              explainError: (response) => explainRefusal(response) ?? request.explainError(response),
+              ...fields,
+            }),
         ),
       support,
     );
@@ -131,7 +161,7 @@ export class RegistryClient {
     };
     const path = `manifests/${target.digest ?? target.tag}`;
     return this.#fetchDocument(reference, path, request, (bytes, headers) => {
-      const sentDigest = headers["docker-content-digest"];
+      const sentDigest = headers["docker-content-digest"] || undefined;
       const digest = requireDigest(bytes, target.digest ?? sentDigest, subject);
       if (sentDigest !== undefined) requireDigest(bytes, sentDigest, subject);
       requireSize(bytes.length, target.sizeBytes, subject);
@@ -144,7 +174,7 @@ export class RegistryClient {
     reference: ImageReference,
     { digest, sizeBytes }: Descriptor,
     signal: AbortSignal | undefined,
-  ): Promise<ImageConfig> {
+  ): Promise<ParsedImageConfig> {
     const name = formatImageReference(reference);
     const subject = `config of image "${name}"`;
     const request = {

@@ -75,6 +75,7 @@ function connect(origin: Side, mirrorUrls: readonly string[], extraHosts: readon
       for await (const chunk of await client.openBlob(reference, image.layers[0]!)) chunks.push(chunk);
       return { image, isRight: Buffer.concat(chunks).equals(LAYER) };
     },
+    reject: () => client.rejectBlob({ digest: digestOf(LAYER) }),
   };
 }
 
@@ -98,6 +99,22 @@ describe("the mirror", () => {
     await connect(origin, [first.server.origin, second.server.origin]).pull();
     expect(paths(first).length).toBe(3);
     expect([...paths(second), ...paths(origin)]).toEqual([]);
+  });
+
+  it("that serves wrong bytes of a layer is left out, and the next host is asked", async () => {
+    const origin = await start();
+    const [first, second] = [await start(), await start()];
+    for (const { memory } of [first, second])
+      memory.lies.set(digestOf(LAYER), answer(200, {}, randomBytes(LAYER.length)));
+    const { pull, reject, warnings } = connect(origin, [first.server.origin, second.server.origin]);
+    expect([(await pull()).isRight, reject()]).toEqual([false, true]);
+    expect([(await pull()).isRight, reject()]).toEqual([false, true]);
+    expect([(await pull()).isRight, reject()]).toEqual([true, false]);
+    expect(warnings).toEqual(
+      [first, second].map(({ server }) =>
+        expect.stringContaining(`mirror ${server.host} served wrong bytes`),
+      ),
+    );
   });
 
   it("never gets the registry's credentials", async () => {

@@ -86,12 +86,6 @@ describe("manifests", () => {
       undefined,
       unsupported,
     ],
-    [
-      "a foreign layer",
-      { ...manifest, layers: [{ ...layer, mediaType: `${DOCKER}.image.rootfs.foreign.diff.tar.gzip` }] },
-      undefined,
-      unsupported,
-    ],
     ["no config", { ...manifest, config: undefined }, undefined, bad],
     ["no layers field", { ...manifest, layers: undefined }, undefined, bad],
     ["layers that are no list", { ...manifest, layers: {} }, undefined, bad],
@@ -115,6 +109,32 @@ describe("manifests", () => {
     ["a list", [], undefined, bad],
   ])("refused: %s", (_name, document, type, code) => {
     expect(() => parseManifest(json(document), type, "x")).toThrow(expect.objectContaining({ code }));
+  });
+
+  test.each([
+    [
+      "of schema 2 with a config of no type of its own",
+      `${DOCKER}.distribution.manifest.v2+json`,
+      { config: { ...config, mediaType: "application/octet-stream" } },
+    ],
+    [
+      "of schema 2 with a config that calls itself a page",
+      `${DOCKER}.distribution.manifest.v2+json`,
+      { config: { ...config, mediaType: "text/html" } },
+    ],
+    [
+      "with a foreign layer",
+      undefined,
+      { layers: [{ ...layer, mediaType: `${DOCKER}.image.rootfs.foreign.diff.tar.gzip` }] },
+    ],
+    [
+      "with a layer that must not be distributed",
+      undefined,
+      { layers: [{ ...layer, mediaType: `${OCI}.layer.nondistributable.v1.tar+zstd` }] },
+    ],
+  ])("accepted: %s", (_name, type, change) => {
+    const document = { ...manifest, mediaType: type, ...change };
+    expect(parseManifest(json(document), type, "x")).toMatchObject({ kind: "manifest" });
   });
 
   test.each([
@@ -162,6 +182,7 @@ describe("configs", () => {
       os: "linux",
       architecture: "amd64",
       variant: "v2",
+      warnings: [],
       env: ["A=1", "B=x=y", "C="],
       entrypoint: ["/bin/sh", "-c"],
       cmd: ["true"],
@@ -182,12 +203,28 @@ describe("configs", () => {
   });
 
   test.each([
-    ["no os", { ...minimal, os: undefined }],
+    ["without a value", "FOO"],
+    ["without a name", "=1"],
+    ["with NUL", "A=\u0000"],
+    ["that is empty", ""],
+  ])("an environment entry %s is ignored with a warning", (_name, entry) => {
+    const image = parseImageConfig(json({ ...minimal, config: { Env: ["PATH=/bin", entry, "B="] } }), "x");
+    expect(image.env).toEqual(["PATH=/bin", "B="]);
+    expect(image.warnings).toEqual([expect.stringContaining(JSON.stringify(entry))]);
+  });
+
+  test.each([{}, { os: "", architecture: "" }, { os: null, architecture: null }])(
+    "without a platform: %j",
+    (platform) => {
+      const image = parseImageConfig(json({ rootfs: minimal.rootfs, ...platform }), "x");
+      expect(image).toMatchObject({ os: "", architecture: "" });
+    },
+  );
+
+  test.each([
     ["no rootfs", { ...minimal, rootfs: undefined }],
     ["a DiffID that is none", { ...minimal, rootfs: { diff_ids: ["sha256:1"] } }],
     ["an environment that is no list", { ...minimal, config: { Env: "A=1" } }],
-    ["a variable without a name", { ...minimal, config: { Env: ["=1"] } }],
-    ["a variable with NUL", { ...minimal, config: { Env: ["A=\u0000"] } }],
     ["an entrypoint of numbers", { ...minimal, config: { Entrypoint: [1] } }],
   ])("refused: %s", (_name, document) => {
     expect(() => parseImageConfig(json(document), "x")).toThrow(
@@ -228,9 +265,14 @@ describe("platforms", () => {
     );
   });
 
-  test("entries without a platform are passed over", () => {
-    const choices = [{ descriptor: "attestation" }, ...offer("linux/amd64")];
-    expect(selectPlatform(choices, machine("linux/amd64"), "x")).toBe("linux/amd64");
+  test("an entry without a platform is chosen only where no other fits", () => {
+    const unnamed = [{ descriptor: "first" }, { descriptor: "second" }];
+    expect(selectPlatform([...unnamed, ...offer("linux/amd64")], machine("linux/amd64"), "x")).toBe(
+      "linux/amd64",
+    );
+    expect(selectPlatform([...offer("linux/arm64"), ...unnamed], machine("linux/amd64"), "x")).toBe("first");
+    const empty = { descriptor: "empty", platform: { os: "", architecture: "" } };
+    expect(selectPlatform([empty], machine("linux/amd64"), "x")).toBe("empty");
     expect(fitsPlatform(machine("linux/arm64"), machine("linux/amd64"))).toBe(false);
   });
 });

@@ -13,7 +13,7 @@ import {
   type MemoryRegistry,
   type MemoryRegistryOptions,
 } from "../../../servers/memory-registry.ts";
-import { answer, serveFile, startServer } from "../../../servers/misbehaving-server.ts";
+import { answer, type Behaviour, serveFile, startServer } from "../../../servers/misbehaving-server.ts";
 
 const OCI = "application/vnd.oci.image";
 const AMD64 = { os: "linux", architecture: "amd64" };
@@ -27,24 +27,29 @@ afterEach(async () => {
 
 async function start(
   options?: MemoryRegistryOptions,
-  { user }: { user?: typeof USER | undefined } = { user: USER },
+  {
+    user,
+    wrap = (serve) => serve,
+  }: { user?: typeof USER | undefined; wrap?: (serve: Behaviour) => Behaviour } = { user: USER },
 ) {
   const memory = createMemoryRegistry(options);
-  const server = await startServer(memory.behaviour);
+  const server = await startServer(wrap(memory.behaviour));
   const http = createHttpClient({
     insecureHosts: [server.host],
     log: { warn: () => {} },
     retry: { budgetMs: 300, firstDelayMs: 5, silenceMs: 500 },
   });
   toClose.push(server, http);
-  const registry = new RegistryClient(http, { auth: () => user });
+  const warnings: string[] = [];
+  const log = { warn: (line: string) => warnings.push(line) };
+  const registry = new RegistryClient(http, { auth: () => user, log });
   const refer = (rest: string) => parseImageReference(`${server.host}/a/image${rest}`);
-  return { memory, server, registry, refer };
+  return { memory, server, registry, refer, warnings };
 }
 
-function putImage(memory: MemoryRegistry, tag = "latest", architecture = "amd64") {
+function putImage(memory: MemoryRegistry, tag = "latest", architecture = "amd64", os = "linux") {
   const config = {
-    os: "linux",
+    os,
     architecture,
     config: { Env: ["A=1"] },
     rootfs: { type: "layers", diff_ids: [digestOf(LAYER)] },
@@ -66,6 +71,36 @@ function putImage(memory: MemoryRegistry, tag = "latest", architecture = "amd64"
     layerDigest,
     sizeBytes: Buffer.byteLength(JSON.stringify(document)),
   };
+}
+
+/** Tag `latest`: an index that names the image. */
+function putIndex(
+  memory: MemoryRegistry,
+  image: { digest: string; sizeBytes: number },
+  platform?: object,
+): void {
+  const entry = {
+    mediaType: `${OCI}.manifest.v1+json`,
+    digest: image.digest,
+    size: image.sizeBytes,
+    platform,
+  };
+  memory.putManifest("latest", { schemaVersion: 2, manifests: [entry] }, { type: `${OCI}.index.v1+json` });
+}
+
+/** Tag `latest`: `depth` indexes, each of which names the next, and the last one the image. */
+function putIndexes(
+  memory: MemoryRegistry,
+  image: { digest: string; sizeBytes: number },
+  depth: number,
+): void {
+  const type = `${OCI}.index.v1+json`;
+  let entry = { mediaType: `${OCI}.manifest.v1+json`, digest: image.digest, size: image.sizeBytes };
+  for (let level = 0; level < depth; level++) {
+    const index = { schemaVersion: 2, mediaType: type, manifests: [{ ...entry, platform: AMD64 }] };
+    const digest = memory.putManifest("latest", index, { type });
+    entry = { mediaType: type, digest, size: JSON.stringify(index).length };
+  }
 }
 
 async function read(body: AsyncIterable<Buffer>): Promise<Buffer> {
@@ -117,6 +152,74 @@ describe("resolves", () => {
       const image = await registry.resolveImage(refer(rest), AMD64);
       expect(image.manifestDigest).toBe(amd.digest);
     }
+  });
+});
+
+describe("takes, as podman does", () => {
+  const emptyPlatform = { os: "", architecture: "" };
+  test.each<[string, (memory: MemoryRegistry) => unknown, string[]]>([
+    ["an index in an index", (memory) => putIndexes(memory, putImage(memory, "amd"), 4), []],
+    [
+      "an index entry without a platform",
+      (memory) => putIndex(memory, putImage(memory, "amd"), undefined),
+      [],
+    ],
+    [
+      "an image that names no platform",
+      (memory) => putImage(memory, "latest", "", ""),
+      ["names no platform"],
+    ],
+    [
+      "an image that names no platform, of an index that does",
+      (memory) => putIndex(memory, putImage(memory, "amd", "", ""), AMD64),
+      ["names no platform"],
+    ],
+    [
+      "an image whose config names its builder's machine, of an index that names ours",
+      (memory) => putIndex(memory, putImage(memory, "amd", "arm64"), AMD64),
+      ["says linux/arm64"],
+    ],
+    [
+      "an index entry with an empty platform",
+      (memory) => putIndex(memory, putImage(memory, "amd"), emptyPlatform),
+      [],
+    ],
+    [
+      "an empty Docker-Content-Digest",
+      (memory) => memory.putManifest("latest", putImage(memory).document, { digestHeader: "" }),
+      [],
+    ],
+  ])("%s", async (_name, prepare, expected) => {
+    const { memory, registry, refer, warnings } = await start();
+    prepare(memory);
+    const image = await registry.resolveImage(refer(""), AMD64);
+    expect(image.layers).toHaveLength(1);
+    expect(warnings).toEqual(expected.map((text) => expect.stringContaining(text)));
+  });
+
+  test.each<[string, object]>([
+    ["access_token beside an empty token", { token: "", access_token: "good" }],
+    ["access_token beside a null token", { token: null, access_token: "good" }],
+    ["a token with a lifetime in words", { token: "good", expires_in: "300" }],
+  ])("a token answer with %s", async (_name, body) => {
+    const asked: string[] = [];
+    const wrap =
+      (serve: Behaviour): Behaviour =>
+      (request, response) => {
+        if (request.url!.startsWith("/token")) {
+          asked.push(request.url!);
+          return answer(200, { "content-type": "application/json" }, JSON.stringify(body))(request, response);
+        }
+        if (request.headers.authorization === "Bearer good") return serve(request, response);
+        const scope = "repository:a/image:pull,push registry:catalog:*";
+        const challenge = `Bearer realm="http://${request.headers.host}/token",service="",scope="${scope}"`;
+        return answer(401, { "www-authenticate": challenge })(request, response);
+      };
+    const { memory, registry, refer } = await start({}, { wrap });
+    putImage(memory);
+    await registry.resolveImage(refer(""), AMD64);
+    // Neither the empty service nor more than a pull.
+    expect(new Set(asked)).toEqual(new Set(["/token?scope=repository%3Aa%2Fimage%3Apull"]));
   });
 });
 
@@ -181,17 +284,9 @@ describe("refuses", () => {
       blame: "job",
     },
     {
-      name: "an index that contains an index",
+      name: "an index that names itself through others",
       prepare: (memory) => {
-        const type = `${OCI}.index.v1+json`;
-        const inner = { schemaVersion: 2, manifests: [] };
-        const digest = memory.putManifest("inner", inner, { type });
-        const size = JSON.stringify(inner).length;
-        memory.putManifest(
-          "latest",
-          { schemaVersion: 2, manifests: [{ mediaType: type, digest, size, platform: AMD64 }] },
-          { type },
-        );
+        putIndexes(memory, putImage(memory, "amd"), 5);
         return "";
       },
       code: "IMAGE_BAD_MANIFEST",
