@@ -26,7 +26,12 @@ export type TapLine = { indent: string; text: string } & (
 const KERNEL_STAMP = /^(?:<\d+>)?\[ *\d+\.\d{6}\](?:\[ *[TC]\d+\])? ?/;
 const INDENT = /^(?:#(?= |$)|[ \t])*/;
 const RESULT = /^(not ok|ok)(?= |\t|$)(?:[ \t]+(\d{1,9})(?=[ \t]|$))?[ \t]*(.*)$/;
-const DIRECTIVE = /^(SKIP|TODO|XFAIL|TIMEOUT|ERROR)(?:PED)?\b:?[ \t]*(.*)$/i;
+/**
+ * TAP's own keywords in any case, those of KTAP and kselftest's `exit=1` as the kernel writes them. A name may have a `#` of its own, so
+ * the last one with a keyword counts.
+ */
+const DIRECTIVE =
+  /^(.*[ \t]|)#[ \t]*(?:([Ss][Kk][Ii][Pp](?:[Pp][Ee][Dd])?|[Tt][Oo][Dd][Oo]|XFAIL|TIMEOUT|ERROR)\b:?[ \t]*(.*)|(exit=\d+.*))$/;
 
 export function parseTapLine(line: string): TapLine {
   const text = line.replace(KERNEL_STAMP, "");
@@ -64,23 +69,17 @@ export function parseTapLine(line: string): TapLine {
 }
 
 function readResult([, status, number, rest = ""]: RegExpExecArray): Omit<TapResult, "kind"> {
-  const [description, comment] = splitAtHash(rest);
-  const directive = DIRECTIVE.exec(comment);
+  const [, before, keyword, reason = "", exit = ""] = DIRECTIVE.exec(rest) ?? [];
   return {
     isOk: status === "ok",
     number: number === undefined ? undefined : Number(number),
-    description: description.replace(/^-\s*/, "").trim(),
-    directive: directive?.[1]?.toUpperCase() as TapResult["directive"],
-    reason: (directive ? directive[2]! : comment).trim(),
+    description: (before ?? rest)
+      .replace(/^-\s*/, "")
+      .replace(/\\([#\\])/g, "$1")
+      .trim(),
+    directive: keyword?.toUpperCase().replace("SKIPPED", "SKIP") as TapResult["directive"],
+    reason: (reason || exit).trim(),
   };
-}
-
-/** At the first ` #` that is not escaped; also removes escapes (TAP 14). */
-function splitAtHash(text: string): [string, string] {
-  const hash = /(?:^|[ \t])#[ \t]*/.exec(text);
-  const description = hash ? text.slice(0, hash.index) : text;
-  const comment = hash ? text.slice(hash.index + hash[0].length) : "";
-  return [description.replace(/\\([#\\])/g, "$1"), comment];
 }
 
 /** The message of a failure without a reason. */

@@ -90,6 +90,8 @@ class CaseReader implements ElementSink {
   readonly #open = new Map<number, TestSuite>();
   #suite: TestSuite | undefined;
   #case: TestCase | undefined;
+  /** A failure or error element was read. */
+  #isJudged = false;
 
   constructor(suites: XmlSuites) {
     this.#suites = suites;
@@ -108,11 +110,12 @@ class CaseReader implements ElementSink {
       case "testcase": {
         this.end();
         this.#suite = this.#open.get(countDepth(path) - 1);
+        this.#isJudged = false;
         const [classname, file] = [read("classname"), read("file")];
         const seconds = Number(read("time")?.replaceAll(",", ""));
         this.#case = {
           name: read("name") ?? "no name",
-          outcome: "passed",
+          outcome: readOutcome(read),
           classname,
           file,
           timeSeconds: seconds >= 0 ? seconds : undefined,
@@ -155,17 +158,29 @@ class CaseReader implements ElementSink {
     this.#case = undefined;
   }
 
-  /** The first failure counts. */
+  /** The first failure element counts. */
   #judge(path: string, outcome: TestCase["outcome"], message: string | undefined): void {
     const testCase = this.#case;
-    if (!testCase || !path.includes("testcase.") || isBad(testCase)) return;
+    if (!testCase || !path.includes("testcase.") || this.#isJudged) return;
+    this.#isJudged = outcome !== "skipped";
     testCase.outcome = outcome;
     if (message !== undefined) testCase.message = message;
   }
 }
 
-function isBad({ outcome }: TestCase): boolean {
-  return outcome === "failed" || outcome === "error";
+const OUTCOME_BY_STATUS: readonly [RegExp, TestCase["outcome"]][] = [
+  [/^(fail(ed|ure)?)$/i, "failed"],
+  [/^(error|errored|broken)$/i, "error"],
+  [/^(skip(ped)?|suppressed|ignored|disabled|not[ _-]?run|pending|inactive)$/i, "skipped"],
+];
+
+/** Of attributes, which some frameworks write in place of an element: `result` (GoogleTest), `status` (GoogleTest, CTest), `executed`. */
+function readOutcome(read: (name: string) => string | undefined): TestCase["outcome"] {
+  for (const status of [read("result"), read("status")]) {
+    const [, outcome] = OUTCOME_BY_STATUS.find(([pattern]) => pattern.test(status ?? "")) ?? [];
+    if (outcome) return outcome;
+  }
+  return /^false$/i.test(read("executed") ?? "") ? "skipped" : "passed";
 }
 
 function countDepth(path: string): number {
