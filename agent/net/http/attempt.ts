@@ -17,6 +17,7 @@ export interface AttemptOptions {
   url: URL;
   headers: Headers;
   authorize: Authorize | undefined;
+  signsUrls: boolean | undefined;
   body: RequestBody | undefined;
   allowsPlainHttp: boolean | undefined;
   signal: AbortSignal;
@@ -32,13 +33,17 @@ export interface RawResponse {
 /** Headers that another origin may see. Every other header may be a secret: tokens have many names. */
 const PORTABLE_HEADERS = new Set(["accept", "accept-encoding", "if-range", "range", "user-agent"]);
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
+/** After a 303 a body is not sent again. */
+const BODY_REDIRECTS = new Set([301, 302, 307, 308]);
 
 export async function sendRequest(
   dispatcher: Dispatcher,
   policy: UrlPolicy,
   options: AttemptOptions,
 ): Promise<RawResponse> {
-  const { method, authorize, allowsPlainHttp } = options;
+  const { method, authorize, signsUrls, body, allowsPlainHttp } = options;
+  // A stream cannot be sent again.
+  const redirects = !body ? REDIRECTS : "stream" in body ? new Set<number>() : BODY_REDIRECTS;
   const visited = new Set<string>();
   let { url } = options;
   let isFirstOrigin = true;
@@ -48,7 +53,7 @@ export async function sendRequest(
     visited.add(url.href);
     const response = await send(dispatcher, url, isFirstOrigin, authorization, options);
     const { status, headers } = response;
-    if (REDIRECTS.has(status) && headers.location && options.body === undefined) {
+    if (redirects.has(status) && headers.location) {
       await drain(response, options);
       if (visited.size > MAX_REDIRECTS) {
         const reason = `more than ${MAX_REDIRECTS} redirects`;
@@ -56,8 +61,9 @@ export async function sendRequest(
       }
       const next = policy.checkRedirect({ from: url, location: headers.location, visited, allowsPlainHttp });
       if (!(next instanceof URL)) throw new AttemptError(next);
-      isFirstOrigin &&= next.origin === url.origin;
+      isFirstOrigin &&= next.origin === url.origin || (signsUrls === true && mayBeSigned(next, options));
       url = next;
+      if (isFirstOrigin && signsUrls) authorization = await authorize?.({ method, url });
     } else if (status === 401 && isFirstOrigin && authorize && !wasChallenged) {
       wasChallenged = true;
       authorization = await authorize({ method, url, challenge: { status, headers } });
@@ -67,6 +73,13 @@ export async function sendRequest(
       return response;
     }
   }
+}
+
+/** S3 redirects an upload to another region's host, which needs a signature of its own; a key of the customer is sent to no other host. */
+function mayBeSigned({ searchParams }: URL, { method, headers }: AttemptOptions): boolean {
+  const isPresigned = [...searchParams.keys()].some((name) => /^(x-amz-)?signature$/i.test(name));
+  const hasKey = Object.keys(headers).some((name) => name.toLowerCase().endsWith("customer-key"));
+  return method !== "GET" && method !== "HEAD" && !isPresigned && !hasKey;
 }
 
 /** Reads a body that is not needed, so that its connection can be used again. */

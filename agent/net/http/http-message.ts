@@ -33,6 +33,8 @@ export interface HttpRequest {
   method?: "GET" | "HEAD" | "PUT" | "POST" | "DELETE";
   headers?: Headers;
   authorize?: Authorize;
+  /** `authorize` signs the URL and reveals no secret, so a redirected upload is signed anew, for another origin too. */
+  signsUrls?: boolean;
   body?: RequestBody;
   range?: ByteRange;
   /**

@@ -124,7 +124,7 @@ export class ResumableRequest {
   /** Resolves with a response whose body continues the download. */
   async #attempt(stop: AbortSignal, stall: StallDetector): Promise<RawResponse> {
     const { dispatcher, policy, userAgent, answeredOrigins } = this.#context;
-    const { authorize, body, allowsPlainHttp, signal, explainError } = this.#request;
+    const { authorize, signsUrls, body, allowsPlainHttp, signal, explainError } = this.#request;
     const response = await sendRequest(dispatcher, policy, {
       method: this.#method,
       url: this.#url,
@@ -136,6 +136,7 @@ export class ResumableRequest {
         ...this.#download.rangeHeaders,
       },
       authorize,
+      signsUrls,
       body,
       allowsPlainHttp,
       signal: signal ? AbortSignal.any([signal, stop]) : stop,

@@ -174,6 +174,7 @@ export class S3Client {
     return {
       ...request,
       isIdempotent: true,
+      signsUrls: true,
       authorize: createS3Authorize({
         region: this.#options.endpoint.region,
         credentials: this.#options.credentials,

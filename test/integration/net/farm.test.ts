@@ -21,6 +21,7 @@ import { S3Client as AgentS3Client } from "../../../agent/net/s3/client.ts";
 import { parseImageReference } from "../../../agent/oci/reference.ts";
 import { type Farm, startFarm } from "../../../qemu/farm/farm.ts";
 import { digestOf } from "../../servers/memory-registry.ts";
+import { redirect, startServer } from "../../servers/misbehaving-server.ts";
 
 const AMD64 = { os: "linux", architecture: "amd64" };
 const BUCKET = "results";
@@ -35,7 +36,7 @@ beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "dutboot-farm-test-"));
   farm = await startFarm({ runDir: folder, log: () => {} });
   http = createHttpClient({
-    insecureHosts: [new URL(farm.s3.hostUrl).host],
+    insecureHosts: [new URL(farm.s3.hostUrl).host, "127.0.0.1"],
     extraCa: farm.registry.caPem,
     log: { warn: () => {} },
     retry: QUICK,
@@ -157,14 +158,16 @@ describe("docker-registry", () => {
 describe("Swift's S3", () => {
   const createClient = ({
     partBytes,
+    url = farm.s3.hostUrl,
     ...credentials
   }: {
+    url?: string;
     accessKey?: string;
     secretKey?: string;
     partBytes?: number;
   } = {}) =>
     new AgentS3Client(http, {
-      endpoint: { url: farm.s3.hostUrl, region: farm.s3.region },
+      endpoint: { url, region: farm.s3.region },
       credentials: { accessKey: farm.s3.accessKey, secretKey: farm.s3.secretKey, ...credentials },
       partBytes,
     });
@@ -233,6 +236,23 @@ describe("Swift's S3", () => {
     expect(sha256(Buffer.from(await seen.Body!.transformToByteArray()))).toBe(sha256(content));
     expect(seen.ContentType).toBe("text/plain");
   });
+
+  test.each([100, 250_000])(
+    "an upload of %i bytes is signed anew where a redirect leads",
+    async (sizeBytes) => {
+      const gateway = await startServer((request, response) =>
+        redirect(`${farm.s3.hostUrl}${request.url}`, 307)(request, response),
+      );
+      const s3 = createClient({ url: gateway.origin, partBytes: 100_000 });
+      const content = randomBytes(sizeBytes);
+      const path = join(folder, "redirected");
+      await writeFile(path, content);
+      const key = `redirected/${sizeBytes}`;
+      await s3.putObject({ bucket: BUCKET, key }, { path, sizeBytes }).finally(() => gateway.close());
+      const seen = await sdk.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }));
+      expect(sha256(Buffer.from(await seen.Body!.transformToByteArray()))).toBe(sha256(content));
+    },
+  );
 
   test("a file that shrinks is an error and leaves no parts behind", async () => {
     const path = join(folder, "shrinking");

@@ -9,6 +9,7 @@ import {
   answer,
   type Behaviour,
   type MisbehavingServer,
+  redirect,
   startServer,
 } from "../../../servers/misbehaving-server.ts";
 import { describeUpload } from "../../../servers/result-upload.ts";
@@ -78,6 +79,37 @@ it.each([
   const putting = uploader.put(describeUpload("log", file()), { signal });
   await expect(putting).rejects.toMatchObject({ code });
   await expect(putting).rejects.not.toThrow(/wrong/);
+});
+
+it.each([301, 302, 307, 308])("sends a file again where a redirect with status %i leads", async (status) => {
+  const { uploader, requests } = await serve(
+    [redirect("/moved", status), answer(200, { etag: describeUpload("log", CONTENT).md5 })],
+    "token",
+  );
+  await uploader.put(describeUpload("log", file()), { signal });
+  expect(requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+    "PUT /artifacts/job%2042/log",
+    "PUT /moved",
+  ]);
+  expect(requests[1]!.body.equals(CONTENT)).toBe(true);
+  expect(requests[1]!.headers.authorization).toBe("Bearer token");
+});
+
+it("sends the token to no other host after a redirect", async () => {
+  const other = await startServer(answer(200, { etag: describeUpload("log", CONTENT).md5 }));
+  const { uploader } = await serve(redirect(`${other.origin}/moved`, 307), "token");
+  await uploader.put(describeUpload("log", file()), { signal }).finally(() => other.close());
+  expect(other.requests.map(({ method, path }) => `${method} ${path}`)).toEqual(["PUT /moved"]);
+  expect(other.requests[0]!.headers.authorization).toBeUndefined();
+  expect(other.requests[0]!.body.equals(CONTENT)).toBe(true);
+});
+
+it("does not follow a 303 with a file", async () => {
+  const { uploader, requests } = await serve(redirect("/moved", 303));
+  await expect(uploader.put(describeUpload("log", file()), { signal })).rejects.toMatchObject({
+    code: "FETCH_BAD_RESPONSE",
+  });
+  expect(requests).toHaveLength(1);
 });
 
 it("reports a file that became shorter", async () => {
