@@ -8,7 +8,7 @@ import { splitMemberPath } from "../archive/member-path.ts";
 import { AgentError } from "../errors.ts";
 import { readLayerName } from "../oci/whiteout.ts";
 import { findNodeFault } from "./check-tree.ts";
-import { createNode, isDirectory, S_IFDIR, type TreeNode } from "./file-tree.ts";
+import { createNode, isDirectory, isWhiteout, S_IFDIR, S_IFMT, S_IFREG, type TreeNode } from "./file-tree.ts";
 import { createPathError, requireLeaf, walkTree } from "./walk-tree.ts";
 
 /** One member of a layer's archive, in stream order. */
@@ -115,8 +115,13 @@ class LayerUnpacker {
     );
     if (layerName.kind === "opaque") this.marks.opaque.add(directory);
     else if (layerName.kind === "whiteout") this.#addWhiteout(directory, layerName.hidden);
-    else {
+    else if (entry.node !== undefined && isWhiteout(entry.node)) {
+      // As overlayfs shows it.
+      directory.children!.delete(name);
+      this.#addWhiteout(directory, name);
+    } else {
       const node = entry.node ?? findLinkTarget(this.root, [], entry, directory.children!.get(name));
+      dropXattrs(node);
       putNode(directory, name, node, entry.path);
       this.marks.implicit.delete(directory.children!.get(name)!);
     }
@@ -172,6 +177,14 @@ function overlay(lower: TreeNode, upper: TreeNode, marks: LayerMarks): void {
   }
 }
 
+/** Those that could not be set on a file: overlayfs's own, and user's on symlinks and devices. */
+function dropXattrs(node: TreeNode): void {
+  const takesUsers = isDirectory(node) || (node.mode & S_IFMT) === S_IFREG;
+  for (const name of node.xattrs?.keys() ?? [])
+    if (name.startsWith("trusted.overlay.") || (!takesUsers && name.startsWith("user.")))
+      node.xattrs!.delete(name);
+}
+
 /** A directory keeps the entries of the directory that it replaces. */
 function putNode(directory: TreeNode, name: string, node: TreeNode, path: string): void {
   const fault = findNodeFault(node);
@@ -220,6 +233,9 @@ export function placeArchive(root: TreeNode, to: string, entries: Iterable<Layer
       if (existing !== undefined && leadsToDirectory(root, [...base, ...parts, name!])) continue;
       made.add(node);
     }
+    if (node !== undefined && isWhiteout(node))
+      throw createPathError(entry.path, "overlayfs has no device 0:0");
+    if (node !== undefined) dropXattrs(node);
     putNode(directory, name!, node ?? findLinkTarget(root, base, entry, existing), entry.path);
   }
 }

@@ -81,9 +81,9 @@ export const ROOT_ERRORS = defineErrors({
     hint: "Change or remove the file: no composefs image can contain it",
   },
   LAYER_TREE_INVALID: {
-    means: "The tree of a layer is inconsistent",
+    means: "The image lacks a directory that its composefs digest needs",
     blame: "job",
-    hint: "Push the image again with a current tool",
+    hint: "Give the image a directory /usr, or leave out its composefs digest",
   },
   ARCHIVE_UNKNOWN_FORMAT: {
     means: "The data is not a tar archive, plain or compressed with gzip, xz or zstd",
@@ -103,7 +103,7 @@ export const ROOT_ERRORS = defineErrors({
   ARCHIVE_UNSUPPORTED_MEMBER: {
     means: "An archive has a member of a kind that cannot be unpacked",
     blame: "job",
-    hint: "Make the archive again without `--sparse` and without members of special formats",
+    hint: "Make the archive again in the pax or GNU format, as one volume",
   },
   ARCHIVE_UNSAFE_MEMBER: {
     means: "A member of the archive would be written outside of the root; nothing was",
@@ -111,7 +111,7 @@ export const ROOT_ERRORS = defineErrors({
     hint: "Do not trust this archive: it tries to write outside of its destination",
   },
   ARCHIVE_BAD_MEMBER: {
-    means: "A member of the archive conflicts with an existing file",
+    means: "A member of the archive conflicts with another, or with an existing file",
     blame: "job",
     hint: "Make the archive again: members must not contradict each other",
   },

@@ -183,6 +183,12 @@ export class TreeWriter implements TarVisitor {
   }
 
   #makeNode({ entry, parts, name }: Destination): void {
+    const isReserved = entry.type === "char" && entry.devMajor === 0 && entry.devMinor === 0;
+    if (isReserved && this.#options.kind === "artifact")
+      throw new AgentError(
+        "ARCHIVE_BAD_MEMBER",
+        `Cannot unpack ${showPath(entry.path)}: overlayfs has no device 0:0`,
+      );
     const parentFd = this.#directories.open(parts.slice(0, -1));
     this.#create(parts, name, [parentFd], () => {
       if (entry.type === "symlink") symlinkat(pathBytes(entry.linkPath), parentFd, name);

@@ -108,6 +108,27 @@ const members: Record<string, [Member[], Omit<OddArchive, "tar">?]> = {
     [file("d/", ""), file("d/x")],
     { unlikePodman: "for podman it is a file, for GNU tar a directory" },
   ],
+  "a device 0:0, overlayfs's whiteout": [
+    [{ path: "a", type: "char", device: [0, 0] }, file("b")],
+    { unlikePodman: "it is in podman's layer, but not in the root either" },
+  ],
+  "an attribute of overlayfs": [
+    [file("a", "a", { pax: [["SCHILY.xattr.trusted.overlay.redirect", "/x"]] })],
+    { unlikePodman: "podman keeps it in the layer, where overlayfs obeys it" },
+  ],
+  "user's attributes of a symlink": [
+    [
+      { ...link("a", "b"), pax: [["SCHILY.xattr.user.a", "x"]] },
+      file("b", "b", { pax: [["SCHILY.xattr.user.a", "x"]] }),
+    ],
+    { unlikePodman: "podman fails, GNU tar leaves it out" },
+  ],
+  "an attribute without a name space": [[file("a", "a", { pax: [["SCHILY.xattr.nowhere", "x"]] })]],
+  "an attribute without a name": [
+    [file("a", "a", { pax: [["SCHILY.xattr.", "x"]] })],
+    { refused: "ARCHIVE_BAD_MEMBER" },
+  ],
+  "an attribute without a value": [[file("a", "a", { pax: [["SCHILY.xattr.user.a", ""]] })]],
   "900 members with a megabyte of attributes each": [
     Array.from({ length: 900 }, (_, index) =>
       file(`${index}`, "", { pax: [["SCHILY.xattr.user.a", Buffer.alloc(1 << 20, 97).subarray(0, -100)]] }),
