@@ -22,6 +22,14 @@ route() { # NET GATEWAY
 case "$1" in
   deconfig) ip link set "$interface" up ;;
   bound|renew)
+    # Without a subnet mask: that of the address's class (RFC 1812, as the kernel's ipconfig).
+    if ! [ "\${mask:-0}" -ge 1 ] 2>/dev/null; then
+      case "$ip" in
+        [0-9].*|[0-9][0-9].*|1[01][0-9].*|12[0-7].*) mask=8 ;;
+        12[89].*|1[3-8][0-9].*|19[01].*) mask=16 ;;
+        *) mask=24 ;;
+      esac
+    fi
     ip addr show dev "$interface" | "$DUTBOOT_BUSYBOX" grep -qF " $ip/$mask " ||
       ip addr add "$ip/$mask" \${broadcast:+broadcast "$broadcast"} dev "$interface"
     [ "\${mtu:-0}" -ge 576 ] && ip link set "$interface" mtu "$mtu"
@@ -29,7 +37,9 @@ case "$1" in
       set -- $staticroutes
       while [ $# -ge 2 ]; do route "$1" "$2"; shift 2; done
     else
-      for gateway in $router; do route default "$gateway"; break; done
+      for gateway in $router; do
+        [ "$gateway" = 0.0.0.0 ] || { route default "$gateway"; break; }
+      done
     fi
     for key in ip mask router dns ntpsrv search domain serverid lease rootpath siaddr tftp; do
       eval "echo \\"$key=\\$$key\\""

@@ -36,7 +36,8 @@ export function parseLease(text: string): Lease | undefined {
     if (at > 0) values.set(line.slice(0, at), line.slice(at + 1).trim());
   }
   const list = (key: string) => (values.get(key) ?? "").split(/\s+/).filter((item) => item !== "");
-  const addresses = (key: string) => list(key).filter((item) => parseAddress(item));
+  // 0.0.0.0 is no server: the C library would ask this machine.
+  const addresses = (key: string) => list(key).filter((item) => parseAddress(item) && item !== "0.0.0.0");
   const address = parseAddress(values.get("ip") ?? "");
   if (!address) return undefined;
   const prefix = Number(values.get("mask") ?? "24");
@@ -47,7 +48,7 @@ export function parseLease(text: string): Lease | undefined {
   const tftpServer = values.get("tftp") ?? "";
   return {
     address,
-    prefixLength: Number.isInteger(prefix) && prefix >= 0 && prefix <= 32 ? prefix : 24,
+    prefixLength: Number.isInteger(prefix) && prefix >= 1 && prefix <= 32 ? prefix : 24,
     routers: addresses("router"),
     nameservers: addresses("dns"),
     ntpServers: addresses("ntpsrv"),

@@ -12,6 +12,7 @@ import type { InterfaceSettings } from "../../../../agent/job/machine-settings.t
 import type { NtpResult } from "../../../../agent/sys/clock/ntp.ts";
 import type { NetworkState } from "../../../../agent/sys/network/network.ts";
 import type { StaticNetworkOptions } from "../../../../agent/sys/network/static-interfaces.ts";
+import type { DhcpAnswer } from "../../../servers/dhcp-server.ts";
 import { createNamespacePair, type NamespacePair } from "../../../servers/network-namespace.ts";
 
 interface Answer {
@@ -139,6 +140,57 @@ describe("DHCP", () => {
     expect((await startAgent().next()).state?.interfaces).toHaveLength(1);
     expect(readRoutes()).toContain("10.77.0.0/16 via 10.9.0.7");
     expect(readRoutes()).toContain("default via 192.168.5.1");
+  });
+
+  const router: DhcpAnswer["options"][number] = [3, "0a090001"];
+  test.each<[string, DhcpAnswer, { prefixLength: number; nameservers?: string[]; route?: string }]>([
+    [
+      "no mask in class A",
+      { address: "10.9.0.50", options: [router] },
+      { prefixLength: 8, route: "via 10.9.0.1" },
+    ],
+    ["no mask in class B", { address: "172.16.0.50", options: [] }, { prefixLength: 16 }],
+    ["no mask in class C", { address: "192.168.5.50", options: [] }, { prefixLength: 24 }],
+    ["an empty mask", { address: "10.9.0.50", options: [[1, "00000000"], router] }, { prefixLength: 8 }],
+    [
+      "addresses of zeros",
+      {
+        address: "10.9.0.50",
+        options: [
+          [1, "ffffff00"],
+          [3, "000000000a090001"],
+          [6, "000000000a090001"],
+        ],
+      },
+      { prefixLength: 24, nameservers: ["10.9.0.1"], route: "via 10.9.0.1" },
+    ],
+    [
+      "an infinite lease",
+      {
+        address: "10.9.0.50",
+        options: [
+          [1, "ffffff00"],
+          [51, "ffffffff"],
+        ],
+      },
+      { prefixLength: 24 },
+    ],
+  ])("an answer with %s", async (_name, answer, { prefixLength, nameservers = [], route }) => {
+    pair.farm.ip("link set farm0 up");
+    const script = join(import.meta.dirname, "../../../servers/dhcp-server.ts");
+    const [command, ...words] = [...pair.farm.enter, process.execPath, script, JSON.stringify(answer)];
+    const server = spawn(command!, words, { stdio: ["ignore", "pipe", "inherit"] });
+    await once(server.stdout!, "data");
+    const { state } = await startAgent().next();
+    server.kill();
+    expect(state).toMatchObject({
+      interfaces: [{ name: "dut0", address: answer.address, prefixLength }],
+      nameservers,
+    });
+    const [ip, ...rest] = [...pair.dut.enter, pair.busybox, "ip", "addr", "show", "dev", "dut0"];
+    expect(execFileSync(ip!, rest, { encoding: "utf8" })).toContain(`${answer.address}/${prefixLength} `);
+    if (route) expect(readRoutes()).toContain(`default ${route} dev dut0`);
+    else expect(readRoutes()).not.toContain("default via 0.0.0.0");
   });
 
   test("a link that comes late", async () => {

@@ -20,7 +20,7 @@ test("a whole lease", () => {
 
 test("ignores malformed addresses and names", () => {
   const text =
-    "ip=10.0.0.9\nmask=99\nrouter=$(reboot)\ndns=10.0.0.1 ::1 1.2.3\nsearch=ok.example evil\u0007 a;b\nserverid=x\nrootpath=/a b\nsiaddr=x\ntftp=$(reboot)\n";
+    "ip=10.0.0.9\nmask=99\nrouter=$(reboot)\ndns=0.0.0.0 10.0.0.1 ::1 1.2.3\nsearch=ok.example evil\u0007 a;b\nserverid=x\nrootpath=/a b\nsiaddr=x\ntftp=$(reboot)\n";
   expect(parseLease(text)).toEqual({
     address: "10.0.0.9",
     prefixLength: 24,
