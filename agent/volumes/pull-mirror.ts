@@ -35,6 +35,7 @@ export interface PullMirror {
   pullAll(options: { signal: AbortSignal }): Promise<void>;
 }
 
+const KEPT = "it is kept, because it was changed and the last push failed";
 /** The buffer of one download. */
 const DOWNLOAD_BUFFER_BYTES = 1024 * 1024;
 
@@ -48,8 +49,15 @@ interface WantedObject {
 export function createPullMirror(
   end: MirrorEnd,
   context: MirrorContext,
-  /** The same location is pushed to at the same time: new files here are not removed. */
-  { isTwoWay = false } = {},
+  {
+    isTwoWay,
+    hasUnpushed,
+  }: {
+    /** The same location is pushed to at the same time: new files here are not removed. */
+    isTwoWay: boolean;
+    /** The last push failed: what was changed here is neither replaced nor removed. */
+    hasUnpushed: () => boolean;
+  },
 ): PullMirror {
   const { volume, tree, state, options, log } = context;
   const { bucket, location } = end;
@@ -79,9 +87,11 @@ export function createPullMirror(
       const file = local.files.get(key);
       const difference = await state.compare(file, object, "pull");
       if (difference === "same") continue;
+      const isUnpushed = file !== undefined && hasUnpushed() && !state.isUntouched(file);
       const mayReplace =
         options.overwrite || !file || (state.isMadeBy("pull", key) && state.isUntouched(file));
-      if (mayReplace) wanted.push({ key, object, file });
+      if (isUnpushed) report.skip(key, KEPT);
+      else if (mayReplace) wanted.push({ key, object, file });
       else report.skip(key, "it differs, and overwrite is not set");
     }
 
@@ -94,7 +104,10 @@ export function createPullMirror(
     if (options.remove) {
       for (const [key, file] of local.files) {
         if (objects.has(key) || isExcluded(key, options.exclude)) continue;
-        if (isTwoWay && !state.isUntouched(file)) continue;
+        if (!state.isUntouched(file)) {
+          if (hasUnpushed()) report.skip(key, KEPT);
+          if (isTwoWay || hasUnpushed()) continue;
+        }
         tree.removeFile(key);
         state.forget(key);
         report.removed++;

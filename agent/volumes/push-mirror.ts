@@ -19,6 +19,11 @@ import {
 import type { BucketObject } from "./object-bucket.ts";
 import { isExcluded } from "./object-bucket.ts";
 
+/**
+ * Why a push must not remove or replace objects that this boot did not write: the volume may lack what the bucket has. undefined: it may.
+ */
+export type FindGap = () => string | undefined;
+
 export interface PushMirror {
   /** Compares all files with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED. */
   pushAll(options: { signal: AbortSignal }): Promise<LocalFiles>;
@@ -36,8 +41,17 @@ interface PushRound {
 export function createPushMirror(
   end: MirrorEnd,
   context: MirrorContext,
-  /** The same location is pulled from at the same time: changes there are not undone. */
-  { isTwoWay = false } = {},
+  {
+    isTwoWay,
+    isPulled,
+    findGap,
+  }: {
+    /** The same location is pulled from at the same time: changes there are not undone. */
+    isTwoWay: boolean;
+    /** The same location is pulled from: what no pull or push of this boot has seen in the volume is not removed. */
+    isPulled: boolean;
+    findGap: FindGap;
+  },
 ): PushMirror {
   const { volume, tree, state, options, log } = context;
   const { bucket, prefix, location } = end;
@@ -49,6 +63,7 @@ export function createPushMirror(
     const local = await tree.scan({ signal });
     for (const { name, why } of local.skipped) if (!isExcluded(name, options.exclude)) report.skip(name, why);
 
+    const gap = findGap();
     const wanted: LocalFile[] = [];
     for (const file of local.files.values()) {
       signal.throwIfAborted();
@@ -58,10 +73,10 @@ export function createPushMirror(
       if (state.isUntouched(file) && (!isListed || (isTwoWay && object))) continue;
       const difference = await state.compare(file, object, "push");
       // This boot's own objects follow their files; otherwise a live mirror would keep only a log's first lines.
-      const mayReplace = options.overwrite || state.isMadeBy("push", file.key);
+      const mayReplace = (options.overwrite && gap === undefined) || state.isMadeBy("push", file.key);
       if (difference === "same") continue;
       if (difference === "differs" && !mayReplace)
-        report.skip(file.key, "it differs, and overwrite is not set");
+        report.skip(file.key, `it differs, and ${options.overwrite ? gap : "overwrite is not set"}`);
       else if (isReady(file)) wanted.push(file);
     }
 
@@ -71,7 +86,7 @@ export function createPushMirror(
       signal,
     });
 
-    if (options.remove) await removeDeleted(local, signal, report);
+    if (options.remove) await removeDeleted(local, { gap, signal, report });
     report.logSummary(volume, `pushed to "${location}"`);
     report.finish(logged);
     return local;
@@ -107,14 +122,21 @@ export function createPushMirror(
     }
   }
 
-  async function removeDeleted(local: LocalFiles, signal: AbortSignal, report: MirrorReport): Promise<void> {
-    const deleted = [...remote.keys()].filter(
-      (key) =>
-        !key.endsWith("/") &&
-        !local.files.has(key) &&
-        !isExcluded(key, options.exclude) &&
-        (!isTwoWay || state.isKnown(key)),
-    );
+  async function removeDeleted(
+    local: LocalFiles,
+    { gap, signal, report }: { gap: string | undefined; signal: AbortSignal; report: MirrorReport },
+  ): Promise<void> {
+    const deleted: string[] = [];
+    for (const key of remote.keys()) {
+      if (key.endsWith("/") || local.files.has(key) || isExcluded(key, options.exclude)) continue;
+      if (gap !== undefined && !state.isMadeBy("push", key))
+        report.skip(key, `it is not removed, because ${gap}`);
+      else if (local.skipped.some(({ name }) => key === name || key.startsWith(`${name}/`)))
+        report.skip(key, "it is not removed, because the volume has something else in its place");
+      else if ((isTwoWay || isPulled) && !state.isKnown(key))
+        report.skip(key, "it is not removed, because it was never in the volume");
+      else deleted.push(key);
+    }
     await runBounded(
       deleted,
       () => 0,

@@ -19,6 +19,8 @@ export interface VolumeDirectory {
   name: string;
   /** What containers see. */
   dataPath: string;
+  /** Created by this call. */
+  isNew: boolean;
 }
 
 export interface VolumeDirectories {
@@ -48,11 +50,11 @@ export function createVolumeDirectories(volumesDir: string): VolumeDirectories {
         mkdirSync(path, { recursive: true, mode: 0o700 });
         // Before the volume has any data.
         if (readMarker(path) !== expiration) writeMarker(path, expiration);
-        mkdirSync(dataPath, { recursive: true, mode: 0o755 });
+        const isNew = mkdirSync(dataPath, { recursive: true, mode: 0o755 }) !== undefined;
+        return { name, dataPath, isNew };
       } catch (cause) {
         throw describeFailure("create", name, cause);
       }
-      return { name, dataPath };
     },
 
     async removeExpired() {

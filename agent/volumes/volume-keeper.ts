@@ -70,6 +70,8 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
   const locks: VolumeLock[] = [];
   const mounted: { name: string; path: string }[] = [];
   const expiring = new Set<string>();
+  /** Names of volumes that a container had. */
+  const used = new Set<string>();
 
   async function prepareVolume(volume: Volume): Promise<void> {
     const { name, expiration } = volume;
@@ -78,7 +80,10 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
     await mountOn(volume, directory);
     const lock = unlockVolume(volume, directory.dataPath);
     if (lock) locks.push(lock);
-    const mirror = createVolumeMirror(volume, directory.dataPath, options);
+    // A file system of the job has its own content.
+    const isNew = directory.isNew && volume.fileSystem === undefined;
+    const isEmptied = () => isNew && !used.has(name);
+    const mirror = createVolumeMirror(volume, { dataPath: directory.dataPath, isEmptied }, options);
     kept.set(name, { volume, directory, mirror });
   }
 
@@ -96,6 +101,7 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
   }
 
   function findVolume(name: string): VolumeDirectory {
+    used.add(name);
     const known = kept.get(name);
     if (known) return known.directory;
     const directory = directories.make(name, "never");
@@ -122,6 +128,24 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
     return own;
   }
 
+  /** The first failure is thrown at the end, the others are logged. */
+  function collectFailures() {
+    const failures: unknown[] = [];
+    return {
+      async attempt(what: string, run: () => Promise<void> | void): Promise<void> {
+        try {
+          await run();
+        } catch (error) {
+          if (failures.length > 0) log.warn(`${what}: ${(error as Error).message}`);
+          failures.push(error);
+        }
+      },
+      throwFirst(): void {
+        if (failures.length > 0) throw failures[0];
+      },
+    };
+  }
+
   return {
     async prepare({ signal }) {
       for (const name of await directories.removeExpired())
@@ -133,6 +157,14 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
     },
 
     async runHooks(on, { signal }) {
+      if (on.endsWith("_end")) {
+        // A push that fails does not stop those of other volumes.
+        const { attempt, throwFirst } = collectFailures();
+        for (const { volume, mirror } of kept.values())
+          await attempt(`volume "${volume.name}"`, () => mirror?.runHook(on, { signal }));
+        throwFirst();
+        return;
+      }
       for (const { mirror } of kept.values()) await mirror?.runHook(on, { signal });
       if (on === "pipeline_start") for (const { mirror } of kept.values()) mirror?.startLive();
     },
@@ -154,15 +186,7 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
     },
 
     async finish({ signal }) {
-      const failures: unknown[] = [];
-      const attempt = async (what: string, run: () => Promise<void> | void) => {
-        try {
-          await run();
-        } catch (error) {
-          if (failures.length > 0) log.warn(`${what}: ${(error as Error).message}`);
-          failures.push(error);
-        }
-      };
+      const { attempt, throwFirst } = collectFailures();
       for (const { volume, mirror } of kept.values())
         await attempt(`volume "${volume.name}"`, async () => mirror?.finish({ signal }));
       for (const lock of locks.splice(0)) await attempt("encryption keys", () => lock.close());
@@ -181,7 +205,7 @@ export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
       }
       expiring.clear();
       kept.clear();
-      if (failures.length > 0) throw failures[0];
+      throwFirst();
     },
   };
 }

@@ -28,10 +28,16 @@ export interface VolumeMirrorOptions {
   log: VolumeLog;
 }
 
+/** A volume's directory, and whether it may lack files for no act of the job: it is new, and no container had it yet. */
+export interface MirroredDirectory {
+  dataPath: string;
+  isEmptied(): boolean;
+}
+
 /** undefined for a volume without mirrors. Throws VOLUME_NO_ALIAS, VOLUME_BAD_KEY. */
 export function createVolumeMirror(
   volume: Volume,
-  dataPath: string,
+  { dataPath, isEmptied }: MirroredDirectory,
   { openBucket, liveLimits = {}, log }: VolumeMirrorOptions,
 ): VolumeMirror | undefined {
   const { name, mirrorOptions } = volume;
@@ -66,8 +72,17 @@ export function createVolumeMirror(
   const pushContext = isOneLocation ? pullContext : createContext();
   const follows = (mirror: Mirror | undefined) => mirror?.on.includes("changes") ?? false;
   const live = { isTwoWay: isOneLocation && follows(pull) && follows(push) };
-  const puller = pullEnd && createPullMirror(pullEnd, pullContext, live);
-  const pusher = pushEnd && createPushMirror(pushEnd, pushContext, live);
+  // A pull that is only due after a step does not hold the step's push back.
+  let isPullComplete = !pull?.on.some((on) => !on.endsWith("_end"));
+  let isPushFailed = false;
+  const findGap = () => {
+    if (!isPullComplete) return "the volume's pull was not completed";
+    return !pull && isEmptied() ? "the volume is new and no container has used it" : undefined;
+  };
+  const hasUnpushed = () => isOneLocation && isPushFailed;
+  const puller = pullEnd && createPullMirror(pullEnd, pullContext, { ...live, hasUnpushed });
+  const isPulled = pullEnd !== undefined && isOneLocation;
+  const pusher = pushEnd && createPushMirror(pushEnd, pushContext, { ...live, isPulled, findGap });
 
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <Result>(run: () => Promise<Result>): Promise<Result> => {
@@ -78,10 +93,18 @@ export function createVolumeMirror(
   const stop = new AbortController();
   const followers: Promise<void>[] = [];
 
-  const runPull = (signal: AbortSignal) => inTurn(async () => puller?.pullAll({ signal }));
-  const runPush = async (signal: AbortSignal) => {
-    await inTurn(async () => pusher?.pushAll({ signal }));
-  };
+  const runPull = (signal: AbortSignal) =>
+    inTurn(async () => {
+      isPullComplete = false;
+      await puller?.pullAll({ signal });
+      isPullComplete = true;
+    });
+  const runPush = (signal: AbortSignal) =>
+    inTurn(async () => {
+      isPushFailed = true;
+      await pusher?.pushAll({ signal });
+      isPushFailed = false;
+    });
 
   return {
     async runHook(on, { signal }) {

@@ -101,6 +101,7 @@ describe("hooks", () => {
       options: { overwrite: true },
     });
     for (const key of ["longer", "same", "equal"]) await job.put(key, "1234");
+    await job.run("container_start");
     job.write("longer", "12345");
     utimesSync(job.write("same", "abcd"), 1, 1);
     utimesSync(job.write("equal", "1234"), 1, 1);
@@ -121,6 +122,8 @@ describe("hooks", () => {
     });
     await job.put("gone", "x");
     await job.put("keep/remote", "x");
+    await job.run("container_start");
+    rmSync(join(job.data, "gone"));
     job.write("new", "x");
     job.write("keep/local", "x");
     job.write("deep/a.tmp", "x");

@@ -14,6 +14,7 @@ import { createHttpClient, type HttpClient } from "../../../agent/net/http/http-
 import { createBucketOpener } from "../../../agent/net/s3/bucket.ts";
 import { createVolumeKeeper, type VolumeKeeper } from "../../../agent/volumes/volume-keeper.ts";
 import { type Farm, startFarm } from "../../../qemu/farm/farm.ts";
+import { type FailingProxy, startFailingProxy } from "../../servers/failing-proxy.ts";
 export const signal = new AbortController().signal;
 export const BUCKET = "volumes";
 const LIVE = {
@@ -30,6 +31,9 @@ let farm: Farm;
 let http: HttpClient;
 export let sdk: S3Client;
 let openBucket: ReturnType<typeof createBucketOpener>;
+let failingProxy: FailingProxy;
+/** In front of the S3 service, for the alias "proxied". */
+export const proxy = (): FailingProxy => failingProxy;
 let jobs = 0;
 export const keepers: VolumeKeeper[] = [];
 
@@ -42,7 +46,9 @@ beforeAll(async () => {
     log: { warn: () => {} },
     retry: { budgetMs: 500, firstContactBudgetMs: 300, firstDelayMs: 20 },
   });
+  failingProxy = await startFailingProxy(url);
   openBucket = createBucketOpener(http, [
+    { name: "proxied", url: failingProxy.url, accessKey, secretKey },
     { name: "farm", url, accessKey, secretKey },
     { name: "wrong", url, accessKey, secretKey: "no" },
     { name: "away", url: "http://127.0.0.1:9", accessKey, secretKey },
@@ -65,6 +71,7 @@ afterEach(async () => {
 afterAll(async () => {
   sdk?.destroy();
   await http?.close();
+  await failingProxy?.close();
   await farm?.stop();
   rmSync(folder, { recursive: true, force: true });
 }, 60_000);
@@ -76,6 +83,7 @@ interface TestJob {
   volumesDir: string;
   lines: string[];
   keeper: VolumeKeeper;
+  use(): void;
   run(hook: "pipeline_start" | "container_start" | "container_end" | "pipeline_end"): Promise<void>;
   write(key: string, content: string | Buffer): string;
   read(key: string): string;
@@ -93,6 +101,7 @@ export async function startJob({
   options = {},
   fields = {},
   alias = "farm",
+  isUsed = true,
   from,
 }: {
   pull?: NonNullable<Volume["pull"]>["on"];
@@ -100,6 +109,8 @@ export async function startJob({
   options?: MirrorOptions;
   fields?: Partial<Volume>;
   alias?: string;
+  /** A container has the volume from the start; else after `use`. */
+  isUsed?: boolean;
   /** The job before this one on the same DUT. */
   from?: TestJob;
 }): Promise<TestJob> {
@@ -126,8 +137,9 @@ export async function startJob({
   });
   keepers.push(keeper);
   await keeper.prepare({ signal });
-  const data = keeper.resolveMounts([{ kind: "volume", source: "v", target: "/v", options: [] }]).mounts[0]!
-    .from;
+  const data = join(volumesDir, "v/data");
+  const use = () => void keeper.resolveMounts([{ kind: "volume", source: "v", target: "/v", options: [] }]);
+  if (isUsed) use();
   const object = (key: string) => ({ Bucket: BUCKET, Key: `${prefix}/${key}` });
   return {
     prefix,
@@ -135,6 +147,7 @@ export async function startJob({
     volumesDir,
     lines,
     keeper,
+    use,
     run: (hook) => keeper.runHooks(hook, { signal }),
     write(key, content) {
       const path = join(data, key);
