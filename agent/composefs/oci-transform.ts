@@ -5,13 +5,10 @@
 import { AgentError } from "../errors.ts";
 import { isDirectory, type TreeNode } from "./file-tree.ts";
 
-export interface OciTransformOptions {
-  /** Keeps `user.*` xattrs besides `security.capability`. */
-  keepUserXattrs?: boolean;
-}
+const CAPABILITY = "security.capability";
 
 /** Changes the tree. Throws LAYER_TREE_INVALID when it has no directory /usr. */
-export function transformForOci(root: TreeNode, options: OciTransformOptions = {}): void {
+export function transformForOci(root: TreeNode): void {
   const usr = root.children!.get("usr");
   if (usr === undefined || !isDirectory(usr)) {
     throw new AgentError(
@@ -26,15 +23,11 @@ export function transformForOci(root: TreeNode, options: OciTransformOptions = {
     run.children!.clear();
     Object.assign(run, { mtimeSec, mtimeNsec });
   }
-  filterXattrs(root, options.keepUserXattrs ?? false);
+  filterXattrs(root);
 }
 
-function filterXattrs(node: TreeNode, keepUser: boolean): void {
-  if (node.xattrs !== undefined) {
-    const kept = [...node.xattrs].filter(
-      ([key]) => key === "security.capability" || (keepUser && key.startsWith("user.")),
-    );
-    node.xattrs = kept.length === 0 ? undefined : new Map(kept);
-  }
-  for (const child of node.children?.values() ?? []) filterXattrs(child, keepUser);
+function filterXattrs(node: TreeNode): void {
+  const capability = node.xattrs?.get(CAPABILITY);
+  node.xattrs = capability && new Map([[CAPABILITY, capability]]);
+  for (const child of node.children?.values() ?? []) filterXattrs(child);
 }

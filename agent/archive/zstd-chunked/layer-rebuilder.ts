@@ -3,7 +3,6 @@
  * The entries come from the tar headers, which the DiffID covers; nothing that only the TOC says is trusted.
  */
 
-import { createHash } from "node:crypto";
 import { AgentError } from "../../errors.ts";
 import type { ByteRange } from "../byte-range.ts";
 import type { TarMember } from "../tar-entry.ts";
@@ -75,11 +74,6 @@ export interface TarHash {
   finish(): string;
 }
 
-function createTarHash(): TarHash {
-  const hash = createHash("sha256");
-  return { update: (bytes) => void hash.update(bytes), finish: () => `sha256:${hash.digest("hex")}` };
-}
-
 /** Takes the tar in the order of the steps. Throws ARCHIVE_… errors of bad headers, and CHUNKED_BAD_TOC. */
 export class LayerRebuilder {
   readonly #hash: TarHash;
@@ -93,7 +87,7 @@ export class LayerRebuilder {
   #file: TocFile | undefined;
   #tarBytes = 0;
 
-  constructor(onEntry: (entry: RebuiltEntry) => void, hash: TarHash = createTarHash()) {
+  constructor(onEntry: (entry: RebuiltEntry) => void, hash: TarHash) {
     this.#hash = hash;
     this.#onEntry = onEntry;
     this.#reader = new TarReader({

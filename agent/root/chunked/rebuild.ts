@@ -238,9 +238,6 @@ class Rebuild {
     return {
       files: this.#tree.members,
       contentBytes: this.#contentBytes,
-      hasRoot: false,
-      isRootOpaque: false,
-      impliedDirectories: [],
       warnings: [],
       collected: collected && { ...collected, tree: this.#tree.finish().bytes },
     };

@@ -7,7 +7,7 @@ import { AgentError } from "../../errors.ts";
 import { O_DIRECTORY } from "../../kernel/syscalls.ts";
 import { mountOverlay } from "../mount/overlay.ts";
 import type { RootDriver, RootLayer, RootOptions } from "../root-driver.ts";
-import type { UnpackResult } from "../unpack/messages.ts";
+import type { UnpackedDirectory, UnpackResult } from "../unpack/messages.ts";
 import { createUnpackPool, type UnpackPool } from "../unpack/pool.ts";
 import { createWritableRoot } from "../unpack/writable-root.ts";
 import { copyMetadataOfPath, copyMetadataToImplied } from "../write/directory-metadata.ts";
@@ -22,10 +22,7 @@ export interface OverlayDriverOptions {
   onlyClassicMount?: boolean;
 }
 
-interface OverlayLayer {
-  path: string;
-  unpacked: UnpackResult;
-}
+type OverlayLayer = UnpackedDirectory & { path: string };
 
 export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
   const { storeDir, pool = createUnpackPool(), onlyClassicMount = false } = options;
@@ -64,7 +61,7 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
         bytes: unpacked.contentBytes,
         warnings: unpacked.warnings,
       };
-      known.set(layer, { path, unpacked });
+      known.set(layer, { path, ...unpacked.directory! });
       return layer;
     },
 
@@ -80,16 +77,10 @@ export function createOverlayDriver(options: OverlayDriverOptions): RootDriver {
         if (!own) throw new TypeError("The layer was not added to this driver");
         return own;
       });
-      const visible = stack.slice(
-        Math.max(
-          0,
-          stack.findLastIndex(({ unpacked }) => unpacked.isRootOpaque),
-        ),
-      );
+      const bottom = stack.findLastIndex(({ isRootOpaque }) => isRootOpaque);
+      const visible = stack.slice(Math.max(0, bottom));
       if (visible.length === 0) visible.push(makeEmptyLayer(layersDir));
-      copyMetadataToImplied(
-        visible.map(({ path, unpacked }) => ({ path, impliedDirectories: unpacked.impliedDirectories })),
-      );
+      copyMetadataToImplied(visible);
       prepareUpper(stack, options);
       const paths = visible.map(({ path }) => path);
       mountOverlay({ ...options, layersDir, layers: paths, onlyClassic: onlyClassicMount });
@@ -111,21 +102,13 @@ function removeDirectory(parentPath: string, name: string): void {
 function makeEmptyLayer(layersDir: string): OverlayLayer {
   const path = join(layersDir, "empty");
   mkdirSync(path, { recursive: true, mode: 0o755 });
-  const unpacked = {
-    files: 0,
-    contentBytes: 0,
-    hasRoot: false,
-    isRootOpaque: false,
-    impliedDirectories: [],
-    warnings: [],
-  };
-  return { path, unpacked };
+  return { path, hasRoot: false, isRootOpaque: false, impliedDirectories: [] };
 }
 
 /** The root directory is that of the upper layer: it gets owner, mode and time from the uppermost layer that describes one. */
 function prepareUpper(layers: readonly OverlayLayer[], { target, upperDir, workDir }: RootOptions): void {
   for (const path of [target, upperDir, workDir]) mkdirSync(path, { recursive: true, mode: 0o755 });
-  const described = layers.findLast(({ unpacked }) => unpacked.hasRoot);
+  const described = layers.findLast(({ hasRoot }) => hasRoot);
   if (described) copyMetadataOfPath(described.path, upperDir);
   else utimesSync(upperDir, 0, 0);
 }

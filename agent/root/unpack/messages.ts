@@ -88,15 +88,20 @@ export interface RebuildPlan {
 export interface UnpackResult {
   files: number;
   contentBytes: number;
+  /** Of a directory. */
+  directory?: UnpackedDirectory;
+  warnings: string[];
+  /** Objects: the tree and the staged objects. */
+  collected?: CollectedArchive | undefined;
+}
+
+export interface UnpackedDirectory {
   /** The archive describes its root directory. */
   hasRoot: boolean;
   /** Layer: hides all layers below. */
   isRootOpaque: boolean;
   /** Layer: directories of members that are not members themselves; latin1 paths. */
   impliedDirectories: string[];
-  warnings: string[];
-  /** Objects: the tree and the staged objects. */
-  collected?: CollectedArchive | undefined;
 }
 
 export interface CollectedArchive {

@@ -79,9 +79,6 @@ export class ObjectCollector implements TarVisitor {
     return {
       files: this.#tree.members,
       contentBytes: this.#contentBytes,
-      hasRoot: false,
-      isRootOpaque: false,
-      impliedDirectories: [],
       warnings: [],
       collected: {
         diffId,

@@ -132,9 +132,11 @@ export class TreeWriter implements TarVisitor {
     return {
       files: this.#files,
       contentBytes: this.#contentBytes,
-      hasRoot: this.#described.has(""),
-      isRootOpaque: this.#isRootOpaque,
-      impliedDirectories: [...this.#implied],
+      directory: {
+        hasRoot: this.#described.has(""),
+        isRootOpaque: this.#isRootOpaque,
+        impliedDirectories: [...this.#implied],
+      },
       warnings: [...this.#dropped].map(([warning, count]) => `${count} × ${warning}`),
     };
   }

@@ -14,12 +14,12 @@ import {
   planFromTarSplit,
 } from "../../../agent/archive/zstd-chunked/layer-rebuilder.ts";
 import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
-import { parseToc } from "../../../agent/archive/zstd-chunked/toc.ts";
 import type { TocFile } from "../../../agent/archive/zstd-chunked/toc-entry.ts";
 import { AgentError } from "../../../agent/errors.ts";
 import { type PackedArchive, packArchive } from "../../../scripts/pack/archive-packer.ts";
 import { buildMember, buildPax, buildRawHeader, encodeBase256 } from "../../unit/archive/tar-builder.ts";
 import { createRandom, type Random } from "../../unit/composefs/random-tree.ts";
+import { createTarHash, parseToc } from "../../unit/zstd-chunked/readers.ts";
 
 const ROUNDS = Number(process.env.FUZZ_ROUNDS ?? 300);
 
@@ -158,8 +158,9 @@ async function rebuild(tar: Buffer, byTarSplit: boolean): Promise<string[]> {
         isZeros ? Buffer.alloc(sizeBytes) : decompress(blob.subarray(offset, endOffset)),
       ),
     );
-  const rebuilder = new LayerRebuilder(({ entry, file }) =>
-    members.push(describeMember(entry, file ? contentOf(file) : Buffer.alloc(0))),
+  const rebuilder = new LayerRebuilder(
+    ({ entry, file }) => members.push(describeMember(entry, file ? contentOf(file) : Buffer.alloc(0))),
+    createTarHash(),
   );
   const decoder = new FrameDecoder();
   for (const step of steps) {

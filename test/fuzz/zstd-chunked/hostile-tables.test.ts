@@ -10,13 +10,13 @@ import { LayerRebuilder, planFromTarSplit } from "../../../agent/archive/zstd-ch
 import { planPull } from "../../../agent/archive/zstd-chunked/plan-ranges.ts";
 import { FOOTER_TAIL_BYTES, parseFooter } from "../../../agent/archive/zstd-chunked/positions.ts";
 import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
-import { parseToc } from "../../../agent/archive/zstd-chunked/toc.ts";
 import { AgentError } from "../../../agent/errors.ts";
 import { MultipartParser } from "../../../agent/net/ranges/multipart-byteranges.ts";
 import { packArchive } from "../../../scripts/pack/archive-packer.ts";
 import { createRandom, type Random } from "../../unit/composefs/random-tree.ts";
 import { walkFrames } from "../../unit/zstd-chunked/frame-walker.ts";
 import { makeTar } from "../../unit/zstd-chunked/make-tar.ts";
+import { createTarHash, parseToc } from "../../unit/zstd-chunked/readers.ts";
 
 const ROUNDS = Number(process.env.FUZZ_ROUNDS ?? 400);
 const TAR = makeTar([
@@ -96,7 +96,7 @@ describe("broken at random", () => {
       /^(CHUNKED_|ARCHIVE_)/,
       async (bytes) => {
         const table = parseToc(toc, { dataEnd });
-        const rebuilder = new LayerRebuilder(() => {});
+        const rebuilder = new LayerRebuilder(() => {}, createTarHash());
         for await (const step of planFromTarSplit(table, readTarSplit([bytes]))) {
           if (step.kind === "literal") rebuilder.addLiteral(step.bytes);
           if (step.kind !== "content") continue;

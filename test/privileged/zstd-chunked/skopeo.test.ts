@@ -20,10 +20,11 @@ import {
   parseChunkedAnnotations,
 } from "../../../agent/archive/zstd-chunked/positions.ts";
 import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
-import { parseToc, type Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
+import type { Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
 import type { ServerProcess } from "../../../qemu/farm/server-process.ts";
 import { ensureToolsRoot, type ToolsRoot } from "../../../qemu/tools-root.ts";
 import { type PackedArchive, packArchive } from "../../../scripts/pack/archive-packer.ts";
+import { createTarHash, parseToc } from "../../unit/zstd-chunked/readers.ts";
 import { makeTar, startRegistry, writeLayout } from "./registry-images.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "skopeo-"));
@@ -132,7 +133,7 @@ describe("skopeo", () => {
       planFromHeaderFrames(toc, dataEnd),
     ]) {
       const paths: string[] = [];
-      const rebuilder = new LayerRebuilder(({ entry }) => paths.push(entry.path));
+      const rebuilder = new LayerRebuilder(({ entry }) => paths.push(entry.path), createTarHash());
       const decoder = new FrameDecoder();
       for await (const step of steps) {
         if (step.kind === "literal") rebuilder.addLiteral(step.bytes);

@@ -1,8 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { compress } from "zstd-napi";
-import { checkRatio, decompress } from "../../../agent/archive/decompress.ts";
-import { decompressZstd } from "../../../agent/archive/zstd-decompressor.ts";
+import { checkRatio, decompress, decompressZstd } from "../../../agent/archive/decompress.ts";
 
 const text = Buffer.from("The quick brown fox jumps over the lazy dog. ".repeat(5000));
 const skippable = Buffer.concat([Buffer.from("552a4d1805000000", "hex"), Buffer.from("abcde")]);

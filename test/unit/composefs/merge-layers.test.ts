@@ -240,9 +240,6 @@ describe("composefs-rs's transformation", () => {
     expect([...root.xattrs!.keys()]).toEqual(["security.capability"]);
     expect(root.children!.get("run")).toMatchObject({ mtimeSec: 9, mtimeNsec: 8 });
     expect(show(root)).toEqual(["run/", "usr/", "usr/x=1", "z=3"]);
-    const kept = build();
-    transformForOci(kept, { keepUserXattrs: true });
-    expect([...kept.xattrs!.keys()]).toEqual(["security.capability", "user.u"]);
   });
 
   test("wants a directory /usr", () => {

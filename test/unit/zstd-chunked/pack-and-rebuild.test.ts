@@ -6,6 +6,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
 import { decompress as decompressFrames } from "zstd-napi";
+import { decompressZstd } from "../../../agent/archive/decompress.ts";
 import type { TarEntry } from "../../../agent/archive/tar-entry.ts";
 import { TarReader } from "../../../agent/archive/tar-reader.ts";
 import {
@@ -21,12 +22,12 @@ import {
   parseFooter,
 } from "../../../agent/archive/zstd-chunked/positions.ts";
 import { readTarSplit } from "../../../agent/archive/zstd-chunked/tar-split.ts";
-import { parseToc, type Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
+import type { Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
 import type { TocFile } from "../../../agent/archive/zstd-chunked/toc-entry.ts";
-import { decompressZstd } from "../../../agent/archive/zstd-decompressor.ts";
 import { type PackedArchive, packArchive } from "../../../scripts/pack/archive-packer.ts";
 import { walkFrames } from "./frame-walker.ts";
 import { makeTar, type TarPart } from "./make-tar.ts";
+import { createTarHash, parseToc } from "./readers.ts";
 
 const noise = (bytes: number, seed: string) => {
   const content = Buffer.alloc(bytes);
@@ -118,7 +119,7 @@ function readContent(blob: Buffer, file: TocFile): Buffer {
 
 async function rebuild(blob: Buffer, steps: AsyncIterable<RebuildStep> | Iterable<RebuildStep>) {
   const entries: RebuiltEntry[] = [];
-  const rebuilder = new LayerRebuilder((entry) => entries.push(entry));
+  const rebuilder = new LayerRebuilder((entry) => entries.push(entry), createTarHash());
   for await (const step of steps) {
     if (step.kind === "literal") rebuilder.addLiteral(step.bytes);
     else if (step.kind === "content") {

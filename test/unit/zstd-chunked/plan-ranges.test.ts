@@ -10,7 +10,8 @@ import {
   type PlanOptions,
   planPull,
 } from "../../../agent/archive/zstd-chunked/plan-ranges.ts";
-import { parseToc, type Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
+import type { Toc } from "../../../agent/archive/zstd-chunked/toc.ts";
+import { parseToc } from "./readers.ts";
 
 const BLOB_BYTES = 100_000_000;
 const DATA_END = 99_000_000;

@@ -4,7 +4,8 @@
  */
 
 import { describe, expect, test } from "vitest";
-import { parseToc, type Toc, TocReader } from "../../../agent/archive/zstd-chunked/toc.ts";
+import { type Toc, TocReader } from "../../../agent/archive/zstd-chunked/toc.ts";
+import { parseToc } from "./readers.ts";
 
 const hex = (digit: string) => digit.repeat(64);
 const digest = (digit: string) => `sha256:${hex(digit)}`;
