@@ -2,7 +2,8 @@
  * Detects how an archive is compressed, decompresses gzip and zstd, and limits how far an archive may expand.
  * xz is left to a program (agent/root/unpack/xz-process.ts), because pure code does not start processes.
  */
-import { createGunzip, type Gunzip, type ZlibOptions } from "node:zlib";
+import type { Writable } from "node:stream";
+import { createGunzip, type ZlibOptions } from "node:zlib";
 import zstd from "zstd-napi/binding.js";
 import { AgentError } from "../errors.ts";
 import {
@@ -126,13 +127,14 @@ function countTrailingZeros(bytes: Buffer): number {
   return bytes.length - end;
 }
 
-function drained(gunzip: Gunzip): Promise<void> {
+/** The stream takes more, or never will. */
+export function drained(stream: Writable): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
-      for (const event of ["drain", "close", "error", "end"]) gunzip.off(event, done);
+      for (const event of ["drain", "close", "error", "end"]) stream.off(event, done);
       resolve();
     };
-    for (const event of ["drain", "close", "error", "end"]) gunzip.on(event, done);
+    for (const event of ["drain", "close", "error", "end"]) stream.on(event, done);
   });
 }
 

@@ -12,7 +12,7 @@ export const TAR_HEADER_MAX_BYTES = MiB;
 export const TAR_HEADERS_PER_ENTRY = 16;
 /** PATH_MAX without its NUL. */
 export const ARCHIVE_PATH_MAX_BYTES = 4095;
-/** Names, link targets and attributes of all members, which the tree of an archive holds in memory: 500,000 real ones have 60 MB. */
+/** Names, link targets and, twice, attributes of all members, which a tree holds in memory: 500,000 real members have 60 MB. */
 export const ARCHIVE_MAX_NAME_BYTES = 128 * MiB;
 /** deflate reaches 1,032:1; zstd exceeds that only for long runs of zeros. */
 export const ARCHIVE_MAX_RATIO = 1100;

@@ -347,7 +347,8 @@ export class TarReader {
       const xattrBytes = countXattrBytes(xattrs);
       if (xattrBytes > XATTRS_MAX_BYTES)
         throw overLimit(`${xattrBytes} bytes of attributes at ${this.#shown}`);
-      nameBytes += xattrBytes;
+      // They are held twice, also as base64.
+      nameBytes += 2 * xattrBytes;
     }
     const { maxNameBytes } = this.#limits;
     this.#nameBytes += nameBytes;

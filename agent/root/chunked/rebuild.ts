@@ -6,7 +6,6 @@
 import { createHash } from "node:crypto";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { checkRatio } from "../../archive/decompress.ts";
-import { ARCHIVE_MAX_ENTRIES } from "../../archive/limits.ts";
 import { FrameDecoder } from "../../archive/zstd-chunked/frame-decoder.ts";
 import {
   LayerRebuilder,
@@ -167,11 +166,6 @@ class Rebuild {
     this.#peer = peer;
     this.#checksFiles = checksFiles;
     this.#rebuilder = new LayerRebuilder(({ entry, file }) => {
-      if (this.#tree.members >= ARCHIVE_MAX_ENTRIES)
-        throw new AgentError(
-          "ARCHIVE_LIMIT_EXCEEDED",
-          `Cannot unpack an archive of more than ${ARCHIVE_MAX_ENTRIES} members`,
-        );
       this.#contentBytes += entry.sizeBytes;
       this.#tree.add(entry, file && this.#content);
     }, this.#digest);

@@ -3,6 +3,7 @@
  */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
 import type { Readable, Writable } from "node:stream";
+import { drained } from "../../archive/decompress.ts";
 import { AgentError } from "../../errors.ts";
 import { XZ_MAX_MEMORY_BYTES } from "../limits.ts";
 
@@ -51,18 +52,6 @@ async function feed(xz: Xz, chunks: AsyncIterable<Buffer>): Promise<void> {
     if (!xz.stdin.write(Buffer.from(chunk))) await drained(xz.stdin);
   }
   xz.stdin.end();
-}
-
-function drained(stdin: Writable): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      stdin.off("drain", done);
-      stdin.off("close", done);
-      resolve();
-    };
-    stdin.on("drain", done);
-    stdin.on("close", done);
-  });
 }
 
 interface End {
