@@ -23,12 +23,15 @@ export function createMissingError(name: string, task: string, what: string): Ag
   });
 }
 
-/** Services and file systems that are used but not defined. */
+/**
+ * Services and file systems that are used but not defined. In boot2container's dialect a volume's are warnings: only what needs them
+ * fails, when its turn comes.
+ */
 export function checkReferences(
   draft: JobDraft,
   seen: ReadonlySet<string>,
   options: ReferenceOptions,
-): AgentError[] {
+): { errors: AgentError[]; warnings: string[] } {
   const { results, logTo, artifacts, rootSources, machine, volumes = [], fileSystems = [] } = draft;
   const usesS3 = (url?: string) => url?.startsWith("s3://");
   const users = [
@@ -60,18 +63,23 @@ export function checkReferences(
           ["dut.cache", draft.cacheFileSystem],
           ...(machine.imageStores ?? []).map((name): [string, string] => ["dut.image_store", name]),
         ];
-  return [
-    ...(seen.has("dut.s3")
-      ? []
-      : users.map((task) => createMissingError("dut.s3", task, "which service has the bucket"))),
-    ...volumes.flatMap(({ name, pull, push, fileSystem }) => [
-      ...[...new Set([pull?.alias, push?.alias])].flatMap((alias) =>
-        checkName(aliases, options.alias, `volume "${name}"`, alias),
-      ),
-      ...checkName(systems, options.fileSystem, `volume "${name}"`, fileSystem),
-    ]),
-    ...mounts.flatMap(([user, name]) => checkName(systems, options.fileSystem, user, name)),
-  ];
+  const ofVolumes = volumes.flatMap(({ name, pull, push, fileSystem }) => [
+    ...[...new Set([pull?.alias, push?.alias])].flatMap((alias) =>
+      checkName(aliases, options.alias, `volume "${name}"`, alias),
+    ),
+    ...checkName(systems, options.fileSystem, `volume "${name}"`, fileSystem),
+  ]);
+  const isLenient = draft.dialect === "b2c";
+  return {
+    errors: [
+      ...(seen.has("dut.s3")
+        ? []
+        : users.map((task) => createMissingError("dut.s3", task, "which service has the bucket"))),
+      ...(isLenient ? [] : ofVolumes),
+      ...mounts.flatMap(([user, name]) => checkName(systems, options.fileSystem, user, name)),
+    ],
+    warnings: isLenient ? ofVolumes.map(({ message, hint }) => `${message}; ${hint}`) : [],
+  };
 }
 
 /** URLs of plain HTTP, without a digest, on hosts where the job does not allow it. */

@@ -55,7 +55,7 @@ export class JobReader {
   }
 
   #read(option: Option, { name, value }: Parameter): void {
-    const { form, isSecret, read } = option;
+    const { form, isSecret, isDispensable, read } = option;
     const isStrict = name.startsWith(DUT_PREFIX);
     const usage = (option as Partial<DutOption>).example ?? `${name}=${form}`;
     const shown =
@@ -65,7 +65,7 @@ export class JobReader {
         hint: `Write it as ${usage}`,
       });
     const report = (error: AgentError) => this.errors.push(error);
-    const isMissing = form !== undefined && (isStrict ? !value : value === undefined);
+    const isMissing = form !== undefined && (isStrict || isDispensable ? !value : value === undefined);
     if (isMissing || (form === undefined && value !== undefined)) {
       const problem = isMissing ? "it has no value" : "it takes no value";
       if (isStrict) report(createError(problem));
@@ -77,7 +77,9 @@ export class JobReader {
     try {
       read?.(value ?? "", this.draft, { isStrict, warn, createError, report });
     } catch (error) {
-      report(createError(explainValueError(error)));
+      const reason = explainValueError(error);
+      if (isDispensable) this.warnings.push(`"${shown}" is ignored: ${reason}; write it as ${usage}`);
+      else report(createError(reason));
     }
   }
 
@@ -88,9 +90,18 @@ export class JobReader {
       if (ip !== undefined) parseIpParameter(ip);
     } catch (error) {
       if (!(error instanceof AgentError)) throw error;
-      this.errors.push(error);
+      if (this.draft.dialect !== "b2c") this.errors.push(error);
+      else {
+        // The kernel's own parameter: boot2container asks DHCP all the same.
+        this.draft.ip = undefined;
+        this.warnings.push(`ip= is ignored: ${error.message}`);
+      }
     }
-    if (isComplete) this.errors.push(...checkReferences(this.draft, this.seen, options));
+    if (isComplete) {
+      const { errors, warnings } = checkReferences(this.draft, this.seen, options);
+      this.errors.push(...errors);
+      this.warnings.push(...warnings);
+    }
     this.errors.push(...checkUrls(this.draft, { isComplete }));
   }
 }

@@ -16,6 +16,8 @@ export interface Option {
   isRepeatable?: boolean;
   /** Its value is secret from the first comma on. */
   isSecret?: boolean;
+  /** A value that cannot be read is ignored with a warning: boot2container goes on without it, and nothing else runs for that. */
+  isDispensable?: boolean;
   /** Throws ValueError, or the AgentError of the value's own parser. */
   read?: OptionReader;
 }

@@ -5,6 +5,7 @@
 import type { Dialect, OnExit } from "./job.ts";
 import { chooseDialect } from "./read-job.ts";
 import { parseCommandLine } from "./syntax/command-line.ts";
+import { parseSleepSeconds } from "./syntax/values.ts";
 
 export interface SupervisorFacts {
   dialect: Dialect;
@@ -27,7 +28,7 @@ export function readSupervisorFacts(line: string): SupervisorFacts {
   return {
     dialect: chooseDialect(parameters),
     onExit: ON_EXIT.find((mode) => mode === last("dut.on_exit")) ?? "poweroff",
-    poweroffDelayS: /^\d{1,4}$/.test(delay) ? Number(delay) : 0,
+    poweroffDelayS: Math.ceil(parseSleepSeconds(delay) ?? 0),
     usesWatchdog: last("dut.watchdog") !== "never",
     staysInPanic: last("panic") === "0",
   };

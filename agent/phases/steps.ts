@@ -111,7 +111,6 @@ class Pipeline {
         this.#note(step, exit);
         const continues = exit.exitCode === 0 || !stopsAtFailure;
         announcer.containerEnded(exit.exitCode, { continues });
-        if (this.#endsMachine) break;
       }
       for (const step of of("post")) {
         announcer.postStarted();
@@ -141,7 +140,7 @@ class Pipeline {
   #note(step: Step, { exitCode, endedBy = "exit", oomKilled, error }: StepExit): void {
     const name = nameStep(step);
     this.#previous = { name, exitCode: String(exitCode) };
-    // Only in boot2container's jobs do exit codes 129 and 130 request a reboot or a power-off.
+    // Only in boot2container's jobs do exit codes 129 and 130 request a reboot or a power-off, after the remaining steps.
     if (endedBy !== "exit" && this.#job.dialect === "b2c") this.#endsMachine = endedBy;
     if (exitCode === 0 || this.#failed.exitCode !== 0) return;
     const killed = `the kernel killed a process of "${truncate(name, SHOWN_NAME_LENGTH)}" because memory ran out`;

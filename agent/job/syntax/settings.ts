@@ -28,14 +28,16 @@ const VOLUME_KEYS = {
 export function parseVolume(text: string, rules: ReadingRules): Volume {
   const { head: name, has, all, last } = readSubParameters(text, VOLUME_KEYS, rules);
   if (!/^[a-zA-Z0-9][\w.-]*$/.test(name)) throw new ValueError(`has "${showValue(name)}" as its name`);
-  const expiration = last("expiration") ?? "never";
-  if (expiration !== "never" && expiration !== "pipeline_end")
-    throw new ValueError(`has "expiration=${showValue(expiration)}", which is not never or pipeline_end`);
+  const expiration = ["never", "pipeline_end"] as const;
+  const wanted = last("expiration") ?? "never";
+  const known = expiration.find((each) => each === wanted);
+  if (!known) reportUnknownName(`"expiration=${showValue(wanted)}"`, expiration, wanted, rules);
   return {
     name,
     fileSystem: last("filesystem"),
     ...parseMirrors(name, last, rules),
-    expiration,
+    // Data that is kept for too long does less harm than data that is lost.
+    expiration: known ?? "never",
     mirrorOptions: {
       overwrite: has("overwrite"),
       remove: has("remove"),
@@ -93,10 +95,11 @@ function parseMirrorLocation(text: string): { alias: string; bucket: string; pre
 }
 
 /** `ALIAS,URL,ACCESS_KEY,SECRET_KEY`; messages never show the keys. */
-export function parseS3Alias(text: string): S3Alias {
+export function parseS3Alias(text: string, { isStrict, warn }: ReadingRules): S3Alias {
   const [name, url, accessKey, secretKey, ...rest] = text.split(",");
-  if (!name || !url || !accessKey || !secretKey || rest.length > 0)
+  if (!name || !url || !accessKey || !secretKey || (isStrict && rest.length > 0))
     throw new ValueError("is not ALIAS,URL,ACCESS_KEY,SECRET_KEY");
+  if (rest.length > 0) warn("what follows the secret key is ignored");
   return { name, url: parseUrl(url).href.replace(/\/+$/, ""), accessKey, secretKey };
 }
 
@@ -116,26 +119,46 @@ const INTERFACE_KEYS = {
 
 /** `NAME[,dhcp|auto][,address=IP/LENGTH][,gateway=IP][,route=NET/LENGTH:VIA]…[,nameserver=IP]…[,forward]` */
 export function parseInterface(text: string, rules: ReadingRules): InterfaceSettings {
-  const { head: name, has, all, last } = readSubParameters(text, INTERFACE_KEYS, rules);
+  const { head: name, has, all } = readSubParameters(text, INTERFACE_KEYS, rules);
   if (!/^[^\s/:]{1,15}$/.test(name))
     throw new ValueError(`has "${showValue(name)}", which is not an interface name`);
-  const gateway = last("gateway");
+  const { isStrict, warn } = rules;
+  const read = <Item>(key: string, parse: (text: string) => Item): Item[] =>
+    all(key).flatMap((value) => {
+      try {
+        return [parse(value)];
+      } catch (error) {
+        if (isStrict || !(error instanceof ValueError)) throw error;
+        warn(`"${key}=${showValue(value)}" is ignored: ${explainValueError(error)}`);
+        return [];
+      }
+    });
+  // As `ip`, which takes an address without a length for that of one host.
+  const parseHostOrNetwork = (value: string) =>
+    parseNetwork(isStrict || value.includes("/") ? value : formatHost(value));
   return {
     name,
     asksDhcp: has("dhcp") || has("auto"),
-    addresses: all("address").map(parseNetwork),
-    gateway: gateway === undefined ? undefined : parseAddress(gateway),
-    routes: all("route").map(parseRoute),
-    nameservers: all("nameserver").map(parseAddress),
+    addresses: read("address", parseHostOrNetwork),
+    gateway: read("gateway", parseAddress).at(-1),
+    routes: read("route", (value) => parseRoute(value, parseHostOrNetwork)),
+    nameservers: read("nameserver", parseAddress),
     forwards: has("forward"),
   };
 }
 
-function parseRoute(text: string): InterfaceSettings["routes"][number] {
-  const [, to, via] = /^(.*?\/\d+|default):(.+)$/.exec(text) ?? [];
+function parseRoute(
+  text: string,
+  parseTarget: (text: string) => string,
+): InterfaceSettings["routes"][number] {
+  const [, to, via] = /^(.*?\/\d+|default|[\d.]+):(.+)$/.exec(text) ?? [];
   if (to === undefined)
     throw new ValueError(`has the route "${showValue(text)}", which is not NET/LENGTH:VIA`);
-  return { to: to === "default" ? to : parseNetwork(to), via: parseAddress(via!) };
+  return { to: to === "default" ? to : parseTarget(to), via: parseAddress(via!) };
+}
+
+function formatHost(address: string): string {
+  return `${address}/${address.includes(":") ? 128 : 32}`;
 }
 
 function parseNetwork(text: string): string {
@@ -197,7 +220,8 @@ export function parseNtp(text: string): MachineSettings["ntp"] {
 }
 
 export function parseHostname(text: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/.test(text)) throw new ValueError("is not a valid host name");
+  // Farms name boards after device types, with underscores; the kernel takes any name.
+  if (!/^[A-Za-z0-9_][\w.-]{0,63}$/.test(text)) throw new ValueError("is not a valid host name");
   return text;
 }
 

@@ -28,12 +28,18 @@ export function readSubParameters(
   { values = [], flags = [] }: { values?: readonly string[]; flags?: readonly string[] },
   rules: ReadingRules,
 ): SubParameters {
+  const { isStrict, warn } = rules;
   const [head = "", ...words] = text.split(",");
   const entries = words.flatMap((word) => {
     const [key = "", ...rest] = word.split("=");
     const value = rest.join("=");
     if (word === "") return [];
-    if (values.includes(key) && value === "") throw new ValueError(`has "${key}" without a value`);
+    if (values.includes(key) && value === "") {
+      // A key that is missing must not leave data unencrypted.
+      if (isStrict || key.endsWith("_key")) throw new ValueError(`has "${key}" without a value`);
+      warn(`"${key}" has no value and is ignored`);
+      return [];
+    }
     if (values.includes(key) || flags.includes(key)) return { key, value };
     reportUnknownName(`the parameter ${showValue(key)}`, [...values, ...flags], key, rules);
     return [];

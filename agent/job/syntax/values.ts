@@ -118,6 +118,14 @@ export function parseYesOrNo(text: string): boolean {
   return parseChoice(["yes", "no"])(text) === "yes";
 }
 
+const SLEEP_UNIT_S: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** The argument of `sleep` in seconds, as boot2container passes it on: `15`, `0.5`, `2m`; undefined for anything else. */
+export function parseSleepSeconds(text: string): number | undefined {
+  const [, number, unit = "s"] = /^(\d{1,6}(?:\.\d{1,6})?)([smhd])?$/.exec(text) ?? [];
+  return number === undefined ? undefined : Number(number) * SLEEP_UNIT_S[unit]!;
+}
+
 export function parseWholeNumber(text: string, { max }: { max: number }): number {
   if (!/^\d+$/.test(text) || Number(text) > max)
     throw new ValueError(`has "${showValue(text)}", which is not a whole number up to ${max}`);

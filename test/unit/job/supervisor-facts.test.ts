@@ -16,6 +16,8 @@ it.each([
   ['dut.image=h:1/i "dut.on_exit=halt" dut.watchdog=never', { onExit: "halt", usesWatchdog: false }],
   ["dut.on_exit=suspend dut.watchdog=nevr", {}],
   ["b2c.run=h:1/i b2c.poweroff_delay=15", { dialect: "b2c", poweroffDelayS: 15 }],
+  ["b2c.run=h:1/i b2c.poweroff_delay=0.5", { dialect: "b2c", poweroffDelayS: 1 }],
+  ["b2c.run=h:1/i b2c.poweroff_delay=2m", { dialect: "b2c", poweroffDelayS: 120 }],
   ["b2c.run=h:1/i b2c.poweroff_delay=soon", { dialect: "b2c" }],
   ["b2c.run=h:1/i dut.rootfs=file:/r dut.init=/init", {}],
   ["b2c.run=h:1/i dut.service=h:1/s", {}],

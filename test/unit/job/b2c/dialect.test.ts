@@ -226,29 +226,89 @@ describe("warnings", () => {
   });
 });
 
+describe("goes on where boot2container goes on:", () => {
+  it.each<[line: string, words: RegExp, part: object]>([
+    ["b2c.volume=", /b2c.volume: has no value/, {}],
+    ["b2c.volume=v,exclude=,mirror=", /"exclude" has no value/, { volumes: [{ name: "v" }] }],
+    ["b2c.volume=v,pull_on=", /"pull_on" has no value/, { volumes: [{ name: "v" }] }],
+    ["b2c.volume=v,expiration=soon", /"expiration=soon" is unknown/, { volumes: [{ expiration: "never" }] }],
+    ["b2c.volume=v,mirror=gw/b", /no b2c.minio has that name/, { volumes: [{ name: "v" }] }],
+    ["b2c.volume=v,filesystem=f", /no b2c.filesystem has that name/, { volumes: [{ name: "v" }] }],
+    ["b2c.filesystem=f,type=nfs", /src=/, {}],
+    ["b2c.filesystem=", /it has no value/, {}],
+    ["b2c.minio=gw,http://10.0.0.1,hunter2", /SECRET_KEY/, {}],
+    ["b2c.minio=gw,10.0.0.1,hunter2,hunter2", /https:\/\//, {}],
+    [
+      "b2c.minio=gw,http://10.0.0.1,hunter2,hunter2,us",
+      /follows the secret key/,
+      { s3Aliases: [{ name: "gw" }] },
+    ],
+    ["b2c.minio=", /it has no value/, {}],
+    ["b2c.cache_device=/tmp", /below \/dev/, {}],
+    ["b2c.cache_device=/dev/../tmp", /below \/dev/, {}],
+    ["b2c.cache_device=", /it has no value/, {}],
+    ["b2c.swap=many", /size "many"/, {}],
+    ["b2c.nbd=/dev/sda,host=h", /nbdN/, {}],
+    ["b2c.nbd=/dev/nbd0,port=1", /host=/, {}],
+    [
+      "b2c.iface=eth0,address=10.0.0",
+      /"address=10.0.0" is ignored/,
+      { machine: { interfaces: [{ addresses: [] }] } },
+    ],
+    ["b2c.iface=eth0,route=10.1.0.0/16", /NET\/LENGTH:VIA/, { machine: { interfaces: [{ routes: [] }] } }],
+    [
+      "b2c.iface=eth0,nameserver=dns.example",
+      /not an address/,
+      { machine: { interfaces: [{ nameservers: [] }] } },
+    ],
+    ["b2c.iface=an-interface-name-that-is-long", /not an interface name/, {}],
+    ["b2c.poweroff_delay=soon", /a time of up to/, {}],
+    ["b2c.poweroff_delay=", /it has no value/, {}],
+    ["b2c.proxy=10.0.0.1", /https=URL/, {}],
+    ["b2c.ntp_peer=a/b", /not a host/, {}],
+    ["b2c.hostname=a/b", /not a valid host name/, {}],
+    ["b2c.hostname=", /it has no value/, {}],
+    ["b2c.keymap=a/b", /name of a keymap/, {}],
+    ["ip=300.0.0.1", /ip= is ignored: .*300/, {}],
+  ])("%s", (line, words, part) => {
+    const { job, errors, warnings } = read(line);
+    expect(errors).toEqual([]);
+    expect(warnings.join("\n")).toMatch(words);
+    expect(warnings.join("\n")).not.toContain("hunter2");
+    expect(job).toMatchObject({ ...part, steps: [{ kind: "main" }] });
+  });
+
+  it.each<[line: string, part: object]>([
+    ["b2c.hostname=gfx10_dut-1", { machine: { hostname: "gfx10_dut-1" } }],
+    ["b2c.poweroff_delay=0.5", { machine: { end: { poweroffDelayMs: 500 } } }],
+    ["b2c.poweroff_delay=2m", { machine: { end: { poweroffDelayMs: 120_000 } } }],
+    [
+      "b2c.cache_device=/dev/disk/by-id/usb-A+B_x@1-0:0",
+      { cache: { choice: { device: "/dev/disk/by-id/usb-A+B_x@1-0:0" } } },
+    ],
+    [
+      "b2c.iface=eth0,address=10.0.0.2,route=10.1.0.7:10.0.0.3",
+      {
+        machine: {
+          interfaces: [{ addresses: ["10.0.0.2/32"], routes: [{ to: "10.1.0.7/32", via: "10.0.0.3" }] }],
+        },
+      },
+    ],
+  ])("without a warning: %s", (line, part) => {
+    const { job, errors, warnings } = read(line);
+    expect([errors, warnings]).toEqual([[], []]);
+    expect(job).toMatchObject(part);
+  });
+});
+
 describe("errors", () => {
   it.each([
-    ["b2c.volume=v,expiration=soon", "CMDLINE_BAD_VALUE", /never or pipeline_end/],
     ["b2c.volume=v,mirror=gw", "CMDLINE_BAD_VALUE", /ALIAS\/BUCKET/],
-    ["b2c.volume=v,mirror=gw/b", "CMDLINE_BAD_VALUE", /no b2c.minio/],
-    ["b2c.volume=v,filesystem=f", "CMDLINE_BAD_VALUE", /no b2c.filesystem/],
     ["b2c.volume=,mirror=gw/b", "CMDLINE_BAD_VALUE", /its name/],
     ["b2c.volume=v,fscrypt_key", "CMDLINE_BAD_VALUE", /without a value/],
-    ["b2c.filesystem=f,type=nfs", "CMDLINE_BAD_VALUE", /src=/],
-    ["b2c.minio=gw,http://10.0.0.1,hunter2", "CMDLINE_BAD_VALUE", /SECRET_KEY/],
-    ["b2c.minio=gw,10.0.0.1,hunter2,hunter2", "CMDLINE_BAD_VALUE", /https:\/\//],
-    ["b2c.cache_device=/tmp", "CMDLINE_BAD_VALUE", /below \/dev/],
-    ["b2c.swap=many", "CMDLINE_BAD_VALUE", /size "many"/],
-    ["b2c.nbd=/dev/sda,host=h", "CMDLINE_BAD_VALUE", /nbdN/],
-    ["b2c.nbd=/dev/nbd0,port=1", "CMDLINE_BAD_VALUE", /host=/],
-    ["b2c.iface=eth0,address=10.0.0.2", "CMDLINE_BAD_VALUE", /ADDRESS\/LENGTH/],
-    ["b2c.iface=eth0,route=10.1.0.0/16", "CMDLINE_BAD_VALUE", /NET\/LENGTH:VIA/],
-    ["b2c.poweroff_delay=soon", "CMDLINE_BAD_VALUE", /whole number/],
     ["b2c.extra_args_url=ftp://x", "CMDLINE_BAD_VALUE", /https:\/\//],
-    ["b2c.proxy=10.0.0.1", "CMDLINE_BAD_VALUE", /https=URL/],
     ["dut.run=ls", "CMDLINE_MIXED_DIALECTS", /dut.run/],
     ["dut.nonsense", "CMDLINE_UNKNOWN_OPTION", /dut.nonsense/],
-    ["ip=300.0.0.1", "NETWORK_BAD_PARAMETER", /300/],
     ["dut.results=s3://bucket/x", "CMDLINE_MISSING_OPTION", /dut.s3/],
   ])("%s", (line, code, words) => {
     const { errors } = read(line);
