@@ -18,8 +18,10 @@ import {
   S_IFSOCK,
   type TreeNode,
 } from "./file-tree.ts";
-import { INLINE_CONTENT_MAX_BYTES, SYMLINK_MAX_BYTES, XATTR_NAME_MAX_BYTES } from "./limits.ts";
 
+export const SYMLINK_MAX_BYTES = 4095;
+const INLINE_CONTENT_MAX_BYTES = 5000;
+const XATTR_NAME_MAX_BYTES = 255;
 const FILE_TYPES: ReadonlySet<number> = new Set([
   S_IFSOCK,
   S_IFLNK,

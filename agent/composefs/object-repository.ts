@@ -3,6 +3,9 @@
  * Another layout (one file per layer, with EROFS mapping chunks of it) would fit the same interface.
  */
 
+/** Files up to this size are part of the image instead of an object, as in composefs-rs. */
+export const INLINE_FILE_MAX_BYTES = 64;
+
 /** Where an object is, below the objects directory: `ab/cdef…`. */
 export function formatObjectPath(verityDigest: string): string {
   return `${verityDigest.slice(0, 2)}/${verityDigest.slice(2)}`;

@@ -3,7 +3,12 @@
  * Follows composefs-dump(5) and mkcomposefs, but takes no number, digest or path that those would silently bend.
  */
 
-import { findNameFault, findNodeFault, hasKnownType } from "../../agent/composefs/check-tree.ts";
+import {
+  findNameFault,
+  findNodeFault,
+  hasKnownType,
+  SYMLINK_MAX_BYTES,
+} from "../../agent/composefs/check-tree.ts";
 import {
   createNode,
   normalizeSeconds,
@@ -13,7 +18,6 @@ import {
   S_IFMT,
   type TreeNode,
 } from "../../agent/composefs/file-tree.ts";
-import { SYMLINK_MAX_BYTES } from "../../agent/composefs/limits.ts";
 import { AgentError, type ErrorCode } from "../../agent/errors.ts";
 import { TREE_MAX_DEPTH } from "../../agent/limits.ts";
 import { unescapeField } from "./dump-escape.ts";

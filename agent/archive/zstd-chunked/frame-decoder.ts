@@ -10,13 +10,12 @@ import { FRAME_IN_MEMORY_MAX_BYTES, ZSTD_OUTPUT_BYTES, ZSTD_WINDOW_LOG_MAX } fro
 export class FrameDecoder {
   readonly #context = new zstd.DCtx();
   #output = Buffer.allocUnsafeSlow(ZSTD_OUTPUT_BYTES);
-  #inFrame = false;
 
   constructor() {
     this.#context.setParameter(zstd.DParameter.windowLogMax, ZSTD_WINDOW_LOG_MAX);
   }
 
-  /** Whether `decode` accepts a frame with so many plain bytes; use `decodeStream` for larger ones. */
+  /** Whether `decode` accepts a frame with so many plain bytes. */
   static fitsMemory(plainBytes: number): boolean {
     return plainBytes <= FRAME_IN_MEMORY_MAX_BYTES;
   }
@@ -34,31 +33,20 @@ export class FrameDecoder {
   /** Yields the content of whole frames in pieces, each valid until the next. Throws CHUNKED_BAD_FRAME. */
   *decodeAll(frames: Uint8Array): Generator<Buffer> {
     this.#context.reset(zstd.ResetDirective.sessionOnly);
-    yield* this.decodeStream(frames);
-    this.endStream();
-  }
-
-  /** Decodes the next piece of a stream of frames; call `endStream` after the last. */
-  *decodeStream(piece: Uint8Array): Generator<Buffer> {
-    let rest = piece;
-    for (;;) {
+    let inFrame = false;
+    for (let rest = frames; ; ) {
       const [hint, producedBytes, consumedBytes] = guard(() =>
         this.#context.decompressStream(this.#output, rest),
       );
       rest = rest.subarray(consumedBytes);
       // Without input and output, the hint is about a next frame, which may not exist.
-      if (consumedBytes > 0 || producedBytes > 0) this.#inFrame = hint !== 0;
+      if (consumedBytes > 0 || producedBytes > 0) inFrame = hint !== 0;
       if (producedBytes > 0) yield this.#output.subarray(0, producedBytes);
       // When the buffer was filled, the context may hold more output.
-      if (rest.length === 0 && producedBytes < this.#output.length) return;
+      if (rest.length === 0 && producedBytes < this.#output.length) break;
     }
-  }
-
-  endStream(): void {
-    const wasInFrame = this.#inFrame;
-    this.#inFrame = false;
     this.#context.reset(zstd.ResetDirective.sessionOnly);
-    if (wasInFrame) throw badFrame("it is truncated");
+    if (inFrame) throw badFrame("it is truncated");
   }
 }
 

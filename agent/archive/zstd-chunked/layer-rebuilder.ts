@@ -8,8 +8,7 @@ import type { ByteRange } from "../byte-range.ts";
 import type { TarMember } from "../tar-entry.ts";
 import { TarReader } from "../tar-reader.ts";
 import { findHeaderRanges } from "./plan-ranges.ts";
-import { toTableName } from "./table-names.ts";
-import type { TarSplitItem } from "./tar-split.ts";
+import { type TarSplitItem, toTableName } from "./tar-split.ts";
 import type { Toc } from "./toc.ts";
 import type { TocFile } from "./toc-entry.ts";
 

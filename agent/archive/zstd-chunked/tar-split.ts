@@ -6,7 +6,6 @@
 import { AgentError } from "../../errors.ts";
 import { enlarge } from "../enlarge.ts";
 import { TAR_SPLIT_LINE_MAX_BYTES, TAR_SPLIT_MAX_BYTES } from "../limits.ts";
-import { toLatin1 } from "./table-names.ts";
 
 export type TarSplitItem =
   /** Valid until the next item. */
@@ -91,4 +90,19 @@ function bad(fault: string, cause?: unknown): AgentError {
 
 function tooLarge(fault: string): AgentError {
   return new AgentError("CHUNKED_TOO_LARGE", `Cannot read a tar-split with ${fault}`);
+}
+
+/** The UTF-8 bytes of a string from JSON. */
+export function toLatin1(text: string): string {
+  return isAscii(text) ? text : Buffer.from(text, "utf8").toString("latin1");
+}
+
+/** A name as a TOC has it, without the bytes that are not UTF-8. */
+export function toTableName(name: string): string {
+  return isAscii(name) ? name : toLatin1(Buffer.from(name, "latin1").toString("utf8"));
+}
+
+function isAscii(text: string): boolean {
+  for (let index = 0; index < text.length; index++) if (text.charCodeAt(index) > 0x7f) return false;
+  return true;
 }

@@ -5,7 +5,7 @@
  */
 
 import { AgentError } from "../../errors.ts";
-import { toLatin1 } from "./table-names.ts";
+import { toLatin1 } from "./tar-split.ts";
 
 export interface TocChunk {
   /** Compressed bytes [offset, endOffset) of the blob: one whole zstd frame. */

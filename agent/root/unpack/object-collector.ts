@@ -6,7 +6,7 @@
 import type { TarEntry } from "../../archive/tar-entry.ts";
 import type { TarVisitor } from "../../archive/tar-reader.ts";
 import { LayerTreeWriter } from "../../composefs/layer-tree.ts";
-import { INLINE_FILE_MAX_BYTES } from "../../composefs/limits.ts";
+import { INLINE_FILE_MAX_BYTES } from "../../composefs/object-repository.ts";
 import { FileThread, HOLE_PIECE, LAST_PIECE } from "../../kernel/syscalls.ts";
 import type { UnpackResult } from "./messages.ts";
 
