@@ -47,6 +47,11 @@ export const TEST_ERRORS = defineErrors({
     blame: "infra",
     hint: "Check the S3 service, and the files that the log names before this error",
   },
+  VOLUME_NO_SPACE: {
+    means: "The cache device or the RAM has no space left for the files that a volume pulls from S3",
+    blame: "job",
+    hint: "Give the machine more memory or a cache device, pull fewer files, or let volumes expire",
+  },
   VOLUME_NO_SOURCE: {
     means: "A step binds a path that the DUT does not have",
     blame: "job",

@@ -4,11 +4,9 @@
 
 export { isKernelError } from "./errno.ts";
 export * from "./files.ts";
-export * from "./files.ts";
 export * from "./fscrypt.ts";
 export * from "./hash-threads.ts";
 export * from "./machine.ts";
-export * from "./mount.ts";
 export * from "./mount.ts";
 export * from "./network-block-device.ts";
 export * from "./sockets.ts";

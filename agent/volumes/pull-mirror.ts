@@ -3,9 +3,11 @@
  * A file appears only when it is complete: it is written under another name in the same directory and renamed.
  */
 import { randomBytes } from "node:crypto";
-import { closeSync, constants, createWriteStream, fstatSync } from "node:fs";
+import { closeSync, constants, fstatSync, write } from "node:fs";
 import { dirname } from "node:path";
 import { pipeline } from "node:stream/promises";
+import { promisify } from "node:util";
+import { AgentError } from "../errors.ts";
 import {
   fchmod,
   fchownat,
@@ -31,7 +33,7 @@ import type { BucketObject } from "./object-bucket.ts";
 import { isExcluded, PART_PREFIX } from "./object-bucket.ts";
 
 export interface PullMirror {
-  /** Compares all objects with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED. */
+  /** Compares all objects with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED, VOLUME_NO_SPACE. */
   pullAll(options: { signal: AbortSignal }): Promise<void>;
 }
 
@@ -139,7 +141,7 @@ export function createPullMirror(
       const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | O_NOFOLLOW;
       const fd = openInRoot(directoryFd, part, flags, 0o644, { noSymlinks: true });
       try {
-        await pipeline(body, createWriteStream("", { fd, autoClose: false }), { signal });
+        await pipeline(body, (chunks: AsyncIterable<Buffer>) => writeTo(fd, chunks), { signal });
         applyAttributes(fd, attributes);
         const mayReplace = options.overwrite || file !== undefined;
         if (!moveInPlace(directoryFd, part, name, mayReplace)) {
@@ -164,7 +166,27 @@ export function createPullMirror(
     });
   }
 
-  return { pullAll };
+  return {
+    async pullAll(options) {
+      try {
+        await pullAll(options);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== "ENOSPC" && code !== "EDQUOT") throw error;
+        const message = `Cannot ${action}: no space left in the volume (${(error as Error).message})`;
+        throw new AgentError("VOLUME_NO_SPACE", message, { cause: error });
+      }
+    },
+  };
+}
+
+const writeAsync = promisify(write);
+
+/** Leaves the descriptor open, also after a failure: a WriteStream would close it under its owner. */
+async function writeTo(fd: number, chunks: AsyncIterable<Buffer>): Promise<void> {
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; ) at += (await writeAsync(fd, chunk, at)).bytesWritten;
+  }
 }
 
 /** An object with the name of one of the key's parent directories. */
