@@ -1,6 +1,8 @@
 /**
  * The job that `npm start` boots: the test job or the user's line, completed with the addresses of the virtual farm.
  */
+import { END_MARKER } from "../agent/job/job-reader.ts";
+import { chooseDialect } from "../agent/job/read-job.ts";
 import { parseCommandLine } from "../agent/job/syntax/command-line.ts";
 
 export interface FarmFacts {
@@ -44,7 +46,18 @@ export function completeFarmJob(line: string | undefined, farm: FarmFacts): Farm
     .filter(([name]) => !given.has(name) && !(name === "dut.results" && given.has("dut.s3")))
     .map(([name, value]) => `${name}=${value}`);
   // Before the line: words after ` -- ` are passed to init.
-  return { commandLine: [...added, job].join(" "), added };
+  const end = needsEnd(job) ? [END_MARKER] : [];
+  return { commandLine: [...added, job, ...end].join(" "), added };
+}
+
+/** A line of our own dialect that lacks the end marker. Words after ` -- ` are init's. */
+function needsEnd(line: string): boolean {
+  const { parameters, initParameters } = parseCommandLine(line);
+  return (
+    chooseDialect(parameters) === "dut" &&
+    initParameters.length === 0 &&
+    !parameters.some(({ name }) => name === END_MARKER)
+  );
 }
 
 /** Whether the line has no root, no steps and no job file. */

@@ -35,6 +35,18 @@ export const JOB_ERRORS = defineErrors({
     blame: "job",
     hint: "Update the sha256 on the command line, or serve the file that it belongs to",
   },
+  CMDLINE_MAY_BE_CUT: {
+    means:
+      "The command line is so long that a boot loader may have cut it, and it has no end marker. What is left could run another test and pass",
+    blame: "job",
+    hint: "Add dut.end as the last word, or move the options into a job file and leave dut.job=URL on the line",
+  },
+  CMDLINE_LOADER_ESCAPES: {
+    means:
+      "A boot loader has changed quotes or backslashes of the command line, and it is not certain what was written",
+    blame: "job",
+    hint: "In GRUB write the line with single quotes only where needed and without backslashes, or move it into a job file (dut.job=URL)",
+  },
   CMDLINE_MIXED_DIALECTS: {
     means: "The line has options of two dialects that cannot be combined",
     blame: "job",

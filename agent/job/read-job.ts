@@ -1,15 +1,16 @@
 /**
  * From a command line to a Job, in whatever dialect it is written. The DUT and `dutboot explain` both read it here.
  */
-import type { AgentError } from "../errors.ts";
+import { AgentError } from "../errors.ts";
 import { findSecrets } from "../redaction/patterns.ts";
 import { B2C_PREFIX, readB2cDialect } from "./b2c/dialect.ts";
 import { readDutDialect } from "./dut/dialect.ts";
 import type { Dialect, Job } from "./job.ts";
-import { JobReader } from "./job-reader.ts";
-import { CMDLINE_MAX_BYTES, CMDLINE_WARN_BYTES } from "./limits.ts";
+import { END_MARKER, JobReader } from "./job-reader.ts";
+import { CMDLINE_CUT_BYTES, CMDLINE_END_BYTES, CMDLINE_WARN_BYTES } from "./limits.ts";
 import { isNfsRootLine, readNfsRootDialect } from "./nfsroot/dialect.ts";
 import { type CommandLine, type Parameter, parseCommandLine } from "./syntax/command-line.ts";
+import { undoLoaderEscapes } from "./syntax/loader-escapes.ts";
 
 export interface ReadLine {
   dialect: Dialect;
@@ -26,7 +27,12 @@ export interface FetchedFiles {
   extraArguments?: string;
   /** The parameters of dut.job. */
   jobFile?: readonly Parameter[];
+  /** The farm declares that its loaders cut no line (WHOLE_LINES_FILE). */
+  linesArriveWhole?: boolean;
 }
+
+/** In an archive of the farm: its loaders pass lines on whole, whatever their length. */
+export const WHOLE_LINES_FILE = "/etc/dutboot/whole-lines";
 
 /** Options with a root or a container: they decide for our dialect. */
 const DECISIVE = new Set(["dut.image", "dut.rootfs", "dut.step", "dut.service", "dut.post"]);
@@ -44,11 +50,22 @@ export function readCommandLine(text: string, files: FetchedFiles = {}): ReadLin
 }
 
 /** Never throws, whatever the line contains. */
-export function readJob(line: CommandLine, { extraArguments, jobFile }: FetchedFiles = {}): ReadLine {
+export function readJob(
+  arrived: CommandLine,
+  { extraArguments, jobFile, linesArriveWhole = false }: FetchedFiles = {},
+): ReadLine {
+  const { text, warning, error } = undoLoaderEscapes(arrived.text);
+  const line = text === arrived.text ? arrived : parseCommandLine(text);
   const dialect = chooseDialect([...(jobFile ?? []), ...line.parameters]);
   const reader = new JobReader(dialect);
   const { errors, warnings } = reader;
-  warnings.push(...findSecrets(line.text), ...warnOfLength(line));
+  if (warning !== undefined) warnings.push(warning);
+  if (error !== undefined) {
+    const message = `Cannot read the command line: ${error}`;
+    errors.push(new AgentError("CMDLINE_LOADER_ESCAPES", message));
+  }
+  warnings.push(...findSecrets(line.text));
+  checkLength(arrived, reader, { linesArriveWhole });
   if (dialect === "b2c") {
     const job = readB2cDialect(reader, line, extraArguments);
     if (jobFile)
@@ -66,13 +83,21 @@ export function readJob(line: CommandLine, { extraArguments, jobFile }: FetchedF
   return { dialect, job, errors, warnings };
 }
 
-/** x86 kernels silently cut a line at COMMAND_LINE_SIZE (arch/x86/include/asm/setup.h); other architectures differ. */
-function warnOfLength({ text }: CommandLine): string[] {
+/**
+ * Loaders cut lines without a word: iPXE at 2,046 bytes, U-Boot's pxe at 1,024, and GRUB drops the word that does not fit and all
+ * behind it; so does the kernel at its own size. What is left may run something else, and pass.
+ */
+function checkLength(
+  { text, parameters }: CommandLine,
+  { draft, errors, warnings }: JobReader,
+  { linesArriveWhole }: { linesArriveWhole: boolean },
+): void {
   const bytes = Buffer.byteLength(text);
-  if (bytes < CMDLINE_WARN_BYTES) return [];
-  const size = `the command line has ${bytes} bytes`;
-  // The last byte is the NUL.
-  if (bytes >= CMDLINE_MAX_BYTES - 1)
-    return [`${size}: x86 kernels keep ${CMDLINE_MAX_BYTES - 1} and drop the rest`];
-  return [`${size}: x86 kernels cut it at ${CMDLINE_MAX_BYTES}, many boot loaders earlier`];
+  if (linesArriveWhole || parameters.some(({ name }) => name === END_MARKER)) return;
+  const isCut = bytes >= (draft.dialect === "dut" ? CMDLINE_END_BYTES : CMDLINE_CUT_BYTES);
+  if (isCut) {
+    const message = `Cannot trust the command line: it has ${bytes} bytes, and nothing shows that no loader cut it`;
+    errors.push(new AgentError("CMDLINE_MAY_BE_CUT", message));
+  } else if (bytes >= CMDLINE_WARN_BYTES)
+    warnings.push(`the command line has ${bytes} bytes: many boot loaders cut a line without a word`);
 }

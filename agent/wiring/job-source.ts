@@ -1,11 +1,12 @@
 /** Where the job comes from: the kernel command line, and what that points to (boot2container's extra arguments, a job file). */
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import { AgentError } from "../errors.ts";
 import type { Dialect, Job } from "../job/job.ts";
 import { parseJobFileText } from "../job/job-file.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
 import { JOB_FILE_MAX_BYTES } from "../job/limits.ts";
-import { type ReadLine, readCommandLine } from "../job/read-job.ts";
+import { type ReadLine, readCommandLine, WHOLE_LINES_FILE } from "../job/read-job.ts";
 import type { ArchiveOpener } from "../net/archives/archive-opener.ts";
 import { listSecretValues } from "../redaction/patterns.ts";
 import type { Log } from "../report/log/log.ts";
@@ -26,7 +27,8 @@ export interface JobSource {
 }
 
 export function openJobSource(line: string, log: Log): JobSource {
-  const ofLine = readCommandLine(line);
+  const linesArriveWhole = existsSync(WHOLE_LINES_FILE);
+  const ofLine = readCommandLine(line, { linesArriveWhole });
   const { dialect, job: lineJob } = ofLine;
   return {
     line,
@@ -39,12 +41,12 @@ export function openJobSource(line: string, log: Log): JobSource {
       if (extraArgumentsUrl !== undefined) {
         const extraArguments = await fetchText({ url: extraArgumentsUrl }, await connect(), signal);
         log.info(`machine: extra arguments: ${extraArguments.length} characters`);
-        return requireJob(readCommandLine(line, { extraArguments }), log);
+        return requireJob(readCommandLine(line, { extraArguments, linesArriveWhole }), log);
       }
       if (jobFileUrl !== undefined) {
         const jobFile = parseJobFileText(await fetchText(jobFileUrl, await connect(), signal));
         log.info(`machine: the job file has ${jobFile.length} options`);
-        return requireJob(readCommandLine(line, { jobFile }), log);
+        return requireJob(readCommandLine(line, { jobFile, linesArriveWhole }), log);
       }
       return job;
     },

@@ -21,14 +21,14 @@ const SHELL_BRACES = `dut.run="echo $\{registry} {other} {}"`;
 describe("completeFarmJob", () => {
   it("gives the test job where no line is given", () => {
     expect(completeFarmJob(undefined, FARM).commandLine).toBe(
-      `${OF_FARM} dut.artifact=https://10.0.2.2:2/install.tar.zst,sha256=ab dut.run="/install/run-vulkaninfo.sh" dut.timeout=10m`,
+      `${OF_FARM} dut.artifact=https://10.0.2.2:2/install.tar.zst,sha256=ab dut.run="/install/run-vulkaninfo.sh" dut.timeout=10m dut.end`,
     );
   });
 
   it("adds only what a line does not have", () => {
     const { commandLine, added } = completeFarmJob("dut.image=x dut.insecure=y", FARM);
     expect(added).toEqual(["dut.s3=http://10.0.2.2:3,region=r", "dut.results=s3://results/run-1"]);
-    expect(commandLine).toBe(`${added.join(" ")} dut.image=x dut.insecure=y`);
+    expect(commandLine).toBe(`${added.join(" ")} dut.image=x dut.insecure=y dut.end`);
   });
 
   it("leaves results alone when the S3 service is not the farm's", () => {
@@ -40,7 +40,7 @@ describe("completeFarmJob", () => {
     ["dut.artifact={https}/a.tar,to=/{registry}", "dut.artifact=https://10.0.2.2:2/a.tar,to=/10.0.2.2:1"],
     [SHELL_BRACES, SHELL_BRACES],
   ])("fills the farm's addresses into %s", ([line, filled]) => {
-    expect(completeFarmJob(line!, FARM).commandLine.endsWith(filled!)).toBe(true);
+    expect(completeFarmJob(line!, FARM).commandLine.endsWith(`${filled} dut.end`)).toBe(true);
   });
 
   it("reads the line as the kernel does", () => {
