@@ -6,7 +6,7 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { availableParallelism, release } from "node:os";
-import { basename, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseCommandLine } from "../../job/syntax/command-line.ts";
 import { MODULE_PASSES_MAX, MODULE_PROCESSES_MAX, MODULE_SETTLE_MS } from "../limits.ts";
@@ -54,7 +54,10 @@ export function createModuleLoader(options: ModuleLoaderOptions): ModuleLoader {
   /** Whether there are modules. An archive that has only the text index gets the binary one, which kmod needs. */
   const prepareIndex = async (): Promise<boolean> => {
     if (!existsSync(modulesPath)) {
-      log.info(`modules: no "${modulesPath}", only built-in drivers are available`);
+      const others = readdirIfThere(dirname(modulesPath)).map((name) => `"${name}"`);
+      const text = `modules: no "${modulesPath}", only built-in drivers are available`;
+      if (others.length === 0) log.info(text);
+      else log.warn(`${text}: the modules are of another kernel, ${others.join(", ")}`);
       return false;
     }
     if (existsSync(join(modulesPath, "modules.dep.bin"))) return true;

@@ -18,7 +18,7 @@ beforeEach(() => {
   const log = (line: string) => logs.push(line);
   loader = createModuleLoader({
     log: { debug: log, info: log, warn: log },
-    modulesPath: join(directory, "modules"),
+    modulesPath: join(directory, "modules/6.1.0"),
     sysfsPath: join(directory, "sys"),
     procPath: join(directory, "proc"),
     moduleFilesPath: join(directory, "usr_mods"),
@@ -26,7 +26,7 @@ beforeEach(() => {
     settleMs: 1,
   });
   for (const tool of ["modprobe", "insmod", "depmod"]) setTool(tool, "");
-  write("modules/modules.dep.bin", "");
+  write("modules/6.1.0/modules.dep.bin", "");
 });
 
 afterEach(() => rmSync(directory, { recursive: true }));
@@ -110,7 +110,7 @@ it("does not log devices without a driver", async () => {
 });
 
 it("logs once that there are no modules", async () => {
-  rmSync(join(directory, "modules"), { recursive: true });
+  rmSync(join(directory, "modules/6.1.0"), { recursive: true });
   addDevice("pci", "0000:00:01.0", "pci:v00001AF4d00001041");
   await loader.loadForDevices();
   expect(await loader.load("overlay")).toBe(false);
@@ -118,8 +118,17 @@ it("logs once that there are no modules", async () => {
   expect(logs).toEqual([expect.stringContaining("only built-in drivers are available")]);
 });
 
+it("names the kernel that the modules are for when it is not this one", async () => {
+  rmSync(join(directory, "modules/6.1.0"), { recursive: true });
+  write("modules/6.12.9/modules.dep.bin", "");
+  await loader.loadForDevices();
+  expect(logs).toEqual([
+    `modules: no "${join(directory, "modules/6.1.0")}", only built-in drivers are available: the modules are of another kernel, "6.12.9"`,
+  ]);
+});
+
 it("runs depmod where the binary index is missing", async () => {
-  rmSync(join(directory, "modules/modules.dep.bin"));
+  rmSync(join(directory, "modules/6.1.0/modules.dep.bin"));
   expect(await loader.load("overlay")).toBe(true);
   expect(takeCalls()).toEqual([expect.stringMatching(/^depmod /), "modprobe overlay"]);
   expect(logs).toEqual([expect.stringContaining("has no modules.dep.bin, running depmod")]);
