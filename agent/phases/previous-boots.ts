@@ -163,7 +163,9 @@ async function uploadOne(journal: BootJournal, signal: AbortSignal, tools: Tools
           startProgress: tools.startProgress,
         },
       );
-      log.info(`previous boot: uploaded ${sender.sent.size} files of boot ${bootId} to ${sender.place}`);
+      log.info(
+        `previous boot: uploaded ${sender.sent.size} files of boot ${bootId} to ${sender.destination}`,
+      );
     } finally {
       destination.close();
     }

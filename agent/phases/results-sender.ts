@@ -12,7 +12,7 @@ export interface SendOptions extends PutOptions {
 }
 
 export interface ResultsSender {
-  readonly place: string;
+  readonly destination: string;
   /** What the destination is known to have, by name. */
   readonly sent: ReadonlyMap<string, ManifestEntry>;
   /** undefined for a file that no longer exists. Throws the error of the upload. */
@@ -51,7 +51,7 @@ export function createResultsSender({ uploader, takeSnapshot, warn }: ResultsSen
   };
 
   return {
-    place: uploader.destination,
+    destination: uploader.destination,
     sent,
     async send(file, { tries = RESULT_TRIES, ...options }) {
       for (let tried = 1; ; tried++) {

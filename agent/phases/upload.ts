@@ -96,7 +96,7 @@ class Upload {
 
     const sentBytes = [...this.#sent.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     const size = `${this.#sent.size} of ${total} files, ${formatMegabytes(sentBytes)} MB`;
-    log.info(`upload: ${size} to ${sender.place}`);
+    log.info(`upload: ${size} to ${sender.destination}`);
     const incomplete = this.#describeMissing(total);
     if (incomplete) throw incomplete;
   }
@@ -160,7 +160,7 @@ class Upload {
     const rest = missing.length - names.length;
     const verb = missing.length === 1 ? " is" : " are";
     const list = `${names.join(", ")}${rest > 0 ? ` and ${rest} more are` : verb} missing`;
-    const what = `${missing.length} of ${total} files to "${this.#adapters.sender.place}"`;
+    const what = `${missing.length} of ${total} files to "${this.#adapters.sender.destination}"`;
     return new AgentError(
       "UPLOAD_INCOMPLETE",
       `Cannot upload ${what}: ${list} (${shorten(first.error.message, 200)})`,

@@ -29,11 +29,15 @@ export interface Connection {
 
 export interface NfsClient {
   mount(
-    place: NfsExport,
+    location: NfsExport,
     target: string,
     options: { isWritable: boolean; signal?: AbortSignal },
   ): Promise<void>;
-  mountRoot(nfs: NfsRoot["nfs"], place: RootOptions, options: { signal: AbortSignal }): Promise<MountedRoot>;
+  mountRoot(
+    nfs: NfsRoot["nfs"],
+    rootOptions: RootOptions,
+    options: { signal: AbortSignal },
+  ): Promise<MountedRoot>;
   openFile: OpenNfsFile;
 }
 
@@ -96,19 +100,19 @@ function connectNfs(
   { log, modules }: Pick<BootContext, "log" | "modules">,
 ): NfsClient {
   const ownAddress = network?.interfaces[0]?.address;
-  const mount: NfsClient["mount"] = (place, target, options) =>
-    mountNfs(place, target, { log, loadModule: modules.load, ownAddress, ...options });
+  const mount: NfsClient["mount"] = (location, target, options) =>
+    mountNfs(location, target, { log, loadModule: modules.load, ownAddress, ...options });
   const files = createNfsFiles({
     stateDir: join(PATHS.nfs, "files"),
-    mount: (place, target, options) => mount(place, target, { ...options, isWritable: false }),
+    mount: (location, target, options) => mount(location, target, { ...options, isWritable: false }),
   });
   return {
     mount,
-    mountRoot(nfs, place, { signal }) {
+    mountRoot(nfs, rootOptions, { signal }) {
       const { isWritable } = nfs;
       const from = resolveExport(nfs, network ?? { interfaces: [] });
       const mountExport = (target: string) => mount(from, target, { isWritable, signal });
-      return mountExportRoot({ isWritable, mountExport }, place);
+      return mountExportRoot({ isWritable, mountExport }, rootOptions);
     },
     openFile: files.open,
   };

@@ -17,7 +17,7 @@ import type { UnpackPool } from "../root/unpack/pool.ts";
 import type { OpenStore } from "../store/open-store.ts";
 import { runContainer } from "../sys/container/container.ts";
 import { isFull } from "../sys/storage/file-systems.ts";
-import { createVolumeKeeper } from "../volumes/volume-keeper.ts";
+import { createVolumeManager } from "../volumes/volume-manager.ts";
 import type { BootContext } from "./boot-context.ts";
 import type { Connection } from "./connection.ts";
 import { openStepLog } from "./results.ts";
@@ -96,7 +96,7 @@ export async function createJobAdapters(
       events.emit(body);
     },
     runContainer: (step) => runContainer({ ...step, onEnvironment }, { log, bundleDir: PATHS.bundle }),
-    volumes: createVolumeKeeper({
+    volumes: createVolumeManager({
       volumesDir: `${store.path}/volumes`,
       volumes: job.volumes ?? [],
       fileSystems: job.fileSystems ?? [],
@@ -106,8 +106,10 @@ export async function createJobAdapters(
       sharedPaths: job.dialect === "b2c" ? ["/storage", "/container"] : [],
       log,
     }),
-    mountOtherRoot: async (root, place, { signal }) =>
-      "nfs" in root ? nfs.mountRoot(root.nfs, place, { signal }) : mountDirectoryRoot(root.directory, place),
+    mountOtherRoot: async (root, rootOptions, { signal }) =>
+      "nfs" in root
+        ? nfs.mountRoot(root.nfs, rootOptions, { signal })
+        : mountDirectoryRoot(root.directory, rootOptions),
     dropDamagedObjects: store.dropDamagedObjects,
     findFullFileSystem() {
       if (isFull(PATHS.results)) return "results";

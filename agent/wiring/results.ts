@@ -58,7 +58,7 @@ export async function createUploader(
   mountPoint: string = PATHS.resultsExport,
 ): Promise<ResultsUploader> {
   if ("nfs" in to) {
-    const mount = (place: NfsExport, target: string) => nfs.mount(place, target, { isWritable: true });
+    const mount = (location: NfsExport, target: string) => nfs.mount(location, target, { isWritable: true });
     return createNfsResults(to.nfs, { directory: mountPoint, mount });
   }
   if ("put" in to) {

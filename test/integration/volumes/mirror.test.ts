@@ -22,8 +22,8 @@ import { join } from "node:path";
 import { DeleteObjectCommand, HeadObjectCommand } from "@aws-sdk/client-s3";
 import { describe, expect, test, vi } from "vitest";
 import type { Volume } from "../../../agent/job/volume.ts";
-import { createVolumeKeeper } from "../../../agent/volumes/volume-keeper.ts";
-import { BUCKET, folder, keepers, sdk, signal, startJob, tree } from "./mirrored-job.ts";
+import { createVolumeManager } from "../../../agent/volumes/volume-manager.ts";
+import { BUCKET, folder, managers, sdk, signal, startJob, tree } from "./mirrored-job.ts";
 
 describe("hooks", () => {
   test("files go there and back, whatever their names and sizes", async () => {
@@ -71,7 +71,7 @@ describe("hooks", () => {
       for (const each of ["pipeline_start", "container_start", "container_end", "pipeline_end"] as const) {
         if (each !== hook) await job.run(each);
       }
-      await job.keeper.finish({ signal });
+      await job.manager.finish({ signal });
       expect(await job.list()).toEqual([]);
       const again = await startJob({ push: [hook], from: job });
       await again.run(hook);
@@ -212,7 +212,7 @@ describe("a bucket of hostile keys", () => {
     mkdirSync(outside);
     symlinkSync(outside, join(job.data, "link"));
     const lines: string[] = [];
-    const keeper = createVolumeKeeper({
+    const manager = createVolumeManager({
       volumesDir: job.volumesDir,
       volumes: [
         {
@@ -228,12 +228,12 @@ describe("a bucket of hostile keys", () => {
       mountFileSystem: () => {},
       log: { info: (line) => lines.push(line), warn: (line) => lines.push(line) },
     });
-    await keeper.prepare({ signal });
-    await expect(keeper.runHooks("pipeline_start", { signal })).rejects.toMatchObject({
+    await manager.prepare({ signal });
+    await expect(manager.runHooks("pipeline_start", { signal })).rejects.toMatchObject({
       code: "VOLUME_MIRROR_FAILED",
       message: expect.stringContaining("link/through"),
     });
-    await keeper.finish({ signal });
+    await manager.finish({ signal });
     expect(readdirSync(job.data).sort()).toEqual(["dir", "file", "link"]);
     expect(readdirSync(outside)).toEqual([]);
     expect(readdirSync(job.volumesDir).sort()).toEqual(["outside", "v"]);
@@ -282,7 +282,7 @@ describe("changes", () => {
     rmSync(join(job.data, "before"));
     await eventually(async () => expect(await job.list()).toEqual(["moved/file"]));
     job.write("last", "words");
-    await job.keeper.finish({ signal });
+    await job.manager.finish({ signal });
     expect(await job.list()).toEqual(["last", "moved/file"]);
   });
 
@@ -296,7 +296,7 @@ describe("changes", () => {
     } finally {
       clearInterval(writing);
     }
-    await job.keeper.finish({ signal });
+    await job.manager.finish({ signal });
     expect(await job.get("log")).toBe(readFileSync(path, "utf8"));
   });
 
@@ -318,7 +318,7 @@ describe("changes", () => {
     // When this file arrives, a complete pull has followed the push.
     await job.put("third", "4");
     await eventually(() => expect(job.read("third")).toBe("4"));
-    await job.keeper.finish({ signal });
+    await job.manager.finish({ signal });
     expect(tree(job.data)).toEqual(["first", "ours", "second", "third"]);
     expect(await job.list()).toEqual(["first", "ours", "second", "third"]);
     // first, second, second again, third; ours.
@@ -332,7 +332,7 @@ describe("changes", () => {
     await eventually(() =>
       expect(job.lines.filter((line) => line.includes("tries again")).length).toBeGreaterThan(1),
     );
-    await expect(job.keeper.finish({ signal })).rejects.toMatchObject({
+    await expect(job.manager.finish({ signal })).rejects.toMatchObject({
       code: expect.stringMatching(/^(S3|HTTP|FETCH|NET)_/),
     });
   });
@@ -389,12 +389,12 @@ describe("expiration", () => {
   test("is at the end, or at the next start when the end was not reached", async () => {
     const first = await startJob({ fields: { expiration: "pipeline_end" } });
     first.write("file", "x");
-    await first.keeper.finish({ signal });
+    await first.manager.finish({ signal });
     expect(readdirSync(first.volumesDir)).toEqual([]);
 
     const crashed = await startJob({ fields: { expiration: "pipeline_end" }, from: first });
     crashed.write("file", "x");
-    keepers.length = 0;
+    managers.length = 0;
     const next = await startJob({ fields: { name: "w" }, from: first });
     expect(readdirSync(first.volumesDir).sort()).toEqual(["v", "w"]);
     expect(readdirSync(next.data)).toEqual([]);
@@ -403,12 +403,12 @@ describe("expiration", () => {
 
   test("is not for plain volumes, but for those without a name", async () => {
     const job = await startJob({});
-    const { mounts } = job.keeper.resolveMounts([
+    const { mounts } = job.manager.resolveMounts([
       { kind: "volume", source: "plain", target: "/p", options: [] },
       { kind: "volume", target: "/a", options: [] },
     ]);
     for (const { from } of mounts) writeFileSync(join(from, "file"), "x");
-    await job.keeper.finish({ signal });
+    await job.manager.finish({ signal });
     expect(readdirSync(job.volumesDir).sort()).toEqual(["plain", "v"]);
   });
 });

@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll } from "vitest";
 import type { Volume } from "../../../agent/job/volume.ts";
 import { createHttpClient, type HttpClient } from "../../../agent/net/http/http-client.ts";
 import { createBucketOpener } from "../../../agent/net/s3/bucket.ts";
-import { createVolumeKeeper, type VolumeKeeper } from "../../../agent/volumes/volume-keeper.ts";
+import { createVolumeManager, type VolumeManager } from "../../../agent/volumes/volume-manager.ts";
 import { type Farm, startFarm } from "../../../qemu/farm/farm.ts";
 import { type FailingProxy, startFailingProxy } from "../../servers/failing-proxy.ts";
 export const signal = new AbortController().signal;
@@ -35,7 +35,7 @@ let failingProxy: FailingProxy;
 /** In front of the S3 service, for the alias "proxied". */
 export const proxy = (): FailingProxy => failingProxy;
 let jobs = 0;
-export const keepers: VolumeKeeper[] = [];
+export const managers: VolumeManager[] = [];
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "dutboot-volumes-test-"));
@@ -65,7 +65,7 @@ beforeAll(async () => {
 }, 600_000);
 
 afterEach(async () => {
-  for (const keeper of keepers.splice(0)) await keeper.finish({ signal }).catch(() => {});
+  for (const manager of managers.splice(0)) await manager.finish({ signal }).catch(() => {});
 });
 
 afterAll(async () => {
@@ -82,7 +82,7 @@ interface TestJob {
   data: string;
   volumesDir: string;
   lines: string[];
-  keeper: VolumeKeeper;
+  manager: VolumeManager;
   use(): void;
   run(hook: "pipeline_start" | "container_start" | "container_end" | "pipeline_end"): Promise<void>;
   write(key: string, content: string | Buffer): string;
@@ -126,7 +126,7 @@ export async function startJob({
     resetsFscryptKey: false,
     ...fields,
   };
-  const keeper = createVolumeKeeper({
+  const manager = createVolumeManager({
     volumesDir,
     volumes: [volume],
     fileSystems: [],
@@ -135,10 +135,10 @@ export async function startJob({
     liveLimits: LIVE,
     log: { info: (line) => lines.push(line), warn: (line) => lines.push(`! ${line}`) },
   });
-  keepers.push(keeper);
-  await keeper.prepare({ signal });
+  managers.push(manager);
+  await manager.prepare({ signal });
   const data = join(volumesDir, "v/data");
-  const use = () => void keeper.resolveMounts([{ kind: "volume", source: "v", target: "/v", options: [] }]);
+  const use = () => void manager.resolveMounts([{ kind: "volume", source: "v", target: "/v", options: [] }]);
   if (isUsed) use();
   const object = (key: string) => ({ Bucket: BUCKET, Key: `${prefix}/${key}` });
   return {
@@ -146,9 +146,9 @@ export async function startJob({
     data,
     volumesDir,
     lines,
-    keeper,
+    manager,
     use,
-    run: (hook) => keeper.runHooks(hook, { signal }),
+    run: (hook) => manager.runHooks(hook, { signal }),
     write(key, content) {
       const path = join(data, key);
       mkdirSync(dirname(path), { recursive: true });

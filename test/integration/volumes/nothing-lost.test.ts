@@ -51,7 +51,7 @@ async function runJob({ pull, push, overwrite, remove }: Case) {
     await attempt("container_end");
   }
   await attempt("pipeline_end");
-  await job.keeper.finish({ signal }).catch(() => {});
+  await job.manager.finish({ signal }).catch(() => {});
   const after: Record<string, string> = {};
   for (const key of await job.list()) after[key] = await job.get(key);
   return { had, hasStarted, after, lines: job.lines };

@@ -19,7 +19,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { AgentError } from "../../../agent/errors.ts";
 import type { Volume } from "../../../agent/job/volume.ts";
 import type { ObjectBucket } from "../../../agent/volumes/object-bucket.ts";
-import { createVolumeKeeper } from "../../../agent/volumes/volume-keeper.ts";
+import { createVolumeManager } from "../../../agent/volumes/volume-manager.ts";
 
 const signal = new AbortController().signal;
 let folder: string;
@@ -73,7 +73,7 @@ async function start(fields: Partial<Volume>, buckets: Record<string, ObjectBuck
   const log = (line: string) => {
     lines.push(line);
   };
-  const keeper = createVolumeKeeper({
+  const manager = createVolumeManager({
     volumesDir: folder,
     volumes: [
       {
@@ -90,8 +90,8 @@ async function start(fields: Partial<Volume>, buckets: Record<string, ObjectBuck
     liveLimits: { settleMs: 20, pollMs: 50, retryFirstMs: 20, retryMostMs: 40 },
     log: { info: log, warn: log },
   });
-  await keeper.prepare({ signal });
-  return { keeper, data: join(folder, "v/data"), lines };
+  await manager.prepare({ signal });
+  return { manager, data: join(folder, "v/data"), lines };
 }
 
 const at = (bucket: string, ...on: NonNullable<Volume["pull"]>["on"]) => ({
@@ -103,28 +103,28 @@ const at = (bucket: string, ...on: NonNullable<Volume["pull"]>["on"]) => ({
 
 test("a file that grows while it goes up goes up again", async () => {
   const b = new MemoryBucket();
-  const { keeper, data } = await start({ push: at("b", "container_end") }, { b });
+  const { manager, data } = await start({ push: at("b", "container_end") }, { b });
   writeFileSync(join(data, "log"), "1");
   b.inPut = () => {
     if (b.puts.length === 0) appendFileSync(join(data, "log"), "2");
   };
-  await keeper.runHooks("container_end", { signal });
+  await manager.runHooks("container_end", { signal });
   expect(b.puts).toEqual(["log=1", "log=12"]);
 });
 
 test("a file that never stops changing is logged", async () => {
   const b = new MemoryBucket();
-  const { keeper, data, lines } = await start({ push: at("b", "container_end") }, { b });
+  const { manager, data, lines } = await start({ push: at("b", "container_end") }, { b });
   writeFileSync(join(data, "log"), "");
   b.inPut = () => appendFileSync(join(data, "log"), ".");
-  await keeper.runHooks("container_end", { signal });
+  await manager.runHooks("container_end", { signal });
   expect(b.puts).toHaveLength(3);
   expect(lines.join()).toContain("keeps changing");
 });
 
 test("a file that is gone when its turn comes is no failure", async () => {
   const b = new MemoryBucket();
-  const { keeper, data } = await start(
+  const { manager, data } = await start(
     {
       push: at("b", "container_end"),
       mirrorOptions: { overwrite: true, remove: true, preserve: false, exclude: [] },
@@ -135,16 +135,16 @@ test("a file that is gone when its turn comes is no failure", async () => {
   b.inPut = () => {
     for (const name of "klj") rmSync(join(data, name), { force: true });
   };
-  await keeper.runHooks("container_end", { signal });
+  await manager.runHooks("container_end", { signal });
   b.inPut = () => {};
-  await keeper.runHooks("container_end", { signal });
+  await manager.runHooks("container_end", { signal });
   expect([...b.objects.keys()].sort()).toEqual([..."abcdefghi"]);
 });
 
 test("a directory that becomes a symlink in the middle of a pull leads nowhere", async () => {
   const b = new MemoryBucket();
   b.objects.set("d/file", "evil");
-  const { keeper, data } = await start({ pull: at("b", "pipeline_start") }, { b });
+  const { manager, data } = await start({ pull: at("b", "pipeline_start") }, { b });
   const outside = join(folder, "outside");
   mkdirSync(outside);
   mkdirSync(join(data, "d"));
@@ -152,7 +152,7 @@ test("a directory that becomes a symlink in the middle of a pull leads nowhere",
     rmSync(join(data, "d"), { recursive: true });
     symlinkSync(outside, join(data, "d"));
   };
-  await expect(keeper.runHooks("pipeline_start", { signal })).rejects.toMatchObject({
+  await expect(manager.runHooks("pipeline_start", { signal })).rejects.toMatchObject({
     code: "VOLUME_MIRROR_FAILED",
   });
   expect(readdirSync(outside)).toEqual([]);
@@ -161,9 +161,9 @@ test("a directory that becomes a symlink in the middle of a pull leads nowhere",
 test("a file that a test makes in the middle of a pull stays", async () => {
   const b = new MemoryBucket();
   b.objects.set("file", "theirs");
-  const { keeper, data, lines } = await start({ pull: at("b", "container_start") }, { b });
+  const { manager, data, lines } = await start({ pull: at("b", "container_start") }, { b });
   b.inGet = () => writeFileSync(join(data, "file"), "ours");
-  await keeper.runHooks("container_start", { signal });
+  await manager.runHooks("container_start", { signal });
   expect(readFileSync(join(data, "file"), "utf8")).toBe("ours");
   expect(readdirSync(data)).toEqual(["file"]);
   expect(lines.join()).toContain("new on both sides");
@@ -171,15 +171,15 @@ test("a file that a test makes in the middle of a pull stays", async () => {
 
 test("incomplete files of an interrupted boot are deleted by the next pull and never pushed", async () => {
   const b = new MemoryBucket();
-  const { keeper, data } = await start(
+  const { manager, data } = await start(
     { pull: at("b", "container_start"), push: at("b", "container_end") },
     { b },
   );
   mkdirSync(join(data, "d"));
   writeFileSync(join(data, "d/.dutboot-part.0123"), "half");
-  await keeper.runHooks("container_end", { signal });
+  await manager.runHooks("container_end", { signal });
   expect([...b.objects]).toEqual([]);
-  await keeper.runHooks("container_start", { signal });
+  await manager.runHooks("container_start", { signal });
   expect(readdirSync(join(data, "d"))).toEqual([]);
 });
 
@@ -187,7 +187,7 @@ test("files pulled from one location are pushed to another", async () => {
   const [from, to] = [new MemoryBucket(), new MemoryBucket()];
   from.objects.set("file", "x");
   to.objects.set("file", "y");
-  const { keeper } = await start(
+  const { manager } = await start(
     {
       pull: at("from", "pipeline_start"),
       push: at("to", "pipeline_end"),
@@ -195,48 +195,48 @@ test("files pulled from one location are pushed to another", async () => {
     },
     { from, to },
   );
-  await keeper.runHooks("pipeline_start", { signal });
-  await keeper.runHooks("pipeline_end", { signal });
+  await manager.runHooks("pipeline_start", { signal });
+  await manager.runHooks("pipeline_end", { signal });
   expect(to.puts).toEqual(["file=x"]);
 });
 
 test("an interrupted upload may be replaced by the next run", async () => {
   const b = new MemoryBucket();
-  const { keeper, data } = await start({ push: at("b", "container_end") }, { b });
+  const { manager, data } = await start({ push: at("b", "container_end") }, { b });
   writeFileSync(join(data, "log"), "first");
   b.inPut = () => {
     b.objects.set("log", "first");
     throw new AgentError("FETCH_INTERRUPTED", "Cannot upload: the connection was lost");
   };
-  await expect(keeper.runHooks("container_end", { signal })).rejects.toThrow("connection was lost");
+  await expect(manager.runHooks("container_end", { signal })).rejects.toThrow("connection was lost");
   b.inPut = () => {};
   writeFileSync(join(data, "log"), "second");
-  await keeper.runHooks("container_end", { signal });
+  await manager.runHooks("container_end", { signal });
   expect(b.puts).toEqual(["log=second"]);
   expect(b.objects.get("log")).toBe("second");
 });
 
 test("a live push continues when the service comes back", async () => {
   const b = new MemoryBucket();
-  const { keeper, data, lines } = await start({ push: at("b", "changes") }, { b });
+  const { manager, data, lines } = await start({ push: at("b", "changes") }, { b });
   b.inPut = () => {
     throw new AgentError("FETCH_UNREACHABLE", "Cannot upload: no answer");
   };
   writeFileSync(join(data, "file"), "x");
-  await keeper.runHooks("pipeline_start", { signal });
+  await manager.runHooks("pipeline_start", { signal });
   await vi.waitFor(() =>
     expect(lines.filter((line) => line.includes("tries again")).length).toBeGreaterThan(2),
   );
   b.inPut = () => {};
   await vi.waitFor(() => expect(b.puts).toEqual(["file=x"]));
   await vi.waitFor(() => expect(lines.at(-1)).toContain("continues"));
-  await keeper.finish({ signal });
+  await manager.finish({ signal });
 });
 
 test("an interrupted listing removes nothing", async () => {
   const b = new MemoryBucket();
   b.objects.set("first", "1");
-  const { keeper, data } = await start(
+  const { manager, data } = await start(
     {
       pull: at("b", "pipeline_start"),
       mirrorOptions: { overwrite: true, remove: true, preserve: false, exclude: [] },
@@ -249,7 +249,7 @@ test("an interrupted listing removes nothing", async () => {
     yield* list(prefix);
     throw new AgentError("S3_SERVER_ERROR", "Cannot list: it broke off");
   };
-  await expect(keeper.runHooks("pipeline_start", { signal })).rejects.toMatchObject({
+  await expect(manager.runHooks("pipeline_start", { signal })).rejects.toMatchObject({
     code: "S3_SERVER_ERROR",
   });
   expect(readdirSync(data)).toEqual(["ours"]);

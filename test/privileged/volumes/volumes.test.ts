@@ -20,7 +20,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Volume } from "../../../agent/job/volume.ts";
 import { mount, umount } from "../../../agent/kernel/syscalls.ts";
-import { createVolumeKeeper, type VolumeKeeper } from "../../../agent/volumes/volume-keeper.ts";
+import { createVolumeManager, type VolumeManager } from "../../../agent/volumes/volume-manager.ts";
 
 const signal = new AbortController().signal;
 const KEY = randomBytes(64).toString("base64");
@@ -66,14 +66,14 @@ const createVolume = (fields: Partial<Volume>): Volume => ({
 
 async function start(
   fields: Partial<Volume>,
-  options: Partial<Parameters<typeof createVolumeKeeper>[0]> = {},
-): Promise<{ keeper: VolumeKeeper; data: string; lines: string[] }> {
+  options: Partial<Parameters<typeof createVolumeManager>[0]> = {},
+): Promise<{ manager: VolumeManager; data: string; lines: string[] }> {
   const lines: string[] = [];
   const log = (line: string) => {
     lines.push(line);
   };
   const volume = createVolume(fields);
-  const keeper = createVolumeKeeper({
+  const manager = createVolumeManager({
     volumesDir: join(disk, "volumes"),
     volumes: [volume],
     fileSystems: [],
@@ -84,11 +84,11 @@ async function start(
     log: { info: log, warn: log },
     ...options,
   });
-  await keeper.prepare({ signal });
-  const { mounts } = keeper.resolveMounts([
+  await manager.prepare({ signal });
+  const { mounts } = manager.resolveMounts([
     { kind: "volume", source: volume.name, target: "/v", options: [] },
   ]);
-  return { keeper, data: mounts[0]!.from, lines };
+  return { manager, data: mounts[0]!.from, lines };
 }
 
 describe("fscrypt", () => {
@@ -97,7 +97,7 @@ describe("fscrypt", () => {
   test("a volume is readable with its key only, boot after boot", async () => {
     const first = await start({ fscryptKey: KEY });
     writeFileSync(join(first.data, "secret-name"), "secret content");
-    await first.keeper.finish({ signal });
+    await first.manager.finish({ signal });
     // The key went with the job, not only with the machine.
     expect(readdirSync(first.data)).not.toContain("secret-name");
     expect(readFileSync(join(folder, "image")).includes("secret content")).toBe(false);
@@ -105,14 +105,14 @@ describe("fscrypt", () => {
     reboot();
     const second = await start({ fscryptKey: KEY });
     expect(readFileSync(join(second.data, "secret-name"), "utf8")).toBe("secret content");
-    await second.keeper.finish({ signal });
+    await second.manager.finish({ signal });
     reboot();
     await expect(start({ fscryptKey: OTHER_KEY })).rejects.toMatchObject({ code: "VOLUME_WRONG_KEY" });
     await expect(start({})).rejects.toMatchObject({ code: "VOLUME_KEY_MISSING" });
     // Nor by naming it without defining it.
-    const { keeper } = await start({ name: "w" });
+    const { manager } = await start({ name: "w" });
     expect(() =>
-      keeper.resolveMounts([{ kind: "volume", source: "v", target: "/v", options: [] }]),
+      manager.resolveMounts([{ kind: "volume", source: "v", target: "/v", options: [] }]),
     ).toThrowError(expect.objectContaining({ code: "VOLUME_KEY_MISSING" }));
     const third = await start({ fscryptKey: KEY });
     expect(readdirSync(third.data)).toEqual(["secret-name"]);
@@ -122,16 +122,16 @@ describe("fscrypt", () => {
     const first = await start({ fscryptKey: KEY });
     mkdirSync(join(first.data, "d"));
     writeFileSync(join(first.data, "d/file"), "x");
-    await first.keeper.finish({ signal });
+    await first.manager.finish({ signal });
     reboot();
     const same = await start({ fscryptKey: KEY, resetsFscryptKey: true });
     expect(readdirSync(same.data)).toEqual(["d"]);
-    await same.keeper.finish({ signal });
+    await same.manager.finish({ signal });
     reboot();
     const other = await start({ fscryptKey: OTHER_KEY, resetsFscryptKey: true });
     expect(readdirSync(other.data)).toEqual([]);
     writeFileSync(join(other.data, "new"), "x");
-    await other.keeper.finish({ signal });
+    await other.manager.finish({ signal });
     reboot();
     await expect(start({ fscryptKey: KEY })).rejects.toMatchObject({ code: "VOLUME_WRONG_KEY" });
   });
@@ -139,7 +139,7 @@ describe("fscrypt", () => {
   test("a plain volume with files is not taken for an encrypted one", async () => {
     const plain = await start({});
     writeFileSync(join(plain.data, "file"), "x");
-    await plain.keeper.finish({ signal });
+    await plain.manager.finish({ signal });
     await expect(start({ fscryptKey: KEY })).rejects.toMatchObject({ code: "VOLUME_WRONG_KEY" });
     const taken = await start({ fscryptKey: KEY, resetsFscryptKey: true });
     expect(readdirSync(taken.data)).toEqual([]);
@@ -149,13 +149,13 @@ describe("fscrypt", () => {
     for (const finishes of [true, false]) {
       const job = await start({ fscryptKey: KEY, expiration: "pipeline_end" });
       writeFileSync(join(job.data, "file"), "x");
-      if (finishes) await job.keeper.finish({ signal });
+      if (finishes) await job.manager.finish({ signal });
       reboot();
       if (finishes) expect(readdirSync(join(disk, "volumes"))).toEqual([]);
     }
-    const { keeper } = await start({ name: "w" });
+    const { manager } = await start({ name: "w" });
     expect(readdirSync(join(disk, "volumes"))).toEqual(["w"]);
-    await keeper.finish({ signal });
+    await manager.finish({ signal });
   });
 
   test.each([
@@ -184,7 +184,7 @@ test("a file system is mounted as the volume, and outlives a volume that expires
   mkdirSync(share);
   writeFileSync(join(share, "theirs"), "x");
   const fileSystems = [{ name: "share", source: share, options: [] }];
-  const { keeper, data } = await start(
+  const { manager, data } = await start(
     { fileSystem: "share", expiration: "pipeline_end" },
     {
       fileSystems,
@@ -194,7 +194,7 @@ test("a file system is mounted as the volume, and outlives a volume that expires
     },
   );
   writeFileSync(join(data, "ours"), "x");
-  await keeper.finish({ signal });
+  await manager.finish({ signal });
   expect(readdirSync(share).sort()).toEqual(["ours", "theirs"]);
   expect(readdirSync(join(disk, "volumes"))).toEqual([]);
 });
@@ -234,8 +234,8 @@ test("owners and modes are those that an object names", async () => {
     pull: { alias: "a", bucket: "b", prefix: "", on: ["pipeline_start" as const] },
     mirrorOptions: { overwrite: false, remove: false, preserve: true, exclude: [] },
   };
-  const { keeper, data } = await start(volume, { openBucket });
-  await keeper.runHooks("pipeline_start", { signal });
+  const { manager, data } = await start(volume, { openBucket });
+  await manager.runHooks("pipeline_start", { signal });
   const found = Object.keys(attributes).map((name) => {
     const { mode, uid, gid } = statSync(join(data, name));
     return [mode & 0o7777, uid, gid];
@@ -246,7 +246,7 @@ test("owners and modes are those that an object names", async () => {
     [0o644, 0, 0],
   ]);
   expect(statSync(join(data, "tool"), { bigint: true }).mtimeNs).toBe(1_000_000_000_000_000_005n);
-  await keeper.finish({ signal });
+  await manager.finish({ signal });
 });
 
 describe("binds", () => {
@@ -254,32 +254,32 @@ describe("binds", () => {
   const bind = (source: string) => [{ kind: "bind" as const, source, target: "/b", options: ["ro"] }];
 
   test("of what is there", async () => {
-    const { keeper } = await start({});
-    expect(keeper.resolveMounts(bind("/dev/../etc"))).toEqual({
+    const { manager } = await start({});
+    expect(manager.resolveMounts(bind("/dev/../etc"))).toEqual({
       mounts: [{ from: "/etc", to: "/b", options: ["rbind", "rprivate", "ro"] }],
       tmpfs: [],
     });
   });
 
   test("of what is not there end in an error of that step", async () => {
-    const { keeper } = await start({});
-    expect(() => keeper.resolveMounts(bind("/none"))).toThrowError(
+    const { manager } = await start({});
+    expect(() => manager.resolveMounts(bind("/none"))).toThrowError(
       expect.objectContaining({ code: "VOLUME_NO_SOURCE" }),
     );
   });
 
   test("of boot2container's own paths are kept on the disk, and lead nowhere else", async () => {
     const sharedPaths = ["/storage", "/container"];
-    const { keeper } = await start({}, { sharedPaths });
-    const from = (path: string) => keeper.resolveMounts(bind(path)).mounts[0]!.from;
+    const { manager } = await start({}, { sharedPaths });
+    const from = (path: string) => manager.resolveMounts(bind(path)).mounts[0]!.from;
     writeFileSync(join(from("/container/tmp"), "file"), "x");
-    await keeper.finish({ signal });
+    await manager.finish({ signal });
     reboot();
     const next = await start({}, { sharedPaths });
-    const path = next.keeper.resolveMounts(bind("/storage/tmp")).mounts[0]!.from;
+    const path = next.manager.resolveMounts(bind("/storage/tmp")).mounts[0]!.from;
     expect(readdirSync(path)).toEqual(["file"]);
     expect(path.startsWith(disk)).toBe(true);
-    expect(next.keeper.resolveMounts(bind("/storage/../etc")).mounts[0]!.from).toBe("/etc");
+    expect(next.manager.resolveMounts(bind("/storage/../etc")).mounts[0]!.from).toBe("/etc");
   });
 });
 
@@ -301,13 +301,13 @@ describe("an empty named volume", () => {
 
   test("gets what the image has in its place, with owner and mode", async () => {
     const rootPath = makeRoot();
-    const { keeper, data } = await start({});
-    keeper.resolveMounts(named("/link"), { rootPath });
+    const { manager, data } = await start({});
+    manager.resolveMounts(named("/link"), { rootPath });
     const { mode, uid, gid } = statSync(data);
     expect([mode & 0o7777, uid, gid]).toEqual([0o1777, 1234, 567]);
     expect(statSync(join(data, "deep/file")).mode & 0o7777).toBe(0o640);
     rmSync(join(data, "deep/file"));
-    keeper.resolveMounts(named("/link"), { rootPath });
+    manager.resolveMounts(named("/link"), { rootPath });
     expect(readdirSync(join(data, "deep"))).toEqual([]);
   });
 
@@ -315,8 +315,8 @@ describe("an empty named volume", () => {
     ["/none", []],
     ["/real", ["nocopy"]],
   ])("gets nothing of %s with %j", async (target, options) => {
-    const { keeper, data } = await start({});
-    keeper.resolveMounts(named(target, options), { rootPath: makeRoot() });
+    const { manager, data } = await start({});
+    manager.resolveMounts(named(target, options), { rootPath: makeRoot() });
     expect(readdirSync(data)).toEqual([]);
   });
 });

@@ -79,7 +79,7 @@ async function run({ line = FULL, fails = [], exit = {}, full }: Situation) {
   const results: UploadAdapters = {
     bootId: "1a2b3c4d",
     sender: {
-      place: "https://farm/results",
+      destination: "https://farm/results",
       sent: new Map(),
       send: async ({ name, sizeBytes }) => call(`send ${name}`, { name, sizeBytes, sha256: "" }),
     },

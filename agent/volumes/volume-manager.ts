@@ -24,7 +24,7 @@ import { createVolumeDirectories, type VolumeDirectory } from "./volume-director
 import { unlockVolume, type VolumeLock } from "./volume-encryption.ts";
 import { createVolumeMirror, type VolumeMirror } from "./volume-mirror.ts";
 
-export interface VolumeKeeperOptions {
+export interface VolumeManagerOptions {
   /** Their directory, on the store's file system. */
   volumesDir: string;
   volumes: readonly Volume[];
@@ -40,7 +40,7 @@ export interface VolumeKeeperOptions {
   log: VolumeLog;
 }
 
-export interface VolumeKeeper {
+export interface VolumeManager {
   /** To be called before the hooks. Throws VOLUME_* and the errors of `mountFileSystem`. */
   prepare(options: { signal: AbortSignal }): Promise<void>;
   /** Runs the mirrors of this condition; `changes` start with `pipeline_start`. Throws S3_*, VOLUME_MIRROR_FAILED. */
@@ -63,7 +63,7 @@ interface KeptVolume {
   mirror?: VolumeMirror;
 }
 
-export function createVolumeKeeper(options: VolumeKeeperOptions): VolumeKeeper {
+export function createVolumeManager(options: VolumeManagerOptions): VolumeManager {
   const { volumesDir, log } = options;
   const directories = createVolumeDirectories(volumesDir);
   const kept = new Map<string, KeptVolume>();
