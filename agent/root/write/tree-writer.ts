@@ -63,6 +63,7 @@ export class TreeWriter implements TarVisitor {
   #files = 0;
   #contentBytes = 0;
   #isRootOpaque = false;
+  #hasWhiteouts = false;
 
   /** The caller keeps `rootFd` open until `close`. */
   constructor(rootFd: number, options: TreeWriterOptions) {
@@ -124,10 +125,7 @@ export class TreeWriter implements TarVisitor {
     const implied = [...this.#implied].map((path) => [path, NO_TIME] as const);
     for (const [path, time] of [...implied, ...this.#described]) {
       this.#currentPath = path;
-      this.#guard(() => {
-        const fd = this.#directories.openExisting(path === "" ? [] : path.split("/"));
-        utimensat(fd, NO_PATH, time, time);
-      });
+      this.#guard(() => this.#setTime(path, time));
     }
     return {
       files: this.#files,
@@ -139,6 +137,16 @@ export class TreeWriter implements TarVisitor {
       },
       warnings: [...this.#dropped].map(([warning, count]) => `${count} × ${warning}`),
     };
+  }
+
+  #setTime(path: string, time: TarTime): void {
+    try {
+      const fd = this.#directories.openExisting(path === "" ? [] : path.split("/"));
+      utimensat(fd, NO_PATH, time, time);
+    } catch (error) {
+      // A member replaced it, by another way through a symlink.
+      if (!isKernelError(error, "ENOENT", "ENOTDIR", "ELOOP")) throw error;
+    }
   }
 
   /** To be called after success and failure. */
@@ -250,11 +258,17 @@ export class TreeWriter implements TarVisitor {
 
   /** As for podman, the target must be there already. */
   #link({ entry, parts, name }: Destination): void {
-    const target = [...this.#options.to, ...splitMemberPath(entry.linkPath)];
-    const targetName = pathBytes(target.at(-1) ?? ".");
+    const targetParts = [...this.#options.to, ...splitMemberPath(entry.linkPath)];
+    const targetName = pathBytes(targetParts.at(-1) ?? ".");
     const parentFd = this.#directories.open(parts.slice(0, -1));
     try {
-      const targetDirFd = this.#directories.openExisting(target.slice(0, -1));
+      const targetDirFd = this.#directories.openExisting(targetParts.slice(0, -1));
+      const target = this.#hasWhiteouts ? statAt(targetDirFd, targetName) : undefined;
+      if (target && isWhiteout(target))
+        throw new AgentError(
+          "ARCHIVE_BAD_MEMBER",
+          `Cannot link ${showPath(entry.path)} to ${showPath(entry.linkPath)}: this layer deletes it`,
+        );
       const link = () => linkat(targetDirFd, targetName, parentFd, name);
       try {
         link();
@@ -294,6 +308,7 @@ export class TreeWriter implements TarVisitor {
     const own = statAt(parentFd, name);
     if (!own) {
       mknodat(parentFd, name, S_IFCHR, { major: 0, minor: 0 });
+      this.#hasWhiteouts = true;
       // Else overlayfs lists the whiteout itself where no lower layer has the directory.
       fsetxattr(parentFd, ORIGIN_XATTR, NOTHING);
     }

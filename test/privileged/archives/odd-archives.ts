@@ -76,6 +76,7 @@ const members: Record<string, [Member[], Omit<OddArchive, "tar">?]> = {
     [dir("d/"), file("d/a"), link("d", "r"), file("d/b")],
     { refused: "ARCHIVE_BAD_MEMBER" },
   ],
+  "a directory replaced through a symlink": [[file("a/x"), link("b", "."), file("b/a")]],
   "a symlink replaced by a directory": [
     [dir("r/"), link("d", "r"), file("d/a"), dir("d/"), file("d/b")],
     { unlikePodman: TWICE },
