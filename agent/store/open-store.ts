@@ -1,16 +1,26 @@
 /**
  * Opens the store of a job, in RAM, on the cache device or on a file system of the job, and keeps it within its quota.
  */
-import { closeSync, constants, mkdirSync, openSync, readSync, rmSync, statfsSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statfsSync,
+} from "node:fs";
 import { toAgentError } from "../errors.ts";
 import type { CacheQuota, Dialect, Job } from "../job/job.ts";
-import { isKernelError, umount } from "../kernel/syscalls.ts";
+import { isKernelError, mount, umount } from "../kernel/syscalls.ts";
+import { MEMORY_RESERVE_BYTES } from "../limits.ts";
 import type { CacheOutcome } from "../wire/b2c-console.ts";
 import { mountCacheDevice } from "./device/cache-device.ts";
 import type { PlanOptions } from "./device/choose-device.ts";
-import { mountRamStore, readFreeBytes } from "./device/ram-store.ts";
 import { DigestIndex } from "./digest-index.ts";
 import { type CollectResult, collect, putReference, type Reference } from "./garbage-collect.ts";
+import { RAM_STORE_SHARE } from "./limits.ts";
 import { type ObjectStore, openObjectStore } from "./object-store.ts";
 import { listObjects, openStoreLayout, type StoreLayout } from "./store-layout.ts";
 
@@ -64,7 +74,7 @@ export async function openStore(cache: Job["cache"], options: OpenStoreOptions):
     unmountIfMounted(path);
     outcome = { kind: "failed", reason: message };
   }
-  const { sizeBytes } = mountRamStore(path);
+  const sizeBytes = mountRamStore(path);
   log.info(`store: in RAM, at most ${(sizeBytes / 1e6).toFixed(0)} MB`);
   return openOn(cache.quota, outcome, options);
 }
@@ -79,14 +89,14 @@ async function mountCache(
   { path, log, cacheFileSystem, signal, waitMs, isSpareDisk }: OpenStoreOptions,
 ): Promise<CacheOutcome> {
   if (cacheFileSystem) {
-    const { name, mount } = cacheFileSystem;
-    if (!mount) {
+    const { name, mount: mountOn } = cacheFileSystem;
+    if (!mountOn) {
       const answers = "neither 'none', 'auto', a path to a block device, or a valid b2c.filesystem name";
       log.error(`cache: this job runs without a cache: there is no file system "${name}"`);
       return { kind: "failed", reason: `The caching parameter '${name}' is ${answers}` };
     }
     mkdirSync(path, { recursive: true });
-    await mount(path);
+    await mountOn(path);
     log.info(`cache: the file system ${name} mounted`);
     return { kind: "file-system", name };
   }
@@ -205,4 +215,36 @@ function readRecord(fd: number, buffer: Buffer): number {
       if (code !== "EPIPE") throw error;
     }
   }
+}
+
+/** A tmpfs, because the initramfs is a ramfs without xattrs when the command line has `root=`. Returns its size in bytes. */
+function mountRamStore(path: string): number {
+  const sizeBytes = planRamStore(readMemoryInfo("MemTotal"), readMemoryInfo("MemAvailable"));
+  mkdirSync(path, { recursive: true });
+  mount({ source: "dutboot-store", target: path, type: "tmpfs", data: `size=${sizeBytes},mode=0755` });
+  return sizeBytes;
+}
+
+/**
+ * A share of all memory, but no more than is available besides the agent's: with more, the kernel would kill the agent
+ * before the tmpfs is full.
+ */
+export function planRamStore(totalBytes: number, availableBytes: number): number {
+  const spareBytes = Math.max(availableBytes - MEMORY_RESERVE_BYTES, availableBytes / 2);
+  return Math.floor(Math.min(totalBytes * RAM_STORE_SHARE, spareBytes));
+}
+
+/** Free space below `path`; for a tmpfs, at most the available memory. */
+export function readFreeBytes(path: string): number {
+  const { bavail, bsize, type } = statfsSync(path);
+  const freeBytes = bavail * bsize;
+  return type === TMPFS_MAGIC ? Math.min(freeBytes, readMemoryInfo("MemAvailable")) : freeBytes;
+}
+
+const TMPFS_MAGIC = 0x01021994;
+
+function readMemoryInfo(field: "MemTotal" | "MemAvailable"): number {
+  const match = new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(readFileSync("/proc/meminfo", "utf8"));
+  if (!match) throw new Error(`Cannot find "${field}" in /proc/meminfo`);
+  return Number(match[1]) * 1024;
 }

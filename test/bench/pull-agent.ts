@@ -14,8 +14,8 @@ import type { PhaseContext } from "../../agent/phases/phase-runner.ts";
 import { startProgress } from "../../agent/report/log/progress.ts";
 import { chooseRootDriver } from "../../agent/root/drivers/choose-driver.ts";
 import { createUnpackPool } from "../../agent/root/unpack/pool.ts";
-import { readFreeBytes } from "../../agent/store/device/ram-store.ts";
 import { openObjectStore } from "../../agent/store/object-store.ts";
+import { readFreeBytes } from "../../agent/store/open-store.ts";
 import { openStoreLayout } from "../../agent/store/store-layout.ts";
 
 export interface PullOrder {

@@ -1,6 +1,6 @@
 /** How large a store in RAM may be: a share of all memory, bounded by what is there beside the agent. */
 import { expect, it } from "vitest";
-import { planRamStore } from "../../../../agent/store/device/ram-store.ts";
+import { planRamStore } from "../../../agent/store/open-store.ts";
 
 const MiB = 1024 * 1024;
 
