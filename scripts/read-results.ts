@@ -122,19 +122,20 @@ async function checkFiles(
   if (!Array.isArray(manifest.files)) return checked;
   checked.listed = manifest.files.length;
   if (Array.isArray(manifest.missing))
-    checked.notUploaded = manifest.missing.map(({ name, code }) => ({
-      name: String(name),
-      code: String(code),
-    }));
-  const waiting = manifest.files.values();
+    checked.notUploaded = manifest.missing.map((entry: unknown) => {
+      const { name, code } = Object(entry) as { name?: unknown; code?: unknown };
+      return { name: String(name), code: String(code) };
+    });
+  const waiting = manifest.files.values() as Iterator<unknown> & Iterable<unknown>;
   const checkNext = async () => {
     for (const entry of waiting) {
-      const name = String(entry?.name);
+      const listed = Object(entry) as Partial<ResultsManifest["files"][number]>;
+      const name = String(listed.name);
       if (!names.has(name)) checked.missing.push(name);
       else {
         const { sha256, sizeBytes } = await hashFile(source, name);
         checked.totalBytes += sizeBytes;
-        if (sha256 === entry.sha256) checked.good++;
+        if (sha256 === listed.sha256) checked.good++;
         else checked.changed.push(name);
       }
     }

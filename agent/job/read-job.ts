@@ -94,7 +94,7 @@ function checkLength(
 ): void {
   const bytes = Buffer.byteLength(text);
   if (linesArriveWhole || parameters.some(({ name }) => name === END_MARKER)) return;
-  const isCut = bytes >= (draft.dialect === "dut" ? CMDLINE_END_BYTES : CMDLINE_CUT_BYTES);
+  const isCut = draft.dialect === "dut" ? bytes > CMDLINE_END_BYTES : bytes >= CMDLINE_CUT_BYTES;
   if (isCut) {
     const message = `Cannot trust the command line: it has ${bytes} bytes, and nothing shows that no loader cut it`;
     errors.push(new AgentError("CMDLINE_MAY_BE_CUT", message));

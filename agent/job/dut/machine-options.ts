@@ -151,7 +151,7 @@ export const MACHINE_OPTIONS: readonly DutOption[] = [
   },
   {
     name: "dut.end",
-    help: "The last word of the line: it shows that no boot loader cut the line. A line of 900 bytes and more without it is refused, unless an archive of the farm has /etc/dutboot/whole-lines",
+    help: "The last word of the line: it shows that no boot loader cut the line. A line of more than 900 bytes without it is refused, unless an archive of the farm has /etc/dutboot/whole-lines",
     example: "dut.end",
     isOfLine: true,
   },

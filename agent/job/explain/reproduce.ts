@@ -8,6 +8,7 @@ import { isHostInsecure } from "../insecure-hosts.ts";
 import type { Job, NfsRoot } from "../job.ts";
 import type { ContainerSettings, Mount, Step } from "../step.ts";
 import { parseCommandLine } from "../syntax/command-line.ts";
+import { undoLoaderEscapes } from "../syntax/loader-escapes.ts";
 import { quoteShellWord } from "../syntax/shell-words.ts";
 
 export interface Reproducer {
@@ -162,11 +163,16 @@ function formatSettings(settings: ContainerSettings): string[] {
 const FARM_PARAMETERS =
   /^(console|earlycon|earlyprintk|BOOTIF|BOOT_IMAGE|initrd|SALAD\..*|dut\.(cache(_.*)?|iface|image_store|log|mirror|nbd|poweroff_delay|proxy|swap)|b2c\.(cache_device|iface|nbd|poweroff_delay|proxy|storage|swap))$/;
 
+/** Loaders put the kernel's own file first. */
+const KERNEL_FILE = /\/|\.(efi|img|gz|itb)$|^(vmlinu[xz]|[bz]?Image|kernel|linux)/i;
+
 /** `npx dutboot boot -- '…'` with the job's own parameters. */
 export function formatBootLine(line: string): string {
-  const { parameters, initParameters } = parseCommandLine(line.trim());
-  const isKept = ({ name, value }: { name: string; value: string | undefined }) =>
-    !FARM_PARAMETERS.test(name) && !(name === "ip" && value !== "dhcp");
+  const { parameters, initParameters } = parseCommandLine(undoLoaderEscapes(line.trim()).text);
+  const isKept = ({ name, value }: { name: string; value: string | undefined }, index: number) =>
+    !FARM_PARAMETERS.test(name) &&
+    !(name === "ip" && value !== "dhcp") &&
+    !(index === 0 && value === undefined && KERNEL_FILE.test(name));
   const words = parameters.filter(isKept).map(({ text }) => text);
   const rest = initParameters.length > 0 ? ["--", ...initParameters.map(({ text }) => text)] : [];
   return `npx dutboot boot -- ${quoteShellWord(hideSecrets([...words, ...rest].join(" ")))}`;

@@ -1,6 +1,6 @@
 /**
  * Undoes what GRUB makes of a line: it writes a backslash before every quote and backslash, and double quotes around a word with spaces
- * (grub-core/lib/cmdline.c). Its first word is BOOT_IMAGE=, as that of pxelinux, which escapes nothing and adds initrd=.
+ * (grub-core/lib/cmdline.c). It adds BOOT_IMAGE=, as pxelinux does, which escapes nothing and adds initrd= too.
  */
 
 /** An escaped character. Any other backslash or single quote was not written by GRUB. */
@@ -19,15 +19,17 @@ export interface ArrivedLine {
 }
 
 export function undoLoaderEscapes(text: string): ArrivedLine {
-  const isOfGrub =
-    /^BOOT_IMAGE=\S+ /.test(text) && !/\sinitrd=/.test(text) && !/[\\']/.test(text.replace(ESCAPED, ""));
-  if (!isOfGrub) {
-    if (!text.includes('\\"')) return { text };
-    return { text, error: 'it has a backslash before a `"`, where the kernel ends the quotes' };
-  }
-  if (!text.includes("\\")) return { text };
-  if (!/\\['"]/.test(text))
+  // Every backslash and single quote is part of an escape.
+  const isEscaped = text.includes("\\") && !/[\\']/.test(text.replace(ESCAPED, ""));
+  const hasQuotes = /\\['"]/.test(text);
+  if (!isEscaped || !hasQuotes) {
+    if (text.includes('\\"'))
+      return { text, error: 'it has a backslash before a `"`, where the kernel ends the quotes' };
+    if (!isEscaped || !isOfGrub(text)) return { text };
     return { text, error: "GRUB doubles backslashes, but no quote shows that GRUB wrote it" };
+  }
+  if (!isOfGrub(text))
+    return { text, error: "each of its quotes has a backslash, as if GRUB had written it" };
   const plain = text.replace(ESCAPED, "$1");
   if (plain.match(WORD)?.length !== text.match(GRUB_WORD)?.length)
     return { text, error: 'the kernel cannot have a `"` and spaces inside of its own double quotes' };
@@ -35,4 +37,8 @@ export function undoLoaderEscapes(text: string): ArrivedLine {
     text: plain,
     warning: "GRUB wrote a backslash before each quote and backslash of the line, which is undone",
   };
+}
+
+function isOfGrub(text: string): boolean {
+  return /(^|\s)BOOT_IMAGE=\S/.test(text) && !/\sinitrd=/.test(text);
 }

@@ -112,6 +112,22 @@ describe("a folder", () => {
     expect(stdout).toContain("verdict.json is not valid JSON");
   });
 
+  it.each([
+    ["null entries", { files: [null, 7], missing: [null, {}] }],
+    [
+      "control characters in names",
+      { files: [{ name: "\x1b[2Ja\x9b\u202eb" }], missing: [{ name: "\x1b]0;x\x07", code: "\r\n" }] },
+    ],
+    ["fields that are no lists", { files: {}, missing: "x" }],
+  ])("with a manifest of %s", async (_name, manifest) => {
+    const { status, stdout, stderr } = await results([
+      writeFolder({ ...GOOD, "manifest.json": JSON.stringify(manifest) }),
+    ]);
+    expect(stderr).toBe("");
+    expect([0, 201, 202]).toContain(status);
+    expect(stdout).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]/);
+  });
+
   it("with the verdict of an earlier boot", async () => {
     const verdict = JSON.stringify({ ...PASS_VERDICT, bootId: "ffffffff" });
     const { status, stdout } = await results([writeFolder({ ...GOOD, "verdict.json": verdict })]);

@@ -25,7 +25,11 @@ const exit = (exitCode: number, more: Partial<ContainerExit> = {}): ContainerExi
 });
 
 /** Steps whose commands are their own answers: what `answers` says for the first word, 0 for the others. */
-async function run(steps: Step[], answers: Record<string, ContainerExit | AgentError>) {
+async function run(
+  steps: Step[],
+  answers: Record<string, ContainerExit | AgentError>,
+  dialect: "dut" | "b2c" = "dut",
+) {
   const events: EventBody[] = [];
   const adapters: StepsAdapters = {
     openStepRoot: async () => ({
@@ -48,7 +52,7 @@ async function run(steps: Step[], answers: Record<string, ContainerExit | AgentE
     signal: new AbortController().signal,
     during: (_what, work) => work(),
   };
-  const result = await runSteps({ dialect: "dut", steps }, context, adapters);
+  const result = await runSteps({ dialect, steps }, context, adapters);
   return {
     result,
     events: events.map(({ ...event }) => ("durationMs" in event ? { ...event, durationMs: 0 } : event)),
@@ -89,4 +93,12 @@ it("does not blame a later step's memory for the first one's failure", async () 
   });
   expect(result).toMatchObject({ exitCode: 3 });
   expect(result.failure).toBeUndefined();
+});
+
+it("runs the remaining steps of boot2container's pipeline after one that ends the machine", async () => {
+  const answers = { a: exit(129, { endedBy: "reboot" }), c: exit(130, { endedBy: "poweroff" }) };
+  const steps = [step("main", "a"), step("main", "b"), step("main", "c"), step("main", "d")];
+  const { result, events } = await run(steps, answers, "b2c");
+  expect(events.filter(({ event }) => event === "step_start")).toHaveLength(4);
+  expect(result).toMatchObject({ exitCode: 129, endsMachine: "poweroff" });
 });

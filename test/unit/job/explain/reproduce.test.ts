@@ -79,6 +79,9 @@ describe("the boot", () => {
   it.each([
     [`console=ttyS0 ${IMAGE} dut.run="it's" SALAD.machine_id=x ip=10.0.0.2`, `${IMAGE} dut.run="it's"`],
     [`${IMAGE} dut.cache=/dev/sda dut.cache_format=yes -- x`, `${IMAGE} -- x`],
+    [`vmlinuz ${IMAGE} dut.end BOOTIF=01-aa initrd=x`, `${IMAGE} dut.end`],
+    [`/boot/Image quiet ${IMAGE}`, `quiet ${IMAGE}`],
+    [String.raw`BOOT_IMAGE=/vmlinuz ${IMAGE} "dut.run=sh -c \'a b\'"`, `${IMAGE} "dut.run=sh -c 'a b'"`],
     ['b2c.run="h:1/i ls" b2c.cache_device=auto ip=dhcp\n', 'b2c.run="h:1/i ls" ip=dhcp'],
   ])("%j", (line, kept) => {
     const words = expandWords(splitShellText(formatBootLine(line)), () => undefined);
