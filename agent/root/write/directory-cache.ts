@@ -23,6 +23,8 @@ export class DirectoryCache {
   readonly #options: DirectoryCacheOptions;
   /** By path, least recently used first. */
   readonly #opened = new Map<string, number>();
+  /** Without a path, because it may lead elsewhere now; still in use. */
+  #retired: number[] = [];
 
   constructor(rootFd: number, options: DirectoryCacheOptions) {
     this.#rootFd = rootFd;
@@ -66,13 +68,12 @@ export class DirectoryCache {
     closeSync(oldestFd);
   }
 
-  /** To be called when a directory or symlink was removed: other paths may lead elsewhere now. */
+  /** To be called when a directory or symlink was removed: every path may lead elsewhere now. Descriptors in use are closed later. */
   closeAllBut(inUse: readonly number[]): void {
-    for (const [path, fd] of this.#opened) {
-      if (inUse.includes(fd)) continue;
-      this.#opened.delete(path);
-      closeSync(fd);
-    }
+    const fds = [...this.#retired, ...this.#opened.values()];
+    this.#opened.clear();
+    this.#retired = fds.filter((fd) => inUse.includes(fd));
+    for (const fd of fds) if (!inUse.includes(fd)) closeSync(fd);
   }
 
   #create(parts: readonly string[]): number {
