@@ -36,6 +36,7 @@ export class JobReader {
     for (const parameter of parameters) {
       const { name, value } = parameter;
       if (name === "ip" && value !== undefined) this.draft.ip = value;
+      if (name === "BOOTIF" && value !== undefined) this.#readBootInterface(value);
       const option = lookUp(name);
       if (option instanceof AgentError) this.errors.push(option);
       else if (typeof option === "string") this.warnings.push(option);
@@ -52,6 +53,14 @@ export class JobReader {
       }
     }
     for (const name of seenHere) this.seen.add(name);
+  }
+
+  /** The type of the hardware, which is Ethernet (01), and its address: `01-aa-bb-cc-dd-ee-ff`. iPXE users also write the address alone. */
+  #readBootInterface(value: string): void {
+    const [, address] = /^(?:01[-:])?([0-9a-f]{2}(?:[-:][0-9a-f]{2}){5})$/i.exec(value) ?? [];
+    if (address === undefined)
+      this.warnings.push(`BOOTIF=${showValue(value)} is ignored: it is not an Ethernet address`);
+    else this.draft.bootInterface = address.toLowerCase().replaceAll("-", ":");
   }
 
   #read(option: Option, { name, value }: Parameter): void {

@@ -165,6 +165,8 @@ export interface Job {
   onExit: OnExit;
   /** The value of the kernel's `ip=`; absent for DHCP on every wired interface. */
   ip?: string;
+  /** Hardware address of the interface that the machine booted from (BOOTIF of pxelinux and iPXE): `aa:bb:cc:dd:ee:ff`. */
+  bootInterface?: string;
   /** The main step is an interactive shell on the console. */
   shell?: boolean;
   /** Also gets the console's output while the job runs. */

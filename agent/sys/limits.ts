@@ -22,6 +22,8 @@ export const MODULE_SETTLE_MS = 100;
 export const NETWORK_WAIT_MS = 120_000;
 /** For other interfaces with a link, after the first lease; they continue in the background. */
 export const NETWORK_OTHERS_WAIT_MS = 1_500;
+/** For the interface that BOOTIF names; then all are used. */
+export const NETWORK_BOOT_INTERFACE_WAIT_MS = 15_000;
 export const NETWORK_POLL_MS = 200;
 /** A server that is starting, or a switch that blocks a new link for half a minute. */
 export const NFS_ANSWER_MS = 60_000;

@@ -51,8 +51,8 @@ export function createBootAdapters(context: BootContext): BootAdapters {
     },
     readJob: () => acceptJob(source.read(), context),
     async bringUpNetwork(job, { signal }) {
-      const { ip, machine: { interfaces = [] } = {} } = job;
-      const options = { log, signal, lookForDevices: modules.loadForDevices };
+      const { ip, bootInterface, machine: { interfaces = [] } = {} } = job;
+      const options = { log, signal, bootInterface, lookForDevices: modules.loadForDevices };
       if (!needsNetwork(job)) return bringUpOptionalNetwork(options);
       if (interfaces.length > 0) return setUpInterfaces(interfaces, options);
       return bringUpNetwork({ ...options, ip });

@@ -53,6 +53,11 @@ export function readIndex(name: string): number {
   return Number(readAttribute(name, "ifindex"));
 }
 
+/** The hardware address in lower case. */
+export function readHardwareAddress(name: string): string {
+  return readAttribute(name, "address");
+}
+
 function readAttribute(name: string, attribute: string): string {
   return readFileSync(join(CLASS_NET, name, attribute), "utf8").trim();
 }

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { AgentError } from "../../errors.ts";
 import { type IpParameter, parseIpParameter, type StaticAddress } from "../../job/syntax/ip-parameter.ts";
 import {
+  NETWORK_BOOT_INTERFACE_WAIT_MS,
   NETWORK_OTHERS_WAIT_MS,
   NETWORK_POLL_MS,
   NETWORK_PROGRESS_MS,
@@ -17,7 +18,7 @@ import { runTool } from "../run-tool.ts";
 import type { SysLog } from "../sys-log.ts";
 import { type DhcpClient, startDhcpClient } from "./dhcp.ts";
 import { nameMachine } from "./hostname.ts";
-import { hasCarrier, listInterfaces, readIndex } from "./interfaces.ts";
+import { hasCarrier, listInterfaces, readHardwareAddress, readIndex } from "./interfaces.ts";
 import { type BootOffer, formatResolvConf, type Lease } from "./lease.ts";
 
 export interface InterfaceState {
@@ -44,6 +45,8 @@ export interface NetworkState {
 export interface NetworkOptions {
   /** Value of `ip=`; absent: DHCP on every wired interface. */
   ip?: string;
+  /** Hardware address of the only interface to use, if the machine has it and `ip=` names no other. */
+  bootInterface?: string;
   log: SysLog;
   signal?: AbortSignal;
   /** Loads drivers of new devices; called about once a second while there is no address. */
@@ -53,6 +56,7 @@ export interface NetworkOptions {
   busybox?: string;
   waitMs?: number;
   othersWaitMs?: number;
+  bootInterfaceWaitMs?: number;
 }
 
 /** Throws NETWORK_… or the signal's reason. */
@@ -97,12 +101,25 @@ function createBringUp(request: Exclude<IpParameter, { method: "off" }>, options
   let watch: NodeJS.Timeout | undefined;
   const elapsedMs = () => performance.now() - startedAt;
 
+  let bootInterface = request.device === undefined ? options.bootInterface : undefined;
+  const { bootInterfaceWaitMs = NETWORK_BOOT_INTERFACE_WAIT_MS } = options;
+
   const findCandidates = async (): Promise<void> => {
-    for (const { name, skippedBecause } of listInterfaces()) {
+    const interfaces = listInterfaces();
+    const isBootInterface = (name: string) => readHardwareAddress(name) === bootInterface;
+    const hasBootInterface = interfaces.some(({ name }) => isBootInterface(name));
+    if (bootInterface !== undefined && !hasBootInterface) {
+      // The driver of another card may be faster.
+      if (elapsedMs() < bootInterfaceWaitMs) return;
+      log.warn(`network: no interface has the address of BOOTIF, ${bootInterface}: all are used`);
+      bootInterface = undefined;
+    }
+    for (const { name, skippedBecause } of interfaces) {
       if (candidates.has(name) || skipped.has(name)) continue;
+      const isOther = bootInterface !== undefined && !isBootInterface(name);
       const skipReason =
         request.device === undefined
-          ? skippedBecause
+          ? (skippedBecause ?? (isOther && "BOOTIF names another interface"))
           : request.device !== name && "ip= names another interface";
       if (skipReason) {
         skipped.add(name);
@@ -213,6 +230,8 @@ function createBringUp(request: Exclude<IpParameter, { method: "off" }>, options
       }
     },
     settle(): NetworkState {
+      if (request.method === "static" && request.nameservers.length === 0)
+        log.warn("network: ip= has no name server, so names cannot be resolved: add one as its eighth field");
       writeResolvConf();
       watch = setInterval(() => {
         followLeases().catch((error: Error) =>

@@ -225,6 +225,48 @@ describe("DHCP", () => {
     expect(agent.logs.join("\n")).toContain("aaa0: has a link");
   });
 
+  describe("with BOOTIF", () => {
+    const bootInterface = "02:00:00:00:00:07";
+    beforeEach(() => {
+      pair.addCable("other0", "aaa0");
+      for (const end of ["other0", "farm0"]) pair.farm.ip(`link set ${end} up`);
+    });
+
+    test.each<[string, Wishes, { name: string; method: string }]>([
+      ["the address comes from the interface that it names", {}, { name: "dut0", method: "dhcp" }],
+      [
+        "a static address is set on the interface that it names",
+        { ip: "10.9.0.7::10.9.0.1:255.255.255.0" },
+        { name: "dut0", method: "static" },
+      ],
+      [
+        "ip= may name another",
+        { ip: "10.9.0.7:::255.255.255.0::aaa0:off" },
+        { name: "aaa0", method: "static" },
+      ],
+    ])("%s", async (_name, wishes, expected) => {
+      pair.dut.ip(`link set dut0 address ${bootInterface}`);
+      startDhcpServer();
+      const agent = startAgent({ bootInterface, ...wishes });
+      expect((await agent.next()).state?.interfaces).toMatchObject([expected]);
+      expect(agent.logs.join("\n")).toMatch(/: not used, (BOOTIF|ip=) names another interface/);
+    });
+
+    test("all interfaces are used when none has its address", async () => {
+      startDhcpServer();
+      const agent = startAgent({ bootInterface, bootInterfaceWaitMs: 300, othersWaitMs: 300 });
+      expect((await agent.next()).state?.interfaces).toMatchObject([{ name: "dut0" }]);
+      expect(agent.logs.join("\n")).toContain("no interface has the address of BOOTIF");
+    });
+  });
+
+  test("ip= without a name server is logged", async () => {
+    pair.farm.ip("link set farm0 up");
+    const agent = startAgent({ ip: "10.9.0.7::10.9.0.1:255.255.255.0" });
+    expect((await agent.next()).state?.nameservers).toEqual([]);
+    expect(agent.logs.join("\n")).toContain("ip= has no name server");
+  });
+
   test("a renewal changes the name server and keeps the address", async () => {
     pair.farm.ip("link set farm0 up");
     const first = startDhcpServer();

@@ -194,3 +194,17 @@ describe("the plan", () => {
     expect(plan[5]!.does).toEqual([]);
   });
 });
+
+it.each([
+  ["BOOTIF=01-AA-bb-cc-dd-ee-0f", "aa:bb:cc:dd:ee:0f"],
+  ["BOOTIF=aa:bb:cc:dd:ee:0f", "aa:bb:cc:dd:ee:0f"],
+  ["BOOTIF=20-aa-bb-cc-dd-ee-ff-00-11", undefined],
+  ["BOOTIF=eth0", undefined],
+])("reads the interface of the boot: %s", (word, address) => {
+  for (const line of [`${IMAGE} dut.end ${word}`, `b2c.run=h:1/i ${word}`, `root=/dev/nfs ${word}`]) {
+    const { job, errors, warnings } = readCommandLine(line);
+    expect(errors).toEqual([]);
+    expect(job?.bootInterface).toBe(address);
+    expect(warnings.filter((text) => text.startsWith("BOOTIF"))).toHaveLength(address === undefined ? 1 : 0);
+  }
+});
