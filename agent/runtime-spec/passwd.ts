@@ -42,6 +42,19 @@ export function resolveUser(user: string, { passwd = "", group = "" }: UserFiles
   return { uid, gid: (entry && parseId(entry[3]!)) ?? 0, additionalGids, home };
 }
 
+/**
+ * The image's passwd with an entry for a user that is a number and has none, so that programs find a name, as podman adds it; undefined
+ * where none is needed. `home`: the working directory.
+ */
+export function addPasswdEntry(user: string, files: UserFiles, home: string): string | undefined {
+  const { passwd } = files;
+  if (passwd === undefined) return undefined;
+  const { uid, gid } = resolveUser(user, files);
+  if (readLines(passwd, 7).some((fields) => parseId(fields[2]!) === uid)) return undefined;
+  const end = passwd === "" || passwd.endsWith("\n") ? "" : "\n";
+  return `${passwd}${end}${uid}:*:${uid}:${gid}:container user:${home.replaceAll(/[:\n]/g, "_")}:/bin/sh\n`;
+}
+
 /** Throws IMAGE_UNKNOWN_USER. `keep-groups` adds nothing: the agent has no additional groups. */
 export function resolveGroups(names: readonly string[], { group = "" }: UserFiles): number[] {
   const groups = readLines(group, 4);

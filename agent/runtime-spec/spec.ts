@@ -111,7 +111,7 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
   };
 }
 
-function planWorkdir(
+export function planWorkdir(
   { workdir }: Pick<Step, "workdir">,
   { workingDir }: Pick<ImageConfig, "workingDir">,
 ): string {

@@ -19,11 +19,12 @@ import type { ContainerSettings } from "../../job/step.ts";
 import type { RuntimeSpec } from "../../runtime-spec/config.ts";
 import { type BindRequest, isOnMount } from "../../runtime-spec/mounts.ts";
 import { planHosts, planResolvConf } from "../../runtime-spec/name-files.ts";
+import { addPasswdEntry, type UserFiles } from "../../runtime-spec/passwd.ts";
 import { parseEnvFile } from "../../runtime-spec/process.ts";
 import type { DeviceNode } from "../../runtime-spec/resources.ts";
-import { isInitContainer, planRuntimeSpec } from "../../runtime-spec/spec.ts";
+import { isInitContainer, planRuntimeSpec, planWorkdir } from "../../runtime-spec/spec.ts";
 import { ENV_FILE_MAX_BYTES } from "../limits.ts";
-import { hasDirectory, readInRoot, readProcessFacts, readUserFiles } from "./rootfs.ts";
+import { hasDirectory, makeDirectory, readInRoot, readProcessFacts, readUserFiles } from "./rootfs.ts";
 import type { ContainerOptions, StepContainer } from "./step-container.ts";
 
 /** The kernel's default. */
@@ -48,6 +49,7 @@ export function planContainer(container: StepContainer, options: PlanOptions): R
   }
   const hostname = settings.hostname ?? ownName;
   for (const { from } of mounts) requireFile(from, "bind");
+  const userFiles = readUserFiles(rootPath);
   const zone = findTimeZone(container, options.bundleDir);
   const spec = planRuntimeSpec({
     config,
@@ -56,18 +58,21 @@ export function planContainer(container: StepContainer, options: PlanOptions): R
     fileEnv: (step.envFiles ?? []).flatMap(readEnvFile),
     rootPath,
     hostname,
-    binds: [...writeNameFiles(container, hostname, options), ...zone.binds, ...mounts],
+    binds: [...writeNameFiles(container, { hostname, userFiles }, options), ...zone.binds, ...mounts],
     tmpfs: container.tmpfs,
     devices: readDevices(settings.devices ?? []),
     ...(existsSync(initPath) && { initPath }),
-    userFiles: readUserFiles(rootPath),
+    userFiles,
     cgroupPath: options.cgroupPath,
     devPath,
     ...readProcessFacts(),
   });
-  // The runtime creates the image's own directory; one that the job names must exist or be in a mount.
+  // As podman: the image's own directory is created for the user; one that the job names must exist or be in a mount.
   const { workdir } = step;
-  if (workdir !== undefined && !isOnMount(workdir, spec.mounts) && !hasDirectory(rootPath, workdir)) {
+  const { cwd, user } = spec.process;
+  if (isOnMount(cwd, spec.mounts) || hasDirectory(rootPath, cwd)) return spec;
+  if (workdir === undefined) makeDirectory(rootPath, cwd, user);
+  else {
     throw new AgentError("RUN_NO_WORKDIR", `Cannot start in "${workdir}": the root has no such directory`);
   }
   return spec;
@@ -75,7 +80,7 @@ export function planContainer(container: StepContainer, options: PlanOptions): R
 
 function writeNameFiles(
   { step, config, resultsPath }: StepContainer,
-  hostname: string,
+  { hostname, userFiles }: { hostname: string; userFiles: UserFiles },
   { bundleDir, resolvConfPath = "/etc/resolv.conf" }: PlanOptions,
 ): BindRequest[] {
   const settings = step.container ?? {};
@@ -84,6 +89,7 @@ function writeNameFiles(
     ["/etc/resolv.conf", planResolvConf(machineConf, settings)],
     ["/etc/hosts", planHosts(hostname, settings.hosts)],
     ["/etc/hostname", `${hostname}\n`],
+    ["/etc/passwd", addPasswdEntry(settings.user ?? config.user, userFiles, planWorkdir(step, config))],
     // Programs detect podman's containers by this file; an init does so by its environment.
     ["/run/.containerenv", isInitContainer(step, config) ? undefined : ""],
   ];

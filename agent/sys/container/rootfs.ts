@@ -12,9 +12,9 @@ import {
   readlinkSync,
   symlinkSync,
 } from "node:fs";
-import { basename } from "node:path";
+import { basename, join, normalize } from "node:path";
 import { isKernelError } from "../../kernel/errno.ts";
-import { O_DIRECTORY, O_PATH, openInRoot } from "../../kernel/files.ts";
+import { fchownat, mkdirat, O_DIRECTORY, O_PATH, openInRoot } from "../../kernel/files.ts";
 import type { UserFiles } from "../../runtime-spec/passwd.ts";
 import { CONTAINER_OPEN_FILES, USER_FILE_MAX_BYTES } from "../limits.ts";
 
@@ -35,6 +35,23 @@ export function readInRoot(rootPath: string, path: string): Buffer | undefined {
 
 export function hasDirectory(rootPath: string, path: string): boolean {
   return useInRoot(rootPath, path, O_PATH | O_DIRECTORY, () => true) ?? false;
+}
+
+/** Creates a directory of the root with its parents; it belongs to the user, and the parents to root. */
+export function makeDirectory(
+  rootPath: string,
+  path: string,
+  { uid, gid }: { uid: number; gid: number },
+): void {
+  const names = normalize(path)
+    .split("/")
+    .filter((name) => name !== "");
+  names.forEach((name, index) => {
+    const parent = names.slice(0, index).join("/") || ".";
+    if (!hasDirectory(rootPath, join(parent, name)))
+      useInRoot(rootPath, parent, O_PATH | O_DIRECTORY, (fd) => mkdirat(fd, Buffer.from(name), 0o755));
+  });
+  useInRoot(rootPath, names.join("/"), constants.O_RDONLY | O_DIRECTORY, (fd) => fchownat(fd, "", uid, gid));
 }
 
 /** Whether the path leads to a program called `name` when symlinks are followed. */

@@ -34,6 +34,18 @@ describe("settings", () => {
       "uid=1000(tester) gid=1001 groups=7,44(video),105(render)\n",
     ],
     ["user with a group", "id -u; id -g", { settings: { user: "1000:video" } }, "1000\n44\n"],
+    [
+      "a number without a passwd entry has a name, and the image's missing directory",
+      "id -un; pwd; touch x && echo writable; tail -n 1 /etc/passwd",
+      { user: "4242:105", workingDir: "/work/deep/here" },
+      "4242\n/work/deep/here\nwritable\n4242:*:4242:105:container user:/work/deep/here:/bin/sh\n",
+    ],
+    [
+      "a number with a passwd entry keeps the image's file",
+      "id -un; tail -n 1 /etc/passwd",
+      { user: "1000" },
+      "tester\ntester:x:1000:1001::/home/tester:/bin/sh\n",
+    ],
     ["the job's user wins over the image's", "id -u", { user: "tester", settings: { user: "0" } }, "0\n"],
     [
       "host name",
