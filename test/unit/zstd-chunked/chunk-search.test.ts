@@ -45,7 +45,7 @@ function search(table: Buffer, pieceBytes: number, wanted: string) {
 }
 
 describe("a search for chunks", () => {
-  test.each([1, 7, 100, 301, 10_000])("finds what is wanted, in pieces of %i bytes", (pieceBytes) => {
+  test.each([1, 7, 100, 301, 10_000])("finds the wanted chunks in pieces of %i bytes", (pieceBytes) => {
     expect(search(TABLE, pieceBytes, "1234")).toEqual([
       ["1", "a", 0],
       ["2", "a", 100],
@@ -56,13 +56,13 @@ describe("a search for chunks", () => {
   });
 
   const odd: [string, Buffer][] = [
-    ["whose chunk stands behind another file", TABLE],
-    ["that is cut", Buffer.from(`{"entries":[{"type":"reg","chunkDigest":"${digest("5")}"`)],
-    ["that is no JSON", Buffer.from(`"chunkDigest":"${digest("5")}`)],
+    ["whose chunk follows another file", TABLE],
+    ["that is truncated", Buffer.from(`{"entries":[{"type":"reg","chunkDigest":"${digest("5")}"`)],
+    ["that is not JSON", Buffer.from(`"chunkDigest":"${digest("5")}`)],
     ["with a file without a digest", Buffer.from(JSON.stringify([{ ...file("x", "a", "5"), digest: 5 }]))],
-    ["of nothing", Buffer.alloc(0)],
+    ["that is empty", Buffer.alloc(0)],
   ];
-  test.each(odd)("finds nothing in a table %s", (_, table) => {
+  test.each(odd)("finds nothing in a TOC %s", (_, table) => {
     expect(search(table, 50, "5")).toEqual([]);
   });
 });

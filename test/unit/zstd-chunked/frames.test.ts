@@ -50,7 +50,7 @@ const frames = CONTENTS.flatMap((content) =>
 );
 
 describe("frames", () => {
-  test("are measured, and not before they are whole", () => {
+  test("are measured only when they are complete", () => {
     for (const { content, frame } of frames) {
       expect(measureFrame(frame, 0)).toMatchObject({ kind: "data", sizeBytes: frame.length });
       const { plainBytes } = measureFrame(frame, 0)!;
@@ -64,7 +64,7 @@ describe("frames", () => {
     }
   });
 
-  test("are found one after the other, skippable ones among them", () => {
+  test("are found in sequence, including skippable ones", () => {
     const skippable = Buffer.concat([formatSkippableHeader(5), Buffer.from("hello")]);
     const parts = frames.flatMap(({ frame }) => [frame, skippable]);
     const found = [...walkFrames(Buffer.concat(parts))];
@@ -74,7 +74,7 @@ describe("frames", () => {
     );
   });
 
-  test("that are cut or none at all are refused", () => {
+  test("that are truncated or invalid are refused", () => {
     const cut = frames.at(-1)!.frame.subarray(0, -1);
     expect(() => [...walkFrames(cut)]).toThrow(expect.objectContaining({ code: "CHUNKED_BAD_FRAME" }));
     expect(() => [...walkFrames(text(100))]).toThrow(expect.objectContaining({ code: "CHUNKED_BAD_FRAME" }));
@@ -84,7 +84,7 @@ describe("frames", () => {
 });
 
 describe("the decoder", () => {
-  test("decodes frames of a stated size and no other", () => {
+  test("decodes only frames of the expected size", () => {
     const decoder = new FrameDecoder();
     for (const { content, frame } of frames) {
       expect(decoder.decode(frame, content.length).equals(content)).toBe(true);
@@ -113,7 +113,7 @@ describe("the decoder", () => {
     expect(collect(decoder.decodeAll(blob)).equals(content)).toBe(true);
   });
 
-  test("refuses what is cut or damaged, and goes on with the next", () => {
+  test("refuses truncated or damaged frames, and decodes the next one", () => {
     const decoder = new FrameDecoder();
     const { frame, content } = frames.find((one) => one.content.length === 70_000)!;
     const damaged = Buffer.from(compress(content, [[zstd.CParameter.checksumFlag, 1]]));
@@ -128,7 +128,7 @@ describe("the decoder", () => {
 });
 
 describe("the writers", () => {
-  test("make frames with a checksum, the same ones every time", () => {
+  test("write reproducible frames with a checksum", () => {
     for (const content of CONTENTS) {
       const first = new FrameCompressor().compress(content);
       expect(new FrameCompressor().compress(content).equals(first)).toBe(true);

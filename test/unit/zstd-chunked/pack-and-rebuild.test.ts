@@ -196,7 +196,7 @@ describe("a packed archive", () => {
     expect(packed.digest).toBe(`sha256:${createHash("sha256").update(blob).digest("hex")}`);
   });
 
-  test("is the same however the tar comes", async () => {
+  test("does not depend on the size of the input chunks", async () => {
     const { blob } = await pack(tar);
     for (const chunkBytes of [511, 4097, 10_000_000]) {
       expect((await pack(tar, chunkBytes)).blob.equals(blob), `in chunks of ${chunkBytes}`).toBe(true);
@@ -208,7 +208,7 @@ describe("a packed archive", () => {
     }
   });
 
-  test("tells by footer and by annotations where its tables are", async () => {
+  test("has the positions of its TOC and tar-split in footer and annotations", async () => {
     const { blob, packed } = await pack(tar);
     const { tocDigest: _, ...positions } = packed.positions;
     expect(parseFooter(blob.subarray(-FOOTER_TAIL_BYTES), blob.length)).toEqual({
@@ -218,7 +218,7 @@ describe("a packed archive", () => {
     expect(parseChunkedAnnotations(packed.annotations)).toEqual(packed.positions);
   });
 
-  test("has each content in frames of its own", async () => {
+  test("has each content in separate frames", async () => {
     const { blob, packed } = await pack(tar);
     const { toc } = readTables(blob, packed);
     const starts = new Map([...walkFrames(blob)].map((frame) => [frame.offset, frame]));
@@ -231,7 +231,7 @@ describe("a packed archive", () => {
     }
   });
 
-  test("knows holes, and splits large files", async () => {
+  test("records holes, and splits large files", async () => {
     const { blob, packed } = await pack(tar);
     const { toc } = readTables(blob, packed);
     const find = (name: string) => [...toc.files].find((file) => file.name === name)!;
@@ -246,20 +246,23 @@ describe("a packed archive", () => {
     expect(find("./etc/hello").chunks).toHaveLength(1);
   });
 
-  test.each(["tar-split", "header frames"])("gives its DiffID and entries again by its %s", async (way) => {
-    const { blob, packed } = await pack(tar);
-    const { toc, tarSplit } = readTables(blob, packed);
-    const steps =
-      way === "tar-split"
-        ? planFromTarSplit(toc, readTarSplit([tarSplit]))
-        : planFromHeaderFrames(toc, packed.positions.toc.offset - 8);
-    const rebuilt = await rebuild(blob, steps);
-    expect(rebuilt.diffId).toBe(diffId);
-    expect(rebuilt.tarBytes).toBe(tar.length);
-    expect(rebuilt.entries.map(({ entry }) => entry)).toEqual(readWithTarReader(tar));
-  });
+  test.each(["tar-split", "header frames"])(
+    "can be rebuilt with the same DiffID and entries from its %s",
+    async (way) => {
+      const { blob, packed } = await pack(tar);
+      const { toc, tarSplit } = readTables(blob, packed);
+      const steps =
+        way === "tar-split"
+          ? planFromTarSplit(toc, readTarSplit([tarSplit]))
+          : planFromHeaderFrames(toc, packed.positions.toc.offset - 8);
+      const rebuilt = await rebuild(blob, steps);
+      expect(rebuilt.diffId).toBe(diffId);
+      expect(rebuilt.tarBytes).toBe(tar.length);
+      expect(rebuilt.entries.map(({ entry }) => entry)).toEqual(readWithTarReader(tar));
+    },
+  );
 
-  test("says in its table what the tar's headers say", async () => {
+  test("has the fields of the tar's headers in its TOC", async () => {
     const { blob, packed } = await pack(tar);
     const { offset, sizeBytes } = packed.positions.toc;
     const table = JSON.parse(decompressFrames(blob.subarray(offset, offset + sizeBytes)).toString());
@@ -304,7 +307,7 @@ describe("a packed archive", () => {
     });
   });
 
-  test("may be of an empty tar, or one without an end", async () => {
+  test("may contain an empty tar, or one without end blocks", async () => {
     for (const odd of [
       makeTar([]),
       makeTar([{ name: "a", content: "b" }], Buffer.alloc(0)),
@@ -320,23 +323,27 @@ describe("a packed archive", () => {
   });
 });
 
-describe("what cannot be packed", () => {
+describe("refuses to pack", () => {
   const cases: [string, Buffer, string][] = [
     [
-      "a tar cut in a content",
+      "a tar truncated in a content",
       makeTar([{ name: "a", content: noise(2000, "cut") }]).subarray(0, 1200),
       "ARCHIVE_TRUNCATED",
     ],
-    ["a tar cut in a header", makeTar([{ name: "a" }]).subarray(0, 100), "ARCHIVE_TRUNCATED"],
+    ["a tar truncated in a header", makeTar([{ name: "a" }]).subarray(0, 100), "ARCHIVE_TRUNCATED"],
     ["no tar", noise(4096, "no tar"), "ARCHIVE_UNKNOWN_FORMAT"],
-    ["a volume of several", makeTar([{ name: "s", typeFlag: "M" }]), "ARCHIVE_UNSUPPORTED_MEMBER"],
     [
-      "an endless extended header",
+      "one volume of a multi-volume archive",
+      makeTar([{ name: "s", typeFlag: "M" }]),
+      "ARCHIVE_UNSUPPORTED_MEMBER",
+    ],
+    [
+      "an extended header of 1 GiB",
       makeTar([{ name: "x", typeFlag: "x", sizeField: 2 ** 30 }]),
       "ARCHIVE_LIMIT_EXCEEDED",
     ],
     [
-      "a header behind one block of zeros",
+      "a header after one block of zeros",
       Buffer.concat([Buffer.alloc(512), makeTar([{ name: "a" }])]),
       "ARCHIVE_CORRUPT",
     ],

@@ -23,13 +23,13 @@ const GOOD = {
 };
 
 describe("annotations", () => {
-  test("of skopeo 1.18 are read and written", () => {
+  test("in skopeo 1.18's format are read and written", () => {
     const positions = { toc: TOC, tocDigest: DIGEST, tarSplit: TAR_SPLIT };
     expect(parseChunkedAnnotations(GOOD)).toEqual(positions);
     expect(formatChunkedAnnotations(positions)).toEqual(GOOD);
   });
 
-  test("of Debian 12's tools are read", () => {
+  test("in the format of Debian 12's tools are read", () => {
     const old = {
       [`${OLD}manifest-checksum`]: DIGEST,
       [`${OLD}manifest-position`]: "7282911:27219:112958:1",
@@ -37,7 +37,7 @@ describe("annotations", () => {
     expect(parseChunkedAnnotations(old)).toEqual({ toc: TOC, tocDigest: DIGEST, tarSplit: undefined });
   });
 
-  test("of a layer that is not chunked are none", () => {
+  test("of a layer that is not chunked give undefined", () => {
     expect(parseChunkedAnnotations({})).toBeUndefined();
     expect(parseChunkedAnnotations({ "org.opencontainers.image.title": "x" })).toBeUndefined();
   });
@@ -52,11 +52,15 @@ describe("annotations", () => {
     ["three numbers", { [`${NEW}manifest-position`]: "1:2:3" }, "CHUNKED_BAD_ANNOTATION"],
     ["a negative number", { [`${NEW}manifest-position`]: "-9:2:3:1" }, "CHUNKED_BAD_ANNOTATION"],
     ["another type", { [`${NEW}manifest-position`]: "100:2:3:2" }, "CHUNKED_BAD_ANNOTATION"],
-    ["a table at the blob's start", { [`${NEW}manifest-position`]: "0:2:3:1" }, "CHUNKED_BAD_ANNOTATION"],
-    ["an empty table", { [`${NEW}manifest-position`]: "100:0:3:1" }, "CHUNKED_BAD_ANNOTATION"],
-    ["a huge table", { [`${NEW}manifest-position`]: "100:10:999999999999:1" }, "CHUNKED_TOO_LARGE"],
+    ["a TOC at the start of the blob", { [`${NEW}manifest-position`]: "0:2:3:1" }, "CHUNKED_BAD_ANNOTATION"],
+    ["an empty TOC", { [`${NEW}manifest-position`]: "100:0:3:1" }, "CHUNKED_BAD_ANNOTATION"],
+    ["a huge TOC", { [`${NEW}manifest-position`]: "100:10:999999999999:1" }, "CHUNKED_TOO_LARGE"],
     ["a bad tar-split", { [`${NEW}tarsplit-position`]: "1:x:3" }, "CHUNKED_BAD_ANNOTATION"],
-    ["eStargz besides", { "containerd.io/snapshot/stargz/toc.digest": DIGEST }, "CHUNKED_BAD_ANNOTATION"],
+    [
+      "an eStargz annotation",
+      { "containerd.io/snapshot/stargz/toc.digest": DIGEST },
+      "CHUNKED_BAD_ANNOTATION",
+    ],
   ];
   test.each(cases)("with %s are refused", (_, changed, code) => {
     expect(() => parseChunkedAnnotations({ ...GOOD, ...changed })).toThrow(expect.objectContaining({ code }));

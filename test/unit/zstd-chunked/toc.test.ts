@@ -42,7 +42,7 @@ const parse = (bytes: Buffer) => parseToc(bytes, { dataEnd: DATA_END });
 const list = ({ files, ...rest }: Toc) => ({ files: [...files], ...rest });
 
 describe("a table of contents", () => {
-  test("with all kinds of entries is read", () => {
+  test("with all types of entries is read", () => {
     const { files, tarSplitDigest } = parse(
       toc(
         [
@@ -87,7 +87,7 @@ describe("a table of contents", () => {
     ]);
   });
 
-  test("gives its files in the order of their bytes", () => {
+  test("lists files in the order of their bytes", () => {
     const { files } = parse(toc([file({ name: "ü", offset: 300, endOffset: 310 }), file()]));
     expect([...files].map(({ name }) => name)).toEqual(["etc/hello", Buffer.from("ü").toString("latin1")]);
   });
@@ -109,37 +109,37 @@ describe("a table of contents", () => {
   });
 
   const cases: [string, Buffer, string][] = [
-    ["no JSON", Buffer.from("no JSON"), BAD_TOC],
-    ["an empty text", Buffer.alloc(0), BAD_TOC],
+    ["text that is not JSON", Buffer.from("no JSON"), BAD_TOC],
+    ["no text", Buffer.alloc(0), BAD_TOC],
     ["a list", Buffer.from("[]"), BAD_TOC],
-    ["a cut text", toc([file()]).subarray(0, -3), BAD_TOC],
-    ["a text that goes on", Buffer.concat([toc([file()]), Buffer.from("{}")]), BAD_TOC],
+    ["a truncated text", toc([file()]).subarray(0, -3), BAD_TOC],
+    ["text after the end", Buffer.concat([toc([file()]), Buffer.from("{}")]), BAD_TOC],
     ["brackets that do not match", Buffer.from('{"version":1,"entries":[}]'), BAD_TOC],
     [
       "bytes that are not UTF-8",
       Buffer.from('{"version":1,"entries":[{"type":"dir","name":"\xff"}]}', "latin1"),
       BAD_TOC,
     ],
-    ["a comma too many", Buffer.from('{"version":1,"entries":[{"type":"dir","name":"a"},]}'), BAD_TOC],
-    ["a comma alone", Buffer.from('{"version":1,"entries":[,]}'), BAD_TOC],
+    ["a trailing comma", Buffer.from('{"version":1,"entries":[{"type":"dir","name":"a"},]}'), BAD_TOC],
+    ["only a comma", Buffer.from('{"version":1,"entries":[,]}'), BAD_TOC],
     ["another version", toc([], { version: 2 }), BAD_TOC],
     ["no entries", Buffer.from('{"version":1}'), BAD_TOC],
     ["a bad tar-split digest", toc([], { tarSplitDigest: "sha256:../../etc" }), BAD_TOC],
-    ["an entry that is no object", toc([[]]), BAD_TOC],
+    ["an entry that is not an object", toc([[]]), BAD_TOC],
     ["an unknown type", toc([file({ type: "socket" })]), BAD_TOC],
     ["a name with a NUL", toc([file({ name: "a\0b" })]), BAD_TOC],
-    ["a name that is no text", toc([file({ name: 5 })]), BAD_TOC],
-    ["a digest of another kind", toc([file({ digest: `sha512:${hex("a")}` })]), BAD_TOC],
+    ["a name that is not a string", toc([file({ name: 5 })]), BAD_TOC],
+    ["a digest of another algorithm", toc([file({ digest: `sha512:${hex("a")}` })]), BAD_TOC],
     ["a digest in capitals", toc([file({ digest: digest("A") })]), BAD_TOC],
     ["content without a digest", toc([file({ digest: undefined })]), BAD_TOC],
-    ["content nowhere", toc([file({ offset: 0 })]), BAD_TOC],
+    ["content without an offset", toc([file({ offset: 0 })]), BAD_TOC],
     ["content that ends before it begins", toc([file({ endOffset: 100 })]), BAD_TOC],
-    ["content inside the tables", toc([file({ endOffset: DATA_END + 1 })]), BAD_TOC],
+    ["content inside the TOC", toc([file({ endOffset: DATA_END + 1 })]), BAD_TOC],
     ["a negative size", toc([file({ size: -1 })]), BAD_TOC],
-    ["a size that is no integer", toc([file({ size: 1.5 })]), BAD_TOC],
-    ["a size beyond all numbers", toc([file({ size: 1e300 })]), BAD_TOC],
+    ["a size that is not an integer", toc([file({ size: 1.5 })]), BAD_TOC],
+    ["a size above 2^53", toc([file({ size: 1e300 })]), BAD_TOC],
     ["contents that overlap", toc([file(), file({ name: "b", offset: 110, endOffset: 130 })]), BAD_TOC],
-    ["a chunk of no file", toc([chunked[1]]), BAD_TOC],
+    ["a chunk without a file", toc([chunked[1]]), BAD_TOC],
     ["a chunk of another file", toc([chunked[0], { ...chunked[1], name: "other" }, chunked[2]]), BAD_TOC],
     ["chunks out of order", toc([chunked[0], chunked[2], chunked[1]]), BAD_TOC],
     [
@@ -160,13 +160,13 @@ describe("a table of contents", () => {
       toc([chunked[0], { ...chunked[1], chunkType: "ones" }, chunked[2]]),
       BAD_TOC,
     ],
-    ["an endless entry", toc([file({ name: "n".repeat(5_000_000) })]), BAD_TOC],
+    ["an entry of 5 MB", toc([file({ name: "n".repeat(5_000_000) })]), BAD_TOC],
   ];
   test.each(cases)("with %s is refused", (_, bytes, code) => {
     expect(() => parse(bytes)).toThrow(expect.objectContaining({ code }));
   });
 
-  test("is bounded in bytes and entries", () => {
+  test("is refused above the limits of bytes and entries", () => {
     const bytes = toc([file(), file({ name: "b", offset: 130, endOffset: 140 })]);
     expect(() => parseToc(bytes, { dataEnd: DATA_END, maxBytes: bytes.length - 1 })).toThrow(
       expect.objectContaining({ code: "CHUNKED_TOO_LARGE" }),
@@ -198,14 +198,14 @@ describe("a table of contents of many batches", () => {
     }
   });
 
-  test("is refused with a second list of entries, or when it is cut", () => {
+  test("is refused if it has a second list of entries or is truncated", () => {
     const bytes = toc(many);
     const second = Buffer.concat([bytes.subarray(0, -1), Buffer.from(',"entries":[]}')]);
     for (const bad of [second, bytes.subarray(0, -2), bytes.subarray(0, -200)])
       expect(() => read(bad, 131_072)).toThrow(expect.objectContaining({ code: BAD_TOC }));
   });
 
-  test("may be printed in another way while it is small", () => {
+  test("may be formatted in another way if it is small", () => {
     const pretty = (entries: readonly object[]) =>
       Buffer.from(JSON.stringify({ version: 1, entries }, undefined, 2));
     expect(read(pretty(many.slice(0, 5000)), 131_072).files.length).toBe(5000);
