@@ -48,7 +48,7 @@ async function takeImage(): Promise<void> {
 }
 
 describe("an archive that shares files with the image", () => {
-  it("comes in parts, without any promise", async () => {
+  it("is pulled partially without a digest", async () => {
     await takeImage();
     const archive = await packTar(buildTar(files([...numbered(80), "new"])));
     const server = await serve(archive.blob);
@@ -58,7 +58,7 @@ describe("an archive that shares files with the image", () => {
     expect(sent(server)).toEqual(["bytes=-72", expect.any(String), expect.stringMatching(/^bytes=\d+-\d+$/)]);
   });
 
-  it("of an older writer as well", async () => {
+  it("is pulled partially if an older tool wrote it", async () => {
     await takeImage();
     const archive = await packOld(buildTar(files([...numbered(80), "new"])));
     const { tree } = await test.take(archiveAt((await serve(archive.blob)).origin, http));
@@ -66,7 +66,7 @@ describe("an archive that shares files with the image", () => {
     expect(tree).toHaveLength(81);
   });
 
-  it("the other way round: an image after an archive", async () => {
+  it("shares its files with an image that is pulled later", async () => {
     const archive = buildTar(files(numbered(80)));
     await test.take(archiveAt((await serve(archive)).origin, http));
     const image = await packTar(buildTar(files([...numbered(80), "new"])));
@@ -74,7 +74,7 @@ describe("an archive that shares files with the image", () => {
     expect(test.lines.at(-1)).toMatch(/1 of 81 files missing/);
   });
 
-  it("with its table promised is held against it, and not fetched twice", async () => {
+  it("is checked against the TOC digest, and is not fetched twice", async () => {
     await takeImage();
     const archive = await packTar(buildTar(files([...numbered(80), "new"])));
     const server = await serve(archive.blob);
@@ -86,7 +86,7 @@ describe("an archive that shares files with the image", () => {
     expect(server.requests.length).toBe(before);
   });
 
-  it("with its own digest promised needs a full download", async () => {
+  it("is downloaded fully if only its own digest is given", async () => {
     await takeImage();
     const archive = await packTar(buildTar(files([...numbered(80), "new"])));
     const server = await serve(archive.blob);
@@ -94,7 +94,7 @@ describe("an archive that shares files with the image", () => {
     expect(sent(server)).toEqual(["all"]);
   });
 
-  it("with both promised comes in parts where it can", async () => {
+  it("is pulled partially if possible when both digests are given", async () => {
     await takeImage();
     const { blob, digest, tocDigest: tableDigest } = await packTar(buildTar(files([...numbered(80), "new"])));
     await test.take(archiveAt((await serve(blob)).origin, http, { digest, tableDigest }));
@@ -105,7 +105,7 @@ describe("an archive that shares files with the image", () => {
     expect(test.lines.at(-1)).toMatch(/full download: its server does not support ranges/);
   });
 
-  it("does not take an object that has rotted for the file", async () => {
+  it("does not reuse a damaged object", async () => {
     await takeImage();
     const { tree } = await test.take(archiveAt((await serve(buildTar(files(["file-7"])))).origin, http));
     const verity = listEntries(tree)[0]!.node!.verityDigest!;
@@ -120,10 +120,10 @@ describe("an archive that shares files with the image", () => {
   });
 });
 
-describe("an archive of which only the table is promised", () => {
+describe("an archive with only a TOC digest", () => {
   const zeros = `sha256:${"0".repeat(64)}`;
 
-  it("comes in parts even when nothing is here", async () => {
+  it("is pulled by ranges even if the store is empty", async () => {
     const archive = await packTar(buildTar(files(numbered(80))));
     const { tree } = await test.take(
       archiveAt((await serve(archive.blob)).origin, http, { tableDigest: archive.tocDigest }),
@@ -138,7 +138,7 @@ describe("an archive of which only the table is promised", () => {
     string,
   ][] = [
     [
-      "has another table",
+      "has another TOC",
       async () => ({ blob: (await packTar(buildTar(files(["a"])))).blob, tableDigest: zeros }),
       "CHUNKED_BAD_TOC",
     ],
@@ -148,7 +148,7 @@ describe("an archive of which only the table is promised", () => {
       "ARTIFACT_PARTIAL_PULL_FAILED",
     ],
     [
-      "lies with a server that knows no ranges",
+      "is on a server that does not support ranges",
       async () => {
         const { blob, tocDigest } = await packTar(buildTar(files(["a"])));
         return { blob, tableDigest: tocDigest, manners: { ignoresRanges: true } };
@@ -156,7 +156,7 @@ describe("an archive of which only the table is promised", () => {
       "ARTIFACT_PARTIAL_PULL_FAILED",
     ],
     [
-      "has no tar-split, so that nothing vouches for its headers",
+      "has no tar-split, so its headers cannot be checked",
       async () => {
         const { blob, tocDigest } = await packOld(buildTar(files(["a"])));
         return { blob, tableDigest: tocDigest };
@@ -164,7 +164,7 @@ describe("an archive of which only the table is promised", () => {
       "CHUNKED_BAD_TAR_SPLIT",
     ],
     [
-      "comes spoiled",
+      "arrives damaged",
       async () => {
         const { blob, tocDigest } = await packTar(buildTar(files(["a"])));
         const spoil = (bytes: Buffer, offset: number) => {
@@ -175,7 +175,7 @@ describe("an archive of which only the table is promised", () => {
       "CHUNKED_BAD_FRAME",
     ],
     [
-      "has a table that is wrong itself",
+      "has an incorrect TOC",
       async () => {
         const { blob, tocDigest } = await packWith(buildTar(files(["a", "b"])), (toc) => {
           toc.entries[1].digest = sha256(noise("c"));
@@ -196,7 +196,7 @@ describe("an archive from S3", () => {
   const endpoint = (server: MisbehavingServer) => ({ url: server.origin, region: "us-east-1" });
   const credentials = { accessKey: "key", secretKey: "secret" };
 
-  it("comes in parts, each request signed", async () => {
+  it("is pulled partially, with every request signed", async () => {
     await takeImage();
     const archive = await packTar(buildTar(files([...numbered(80), "new", "newer"])));
     // As most of them: one range at a time.
@@ -212,7 +212,7 @@ describe("an archive from S3", () => {
     }
   });
 
-  it("that is not there says so", async () => {
+  it("fails with its own error if the object does not exist", async () => {
     await takeImage();
     const body = "<Error><Code>NoSuchKey</Code></Error>";
     const server = await startServer(answer(404, { "content-type": "application/xml" }, body));
@@ -223,7 +223,7 @@ describe("an archive from S3", () => {
     await expect(taking).rejects.toMatchObject({ code: "S3_NO_KEY" });
   });
 
-  it("needs a service", () => {
+  it("fails if the job configures no S3 service", () => {
     expect(() => createArchiveOpener(http)("s3://bucket/key")).toThrow(/no S3 service/);
   });
 });

@@ -80,13 +80,13 @@ async function update(pack: (tar: Buffer) => Promise<Chunked>, manners?: RangeMa
 describe("a layer after two files changed", () => {
   const twoMissing = /^layer sha256:\w{12}: 2 of 203 files missing, 0\.0 of 1\.4 MB by 1 request for /;
 
-  it("with a tar-split fetches those two", async () => {
+  it("fetches only the two files if it has a tar-split", async () => {
     const { line, requests } = await update(packTar);
     expect(line).toMatch(twoMissing);
     expect(requests).toHaveLength(2);
   });
 
-  it("without a tar-split fetches those two and the frames of headers", async () => {
+  it("fetches the two files and the header frames if it has no tar-split", async () => {
     const { line } = await update(packOld);
     expect(line).toMatch(twoMissing);
   });
@@ -105,12 +105,12 @@ describe("a layer after two files changed", () => {
     expect((await update(packOld, manners)).line).toMatch(twoMissing);
   });
 
-  it("needs a full download where the server knows no ranges", async () => {
+  it("is downloaded fully if the server does not support ranges", async () => {
     const { line } = await update(packTar, { ignoresRanges: true });
     expect(line).toMatch(/full download: .*FETCH_NO_RANGES/);
   });
 
-  it("needs a full download, and is right, where parts come spoiled", async () => {
+  it("is downloaded fully and correctly if ranges arrive damaged", async () => {
     const spoil = (bytes: Buffer, offset: number) => {
       if (offset < 1_000_000) bytes[bytes.length - 1]! ^= 1;
     };
@@ -119,14 +119,14 @@ describe("a layer after two files changed", () => {
   });
 });
 
-describe("says which way it took and why", () => {
-  it("nothing is here", async () => {
+describe("logs the kind of pull and the reason", () => {
+  it("if the store is empty", async () => {
     const one = await packTar(buildTar(makeMembers("one")));
     await test.take(layerAt((await serve(one.blob)).origin, http, one));
     expect(test.lines).toEqual([expect.stringMatching(/full download: the store is empty/)]);
   });
 
-  it("most is missing", async () => {
+  it("if most files are missing", async () => {
     await test.take(
       layerAt(
         (await serve((await packTar(buildTar(makeMembers("one")))).blob)).origin,
@@ -139,7 +139,7 @@ describe("says which way it took and why", () => {
     expect(test.lines.at(-1)).toMatch(/full download: \d+ range.* would cost 1\d\d % of it/);
   });
 
-  it("everything is here: no range but the tables'", async () => {
+  it("if all files are in the store: fetches only the TOC and the tar-split", async () => {
     const members = makeMembers("one");
     const one = await packTar(buildTar(members));
     await test.take(layerAt((await serve(one.blob)).origin, http, one));
@@ -152,7 +152,7 @@ describe("says which way it took and why", () => {
 });
 
 describe("reuses", () => {
-  it("contents of other layers, too small for objects or not, and reports what need not come", async () => {
+  it("contents of other layers, inline or objects, and logs the bytes saved", async () => {
     const members = makeMembers("one");
     const plain = buildTar(members);
     await test.take({
@@ -177,7 +177,7 @@ describe("reuses", () => {
     expect(bytesIn).toBeLessThan(40_000);
   });
 
-  it("chunks of a file that changed, from the layer's last version from a full download or a partial pull, and from a renamed file", async () => {
+  it("chunks of a changed file, from a previous full or partial pull of the layer and from a renamed file", async () => {
     const large = noise("large", 2_000_000);
     const change = (at: number) => {
       const changed = Buffer.from(large);
@@ -210,7 +210,7 @@ describe("reuses", () => {
     ).toBe(true);
   });
 
-  it("tables that are here: a damaged object is fetched again and nothing else", async () => {
+  it("stored TOCs and tar-splits: fetches only a damaged object again", async () => {
     const one = await packTar(buildTar(makeMembers("one")));
     const two = await packTar(buildTar(makeMembers("two")));
     await test.take(layerAt((await serve(one.blob)).origin, http, one));
@@ -225,7 +225,7 @@ describe("reuses", () => {
     expect((await test.store.check([verity])).lost).toEqual([]);
   });
 
-  it("no object that has rotted since: it is found while the tar is put together", async () => {
+  it("no damaged object: detects it while the tar is rebuilt", async () => {
     const one = await packTar(buildTar(makeMembers("one")));
     const two = await packTar(buildTar(makeMembers("two")));
     const { tree } = await test.take(layerAt((await serve(one.blob)).origin, http, one));
@@ -239,7 +239,7 @@ describe("reuses", () => {
   });
 });
 
-describe("believes no table", () => {
+describe("rejects a TOC", () => {
   const whole = (code: string) => new RegExp(`full download: .*\\(${code}\\)$`);
   const file = (toc: TocJson, name: string) => toc.entries.find((entry: TocJson) => entry.name === name);
 
@@ -273,7 +273,7 @@ describe("believes no table", () => {
       whole("CHUNKED_BAD_TOC"),
     ],
     [
-      "a payload in the tables",
+      "a payload inside the TOC",
       (toc) => {
         file(toc, "holes").endOffset = 3_000_000;
       },
@@ -301,7 +301,7 @@ describe("believes no table", () => {
       whole("CHUNKED_BAD_TAR_SPLIT"),
     ],
     [
-      "a bomb of zeros",
+      "a huge chunk of zeros",
       (toc) => {
         Object.assign(file(toc, "d/file-50"), { size: 2 ** 45, chunkSize: 2 ** 45, chunkType: "zeros" });
       },
@@ -330,7 +330,7 @@ describe("believes no table", () => {
     expect(tree).toHaveLength(makeMembers("two").length);
   });
 
-  it("with other bytes than the manifest promised", async () => {
+  it("whose digest is not the manifest's", async () => {
     const one = await packTar(buildTar(makeMembers("one")));
     await test.take(layerAt((await serve(one.blob)).origin, http, one));
     const two = await packTar(buildTar(makeMembers("two")));
@@ -343,10 +343,10 @@ describe("believes no table", () => {
 
   it.each([
     ["no numbers", { "manifest-position": "x:y:z:1" }],
-    ["a place behind the end", { "manifest-position": "90000000:10:10:1" }],
-    ["another kind of table", { "manifest-position": "100:10:10:2" }],
+    ["an offset beyond the end", { "manifest-position": "90000000:10:10:1" }],
+    ["an unknown type", { "manifest-position": "100:10:10:2" }],
     ["no digest", { "manifest-checksum": "sha256:abc" }],
-  ])("at %s", async (_name, annotations) => {
+  ])("with an annotation that has %s", async (_name, annotations) => {
     const one = await packTar(buildTar(makeMembers("one")));
     await test.take(layerAt((await serve(one.blob)).origin, http, one));
     const two = await packTar(buildTar(makeMembers("two")));
@@ -356,7 +356,7 @@ describe("believes no table", () => {
     expect(test.lines.at(-1)).toMatch(whole("CHUNKED_BAD_ANNOTATION"));
   });
 
-  it("where the whole layer has another DiffID too", async () => {
+  it("and fails if the DiffID of the full download differs too", async () => {
     const one = await packTar(buildTar(makeMembers("one")));
     await test.take(layerAt((await serve(one.blob)).origin, http, one));
     const two = { ...(await packTar(buildTar(makeMembers("two")))), diffId: `sha256:${"2".repeat(64)}` };

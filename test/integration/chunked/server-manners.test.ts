@@ -51,52 +51,56 @@ async function collect(url: string) {
   return server!.requests.map(({ headers }) => headers.range!.split(",").length);
 }
 
-describe("ranges of a file come whole from a server that", () => {
+describe("reads complete ranges from a server that", () => {
   it.each<[string, RangeManners, (counts: number[]) => void]>([
-    ["answers many by parts", {}, (counts) => expect(counts).toEqual([40])],
-    ["turns their order round", { order: "reversed" }, (counts) => expect(counts).toEqual([40])],
-    ["makes one part of several", { mergesGaps: 6_000 }, (counts) => expect(counts).toEqual([40])],
+    ["answers with multipart", {}, (counts) => expect(counts).toEqual([40])],
+    ["reverses the order of parts", { order: "reversed" }, (counts) => expect(counts).toEqual([40])],
+    ["merges ranges into one part", { mergesGaps: 6_000 }, (counts) => expect(counts).toEqual([40])],
     [
-      "leaves the quotes out",
+      "omits the quotes of the boundary",
       { contentType: (boundary) => `multipart/byteranges; boundary=${boundary}` },
       (counts) => expect(counts).toEqual([40]),
     ],
     // Gaps of 5 KB cost less than a request each: one goes for all.
     [
-      "sends the whole file for many",
+      "sends the whole file for several ranges",
       { maxRanges: 1, refusal: "whole" },
       (counts) => expect(counts).toEqual([40, 1]),
     ],
     [
-      "says 416 to many",
+      "answers 416 to several ranges",
       { maxRanges: 1, refusal: 416 },
       (counts) => expect(counts.slice(0, 2)).toEqual([40, 1]),
     ],
     [
-      "says 501 to many",
+      "answers 501 to several ranges",
       { maxRanges: 1, refusal: 501 },
       (counts) => expect(counts.slice(0, 2)).toEqual([40, 1]),
     ],
     [
-      "says 400 to more than ten",
+      "answers 400 to more than ten ranges",
       { maxRanges: 10, refusal: 400 },
       (counts) => expect(counts).toEqual([40, 20, 20, 10, 10, 10, 10]),
     ],
     [
-      "answers the first of many only",
+      "answers only the first range",
       { answersFirstOnly: true },
       (counts) => expect(counts.length).toBeGreaterThan(2),
     ],
-    ["leaves parts out", { omitsAfter: 7 }, (counts) => expect(counts[1]).toBe(33)],
-    ["ends in the middle of a part", { cutAt: 10_000 }, (counts) => expect(counts.length).toBeGreaterThan(1)],
-    ["ends before the first part", { cutAt: 10 }, (counts) => expect(counts.at(-1)).toBe(1)],
+    ["omits parts", { omitsAfter: 7 }, (counts) => expect(counts[1]).toBe(33)],
     [
-      "names no boundary",
+      "closes the connection inside a part",
+      { cutAt: 10_000 },
+      (counts) => expect(counts.length).toBeGreaterThan(1),
+    ],
+    ["closes the connection before the first part", { cutAt: 10 }, (counts) => expect(counts.at(-1)).toBe(1)],
+    [
+      "sends no boundary",
       { contentType: () => "multipart/byteranges" },
       (counts) => expect(counts.slice(0, 2)).toEqual([40, 1]),
     ],
     [
-      "names a boundary that does not come",
+      "sends a boundary that does not occur",
       { contentType: () => "multipart/byteranges; boundary=x" },
       (counts) => expect(counts.slice(0, 2)).toEqual([40, 1]),
     ],
@@ -104,17 +108,17 @@ describe("ranges of a file come whole from a server that", () => {
     check(await readAll(manners));
   });
 
-  it("breaks off now and then", async () => {
+  it("closes connections early", async () => {
     server = await startServer([reset, serveRanges(content, { cutAt: 9_000 }), reset, serveRanges(content)]);
     await collect(server.origin);
   });
 });
 
-it("says so when a server knows no ranges", async () => {
+it("fails with its own error if a server does not support ranges", async () => {
   await expect(readAll({ ignoresRanges: true })).rejects.toMatchObject({ code: "FETCH_NO_RANGES" });
 });
 
-it("stops when it is told to", async () => {
+it("stops when it is aborted", async () => {
   const stop = new AbortController();
   server = await startServer((_request, response) => {
     response.writeHead(206, { "content-range": `bytes 0-899/${content.length}`, "content-length": "900" });
@@ -139,13 +143,13 @@ describe("the tail of a file", () => {
     return reader.readTail(72);
   };
 
-  it("comes with the size of the whole", async () => {
+  it("is returned with the size of the file", async () => {
     expect(await tailOf(content)).toEqual({ bytes: content.subarray(-72), totalBytes: content.length });
   });
-  it("is all of a shorter file", async () => {
+  it("is the complete file if the file is shorter", async () => {
     expect(await tailOf(content.subarray(0, 50))).toEqual({ bytes: content.subarray(0, 50), totalBytes: 50 });
   });
-  it("is not had from a server that knows no ranges", async () => {
+  it("is not read from a server that does not support ranges", async () => {
     expect(await tailOf(content, { ignoresRanges: true })).toBeUndefined();
   });
 });
