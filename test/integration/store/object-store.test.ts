@@ -90,7 +90,7 @@ async function reopen(): Promise<string[]> {
 }
 
 describe("object store", () => {
-  it("keeps a content once, under its digest, and finds it by sha256", async () => {
+  it("stores each content once, under its digest, and finds it by sha256", async () => {
     const staged = stage("content", "content", "other");
     await store.commit(staged);
     const [first, twin, other] = staged.objects as [
@@ -104,13 +104,13 @@ describe("object store", () => {
     expect(existsSync(twin.path)).toBe(false);
   });
 
-  it("knows its objects again after it was closed", async () => {
+  it("finds its objects after it was closed and opened again", async () => {
     const object = await keep("again");
     await reopen();
     expect(findBySha256(store, object.sha256)).toBe(object.verity);
   });
 
-  it("tells of thousands at once which are here", async () => {
+  it("looks up thousands of digests at once", async () => {
     const staged = stage(...Array.from({ length: 400 }, (_, number) => `file ${number}`));
     await store.commit(staged);
     for (const { verity } of staged.objects.slice(0, 100))
@@ -124,7 +124,7 @@ describe("object store", () => {
     ]);
   });
 
-  it("finds what came without a sha256 once its files are indexed, also after it was closed", async () => {
+  it("finds objects stored without a sha256 once they are indexed, also after it was closed", async () => {
     expect(store.isEmpty).toBe(true);
     await keep("known");
     const { sha256s: _unknown, ...whole } = stage("came whole");
@@ -141,19 +141,19 @@ describe("object store", () => {
     expect(await store.indexFiles()).toEqual({ files: 0, bytes: 0 });
   });
 
-  it("holds nothing but 00 to ff among its objects", async () => {
+  it("has only the folders 00 to ff in its objects folder", async () => {
     await store.commit(stage("x"));
     expect(readdirSync(layout.objects)).toHaveLength(256);
   });
 
-  it("drops what was half-written when it is opened", async () => {
+  it("deletes incomplete writes when it is opened", async () => {
     const lost = stage("half").objects[0]!;
     expect(await reopen()).not.toEqual([]);
     expect(existsSync(lost.path)).toBe(false);
     expect(findBySha256(store, lost.sha256)).toBeUndefined();
   });
 
-  it("finds and drops what rotted, and says what is missing", async () => {
+  it("detects and drops damaged objects, and returns the missing ones", async () => {
     const [good, rotten, gone] = [await keep("good"), await keep("rotten"), await keep("gone")];
     writeFileSync(join(layout.objects, formatObjectPath(rotten.verity)), "rottem");
     rmSync(join(layout.objects, formatObjectPath(gone.verity)));
@@ -163,7 +163,7 @@ describe("object store", () => {
     expect(hasObject(rotten.verity)).toBe(false);
   });
 
-  it("keeps trees with the objects they name", async () => {
+  it("stores trees with the objects that they reference", async () => {
     const staged = stage("leaf");
     const object = staged.objects[0]!;
     await store.commit(staged, [{ id: "abc", content: Buffer.from("tree"), objects: staged.verities }]);
@@ -173,7 +173,7 @@ describe("object store", () => {
     expect(store.readTreeIfExists("abd")).toBeUndefined();
   });
 
-  it("puts anew what rotted since it was kept, objects and images alike", async () => {
+  it("replaces damaged objects and images when they are stored again", async () => {
     const first = await keep("content");
     const { path } = await store.putImage(Buffer.from("image"));
     const object = join(layout.objects, formatObjectPath(first.verity));
@@ -184,7 +184,7 @@ describe("object store", () => {
     expect(readFileSync(path, "utf8")).toBe("image");
   });
 
-  it("takes a record that rotted for absent, drops it and says so", async () => {
+  it("treats a damaged record as absent, drops it and logs it", async () => {
     const told: string[] = [];
     await store.commit(NOTHING, [{ id: "abc", content: Buffer.from("a tree"), objects: NOTHING.verities }]);
     const path = join(layout.trees, "abc.members");
@@ -201,7 +201,7 @@ describe("object store", () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it("keeps images as objects with a link beside them", async () => {
+  it("stores images as objects with a link", async () => {
     const { digest, path } = await store.putImage(Buffer.from("image"));
     expect(readFileSync(join(layout.images, digest), "utf8")).toBe("image");
     expect(readFileSync(path, "utf8")).toBe("image");
@@ -209,11 +209,11 @@ describe("object store", () => {
 });
 
 describe("store layout", () => {
-  it("lets one writer in at a time", () => {
+  it("allows one writer at a time", () => {
     expect(() => openStoreLayout(folder)).toThrow(expect.objectContaining({ code: "STORE_LOCKED" }));
   });
 
-  it("leaves the folder of another version alone", async () => {
+  it("does not change the folder of another version", async () => {
     const other = join(folder, "dutboot-store-999");
     mkdirSync(other);
     writeFileSync(join(other, "treasure"), "kept");
@@ -230,7 +230,7 @@ describe("collection", () => {
     return staged.objects[0]!;
   };
 
-  it("drops what was used longest ago until the quota holds, and never what is pinned", async () => {
+  it("drops the least recently used images down to the quota, and never a pinned one", async () => {
     const old = await refer("old", "a".repeat(100), 1);
     const middle = await refer("middle", "b".repeat(100), 2);
     const fresh = await refer("fresh", "c".repeat(100), 3);
@@ -241,7 +241,7 @@ describe("collection", () => {
     expect(readReferences(layout).map(({ id }) => id)).toEqual(["fresh", "old"]);
   });
 
-  it("collects objects that nobody names even below the quota", async () => {
+  it("collects unreferenced objects even below the quota", async () => {
     const orphan = await keep("orphan");
     const result = collect(layout, new DigestIndex(layout), { quotaBytes: 1e9, pinned: new Set() });
     expect(result).toMatchObject({ droppedObjects: 1, freedBytes: 6 });
@@ -249,7 +249,7 @@ describe("collection", () => {
     expect(findBySha256(store, orphan.sha256)).toBeUndefined();
   });
 
-  it("keeps an object that two images share until the last of them goes", async () => {
+  it("keeps an object that two images share until both are dropped", async () => {
     const shared = await refer("one", "shared", 1);
     await refer("two", "shared", 2);
     const once = collect(layout, new DigestIndex(layout), { quotaBytes: 0, pinned: new Set(["two"]) });
