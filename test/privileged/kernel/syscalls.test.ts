@@ -48,20 +48,16 @@ const caught = (work: () => unknown): unknown => {
   }
 };
 
-describe("refusals", () => {
+describe("errors of system calls", () => {
   test.each<[string, () => unknown, object]>([
+    ["a missing file", () => kernel.openInRoot(rootFd, "nosuch", 0), { code: "ENOENT", syscall: "openat2" }],
     [
-      "a file that is not there",
-      () => kernel.openInRoot(rootFd, "nosuch", 0),
-      { code: "ENOENT", syscall: "openat2" },
-    ],
-    [
-      "a file system nobody knows",
+      "an unknown file system",
       () => kernel.mount({ target: directory, type: "nosuchfs" }),
       { code: "ENODEV" },
     ],
     [
-      "a mount that is none",
+      "a path that is not a mount",
       () => kernel.umount(join(directory, "x")),
       { code: "ENOENT", syscall: "umount2" },
     ],
@@ -76,7 +72,7 @@ describe("refusals", () => {
     expect(caught(work)).toMatchObject(expected);
   });
 
-  test("in parallel each call keeps its own reason", async () => {
+  test("parallel calls keep their own errors", async () => {
     const results = await Promise.allSettled([
       callAsync("umount2", [join(directory, "nosuch"), 0]),
       callAsync("ioctl", [9999, 0, 0]),
@@ -91,7 +87,7 @@ describe("refusals", () => {
     ]);
   });
 
-  test("what is no word of a system call is refused before the kernel sees it", () => {
+  test("a value that cannot be an argument of a system call is refused before the call", () => {
     for (const word of [undefined, {}, [], true, Symbol("x"), () => {}]) {
       expect(() => call("umount2", [word as never, 0])).toThrow(TypeError);
     }
@@ -122,7 +118,7 @@ describe("paths stay inside the root", () => {
     closeSync(fd);
   });
 
-  test("a file made through a symlink lands inside", () => {
+  test("a file created through a symlink is inside the root", () => {
     const fd = kernel.openInRoot(rootFd, "absolute/new", constants.O_CREAT | constants.O_WRONLY, 0o640);
     writeSync(fd, "x");
     closeSync(fd);
@@ -137,7 +133,7 @@ describe("paths stay inside the root", () => {
     expect(caught(() => kernel.openInRoot(rootFd, path, 0, 0, options))).toMatchObject({ code });
   });
 
-  test("a magic link leads nowhere", () => {
+  test("a magic link is not followed", () => {
     mkdirSync(join(directory, "proc"));
     kernel.mount({ source: "proc", target: join(directory, "proc"), type: "proc" });
     try {
@@ -153,7 +149,7 @@ describe("paths stay inside the root", () => {
   });
 });
 
-describe("what tar entries need", () => {
+describe("tar entries", () => {
   test("names of any bytes", () => {
     const name = Buffer.from([0xff, 0xfe, 0x41]);
     kernel.mkdirat(rootFd, name, 0o700);
@@ -168,7 +164,7 @@ describe("what tar entries need", () => {
     expect(readdirSync(directory)).toEqual([]);
   });
 
-  test("nodes", () => {
+  test("device nodes and pipes", () => {
     kernel.mknodat(rootFd, "whiteout", constants.S_IFCHR);
     kernel.mknodat(rootFd, "render", constants.S_IFCHR | 0o660, { major: 226, minor: 128 });
     kernel.mknodat(rootFd, "large", constants.S_IFBLK | 0o660, { major: 259, minor: 70_000 });
@@ -198,7 +194,7 @@ describe("what tar entries need", () => {
     expect(status.atimeNs).toBe(5_000_000_006n);
   });
 
-  test("owner and times of a symlink by its descriptor, and ids above 2^31", () => {
+  test("owner and times of a symlink by its descriptor, and IDs above 2^31", () => {
     symlinkSync("nowhere", join(directory, "link"));
     const fd = kernel.openInRoot(rootFd, "link", kernel.O_PATH | kernel.O_NOFOLLOW);
     kernel.fchownat(fd, "", 3_000_000_000, 4_294_967_294);
@@ -211,7 +207,7 @@ describe("what tar entries need", () => {
     });
   });
 
-  test("all twelve bits of a mode, also behind an O_PATH descriptor", () => {
+  test("all twelve bits of a mode, also through an O_PATH descriptor", () => {
     writeFileSync(join(directory, "f"), "");
     const fd = kernel.openInRoot(rootFd, "f", kernel.O_PATH);
     expect(caught(() => kernel.fchmod(fd, 0o7777))).toMatchObject({ code: "EBADF" });
@@ -259,7 +255,7 @@ describe("extended attributes", () => {
     expect(kernel.llistxattr(join(directory, "f"))).toHaveLength(2);
   });
 
-  test("names of any bytes, and lists longer than the first guess", () => {
+  test("names of any bytes, and lists longer than the first buffer", () => {
     writeFileSync(join(directory, "f"), "");
     const names = Array.from({ length: 40 }, (_, at) =>
       Buffer.from([...Buffer.from("trusted.name-"), 0x80 + at, 0xff]),
@@ -276,7 +272,7 @@ describe("extended attributes", () => {
 });
 
 describe("mounts", () => {
-  test("overlay by the new interface, lower layers one option each", () => {
+  test("overlay is mounted with the new mount API, one option per lower layer", () => {
     for (const name of ["a", "b", "upper", "work", "merged"]) mkdirSync(join(directory, name));
     writeFileSync(join(directory, "a/f"), "top");
     writeFileSync(join(directory, "b/f"), "below");
@@ -309,14 +305,14 @@ describe("mounts", () => {
     expect(caught(mount)).toMatchObject({ code: "EINVAL", message: expect.stringContaining("nosuchoption") });
   });
 
-  test("options that would be cut are refused", () => {
+  test("options that would be truncated are refused", () => {
     const mount = () => kernel.mount({ target: directory, type: "tmpfs", data: "x".repeat(4096) });
     expect(mount).toThrow(RangeError);
   });
 });
 
 describe("loop devices and fs-verity", () => {
-  test("a file as a disk; it goes away with its last user", () => {
+  test("a file becomes a block device until its last user closes it", () => {
     const image = join(directory, "disk.img");
     writeFileSync(image, "");
     truncateSync(image, 8 * 1024 * 1024);
@@ -338,7 +334,7 @@ describe("loop devices and fs-verity", () => {
     expect(() => readlinkSync(`/sys/block/${name}/loop/backing_file`)).toThrow();
   });
 
-  test("read only by default", () => {
+  test("a loop device is read-only by default", () => {
     const image = join(directory, "disk.img");
     writeFileSync(image, Buffer.alloc(1024 * 1024));
     const fd = openSync(image, "r");
@@ -348,13 +344,13 @@ describe("loop devices and fs-verity", () => {
     loop.close();
   });
 
-  test("a file that is no file of bytes is refused", () => {
+  test("a directory is refused", () => {
     const fd = openSync(directory, "r");
     expect(caught(() => kernel.attachLoop(fd))).toMatchObject({ code: "EINVAL", syscall: "ioctl" });
     closeSync(fd);
   });
 
-  test("verity on a file system that has none", async () => {
+  test("fs-verity fails on a file system without it", async () => {
     writeFileSync(join(directory, "f"), "x");
     const fd = openSync(join(directory, "f"), "r");
     await expect(kernel.enableVerity(fd)).rejects.toMatchObject({ syscall: "ioctl" });
@@ -362,7 +358,7 @@ describe("loop devices and fs-verity", () => {
   });
 });
 
-test("a pipe whose ends are ours", () => {
+test("a pipe passes data from its write end to its read end", () => {
   const { readFd, writeFd } = kernel.createPipe();
   writeSync(writeFd, "through");
   closeSync(writeFd);
