@@ -31,7 +31,7 @@ describe("busybox", () => {
     });
   };
 
-  test("it is the first process, with a terminal and places to write to", async () => {
+  test("runs as process 1, with a terminal and writable directories", async () => {
     const { output, exit } = await start(
       'basename $(readlink /proc/1/exe); test -t 1 && echo tty; for place in /run /run/lock /tmp; do grep -c " $place tmpfs" /proc/mounts; done; ' +
         "echo $container; mkdir /sys/fs/cgroup/own && echo cgroup; poweroff",
@@ -41,11 +41,11 @@ describe("busybox", () => {
     expect(exit).toMatchObject({ exitCode: 0, endedBy: "poweroff" });
   });
 
-  test("a reboot is told apart", async () => {
+  test("a reboot is distinguished from a power-off", async () => {
     expect((await start("reboot")).exit).toMatchObject({ exitCode: 129, endedBy: "reboot" });
   });
 
-  test("it gets its stop signal", async () => {
+  test("receives its stop signal", async () => {
     const { error, output, logs } = await start("echo up", 1500);
     expect(error).toBe("TimeoutError");
     expect(output).toContain("going down");
@@ -87,7 +87,7 @@ describe("systemd", () => {
     });
   };
 
-  test("runs a unit in a cgroup of its own and powers off", async () => {
+  test("runs a unit in its own cgroup and powers off", async () => {
     const { output, exit } = await start(
       "cat /proc/self/cgroup; echo is $(systemd-detect-virt -c); systemctl poweroff --no-block",
     );
@@ -96,12 +96,12 @@ describe("systemd", () => {
     expect(exit).toMatchObject({ exitCode: 0, endedBy: "poweroff" });
   });
 
-  test("hands over an exit code", async () => {
+  test("passes on an exit code", async () => {
     const { exit } = await start("systemctl exit 7 --no-block");
     expect(exit).toMatchObject({ exitCode: 7, endedBy: "exit" });
   });
 
-  test("stops its units at its stop signal", async () => {
+  test("stops its units on its stop signal", async () => {
     const { error, output, logs } = await start("echo up", 4000);
     expect(error).toBe("TimeoutError");
     expect(output).toContain("stopped well");

@@ -28,12 +28,12 @@ type Wishes = NonNullable<Parameters<RunContainer>[1]>;
 describe("settings", () => {
   const cases: [name: string, command: string, wishes: Wishes, output: string][] = [
     [
-      "user and its groups",
+      "a user and the user's groups",
       "id",
       { settings: { user: "tester", groups: ["render", "7"] } },
       "uid=1000(tester) gid=1001 groups=7,44(video),105(render)\n",
     ],
-    ["user with a group", "id -u; id -g", { settings: { user: "1000:video" } }, "1000\n44\n"],
+    ["a user with a group", "id -u; id -g", { settings: { user: "1000:video" } }, "1000\n44\n"],
     [
       "a number without a passwd entry has a name, and the image's missing directory",
       "id -un; pwd; touch x && echo writable; tail -n 1 /etc/passwd",
@@ -53,17 +53,22 @@ describe("settings", () => {
       { settings: { hostname: "other" } },
       "other\nother\nother\n1\n",
     ],
-    ["the machine's own name", "hostname", { settings: { uts: "host" } }, `${hostname()}\n`],
+    ["the machine's host name", "hostname", { settings: { uts: "host" } }, `${hostname()}\n`],
     ["umask", "umask", { settings: { umask: "077" } }, "0077\n"],
     [
-      "a zone that the image has",
+      "a time zone that is in the image",
       "cat /etc/localtime; echo ,$TZ",
       { settings: { timezone: "Test/Zone" } },
       "TZif of the image,\n",
     ],
-    ["a zone that it has not", "echo $TZ", { settings: { timezone: "Europe/Nowhere" } }, "Europe/Nowhere\n"],
     [
-      "read-only, with places to write to",
+      "a time zone that is not in the image",
+      "echo $TZ",
+      { settings: { timezone: "Europe/Nowhere" } },
+      "Europe/Nowhere\n",
+    ],
+    [
+      "a read-only root with writable directories",
       "touch /x; for place in /tmp /run /var/tmp /dev/shm; do touch $place/x && echo $place; done",
       { settings: { isReadOnly: true } },
       "touch: /x: Read-only file system\n/tmp\n/run\n/var/tmp\n/dev/shm\n",
@@ -75,7 +80,7 @@ describe("settings", () => {
       "1\n1\n",
     ],
     [
-      "shared memory of a size",
+      "shared memory of a given size",
       "stat -f -c '%b %S' /dev/shm",
       { settings: { shmSizeBytes: 8 << 20 } },
       "2048 4096\n",
@@ -94,7 +99,7 @@ describe("settings", () => {
     ],
     ["out-of-memory score", "cat /proc/self/oom_score_adj", { settings: { oomScoreAdjust: 500 } }, "500\n"],
     [
-      "kernel parameters of its own",
+      "kernel parameters of the container",
       "cat /proc/sys/kernel/shmmni /proc/sys/net/ipv4/ip_default_ttl",
       { settings: { network: "none", sysctls: ["kernel.shmmni=77", "net.ipv4.ip_default_ttl=9"] } },
       "77\n9\n",
@@ -112,7 +117,7 @@ describe("settings", () => {
       "search a.test b.test\nnameserver 192.0.2.1\n",
     ],
     [
-      "no name servers: the image's own file",
+      "no name servers: the image's file is kept",
       "grep -c resolv /proc/mounts",
       { settings: { nameservers: ["none"] } },
       "0\n",
@@ -124,26 +129,26 @@ describe("settings", () => {
       "192.0.2.7 a.test\n2001:db8::1 b.test c.test\n",
     ],
     [
-      "environment files, and what the agent says",
+      "environment files override the agent's variables; the job's override both",
       "echo $A,$B,$WHO,$GIVEN",
       { step: { env: ["WHO=job"] }, extraEnv: ["GIVEN=agent", "A=0"] },
       "1 # kept,'quoted',job,agent\n",
     ],
     ["a working directory in a volume", "pwd", { step: { workdir: "/mnt/deep" } }, "/mnt/deep\n"],
     [
-      "a volume that is read-only",
+      "a read-only volume",
       "cat /mnt/file; touch /mnt/x 2>&1",
       {},
       "of the volume\ntouch: /mnt/x: Read-only file system\n",
     ],
     [
-      "tmpfs over what the image has",
+      "a tmpfs over a directory of the image",
       "cat /data/from-image; stat -f -c '%T %b' /data",
       { tmpfs: [{ to: "/data", options: ["size=64k", "tmpcopyup"] }] },
       "imagetmpfs 16\n",
     ],
     [
-      "a mount of the job in place of a standard one",
+      "a mount of the job instead of a standard one",
       "stat -f -c %b /dev/shm",
       { tmpfs: [{ to: "/dev/shm", options: ["size=64k"] }] },
       "16\n",
@@ -168,7 +173,7 @@ describe("settings", () => {
       "CapBnd:\t0000000000001001\n",
     ],
     [
-      "a user keeps the capabilities that he was given by name",
+      "a user keeps the capabilities that are added by name",
       "grep -E 'Cap(Eff|Amb)' /proc/self/status",
       { settings: { user: "tester", addedCapabilities: ["SYS_NICE"] } },
       "CapEff:\t0000000000800000\nCapAmb:\t0000000000800000\n",
@@ -192,7 +197,7 @@ describe("settings", () => {
     expect(result.error ?? result.output).toBe(output);
   });
 
-  test("namespaces shared with the machine", async () => {
+  test("shares namespaces with the machine", async () => {
     const names = ["pid", "ipc", "uts", "cgroup", "net"];
     const { output } = await run(`for name in ${names.join(" ")}; do readlink /proc/self/ns/$name; done`, {
       settings: { pid: "host", ipc: "host", uts: "host", cgroups: "host", network: "host" },
@@ -200,7 +205,7 @@ describe("settings", () => {
     expect(output.trim().split("\n")).toEqual(names.map((name) => readlinkSync(`/proc/self/ns/${name}`)));
   });
 
-  test("a volume becomes the user's", async () => {
+  test("option U changes a volume's owner to the user", async () => {
     const owned = join(host.directory, "owned");
     mkdirSync(join(owned, "deep"), { recursive: true });
     const mounts = [{ from: owned, to: "/data", options: ["U"] }];
@@ -213,47 +218,59 @@ describe("settings", () => {
   });
 });
 
-describe("what cannot be done is said, and nothing is run", () => {
+describe("fails with a code and runs nothing for", () => {
   const cases: [name: string, wishes: Wishes, error: string][] = [
-    ["a working directory that is not there", { step: { workdir: "/no/such" } }, "RUN_NO_WORKDIR"],
+    ["a missing working directory", { step: { workdir: "/no/such" } }, "RUN_NO_WORKDIR"],
     ["a working directory that is a file", { step: { workdir: "/etc/passwd" } }, "RUN_NO_WORKDIR"],
-    ["an environment file that is not there", { step: { envFiles: ["/no/such.env"] } }, "RUN_NO_FILE"],
-    ["a bind of nothing", { mounts: [{ from: "/no/such", to: "/mnt", options: [] }] }, "RUN_NO_FILE"],
+    ["a missing environment file", { step: { envFiles: ["/no/such.env"] } }, "RUN_NO_FILE"],
     [
-      "a device that the machine has not",
+      "a bind mount of a missing path",
+      { mounts: [{ from: "/no/such", to: "/mnt", options: [] }] },
+      "RUN_NO_FILE",
+    ],
+    [
+      "a missing device",
       { settings: { devices: [{ source: "/dev/none", target: "/dev/none", permissions: "rwm" }] } },
       "RUN_NO_FILE",
     ],
     [
-      "a file for a device",
+      "a file instead of a device",
       { settings: { devices: [{ source: "/etc/passwd", target: "/dev/none", permissions: "rwm" }] } },
       "RUN_BAD_SETTING",
     ],
-    ["a capability nobody knows", { settings: { addedCapabilities: ["FLY"] } }, "RUN_BAD_SETTING"],
-    ["a security option", { settings: { securityOptions: ["seccomp=/x.json"] } }, "RUN_BAD_SETTING"],
-    ["a limit", { settings: { ulimits: ["nofile=9:3"] } }, "RUN_BAD_SETTING"],
-    ["a stop signal", { settings: { stopSignal: "SIGNOT" } }, "RUN_BAD_SETTING"],
-    ["a name for the machine itself", { settings: { hostname: "x", uts: "host" } }, "RUN_BAD_SETTING"],
+    ["an unknown capability", { settings: { addedCapabilities: ["FLY"] } }, "RUN_BAD_SETTING"],
     [
-      "an init that this initrd has not",
+      "an unsupported security option",
+      { settings: { securityOptions: ["seccomp=/x.json"] } },
+      "RUN_BAD_SETTING",
+    ],
+    ["an invalid limit", { settings: { ulimits: ["nofile=9:3"] } }, "RUN_BAD_SETTING"],
+    ["an unknown stop signal", { settings: { stopSignal: "SIGNOT" } }, "RUN_BAD_SETTING"],
+    [
+      "a host name in the machine's UTS namespace",
+      { settings: { hostname: "x", uts: "host" } },
+      "RUN_BAD_SETTING",
+    ],
+    [
+      "an init that is not in the initrd",
       { settings: { hasInit: true }, options: { initPath: "/no/such" } },
       "RUN_BAD_SETTING",
     ],
-    ["a group nobody knows", { settings: { groups: ["ghosts"] } }, "IMAGE_UNKNOWN_USER"],
+    ["an unknown group", { settings: { groups: ["ghosts"] } }, "IMAGE_UNKNOWN_USER"],
   ];
   test.each(cases)("%s", async (_name, wishes, error) => {
     expect(await run("echo ran", wishes)).toMatchObject({ error, output: "" });
   });
 });
 
-test("kernel parameters of the shared network are left alone, and the runtime says so", async () => {
+test("kernel parameters of the shared network are refused by the runtime", async () => {
   const { error, message } = await run("echo ran", { settings: { sysctls: ["net.ipv4.ip_forward=0"] } });
   expect(error).toBe("RUN_CONTAINER_FAILED");
   expect(message).toContain("network namespace");
 });
 
-describe("its own end", () => {
-  test("a time limit", async () => {
+describe("the end of a container", () => {
+  test("a time limit kills the container", async () => {
     const { exit, tookMs } = await run("trap '' TERM; sleep 100", { settings: { timeoutMs: 500 } });
     expect(exit).toEqual({ exitCode: 255, endedBy: "exit", oomKilled: false, timedOut: true });
     expect(tookMs).toBeLessThan(10_000);
@@ -267,7 +284,7 @@ describe("its own end", () => {
     expect((await run(command)).exit).toMatchObject({ exitCode, endedBy });
   });
 
-  test("the signal it asks for, to its first process alone", async () => {
+  test("the stop signal of the job is sent only to process 1", async () => {
     const command =
       "trap 'echo usr1; exit 3' USR1; sh -c 'trap \"echo no\" USR1; sleep 1.5' & while :; do sleep 0.1; done";
     const { output } = await run(command, { settings: { stopSignal: "SIGUSR1" }, abortAfterMs: 1000 });

@@ -15,7 +15,7 @@ afterAll(() => host.remove());
 
 const hasTerminal = true;
 
-test("it is a terminal, with a name, a kind and a console", async () => {
+test("a container with a terminal has a tty, TERM and /dev/console", async () => {
   const command =
     "test -t 0 && test -t 1 && test -t 2 && tty; echo $TERM; test -t 0 </dev/console && echo console";
   const { output, exit } = await host.run(command, { settings: { hasTerminal } });
@@ -23,29 +23,29 @@ test("it is a terminal, with a name, a kind and a console", async () => {
   expect(exit?.exitCode).toBe(0);
 });
 
-test("without one, input is at its end and output is plain", async () => {
+test("without a terminal, input is empty and output is unchanged", async () => {
   const { output } = await host.run("test -t 1 || echo plain; cat; echo end");
   expect(output).toBe("plain\nend\n");
 });
 
-test("a large output arrives completely, with the exit code", async () => {
+test("a large output is complete, and the exit code is returned", async () => {
   const { output, exit } = await host.run("seq 100000; exit 4", { settings: { hasTerminal } });
   expect(output).toHaveLength(688_895);
   expect(exit?.exitCode).toBe(4);
 });
 
-test("processes that hold the terminal end with the test", async () => {
+test("background processes with the terminal are killed when the test ends", async () => {
   const { exit, tookMs } = await host.run("setsid sleep 1000 & exit 5", { settings: { hasTerminal } });
   expect(exit?.exitCode).toBe(5);
   expect(tookMs).toBeLessThan(8000);
 });
 
-test("a program that cannot be run has its own error", async () => {
+test("a program that cannot be executed is RUN_COMMAND_NOT_FOUND", async () => {
   const { error } = await host.run(["/bin/other-machine"], { settings: { hasTerminal } });
   expect(error).toBe("RUN_COMMAND_NOT_FOUND");
 });
 
-test("open input without a writer never ends", async () => {
+test("input that is kept open has no end of file", async () => {
   const { error, output } = await host.run("echo waits; exec cat", {
     settings: { keepsInputOpen: true },
     abortAfterMs: 1500,
@@ -55,8 +55,8 @@ test("open input without a writer never ends", async () => {
 });
 
 test.each([
-  ["by a pipe", { keepsInputOpen: true }, "go\nread yes\n"],
-  ["by a terminal, which echoes", { keepsInputOpen: true, hasTerminal }, "go\r\nyes\r\nread yes\r\n"],
+  ["through a pipe", { keepsInputOpen: true }, "go\nread yes\n"],
+  ["through a terminal, which echoes", { keepsInputOpen: true, hasTerminal }, "go\r\nyes\r\nread yes\r\n"],
 ])("the console's input %s", async (name, settings, expected) => {
   const consolePath = join(host.directory, `console ${name}`);
   execFileSync("mkfifo", [consolePath]);

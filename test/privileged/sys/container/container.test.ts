@@ -34,28 +34,28 @@ describe("the exit code is the test's", () => {
     });
   });
 
-  test("the image's own entrypoint and command", async () => {
+  test("the image's entrypoint and command run by default", async () => {
     expect(await run(undefined)).toMatchObject({ output: "from the image\n", exit: { exitCode: 0 } });
   });
 });
 
-describe("what the test sees", () => {
-  test("one stream, in order, that can be reopened by name", async () => {
+describe("the test has", () => {
+  test("one output stream, in order, that can be reopened by name", async () => {
     const { output } = await run("echo 1; echo 2 >&2; echo 3 >/dev/stderr; echo 4 >/dev/stdout; echo 5");
     expect(output).toBe("1\n2\n3\n4\n5\n");
   });
 
-  test("another user, its groups, and the stream is its as well", async () => {
+  test("another user with its groups, who can reopen the output stream", async () => {
     const { output } = await run("id; echo named >/dev/stderr; echo $HOME", { user: "tester" });
     expect(output).toBe("uid=1000(tester) gid=1001 groups=44(video)\nnamed\n/home/tester\n");
   });
 
-  test("environment and a working directory that the image has not", async () => {
+  test("environment variables, and a working directory that is not in the image", async () => {
     const { output } = await run("echo $WHO $IMAGE; pwd", { workingDir: "/srv/here" });
     expect(output).toBe("job 1\n/srv/here\n");
   });
 
-  test("the host's network, its own processes, the machine's devices", async () => {
+  test("the host's network, a separate process namespace, and the machine's devices", async () => {
     const { output } = await run(
       "readlink /proc/self/ns/net; echo $$; ls -l /dev/null | head -c 1; test -c /dev/ptmx && echo tty",
     );
@@ -63,50 +63,50 @@ describe("what the test sees", () => {
     expect(lines).toEqual([readlinkSync("/proc/self/ns/net"), "1", "ctty", ""]);
   });
 
-  test("it may mount, and nothing of it is left outside", async () => {
+  test("mounts that are not visible on the host", async () => {
     expect((await run("mount -t tmpfs none /tmp && touch /tmp/x && echo ok")).output).toBe("ok\n");
     expect(readFileSync("/proc/mounts", "utf8")).not.toContain(host.rootPath);
   });
 
-  test("what it writes to /results is in the folder", async () => {
+  test("files in /results that are in the results folder", async () => {
     await run("echo 17 fps >/results/fps.txt");
     expect(readFileSync(join(host.resultsPath, "fps.txt"), "utf8")).toBe("17 fps\n");
   });
 
-  test("a megabyte of output arrives whole", async () => {
+  test("a megabyte of output that is complete", async () => {
     const { output } = await run("head -c 1000000 /dev/zero");
     expect(output).toHaveLength(1_000_000);
   });
 });
 
-describe("what cannot run is not the test's failure", () => {
+describe("errors before the test starts", () => {
   test.each([
-    ["a program that is not there", ["nosuch"], "RUN_COMMAND_NOT_FOUND"],
-    ["a path that is not there", ["/no/such"], "RUN_COMMAND_NOT_FOUND"],
-    ["a file that is no program", ["/etc/passwd"], "RUN_COMMAND_NOT_FOUND"],
+    ["a missing program", ["nosuch"], "RUN_COMMAND_NOT_FOUND"],
+    ["a missing path", ["/no/such"], "RUN_COMMAND_NOT_FOUND"],
+    ["a file that is not a program", ["/etc/passwd"], "RUN_COMMAND_NOT_FOUND"],
     ["a directory", ["/etc"], "RUN_COMMAND_NOT_FOUND"],
-    ["a program of another machine", ["/bin/other-machine"], "RUN_COMMAND_NOT_FOUND"],
+    ["a program of another architecture", ["/bin/other-machine"], "RUN_COMMAND_NOT_FOUND"],
   ])("%s", async (_name, argv, error) => {
     expect((await run(argv)).error).toBe(error);
   });
 
-  test("a test that prints the runtime's own words has still run", async () => {
+  test("are not detected in the test's output", async () => {
     const words = '{"msg":"exec container process `x`: Exec format error","level":"error"}';
     expect((await run(`echo started; echo '${words}'; exit 1`)).exit?.exitCode).toBe(1);
   });
 
-  test("a user nobody knows", async () => {
+  test("an unknown user", async () => {
     expect((await run("true", { user: "ghost" })).error).toBe("IMAGE_UNKNOWN_USER");
   });
 
-  test("a root that is not there", async () => {
+  test("a missing root", async () => {
     const { error } = await run("true", { rootPath: "/nosuch" });
     expect(error).toBeDefined();
   });
 });
 
-describe("the end always comes", () => {
-  test("a test that handles SIGTERM can still write", async () => {
+describe("a container always ends", () => {
+  test("after a test that handles SIGTERM has written its last output", async () => {
     const result = await run("trap 'echo last words; exit 0' TERM; while true; do sleep 0.1; done", {
       abortAfterMs: 700,
     });
@@ -114,7 +114,7 @@ describe("the end always comes", () => {
     expect(result.logs.join()).not.toContain("killing all");
   });
 
-  test("a test that ignores it and keeps forking is killed with all its processes", async () => {
+  test("if a test ignores SIGTERM and keeps forking: all its processes are killed", async () => {
     const marker = `stray-${process.pid}`;
     const command = `trap '' TERM; while true; do setsid sh -c 'sleep 1000; : ${marker}' & sleep 0.02; done`;
     const running = run(command, { abortAfterMs: 5000 });
@@ -125,13 +125,13 @@ describe("the end always comes", () => {
     expect(countProcesses(marker)).toBe(0);
   });
 
-  test("what the test leaves running in the background ends with it", async () => {
+  test("with the background processes of the test", async () => {
     const result = await run("setsid sleep 1000 & exit 5");
     expect(result.exit?.exitCode).toBe(5);
     expect(result.tookMs).toBeLessThan(5000);
   });
 
-  test("an abort before the start starts nothing", async () => {
+  test("without a start if it is aborted first", async () => {
     const result = await run("echo started", { abortAfterMs: 0 });
     expect(result.error).toBe("TimeoutError");
   });

@@ -117,7 +117,7 @@ function readRoutes(): string {
 }
 
 describe("DHCP", () => {
-  test("address, route, name servers, time servers", async () => {
+  test("configures address, route, name servers and time servers", async () => {
     pair.farm.ip("link set farm0 up");
     startDhcpServer();
     const { state, error } = await startAgent().next();
@@ -134,7 +134,7 @@ describe("DHCP", () => {
     expect(readRoutes()).toContain("default via 10.9.0.1 dev dut0");
   });
 
-  test("classless routes replace the router, and a gateway outside of the network works", async () => {
+  test("prefers classless routes to the router, and accepts a gateway outside of the network", async () => {
     pair.farm.ip("link set farm0 up");
     startDhcpServer(["--dhcp-option=121,10.77.0.0/16,10.9.0.7,0.0.0.0/0,192.168.5.1"]);
     expect((await startAgent().next()).state?.interfaces).toHaveLength(1);
@@ -193,7 +193,7 @@ describe("DHCP", () => {
     else expect(readRoutes()).not.toContain("default via 0.0.0.0");
   });
 
-  test("a link that comes late", async () => {
+  test("waits for a link that comes up late", async () => {
     startDhcpServer();
     const agent = startAgent();
     const answer = agent.next();
@@ -202,7 +202,7 @@ describe("DHCP", () => {
     expect((await answer).state?.interfaces).toMatchObject([{ name: "dut0" }]);
   });
 
-  test("an adapter that appears late", async () => {
+  test("waits for an adapter that appears late", async () => {
     pair.dut.ip("link del dut0");
     pair.dut.ip("link add br0 type bridge");
     const agent = startAgent();
@@ -215,7 +215,7 @@ describe("DHCP", () => {
     expect((await answer).state?.interfaces).toMatchObject([{ name: "usb0", method: "dhcp" }]);
   });
 
-  test("two adapters, one of them without a server", async () => {
+  test("configures one of two adapters if the other has no server", async () => {
     pair.addCable("other0", "aaa0");
     pair.farm.ip("link set other0 up");
     pair.farm.ip("link set farm0 up");
@@ -267,7 +267,7 @@ describe("DHCP", () => {
     expect(agent.logs.join("\n")).toContain("ip= has no name server");
   });
 
-  test("a renewal changes the name server and keeps the address", async () => {
+  test("changes the name server on renewal, and keeps the address", async () => {
     pair.farm.ip("link set farm0 up");
     const first = startDhcpServer();
     const { state } = await startAgent().next();
@@ -289,7 +289,7 @@ describe("DHCP", () => {
 });
 
 describe("ip=", () => {
-  test("a static address with everything", async () => {
+  test("sets a static address with all fields", async () => {
     pair.farm.ip("link set farm0 up");
     const ip = "10.9.0.7::10.9.0.1:255.255.255.0:board:dut0:off:10.9.0.3:10.9.0.4:10.9.0.5";
     const agent = startAgent({ ip });
@@ -302,7 +302,7 @@ describe("ip=", () => {
     expect(readRoutes()).toContain("default via 10.9.0.1 dev dut0");
   });
 
-  test("off leaves everything alone", async () => {
+  test("off configures nothing", async () => {
     expect((await startAgent({ ip: "off" }).next()).state?.interfaces).toEqual([]);
   });
 });
@@ -316,8 +316,8 @@ const PLAIN: InterfaceSettings = {
   forwards: false,
 };
 
-describe("interfaces by hand", () => {
-  test("addresses, a gateway, routes, name servers, forwarding", async () => {
+describe("interfaces configured by hand", () => {
+  test("get addresses, a gateway, routes, name servers and forwarding", async () => {
     pair.farm.ip("link set farm0 up");
     const forwardPath = join(directory, "ip_forward");
     const interfaces = [
@@ -351,7 +351,7 @@ describe("interfaces by hand", () => {
     );
   });
 
-  test("DHCP on one, a fixed address on the other", async () => {
+  test("use DHCP on one and a fixed address on the other", async () => {
     pair.addCable("other0", "dut1");
     pair.farm.ip("link set farm0 up");
     startDhcpServer();
@@ -370,7 +370,7 @@ describe("interfaces by hand", () => {
     expect(agent.logs.join("\n")).toContain("dut1: has no link");
   });
 
-  test("one that appears late", async () => {
+  test("may appear late", async () => {
     pair.dut.ip("link del dut0");
     const agent = startAgent({
       interfaces: [{ ...PLAIN, name: "usb0", addresses: ["10.9.0.7/24"] }],
@@ -386,11 +386,11 @@ describe("interfaces by hand", () => {
     { name: "no such interface", wish: { name: "eth7" }, code: "NETWORK_NO_INTERFACE" },
     { name: "no link", wish: { addresses: ["10.9.0.7/24"] }, code: "NETWORK_NO_CARRIER" },
     {
-      name: "a gateway nobody can reach",
+      name: "an unreachable gateway",
       wish: { addresses: ["10.9.0.7/24"], gateway: "172.16.0.1" },
       code: "NETWORK_FAILED",
     },
-    { name: "an address that is none", wish: { addresses: ["10.9.0.777/24"] }, code: "NETWORK_FAILED" },
+    { name: "an invalid address", wish: { addresses: ["10.9.0.777/24"] }, code: "NETWORK_FAILED" },
   ])("$name", async ({ wish, code }) => {
     expect(await startAgent({ waitMs: 1000, interfaces: [{ ...PLAIN, ...wish }] }).next()).toEqual({
       error: code,
@@ -398,7 +398,7 @@ describe("interfaces by hand", () => {
   });
 });
 
-describe("what cannot work is said with its code", () => {
+describe("fails with a code if there is", () => {
   test("no server", async () => {
     pair.farm.ip("link set farm0 up");
     expect(await startAgent({ waitMs: 2000 }).next()).toEqual({ error: "NETWORK_NO_LEASE" });
@@ -415,14 +415,14 @@ describe("what cannot work is said with its code", () => {
     expect(agent.logs.join("\n")).toContain("dut0: not used, ip= names another interface");
   });
 
-  test("a gateway nobody can reach", async () => {
+  test("an unreachable gateway", async () => {
     pair.farm.ip("link set farm0 up");
     const agent = startAgent({ ip: "10.9.0.7::172.16.0.1:255.255.255.0::dut0:off" });
     expect(await agent.next()).toEqual({ error: "NETWORK_FAILED" });
   });
 });
 
-test("the time of a real server", async () => {
+test("reads the time of a real NTP server", async () => {
   pair.farm.ip("link set farm0 up");
   startDhcpServer();
   const configPath = join(directory, "chrony.conf");

@@ -33,7 +33,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 const countMounts = () => readFileSync("/proc/mounts", "utf8").split(`${folder}/mounts`).length - 1;
 
-it("two files of one directory share a mount, which ends with the last", async () => {
+it("two files of one directory share a mount until the last is closed", async () => {
   const [one, two] = await Promise.all([
     files.open("nfs://nas:20490/srv/a/one.tar"),
     files.open("nfs://nas:20490/srv/a/two.tar"),
@@ -47,12 +47,12 @@ it("two files of one directory share a mount, which ends with the last", async (
   expect(countMounts()).toBe(0);
 });
 
-it.each(["absolute", "upwards", "no"])("nothing outside is read: %s", async (name) => {
+it.each(["absolute", "upwards", "no"])("does not read files outside of the export: %s", async (name) => {
   await expect(files.open(`nfs://nas/srv/a/${name}`)).rejects.toMatchObject({ code: "SOURCE_NOT_FOUND" });
   expect(countMounts()).toBe(0);
 });
 
-it("says what the mount was refused with, each time", async () => {
+it("reports the error of a refused mount each time", async () => {
   await expect(files.open("nfs://other/srv/a/one.tar")).rejects.toThrow("refused");
   await expect(files.open("nfs://other/srv/a/one.tar")).rejects.toThrow("refused");
 });

@@ -29,7 +29,7 @@ async function readCode(swap: Parameters<typeof enableSwap>[0]): Promise<string 
   }
 }
 
-test("a file, which is gone afterwards; what a cut boot left is replaced", async () => {
+test("creates a swap file, replaces an old one, and deletes it at the end", async () => {
   const path = join(folder, "swapfile");
   writeFileSync(path, "left over");
   const swap = await enableSwap({ sizeBytes: 8 * MiB, swappiness: 60 }, options);
@@ -53,7 +53,7 @@ async function withDevice(use: (device: string) => Promise<void>): Promise<void>
   }
 }
 
-test("a device, blank at first and prepared the next time", async () => {
+test("formats a blank device, and reuses it the next time", async () => {
   await withDevice(async (device) => {
     for (let times = 0; times < 2; times++) {
       const swap = await enableSwap({ device }, options);
@@ -72,7 +72,7 @@ test("does not overwrite a device with a file system", async () => {
   });
 });
 
-test("fails for more than the disk has", async () => {
+test("fails if the size exceeds the disk", async () => {
   expect(await readCode({ sizeBytes: 2 ** 50 })).toBe("MACHINE_SWAP_FAILED");
   expect(existsSync(join(folder, "swapfile"))).toBe(false);
 });
@@ -89,7 +89,7 @@ test("logs that a swap file needs a cache device", async () => {
   expect(lines.at(-1)).toContain("NO SWAP");
 });
 
-test("fails for a file in RAM, which the kernel cannot swap to", async () => {
+test("fails for a file in RAM", async () => {
   const inRam = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "swap-"));
   await expect(enableSwap({ sizeBytes: MiB }, { ...options, folder: inRam })).rejects.toMatchObject({
     code: "MACHINE_SWAP_FAILED",
