@@ -76,7 +76,7 @@ function makeHardTree(): string {
   return tree;
 }
 
-describe("a tree of everything, packed by GNU tar", () => {
+describe("a tree of all types, packed by GNU tar", () => {
   let tree: string;
   beforeAll(() => {
     tree = makeHardTree();
@@ -85,7 +85,7 @@ describe("a tree of everything, packed by GNU tar", () => {
   it.each([
     ["pax", ["--format=pax", "--xattrs", "--xattrs-include=*"], true],
     ["gnu", ["--format=gnu"], false],
-  ])("is the same again (%s)", async (_name, flags, isExact) => {
+  ])("is unpacked to the same tree (%s)", async (_name, flags, isExact) => {
     const archive = execFileSync("tar", [...flags, "-C", tree, "-cf", "-", "."], { maxBuffer: 1 << 26 });
     const layer = await scratch
       .createDriver()
@@ -126,13 +126,13 @@ describe("compression", () => {
     }
   });
 
-  it("of xz that is cut", async () => {
+  it("reports truncated xz data", async () => {
     await expect(scratch.createDriver().addLayer(sourceOf(forms.xz.subarray(0, -20)))).rejects.toMatchObject({
       code: "ARCHIVE_TRUNCATED",
     });
   });
 
-  it("of xz that is damaged", async () => {
+  it("reports damaged xz data", async () => {
     const bytes = Buffer.from(forms.xz);
     bytes[40]! ^= 0xff;
     await expect(scratch.createDriver().addLayer(sourceOf(bytes))).rejects.toMatchObject({
@@ -141,7 +141,7 @@ describe("compression", () => {
   });
 });
 
-describe("what does not keep its promise", () => {
+describe("refuses a layer with", () => {
   const tar = buildTar([{ path: "a", content: "x".repeat(3_000_000) }]);
   const zst = compress(tar, { checksumFlag: true });
   const digest = computeDigest(zst);
@@ -153,20 +153,20 @@ describe("what does not keep its promise", () => {
   it.each([
     ["other bytes", { digest: other, diffId }, zst, "LAYER_DIGEST_MISMATCH"],
     ["another DiffID", { digest, diffId: other }, zst, "LAYER_DIFFID_MISMATCH"],
-    ["too short", { digest, sizeBytes: zst.length + 1 }, zst, "LAYER_SIZE_MISMATCH"],
-    ["too long", { digest, sizeBytes: zst.length - 1 }, zst, "LAYER_SIZE_MISMATCH"],
+    ["too few bytes", { digest, sizeBytes: zst.length + 1 }, zst, "LAYER_SIZE_MISMATCH"],
+    ["too many bytes", { digest, sizeBytes: zst.length - 1 }, zst, "LAYER_SIZE_MISMATCH"],
     ["a download that is damaged, not the image", { digest }, damaged, "LAYER_DIGEST_MISMATCH"],
-    ["a download that is cut", { digest, sizeBytes: zst.length }, zst.subarray(0, 40), "LAYER_SIZE_MISMATCH"],
+    ["a truncated download", { digest, sizeBytes: zst.length }, zst.subarray(0, 40), "LAYER_SIZE_MISMATCH"],
     ["an error page", { digest }, Buffer.from("<!DOCTYPE html>".repeat(100)), "LAYER_DIGEST_MISMATCH"],
     ["a bad archive with the right digest", { digest: computeDigest(damaged) }, damaged, "ARCHIVE_CORRUPT"],
     [
-      "no archive, without a digest",
+      "data that is not an archive, and no digest",
       {},
       Buffer.from("<!DOCTYPE html>".repeat(100)),
       "ARCHIVE_UNKNOWN_FORMAT",
     ],
     [
-      "a tar that is cut, with the right digest",
+      "a truncated tar with the right digest",
       { digest: computeDigest(tar.subarray(0, 5120)) },
       tar.subarray(0, 5120),
       "ARCHIVE_TRUNCATED",
@@ -177,7 +177,7 @@ describe("what does not keep its promise", () => {
     expect(listTree(join(scratch.storeDir, "layers")).slice(1)).toEqual([]);
   });
 
-  it("an error of the source comes out as it is, and nothing stays", async () => {
+  it("passes on an error of the source, and leaves no files", async () => {
     const driver = scratch.createDriver();
     const down = new Error("the link went down");
     const source = {
@@ -193,7 +193,7 @@ describe("what does not keep its promise", () => {
     expect(await driver.addLayer(sourceOf(tar))).toMatchObject({ files: 1 });
   });
 
-  it("an abort ends even the wait for a silent source", async () => {
+  it("an abort ends the wait for a silent source", async () => {
     const driver = scratch.createDriver();
     const stop = new AbortController();
     const reason = new Error("deadline");
@@ -211,7 +211,7 @@ describe("what does not keep its promise", () => {
   });
 });
 
-it("takes more layers at a time than it has workers", async () => {
+it("unpacks more layers at a time than it has workers", async () => {
   const driver = scratch.createDriver();
   const tars = Array.from({ length: 8 }, (_, i) =>
     buildTar([{ path: `f${i}`, content: `${i}`.repeat(200_000) }]),
@@ -222,7 +222,7 @@ it("takes more layers at a time than it has workers", async () => {
   expect(layers.map(({ bytes }) => bytes)).toEqual(Array(8).fill(200_000));
 });
 
-it("tells of a full tmpfs with its sizes, and leaves nothing behind", async () => {
+it("reports a full tmpfs with its sizes, and leaves no files", async () => {
   const small = createScratch("size=2m,mode=0755");
   try {
     const driver = small.createDriver();
@@ -243,7 +243,7 @@ it("tells of a full tmpfs with its sizes, and leaves nothing behind", async () =
   }
 });
 
-it("tells of a tmpfs without room for more files", async () => {
+it("reports a tmpfs that cannot have more files", async () => {
   const small = createScratch("size=20m,nr_inodes=20,mode=0755");
   try {
     const members = Array.from({ length: 30 }, (_, i) => ({ path: `f${i}` }));

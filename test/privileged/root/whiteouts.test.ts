@@ -88,7 +88,7 @@ describe.each([false, true])("mounted the classic way: %s", (onlyClassicMount) =
   });
 });
 
-it("become overlayfs's marks", async () => {
+it("converts whiteouts to overlayfs's format", async () => {
   const members = [
     dir("d/"),
     file("d/.wh.a", "ignored content"),

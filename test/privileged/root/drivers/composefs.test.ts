@@ -55,7 +55,7 @@ async function showRoot(driver: RootDriver, layers: readonly Member[][], artifac
   return listing;
 }
 
-describe("shows what overlayfs shows", () => {
+describe("shows the same tree as overlayfs for", () => {
   const cases: Record<string, [layers: Member[][], artifact?: [string, Member[]]]> = {
     "contents, small and large": [[[dir("./"), file("empty", ""), file("small"), file("large", big("x"))]]],
     "owners, modes, times, attributes": [
@@ -108,13 +108,13 @@ describe("shows what overlayfs shows", () => {
         ],
       ],
     ],
-    "a file over a directory and the other way round": [
+    "a file over a directory and vice versa": [
       [
         [dir("a", { mtime: 1 }), file("a/x"), file("b", big("b"))],
         [file("a", "now a file"), dir("b", { mtime: 2 }), file("b/x", "now in a directory")],
       ],
     ],
-    "an artifact through a link, over what is there": [
+    "an artifact through a symlink, over existing files": [
       [
         [
           dir("usr", { mtime: 1 }),
@@ -142,7 +142,7 @@ describe("shows what overlayfs shows", () => {
 });
 
 describe("the store below it", () => {
-  it("keeps a content once, whatever brought it, and takes writes above", async () => {
+  it("stores each content once, whatever its source, and keeps writes in the upper directory", async () => {
     const { store, driver } = await openStore();
     const one = await driver.addLayer(layerOf([file("a", big("same")), file("b", big("same"))]));
     const two = await driver.addLayer(layerOf([file("c", big("same"))]));
@@ -160,7 +160,7 @@ describe("the store below it", () => {
     await root.unmount();
   });
 
-  it("does not fetch what is here, and fetches again what rotted", async () => {
+  it("does not fetch stored layers, and fetches damaged ones again", async () => {
     const { store, driver, lines } = await openStore();
     const members = [file("a", big("a")), file("b", big("b"))];
     let opened = 0;
@@ -208,7 +208,7 @@ describe("the store below it", () => {
     expect(readdirSync(store.layout.trees)).toEqual([]);
   });
 
-  it("refuses names that lead out, and writes nothing under them", async () => {
+  it("refuses names outside of the root, and writes nothing", async () => {
     const { driver } = await openStore();
     await expect(driver.addLayer(layerOf([file("../../victim", big("v"))]))).rejects.toMatchObject({
       code: "ARCHIVE_UNSAFE_MEMBER",

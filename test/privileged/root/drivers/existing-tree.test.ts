@@ -32,7 +32,7 @@ describe.each([
   ],
   ["a directory", async () => mountDirectoryRoot(tree, scratch.newRootOptions(), { pool })],
 ])("%s under an overlay", (_name, mountRoot) => {
-  it("shows the tree, takes archives and writes, and stays as it was", async () => {
+  it("shows the tree, accepts archives and writes, and does not change it", async () => {
     const root = await mountRoot();
     expect(readFileSync(join(root.path, "etc/hello"), "utf8")).toBe("from the tree");
     expect(statSync(root.path).mode).toBe(statSync(tree).mode);
@@ -45,7 +45,7 @@ describe.each([
   });
 });
 
-it("a writable export is written into", async () => {
+it("writes to a writable export", async () => {
   const root = await mountExportRoot({ isWritable: true, mountExport: bindTree }, scratch.newRootOptions(), {
     pool,
   });
@@ -63,7 +63,7 @@ it("leaves no mount behind when the export cannot be mounted", async () => {
   expect(readFileSync("/proc/mounts", "utf8")).not.toContain(place.target);
 });
 
-it("refuses a directory that is not there, and a digest that nothing can have", () => {
+it("refuses a missing directory, and a digest that cannot be verified", () => {
   const place = scratch.newRootOptions();
   expect(() => mountDirectoryRoot(join(tree, "no"), place)).toThrow(
     expect.objectContaining({ code: "ROOT_NO_DIRECTORY" }),

@@ -33,7 +33,7 @@ afterAll(() => {
 });
 
 describe("an image store", () => {
-  it("gives an image as its layers show it, and stays as it was", async () => {
+  it("mounts an image with its layers, and does not change", async () => {
     const found = store.find(parseImageReference(NAME))!;
     expect(found.config.cmd).toEqual(["/bin/sh", "-c", "echo busybox image: ok"]);
     const root = await found.mount(scratch.newRootOptions());
@@ -47,7 +47,7 @@ describe("an image store", () => {
     await again.unmount();
   });
 
-  it("is not believed about a digest that the job names", () => {
+  it("is checked against a digest in the job", () => {
     const images = join(folder, "graph/overlay-images");
     const [{ id, digest }] = JSON.parse(readFileSync(join(images, "images.json"), "utf8"));
     const pinned = (pin: string) => parseImageReference(`registry.farm:5000/test/busybox@${pin}`);
@@ -65,11 +65,11 @@ describe("an image store", () => {
     ["another tag", parseImageReference("registry.farm:5000/test/busybox:2")],
     ["another digest", parseImageReference(`registry.farm:5000/test/busybox@sha256:${"0".repeat(64)}`)],
     ["another id", { id: "0123456789ab" }],
-  ])("has not %s", (_name, image) => {
+  ])("does not find %s", (_name, image) => {
     expect(store.find(image)).toBeUndefined();
   });
 
-  it("is refused where podman has put none", () => {
+  it("is refused if podman did not create it", () => {
     expect(() => openImageStore(folder)).toThrowError(
       expect.objectContaining({ code: "IMAGE_STORE_INVALID" }),
     );

@@ -24,7 +24,7 @@ async function mountLayers(layers: readonly Member[][], onlyClassicMount = false
 }
 
 describe.each([false, true])("mounted the classic way: %s", (onlyClassic) => {
-  it("three layers, the uppermost wins, and writes stay above", async () => {
+  it("shows the uppermost of three layers, and keeps writes in the upper directory", async () => {
     const root = await mountLayers(
       [
         [dir("./"), file("a", "1"), file("b", "1"), file("c", "1")],
@@ -41,7 +41,7 @@ describe.each([false, true])("mounted the classic way: %s", (onlyClassic) => {
     expect(listTree(root.path)).toHaveLength(1);
   });
 
-  it("C40 two hundred layers", async () => {
+  it("C40 mounts two hundred layers", async () => {
     const layers = Array.from({ length: 200 }, (_, i) => [file(`f${i}`), file("last", `${i}`)]);
     const root = await mountLayers(layers, onlyClassic);
     expect(listTree(root.path)).toHaveLength(202);
@@ -50,13 +50,13 @@ describe.each([false, true])("mounted the classic way: %s", (onlyClassic) => {
   });
 });
 
-it("an image without layers is an empty root", async () => {
+it("mounts an image without layers as an empty root", async () => {
   const root = await mountLayers([]);
   expect(listTree(root.path)).toEqual(["/ dir 755 0:0"]);
   await root.unmount();
 });
 
-it("the root directory is that of the uppermost layer that has one", async () => {
+it("takes the root directory from the uppermost layer that has one", async () => {
   const root = await mountLayers([
     [dir("./", { mode: 0o700, uid: 1 }), file("a")],
     [
@@ -71,7 +71,7 @@ it("the root directory is that of the uppermost layer that has one", async () =>
   await root.unmount();
 });
 
-it("a directory that a layer only implies keeps what the layers below say of it", async () => {
+it("keeps owner, mode and time of a lower directory if an upper layer has no entry for it", async () => {
   const root = await mountLayers([
     [
       dir("etc/", { mode: 0o750, uid: 3, gid: 4, mtime: 99 }),
@@ -88,7 +88,7 @@ it("a directory that a layer only implies keeps what the layers below say of it"
   await root.unmount();
 });
 
-it("refuses to unmount what is in use, and says so", async () => {
+it("fails to unmount a root that is in use", async () => {
   const root = await mountLayers([[file("a")]]);
   const before = process.cwd();
   process.chdir(root.path);
@@ -100,7 +100,7 @@ it("refuses to unmount what is in use, and says so", async () => {
   await root.unmount();
 });
 
-it("says what the kernel would not mount", async () => {
+it("reports a mount that the kernel refuses", async () => {
   const driver = scratch.createDriver();
   const layer = await scratch.addMembers(driver, [file("a")]);
   const options = scratch.newRootOptions();
@@ -133,7 +133,7 @@ describe("artifacts", () => {
     }
   };
 
-  it("go where they are told, and make the way", async () => {
+  it("are unpacked to their target, and create its parents", async () => {
     const { unpacked, listed } = await unpackInto(
       [dir("./", { mode: 0o700 }), dir("bin/"), file("bin/run")],
       "/srv/test",
@@ -147,7 +147,7 @@ describe("artifacts", () => {
     ]);
   });
 
-  it("leave directories that are there as they are, the root's above all", async () => {
+  it("do not change existing directories, including the root", async () => {
     const foreign = { mode: 0o700, uid: 1000, gid: 1000 };
     const { listed } = await unpackInto(
       [dir("./", foreign), dir("usr/", foreign), dir("usr/new/", foreign)],
@@ -169,19 +169,19 @@ describe("artifacts", () => {
     expect(listed).toContain("/usr/lib dir 711 9:0");
   });
 
-  it("follow a link to their place inside the root, never on the host", async () => {
+  it("follow symlinks to their target inside the root, never on the host", async () => {
     const { listed } = await unpackInto([dir("./"), file("evil")], "/install");
     expect(listed).toContain('/opt/place/evil file 644 0:0 "evil"');
     expect(listed).toContain("/install -> /opt/place 0:0");
   });
 
-  it("take names like whiteouts' as names", async () => {
+  it("treat names of whiteouts as ordinary names", async () => {
     const { listed } = await unpackInto([file(".wh.afile", "x")], "/");
     expect(listed).toContain('/.wh.afile file 644 0:0 "x"');
     expect(listed).toContain('/afile file 644 0:0 "afile"');
   });
 
-  it("replace files and links, and link to files of the root", async () => {
+  it("replace files and symlinks, and hard-link files of the root", async () => {
     const { listed } = await unpackInto(
       [file("dangling", "now a file"), { path: "l", type: "hardlink", linkPath: "usr/lib/old" }],
       "/",
@@ -194,10 +194,10 @@ describe("artifacts", () => {
   it.each([
     ["the wrong digest", "/", { digest: computeDigest(Buffer.from("other")) }, "ARTIFACT_DIGEST_MISMATCH"],
     ["the wrong size", "/", { sizeBytes: 1 }, "ARTIFACT_SIZE_MISMATCH"],
-    ["a place that is a file", "/afile", {}, "ARCHIVE_BAD_MEMBER"],
-    ["a place below a file", "/afile/x", {}, "ARCHIVE_BAD_MEMBER"],
-    ["a place that leads nowhere", "/dangling", {}, "ARCHIVE_BAD_MEMBER"],
-    ["a place upwards", "/../..", {}, "ARCHIVE_UNSAFE_MEMBER"],
+    ["a target that is a file", "/afile", {}, "ARCHIVE_BAD_MEMBER"],
+    ["a target below a file", "/afile/x", {}, "ARCHIVE_BAD_MEMBER"],
+    ["a target that is a dangling symlink", "/dangling", {}, "ARCHIVE_BAD_MEMBER"],
+    ["a target above the root", "/../..", {}, "ARCHIVE_UNSAFE_MEMBER"],
   ])("refuse %s", async (_name, to, facts, code) => {
     const root = await mountLayers([BASE]);
     await expect(root.unpackArchive(sourceOf(archive, facts), to)).rejects.toMatchObject({ code });
@@ -205,7 +205,7 @@ describe("artifacts", () => {
   });
 });
 
-it("a store reached through a link is as good as any", async () => {
+it("works with a store behind a symlink", async () => {
   const real = join(scratch.path, "real-store");
   mkdirSync(real);
   symlinkSync(real, join(scratch.path, "linked-store"));
