@@ -25,7 +25,7 @@ const full = () => join(folder, "full");
 
 afterEach(() => umount(full(), { lazy: true }));
 
-test("A pull that fills the store says so, and leaves no incomplete file and no descriptor", async () => {
+test("reports a pull that fills the store, and leaves no incomplete file and no descriptor", async () => {
   mkdirSync(full());
   mount({ source: "full", target: full(), type: "tmpfs", data: "size=1m" });
   const first = await startJob({});

@@ -94,7 +94,7 @@ async function start(
 describe("fscrypt", () => {
   beforeEach(() => formatDisk("encrypt,verity"));
 
-  test("a volume is readable with its key only, boot after boot", async () => {
+  test("a volume is readable only with its key, in every boot", async () => {
     const first = await start({ fscryptKey: KEY });
     writeFileSync(join(first.data, "secret-name"), "secret content");
     await first.manager.finish({ signal });
@@ -118,7 +118,7 @@ describe("fscrypt", () => {
     expect(readdirSync(third.data)).toEqual(["secret-name"]);
   });
 
-  test("fscrypt_reset_key wipes what another key holds, and nothing else", async () => {
+  test("fscrypt_reset_key deletes only content with another key", async () => {
     const first = await start({ fscryptKey: KEY });
     mkdirSync(join(first.data, "d"));
     writeFileSync(join(first.data, "d/file"), "x");
@@ -136,7 +136,7 @@ describe("fscrypt", () => {
     await expect(start({ fscryptKey: KEY })).rejects.toMatchObject({ code: "VOLUME_WRONG_KEY" });
   });
 
-  test("a plain volume with files is not taken for an encrypted one", async () => {
+  test("a plain volume with files is not treated as encrypted", async () => {
     const plain = await start({});
     writeFileSync(join(plain.data, "file"), "x");
     await plain.manager.finish({ signal });
@@ -145,7 +145,7 @@ describe("fscrypt", () => {
     expect(readdirSync(taken.data)).toEqual([]);
   });
 
-  test("an encrypted volume can expire, with its key and without", async () => {
+  test("an encrypted volume can expire with and without its key", async () => {
     for (const finishes of [true, false]) {
       const job = await start({ fscryptKey: KEY, expiration: "pipeline_end" });
       writeFileSync(join(job.data, "file"), "x");
@@ -160,7 +160,7 @@ describe("fscrypt", () => {
 
   test.each([
     ["short", randomBytes(32).toString("base64")],
-    ["no base64", "!".repeat(88)],
+    ["not base64", "!".repeat(88)],
   ])("a key that is %s", async (_name, fscryptKey) => {
     const error = await start({ fscryptKey }).catch((thrown: unknown) => thrown as Error);
     expect(error).toMatchObject({ code: "VOLUME_BAD_KEY" });
@@ -168,17 +168,17 @@ describe("fscrypt", () => {
   });
 });
 
-test("a disk that cannot encrypt is told", async () => {
+test("reports a disk that does not support encryption", async () => {
   formatDisk("verity,^encrypt");
   await expect(start({ fscryptKey: KEY })).rejects.toMatchObject({ code: "VOLUME_ENCRYPTION_UNSUPPORTED" });
 });
 
-test("nor can memory", async () => {
+test("reports that a volume in memory cannot be encrypted", async () => {
   mount({ target: disk, type: "tmpfs" });
   await expect(start({ fscryptKey: KEY })).rejects.toMatchObject({ code: "VOLUME_ENCRYPTION_UNSUPPORTED" });
 });
 
-test("a file system is mounted as the volume, and outlives a volume that expires", async () => {
+test("mounts a file system as the volume, and keeps its files when the volume expires", async () => {
   formatDisk("verity");
   const share = join(folder, "share");
   mkdirSync(share);
@@ -199,7 +199,7 @@ test("a file system is mounted as the volume, and outlives a volume that expires
   expect(readdirSync(join(disk, "volumes"))).toEqual([]);
 });
 
-test("a file system that cannot be mounted fails the volume", async () => {
+test("fails a volume whose file system cannot be mounted", async () => {
   formatDisk("verity");
   const mountFileSystem = () => {
     throw new Error("no such server");
@@ -210,7 +210,7 @@ test("a file system that cannot be mounted fails the volume", async () => {
   );
 });
 
-test("owners and modes are those that an object names", async () => {
+test("sets the owners and modes that an object names", async () => {
   formatDisk("verity");
   const attributes: Record<string, string> = {
     tool: "mode:35309/uid:1234/gid:567/mtime:1000000000#5",
@@ -249,11 +249,11 @@ test("owners and modes are those that an object names", async () => {
   await manager.finish({ signal });
 });
 
-describe("binds", () => {
+describe("bind mounts", () => {
   beforeEach(() => formatDisk("verity"));
   const bind = (source: string) => [{ kind: "bind" as const, source, target: "/b", options: ["ro"] }];
 
-  test("of what is there", async () => {
+  test("of existing paths are mounted", async () => {
     const { manager } = await start({});
     expect(manager.resolveMounts(bind("/dev/../etc"))).toEqual({
       mounts: [{ from: "/etc", to: "/b", options: ["rbind", "rprivate", "ro"] }],
@@ -261,14 +261,14 @@ describe("binds", () => {
     });
   });
 
-  test("of what is not there end in an error of that step", async () => {
+  test("of missing paths are an error of the step", async () => {
     const { manager } = await start({});
     expect(() => manager.resolveMounts(bind("/none"))).toThrowError(
       expect.objectContaining({ code: "VOLUME_NO_SOURCE" }),
     );
   });
 
-  test("of boot2container's own paths are kept on the disk, and lead nowhere else", async () => {
+  test("of boot2container's paths are stored on the disk, and nowhere else", async () => {
     const sharedPaths = ["/storage", "/container"];
     const { manager } = await start({}, { sharedPaths });
     const from = (path: string) => manager.resolveMounts(bind(path)).mounts[0]!.from;
@@ -299,7 +299,7 @@ describe("an empty named volume", () => {
     return rootPath;
   }
 
-  test("gets what the image has in its place, with owner and mode", async () => {
+  test("gets the image's content at its mount point, with owner and mode", async () => {
     const rootPath = makeRoot();
     const { manager, data } = await start({});
     manager.resolveMounts(named("/link"), { rootPath });
