@@ -156,7 +156,7 @@ describe("a mounted image", () => {
       expect(readFileSync(join(root, "many", name))).toEqual(small);
   });
 
-  test("takes writes into its upper and keeps the image", () => {
+  test("writes to the upper directory and does not change the image", () => {
     const root = mountTree("writes", buildTree(), true);
     writeFileSync(join(root, "etc/hello"), "changed");
     writeFileSync(join(root, "etc/new"), "new");
@@ -168,7 +168,7 @@ describe("a mounted image", () => {
     expect(readFileSync(join(directory, "writes/metadata/etc/hello"))).toEqual(small);
   });
 
-  test("shows an object that is missing as an error, not as other bytes", () => {
+  test("reports a missing object as an error, not as other bytes", () => {
     const tree = buildTree();
     const verityDigest = createHash("sha256").update("missing").digest("hex");
     tree.children!.set(

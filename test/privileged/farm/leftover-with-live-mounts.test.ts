@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { removeTree } from "../../../qemu/cache-entry.ts";
 
-test("a mount below a deleted folder is left alone and reported", async () => {
+test("a mount below a deleted folder is kept and reported", async () => {
   const folder = await mkdtemp(join(tmpdir(), "dutboot-leftover-"));
   const live = join(folder, "root/sys");
   await mkdir(live, { recursive: true });

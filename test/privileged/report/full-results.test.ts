@@ -72,7 +72,7 @@ it("uploads everything, and the agent's reports from memory", async () => {
   await server.close();
 });
 
-it("continues a log once there is room again, and says what is missing", async () => {
+it("continues a log when there is space again, and logs what is missing", async () => {
   const log = files.openLog("dutboot.log", (error) => warnings.push(error.message));
   log.write(Buffer.alloc(4096, "-"));
   fill();

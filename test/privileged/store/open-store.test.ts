@@ -75,7 +75,7 @@ function openIn(wish: Wish): Answer {
 }
 
 describe("a cache device", () => {
-  it("is formatted once with what seals and encrypts, and found again by its label", () => {
+  it("is formatted once with verity and encryption, and found again by its label", () => {
     const disk = addDisk("disk");
     const first = openIn({ choice: { device: disk }, dialect: "b2c", mayFormat: true });
     expect(first).toMatchObject({ kind: "cache", outcome: { kind: "device", device: disk } });
@@ -91,7 +91,7 @@ describe("a cache device", () => {
     expect(readLabel(disk)).toBe("B2C_CACHE");
   });
 
-  it("is the machine's only disk, once the job allows it: its partition table goes", () => {
+  it("is the machine's only disk if the job allows it; its partition table is removed", () => {
     const disk = addDisk("disk", formatPartitionTable());
     const before = readFileSync(join(folder, "disk"));
     const refused = openIn({ choice: "auto", dialect: "b2c", spare: disk });
@@ -105,7 +105,7 @@ describe("a cache device", () => {
     expect(readFileSync(join(folder, "disk")).readUInt16BE(510)).toBe(0);
   });
 
-  it("is a named file system", () => {
+  it("may be a named file system", () => {
     const disk = addDisk("disk");
     run("mkfs.ext4", "-q", "-b", "4096", disk);
     const answer = openIn({ choice: "auto", dialect: "b2c", fileSystem: disk });
@@ -113,18 +113,18 @@ describe("a cache device", () => {
   });
 });
 
-describe("what is wrong with a cache", () => {
+describe("an unusable cache", () => {
   it.each([
     { name: "no such device", wish: { choice: { device: "/dev/none" } }, code: "STORE_NO_DEVICE" },
     { name: "no such label", wish: { choice: { label: "none" } }, code: "STORE_NO_DEVICE" },
-  ] as const)("$name: an error of our dialect, no cache in boot2container's", ({ wish, code }) => {
+  ] as const)("$name: an error in the dut dialect, no cache in boot2container's", ({ wish, code }) => {
     expect(openIn(wish).error).toBe(code);
     const answer = openIn({ ...wish, dialect: "b2c" });
     expect(answer).toMatchObject({ kind: "ram", outcome: { kind: "failed" } });
     expect(answer.lines.join("\n")).toContain(code);
   });
 
-  it("a disk with something on it", () => {
+  it("a disk with data", () => {
     const disk = addDisk("disk");
     run("mkswap", disk);
     expect(openIn({ choice: { device: disk } }).error).toBe("STORE_DEVICE_FOREIGN");
@@ -132,7 +132,7 @@ describe("what is wrong with a cache", () => {
     expect(run("blkid", "-p", "-o", "value", "-s", "TYPE", disk)).toBe("swap");
   });
 
-  it("a file system that does not mount", () => {
+  it("a file system that cannot be mounted", () => {
     const answer = openIn({ choice: "auto", dialect: "b2c", fileSystem: "/dev/none" });
     expect(answer).toMatchObject({ kind: "ram", outcome: { kind: "failed" } });
   });

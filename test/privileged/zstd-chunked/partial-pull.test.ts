@@ -109,7 +109,7 @@ async function pushAsIs(name: string, { blob, diffId, annotations }: Awaited<Ret
 }
 
 describe("layers that", () => {
-  test.each(Object.entries(PUSHERS))("%s are pulled in parts and mounted", async (writer, push) => {
+  test.each(Object.entries(PUSHERS))("%s are pulled partially and mounted", async (writer, push) => {
     const name = (version: string) => `${writer.replaceAll(/\W/g, "")}-${version}`.toLowerCase();
     await push("one", name("one"));
     await push("two", name("two"));
@@ -128,7 +128,7 @@ describe("layers that", () => {
   });
 });
 
-test("takes no more bytes for an update than skopeo with partial pulls", async () => {
+test("fetches no more bytes for an update than skopeo with partial pulls", async () => {
   const storage = join(directory, "storage.conf");
   writeFileSync(
     storage,

@@ -64,7 +64,7 @@ function readTables(blob: Buffer, positions: ChunkedPositions): { toc: Toc; tarS
 const CHUNKED = "layer.v1.tar+zstd";
 
 describe("skopeo", () => {
-  test("pulls our layers in parts, the second time only what changed", async () => {
+  test("pulls our layers partially, the second time only the changes", async () => {
     const storage = join(directory, "storage.conf");
     writeFileSync(
       storage,
@@ -107,7 +107,7 @@ describe("skopeo", () => {
     expect(bytes).toBeLessThan(100_000);
   });
 
-  test("writes layers that we rebuild by tar-split and by header frames, with the same table as ours", async () => {
+  test("writes layers that we rebuild from tar-split and header frames, with the same TOC as ours", async () => {
     const tar = makeTar(directory, "three");
     const diffId = `sha256:${createHash("sha256").update(tar).digest("hex")}`;
     const plain = writeLayout(directory, "plain", tar, diffId, "layer.v1.tar");
