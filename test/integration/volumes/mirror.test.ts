@@ -26,7 +26,7 @@ import { createVolumeManager } from "../../../agent/volumes/volume-manager.ts";
 import { BUCKET, folder, managers, sdk, signal, startJob, tree } from "./mirrored-job.ts";
 
 describe("hooks", () => {
-  test("files go there and back, whatever their names and sizes", async () => {
+  test("pushes and pulls files of any name and size", async () => {
     const names = [
       "a.txt",
       "d/e/f",
@@ -79,7 +79,7 @@ describe("hooks", () => {
     },
   );
 
-  test("without overwrite what differs stays, and is told", async () => {
+  test("without overwrite keeps files that differ, and logs them", async () => {
     const job = await startJob({ pull: ["pipeline_start"], push: ["pipeline_end"] });
     await job.put("there", "old");
     await job.put("both", "theirs");
@@ -94,7 +94,7 @@ describe("hooks", () => {
     expect(job.lines.filter((line) => line.includes('"both": it differs'))).toHaveLength(2);
   });
 
-  test("with overwrite the source wins, same size or not, whatever the clocks say", async () => {
+  test("with overwrite replaces files that differ, whatever their sizes and times", async () => {
     const job = await startJob({
       pull: ["container_start"],
       push: ["container_end"],
@@ -114,7 +114,7 @@ describe("hooks", () => {
     expect(job.lines.at(-1)).toContain("1 files");
   });
 
-  test("remove takes away what the source lacks, but nothing excluded", async () => {
+  test("remove deletes files that the source lacks, except excluded ones", async () => {
     const job = await startJob({
       pull: ["container_start"],
       push: ["container_end"],
@@ -154,7 +154,7 @@ describe("hooks", () => {
     expect([mode & 0o7777, mtimeMs]).toEqual([0o750, 1_500_000_000_250]);
   });
 
-  test("symlinks and special files are told and not followed", async () => {
+  test("logs symlinks and special files, and does not follow them", async () => {
     const job = await startJob({ push: ["container_end"] });
     const outside = join(folder, "outside");
     mkdirSync(outside, { recursive: true });
@@ -286,7 +286,7 @@ describe("changes", () => {
     expect(await job.list()).toEqual(["last", "moved/file"]);
   });
 
-  test("a file that is never still goes up from time to time", async () => {
+  test("uploads a file that keeps changing at intervals", async () => {
     const job = await startJob({ push: ["changes"] });
     await job.run("pipeline_start");
     const path = job.write("log", "");

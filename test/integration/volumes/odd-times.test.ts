@@ -101,7 +101,7 @@ const at = (bucket: string, ...on: NonNullable<Volume["pull"]>["on"]) => ({
   on,
 });
 
-test("a file that grows while it goes up goes up again", async () => {
+test("uploads a file again if it grows during its upload", async () => {
   const b = new MemoryBucket();
   const { manager, data } = await start({ push: at("b", "container_end") }, { b });
   writeFileSync(join(data, "log"), "1");
@@ -122,7 +122,7 @@ test("a file that never stops changing is logged", async () => {
   expect(lines.join()).toContain("keeps changing");
 });
 
-test("a file that is gone when its turn comes is no failure", async () => {
+test("does not fail if a file is deleted before its upload", async () => {
   const b = new MemoryBucket();
   const { manager, data } = await start(
     {
@@ -141,7 +141,7 @@ test("a file that is gone when its turn comes is no failure", async () => {
   expect([...b.objects.keys()].sort()).toEqual([..."abcdefghi"]);
 });
 
-test("a directory that becomes a symlink in the middle of a pull leads nowhere", async () => {
+test("does not follow a directory that becomes a symlink during a pull", async () => {
   const b = new MemoryBucket();
   b.objects.set("d/file", "evil");
   const { manager, data } = await start({ pull: at("b", "pipeline_start") }, { b });
@@ -158,7 +158,7 @@ test("a directory that becomes a symlink in the middle of a pull leads nowhere",
   expect(readdirSync(outside)).toEqual([]);
 });
 
-test("a file that a test makes in the middle of a pull stays", async () => {
+test("keeps a file that a test creates during a pull", async () => {
   const b = new MemoryBucket();
   b.objects.set("file", "theirs");
   const { manager, data, lines } = await start({ pull: at("b", "container_start") }, { b });
@@ -216,7 +216,7 @@ test("an interrupted upload may be replaced by the next run", async () => {
   expect(b.objects.get("log")).toBe("second");
 });
 
-test("a live push continues when the service comes back", async () => {
+test("continues a live push when the service is available again", async () => {
   const b = new MemoryBucket();
   const { manager, data, lines } = await start({ push: at("b", "changes") }, { b });
   b.inPut = () => {

@@ -30,7 +30,7 @@ test.each([
   expect(findPathFault(key) === undefined).toBe(may);
 });
 
-test("no key that may become a path leads out of its directory", () => {
+test("no valid key is a path outside of its directory", () => {
   const parts = ["..", ".", "", "a", "/", "//", "\0", "…", "a..", "../", "./"];
   for (let seed = 0; seed < 20_000; seed++) {
     let key = "";
@@ -64,7 +64,7 @@ test.each([
   expect(matchesPattern(pattern, text)).toBe(matches);
 });
 
-test("a pattern of many stars takes no time", () => {
+test("a pattern of many stars is fast", () => {
   const startedMs = performance.now();
   expect(matchesPattern(`${"*a".repeat(30)}b`, "a".repeat(2_000))).toBe(false);
   expect(performance.now() - startedMs).toBeLessThan(1_000);
