@@ -34,7 +34,7 @@ const NAME = "19-whiteout-in-subdir";
 const DUMP = join(golden, `${NAME}.dump`);
 
 describe("dutboot composefs", () => {
-  test("prints the digest, of format 1 unless told", () => {
+  test("prints the digest, of format 1 by default", () => {
     expect(dutboot([DUMP])).toMatchObject({ status: 0, stdout: `${findRow(NAME, 1)[4]}\n`, stderr: "" });
     expect(dutboot(["--digest", DUMP]).stdout).toBe(`${findRow(NAME, 1)[4]}\n`);
     expect(dutboot(["--format", "1", DUMP]).stdout).toBe(`${findRow(NAME, 1)[4]}\n`);
@@ -53,7 +53,7 @@ describe("dutboot composefs", () => {
     expect(dutboot(["-"], readFileSync(DUMP)).stdout).toBe(`${findRow(NAME, 1)[4]}\n`);
   });
 
-  test("tells a bad dump with line and code, and writes nothing", () => {
+  test("reports an invalid dump with line and code, and writes nothing", () => {
     const dump = join(directory, "bad.dump");
     const output = join(directory, "bad-image");
     writeFileSync(dump, "/ 4096 40755 2 0 0 0 0.0 - - -\n/a/b 0 100644 1 0 0 0 0.0 - - -\n");

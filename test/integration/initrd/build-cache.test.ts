@@ -48,7 +48,7 @@ describe("the cache", () => {
     expect(readdirSync(path)).toEqual([]);
   });
 
-  it("takes over from a builder that was killed", async () => {
+  it("acquires the lock of a builder that was killed", async () => {
     const { path } = await fillCached(ENTRY, async () => {});
     rmSync(path, { recursive: true });
     const deadPid = 4_194_300; // above what this machine hands out to anything still running

@@ -245,7 +245,7 @@ it("drops waiting results if the cache is full", async () => {
   expect(left()).toEqual([[], []]);
 });
 
-it("retries a failed upload in later boots, and gives up after three", async () => {
+it("retries a failed upload in later boots, three times in all", async () => {
   await leave("0000000a", {}, { a: "b" });
   for (const tried of [1, 2]) {
     await settle({ openDestination: refuse({}) });

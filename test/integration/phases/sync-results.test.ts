@@ -88,7 +88,7 @@ it("sends each changed file once, and a file that says that the results are inco
   expect(lines).toEqual([]);
 });
 
-it("sends a large file that keeps changing seldom, and small ones at each turn", async () => {
+it("rarely sends a large file that keeps changing, and small ones in each sync", async () => {
   write("large", Buffer.alloc(1_000_000));
   write("small");
   await start();
@@ -127,7 +127,7 @@ it("sends the others if one file is refused", async () => {
   await until(() => expect([...server.kept.keys()]).toEqual(expect.arrayContaining(["b", "c", "d"])));
 });
 
-it("never takes two turns at once, and waits for uploads under way at the end", async () => {
+it("runs one sync at a time, and waits for current uploads at the end", async () => {
   write("log");
   let running = 0;
   let most = 0;

@@ -255,7 +255,7 @@ it("uploads the manifest even after the phase's limit", async () => {
   expect(verdict.code).toBe("BUG_UNEXPECTED");
 });
 
-it("does not send again what is there already", async () => {
+it("does not send files again that are already uploaded", async () => {
   write("facts");
   const { adapters } = await upload();
   const before = server.puts.length;

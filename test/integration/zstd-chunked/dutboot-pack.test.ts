@@ -48,7 +48,7 @@ const tars = (["pax", "gnu"] as const).map((format) => {
 });
 
 describe("dutboot pack", () => {
-  test.each(tars)("%s comes back from the zstd program", (tar) => {
+  test.each(tars)("%s is decompressed by the zstd program", (tar) => {
     const output = `${tar}.zst`;
     const result = dutboot(tar, output);
     expect(result).toMatchObject({ status: 0, stderr: "" });
@@ -60,7 +60,7 @@ describe("dutboot pack", () => {
     expect(parseFooter(packed.subarray(-FOOTER_TAIL_BYTES), packed.length)).toBeDefined();
   });
 
-  test("takes gzip and zstd, and gives the same archive", () => {
+  test("accepts gzip and zstd, and writes the same archive", () => {
     const content = readFileSync(tars[0]!);
     const plain = join(directory, "plain.zst");
     expect(dutboot(tars[0]!, plain).status).toBe(0);

@@ -374,7 +374,7 @@ describe("a download fails after", () => {
   });
 });
 describe("time", () => {
-  test("a slow reader is not taken for a silent server", async () => {
+  test("a slow reader is not reported as a stalled server", async () => {
     const server = await serve(serveFile(CONTENT));
     const { http, lines } = createClient();
     const { body } = await http.fetch(`${server.origin}/file`);

@@ -81,19 +81,22 @@ it.each([
   await expect(putting).rejects.not.toThrow(/wrong/);
 });
 
-it.each([301, 302, 307, 308])("sends a file again where a redirect with status %i leads", async (status) => {
-  const { uploader, requests } = await serve(
-    [redirect("/moved", status), answer(200, { etag: describeUpload("log", CONTENT).md5 })],
-    "token",
-  );
-  await uploader.put(describeUpload("log", file()), { signal });
-  expect(requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
-    "PUT /artifacts/job%2042/log",
-    "PUT /moved",
-  ]);
-  expect(requests[1]!.body.equals(CONTENT)).toBe(true);
-  expect(requests[1]!.headers.authorization).toBe("Bearer token");
-});
+it.each([301, 302, 307, 308])(
+  "sends a file again to the target of a redirect with status %i",
+  async (status) => {
+    const { uploader, requests } = await serve(
+      [redirect("/moved", status), answer(200, { etag: describeUpload("log", CONTENT).md5 })],
+      "token",
+    );
+    await uploader.put(describeUpload("log", file()), { signal });
+    expect(requests.map(({ method, path }) => `${method} ${path}`)).toEqual([
+      "PUT /artifacts/job%2042/log",
+      "PUT /moved",
+    ]);
+    expect(requests[1]!.body.equals(CONTENT)).toBe(true);
+    expect(requests[1]!.headers.authorization).toBe("Bearer token");
+  },
+);
 
 it("sends the token to no other host after a redirect", async () => {
   const other = await startServer(answer(200, { etag: describeUpload("log", CONTENT).md5 }));

@@ -36,7 +36,7 @@ function giveSmbios(text: string): void {
   writeFileSync(options.smbiosTable, Buffer.from(`\x0b\x05\0\0\x01${text}\0\0`, "latin1"));
 }
 
-test("nobody gave it", async () => {
+test("returns undefined for a credential that does not exist", async () => {
   expect(await createCredentials(options).read("s3")).toBeUndefined();
 });
 

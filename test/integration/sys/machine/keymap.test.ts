@@ -13,7 +13,7 @@ const lines: string[] = [];
 const tell = (line: string) => void lines.push(line);
 const log = { debug: tell, info: tell, warn: tell };
 
-test("a keymap is found wherever it lies, and one that cannot be loaded is told", async () => {
+test("finds a keymap in any folder, and reports one that cannot be loaded", async () => {
   const path = join(folder, "azerty/fr.kmap");
   expect(await loadKeymap("fr", { log, folder })).toEqual({ path, isLoaded: false });
   expect(lines.at(-1)).toMatch(/fr\.kmap cannot be loaded: .*loadkmap/);

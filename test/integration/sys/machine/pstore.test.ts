@@ -20,7 +20,7 @@ const read = () => readCrashRecords((message) => warnings.push(message), folder)
 const PANIC =
   "Panic#1 Part1\n<4>[   12.3] before\n<0>[   12.4] Kernel panic - not syncing: Fatal exception\n<0>[   12.4] after\n";
 
-it("records are read, and go when they are cleared; what is no record stays", () => {
+it("reads records, and deletes them when they are cleared; keeps other files", () => {
   write("dmesg-ramoops-0", PANIC);
   write("dmesg-efi-166512345678901", "Oops#1 Part1\nsome oops\n");
   write("console-ramoops-0", "last lines\n");
@@ -60,7 +60,7 @@ it.for<[what: string, text: string, panic: string | undefined]>([
   expect(read().panic).toBe(panic);
 });
 
-it("what cannot be read is told and stays, and costs nobody the others", () => {
+it("logs and keeps a record that cannot be read, and reads the others", () => {
   mkdirSync(join(folder, "dmesg-folder-0"));
   symlinkSync("/nowhere", join(folder, "dmesg-link-0"));
   write("dmesg-ramoops-0", PANIC);

@@ -131,7 +131,7 @@ describe("handshakes", () => {
     expect(lines).toEqual([expect.stringMatching(/^machine: NO \/dev\/nbd0: Cannot attach .*ECONNREFUSED/)]);
   });
 
-  test("nobody there", async () => {
+  test("no server", async () => {
     expect((await attach(1)).error?.message).toMatch(/ECONNREFUSED/);
   });
 });
