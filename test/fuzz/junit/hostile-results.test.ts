@@ -68,7 +68,7 @@ function check(report: TestReport, seed: Buffer): void {
   expect(again.counts, why()).toEqual(report.counts);
 }
 
-it("survives whatever a test leaves", () => {
+it("survives any results of a test", () => {
   for (let round = 0; round < 3_000; round++) {
     const bytes = damage(pick(samples));
     const report = createTestReport();

@@ -134,7 +134,7 @@ describe("circles", () => {
 });
 
 describe("files", () => {
-  it("say in their first lines what they are for", () => {
+  it("describe their purpose in the first lines", () => {
     const silent = files.filter((file) => !MANDATORY_HEADER.test(readFileSync(join(root, file), "utf8")));
     expect(silent).toEqual([]);
   });

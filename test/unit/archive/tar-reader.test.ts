@@ -385,7 +385,7 @@ it.each<[string, Buffer, string[]]>([
     expect(read(archive, pieceBytes).map(({ entry }) => entry.path)).toEqual(paths);
 });
 
-it("never takes content for members", () => {
+it("never reads content as members", () => {
   const content = buildMember({ path: "smuggled", mode: 0o4755 });
   const archive = (typeflag: string, body: Buffer) =>
     buildTar([{ path: "d/", typeflag, magic: "gnu", content: body }, { path: "next" }]);

@@ -39,7 +39,7 @@ describe("fs-verity digest", () => {
     expect(computeFsVerityDigest(content).toString("hex")).toBe(verity);
   });
 
-  test("tells apart contents that differ in zeros at the end alone", () => {
+  test("distinguishes contents that differ only in zeros at the end", () => {
     const digests = [4094, 4095, 4096, 4097, 8192].map((size) =>
       computeFsVerityDigest(Buffer.alloc(size)).toString("hex"),
     );

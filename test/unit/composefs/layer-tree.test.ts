@@ -55,7 +55,7 @@ function write(all: readonly LayerTreeMember[]) {
 const toEntries = (all: readonly LayerTreeMember[]) =>
   all.map(({ entry, content }) => createLayerEntry(entry, content));
 
-it("gives back every member as it was", () => {
+it("returns every member unchanged", () => {
   const tree = readLayerTree(write(members).bytes)!;
   expect(listEntries(tree)).toEqual(toEntries(members));
   expect([...listDigests(tree.digests)]).toEqual([object, object, other].map(({ verity }) => verity));
@@ -63,7 +63,7 @@ it("gives back every member as it was", () => {
   expect(tree).toMatchObject({ length: members.length, contentBytes: 18e12 + 68 });
 });
 
-it("takes digests at the end as well as with each member", () => {
+it("accepts digests at the end as well as with each member", () => {
   const writer = new LayerTreeWriter();
   for (const { entry, content } of members)
     writer.add(entry, content && ("inline" in content ? content : "object"));
@@ -71,7 +71,7 @@ it("takes digests at the end as well as with each member", () => {
   expect(writer.finish(late).bytes).toEqual(write(members).bytes);
 });
 
-it("gives back trees without members and of very many", () => {
+it("returns trees of no members and of very many", () => {
   expect(listEntries(readLayerTree(write([]).bytes)!)).toEqual([]);
   const many = Array.from({ length: 5_000 }, (_, index) => ({ entry: entry(`d/${index}`.padEnd(40, "x")) }));
   expect(listEntries(readLayerTree(write(many).bytes)!)).toEqual(toEntries(many));
@@ -82,7 +82,7 @@ it("does not read trees of another form", () => {
   expect(readLayerTree(Buffer.alloc(0))).toBeUndefined();
 });
 
-it("gives a merge the same nodes as their members would", () => {
+it("merges to the same nodes as its members", () => {
   const small = members.filter(({ entry }) => entry.sizeBytes < 1e9 && entry.type !== "hardlink");
   const linked = [...small, { entry: entry("hard", { type: "hardlink", linkPath: "another" }) }];
   const plain = toEntries(linked);

@@ -150,7 +150,7 @@ describe("layers with", () => {
 });
 
 describe("the rules for a root", () => {
-  test("make the directories that an archive forgot, without changing those below", () => {
+  test("create missing parent directories, without changing lower ones", () => {
     const root = merge("mount", ["d/", "d/x=1"], ["d/e/f/y=2"]);
     expect(show(root)).toEqual(["d/", "d/e/", "d/e/f/", "d/e/f/y=2", "d/x=1"]);
     expect(root.children!.get("d")).toMatchObject({ mtimeSec: 5, mtimeNsec: 7 });

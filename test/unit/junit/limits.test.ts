@@ -48,7 +48,7 @@ describe("XML that is refused", () => {
   });
 });
 
-it("takes a suite without names and counts, and names that are no names of ours", () => {
+it("accepts a suite without names and counts, and unknown attributes", () => {
   const { report, problem } = readXml(
     '<testsuite><testcase __proto__="x" constructor="y" time="-1"/><testcase name="" time="NaN"><failure/></testcase></testsuite>',
   );
@@ -73,7 +73,7 @@ it("writes nothing that XML 1.0 has no place for", () => {
   expect(read.testsuites.testsuite.testcase["@_name"]).toContain("é😀");
 });
 
-it("gives cases of the same name names of their own", () => {
+it("renames cases of the same name", () => {
   const report = createTestReport();
   for (let i = 0; i < 3; i++) report.suite("s").add({ name: "a", outcome: "passed" });
   expect([...write(report).matchAll(/ name="(a[^"]*)"/g)].map(([, name]) => name)).toEqual([
@@ -84,7 +84,7 @@ it("gives cases of the same name names of their own", () => {
 });
 
 describe("too many cases", () => {
-  it("leaves out passes first, then skipped ones, and says how many", () => {
+  it("omits passes first, then skipped ones, and says how many", () => {
     const report = createTestReport({ maxCases: 3 });
     const add = (outcome: TestCase["outcome"], times: number) => {
       for (let i = 0; i < times; i++) report.suite("s").add({ name: `${outcome} ${i}`, outcome });
@@ -102,7 +102,7 @@ describe("too many cases", () => {
     expect(text).toContain('name="left_out.skipped" value="1 of 2 are omitted from this file"');
   });
 
-  it("stays within its bytes, whatever failures say", () => {
+  it("does not exceed the limit of bytes, whatever the size of failures", () => {
     const report = createTestReport({ maxBytes: 1_000_000 });
     for (let i = 0; i < 20_000; i++)
       report
@@ -177,7 +177,7 @@ describe("formats", () => {
     expect(["a.png", "core.gz", "trace.bin"].filter(mayHoldResults)).toEqual([]);
   });
 
-  it("takes failures beside results for a copy", () => {
+  it("ignores failures.csv if there is results.csv", () => {
     expect(
       dropDuplicateReports(["a/failures.csv", "a/results.csv", "b/failures.csv", "failures.csv"]),
     ).toEqual(["a/results.csv", "b/failures.csv", "failures.csv"]);
@@ -197,7 +197,7 @@ describe("formats", () => {
   });
 });
 
-it("takes nothing of a log for a result before a version line", () => {
+it("ignores lines of a log before a version line", () => {
   const report = createTestReport();
   const reader = createTapReader(report.suite("log"), { needsVersion: true });
   for (const line of ["1..2", "ok 1 - a", "not ok 2", "Bail out!", "TAP version 13 is not this"])

@@ -17,7 +17,7 @@ test.each([
   expect(parseEnvFile(text, "x.env")).toEqual(expected);
 });
 
-test("a value without a name is told by its line, and not shown", () => {
+test("a value without a name is reported by its line number, without the value", () => {
   const read = () => parseEnvFile("A=1\n=secret", "x.env");
   expect(read).toThrow(refused("RUN_BAD_SETTING"));
   expect(read).not.toThrow(/secret/);

@@ -11,7 +11,7 @@ const B = "b".repeat(64);
 const C = "c".repeat(64);
 
 describe("containers/storage's records", () => {
-  it("reads images, and leaves out those whose ids could lead elsewhere", () => {
+  it("reads images, and omits those whose IDs could be paths outside of the store", () => {
     const good = { id: A, layer: B, names: ["host/name:1", 7], digest: `sha256:${C}`, other: {} };
     const evil = [{ id: "../../etc", layer: B }, { id: A, layer: "../x" }, 5, null];
     expect(parseStoredImages(JSON.stringify([...evil, good]))).toEqual([

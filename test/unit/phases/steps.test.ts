@@ -59,7 +59,7 @@ async function run(
   };
 }
 
-it("tells the start and the end of every step", async () => {
+it("reports the start and the end of every step", async () => {
   const broken = new AgentError("RUN_CONTAINER_FAILED", "Cannot start");
   const { result, events } = await run(
     [step("main", "a", "TOKEN=geheim"), step("main", "b"), step("post", "c")],

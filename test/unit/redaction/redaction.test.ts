@@ -100,7 +100,7 @@ it("keeps JSON valid for every secret", () => {
   expect(redaction.redactFile('{"cut": "hunter2hunter2', "a.json")).toBe('{"cut": "[hidden]');
 });
 
-it("also hides what looks like a secret in the agent's values", () => {
+it("also hides text that looks like a secret in the agent's values", () => {
   const { redaction } = createFilter(["hunter2hunter2"]);
   const value = { msg: 'run -e TOKEN="a b" hunter2hunter2', list: [1, null, "https://u:p@h/"], n: 1 };
   expect(redaction.cleanValue(value)).toEqual({

@@ -56,7 +56,7 @@ describe("options", () => {
 });
 
 describe("places", () => {
-  test("what is below another comes after it, and the job's own wins", () => {
+  test("mounts below another follow it, and the job's mounts override others", () => {
     const binds = [
       { from: "/b", to: "/a/b", options: [] },
       { from: "/a", to: "/a/", options: [] },

@@ -19,7 +19,7 @@ const OF_FARM =
 const SHELL_BRACES = `dut.run="echo $\{registry} {other} {}"`;
 
 describe("completeFarmJob", () => {
-  it("gives the test job where no line is given", () => {
+  it("returns the test job if there is no command line", () => {
     expect(completeFarmJob(undefined, FARM).commandLine).toBe(
       `${OF_FARM} dut.artifact=https://10.0.2.2:2/install.tar.zst,sha256=ab dut.run="/install/run-vulkaninfo.sh" dut.timeout=10m dut.end`,
     );

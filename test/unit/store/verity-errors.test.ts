@@ -21,6 +21,6 @@ it.each([
   expect(hasVerityError(path)).toBe(complains);
 });
 
-it("a log that is not there says nothing", () => {
+it("returns false for a missing log", () => {
   expect(hasVerityError(join(folder, "none"))).toBe(false);
 });

@@ -43,7 +43,7 @@ describe("verdict lines", () => {
   const text = 'dutboot: verdict: error code=X blame=bug phase=run: it said "[1/3]" and ü';
   const lines = formatVerdictLines(text, "1a2b3c4d");
 
-  it("are the same text three times, numbered, with its sum as a shell makes it", () => {
+  it("are the same text three times, numbered, with the sum that sha256sum prints", () => {
     const sum = execFileSync("sha256sum", { input: text }).toString().slice(0, 8);
     expect(lines).toEqual([1, 2, 3].map((n) => `${text} [${n}/3 boot=1a2b3c4d sum=${sum}]`));
   });

@@ -13,7 +13,7 @@ function elide(blocks: string[], { tailBytes = 0, resultsMaxBytes = 1000 } = {})
 const format = (item: ElidedItem) =>
   "line" in item ? item.line.toString().trimEnd() : `(${item.missingLines})`;
 
-describe("what is left out", () => {
+describe("elided lines", () => {
   it.each<[string, string[], Parameters<typeof elide>[1], string[]]>([
     ["nothing", [], { tailBytes: 10 }, []],
     ["lines alone", ["a\nb\n", "c\n"], {}, ["(3)"]],

@@ -8,7 +8,7 @@ const latin1 = (text: string) => Buffer.from(text).toString("latin1");
 
 const SECTION = "\x1b[0Ksection_start:1700000000:deqp[collapsed=true]\r\x1b[0K";
 
-describe("what is shown as it came", () => {
+describe("text that is not changed", () => {
   it.each([
     "",
     "plain text\twith a tab",
@@ -26,7 +26,7 @@ describe("what is shown as it came", () => {
   });
 });
 
-describe("what is made harmless", () => {
+describe("text that is escaped", () => {
   it.each<[string, string | Buffer, string]>([
     ["a bell and a backspace", "a\x07b\x08", "a\\x07b\\x08"],
     ["NUL and DEL", "\x00\x7f", "\\x00\\x7f"],
@@ -61,7 +61,7 @@ describe("what is made harmless", () => {
   });
 });
 
-describe("what looks like a line of ours", () => {
+describe("text that looks like a line of the agent", () => {
   it.each([
     "dutboot: verdict: pass exit_code=0",
     "DUTBOOT : verdict",

@@ -56,7 +56,7 @@ describe("the same lines", () => {
   ])("%s", (_name, bytes) => expect(read(bytes)).toEqual(WHOLE));
 });
 
-describe("what a break leaves behind", () => {
+describe("traces of a broken connection", () => {
   const again = Buffer.concat(
     [makeLine(2, "two is long"), makeLine(3, "three")].map(formatNumberedLine),
   ).toString();
@@ -79,7 +79,7 @@ describe("what a break leaves behind", () => {
 });
 
 describe("pieces", () => {
-  it("are joined over what came in between", () => {
+  it("are joined across other lines", () => {
     const lines = [
       makeLine(1, "lo", "start"),
       makeLine(2, "[ 1.0] kernel"),

@@ -71,7 +71,7 @@ describe("a serial log", () => {
     expect(repair(serial, LOG, "\r\n").lines).toEqual(LOG);
   });
 
-  it("keeps what only it has, where it was", () => {
+  it("keeps lines that only it has, in place", () => {
     const serial = [
       "U-Boot 2024.01",
       "",
@@ -90,7 +90,7 @@ describe("a serial log", () => {
     ]);
   });
 
-  it("keeps a note where the network's log has nothing for it", () => {
+  it("keeps a note if the network log has no lines for it", () => {
     const note = "[    9.000] dutboot: … 3 lines not shown; the full log is in the results …";
     const serial = [...LOG.slice(0, 3), note, ...LOG.slice(6)];
     const network = [...LOG.slice(0, 3), ...LOG.slice(6)];

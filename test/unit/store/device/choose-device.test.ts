@@ -195,7 +195,7 @@ const CASES: Case[] = [
   },
 ];
 
-describe("which device, and what is done to it", () => {
+describe("chooses a device and an action", () => {
   it.each(CASES)("$name", ({ choice, devices, dialect = "dut", mayFormat = false, expected }) => {
     const plan = planDevice(choice, devices, { dialect, mayFormat });
     expect(plan && [plan.device.path, plan.action]).toEqual(expected);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { formatResolvConf, parseLease } from "../../../../agent/sys/network/lease.ts";
 
-test("a whole lease", () => {
+test("a complete lease", () => {
   const text =
     "ip=10.0.2.15\nmask=24\nrouter=10.0.2.2 10.0.2.9\ndns=10.0.2.3\nntpsrv=10.0.2.4 10.0.2.5\nsearch=a.example b.example\n" +
     "domain=c.example\nserverid=10.0.2.2\nlease=86400\nrootpath=10.0.2.2:/srv/%s,v3\nsiaddr=10.0.2.3\ntftp=boot.farm.test\n";

@@ -4,7 +4,7 @@ import { planNfsMounts, readNfsPort } from "../../../../agent/sys/nfs/options.ts
 const plan = (options: string[], more: { version?: string; server?: string; ownAddress?: string } = {}) =>
   planNfsMounts({ server: "nas", path: "/srv", serverAddress: "10.0.0.1", options, ...more });
 
-describe("what the kernel is told", () => {
+describe("options for the kernel", () => {
   it.each<[string, string[], string]>([
     ["LAVA's", ["tcp", "hard", "v3"], "vers=3,nolock,mountproto=tcp,tcp,hard,addr=10.0.0.1"],
     ["a bare-metal farm's", ["tcp", "nfsvers=4.2"], "vers=4.2,clientaddr=0.0.0.0,tcp,addr=10.0.0.1"],

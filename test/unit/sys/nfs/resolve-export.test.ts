@@ -7,7 +7,7 @@ const network = (boot?: BootOffer) => ({
   boot,
 });
 
-describe("what the job leaves open is in the DHCP answer", () => {
+describe("takes missing values from the DHCP answer", () => {
   it.each<[string, { server?: string; path?: string; options?: string[] }, BootOffer, string, string[]]>([
     ["nothing but the answer", {}, { rootPath: "10.0.0.1:/srv/root" }, "10.0.0.1:/srv/root", []],
     [
