@@ -41,7 +41,7 @@ export class RegistryClient {
   readonly #hosts: RegistryHosts;
   readonly #log: RegistryHostsOptions["log"];
   readonly #rangeSupport = new Map<string, RangeSupport>();
-  /** By digest: the host that served the blob last, and the first host that may serve it. */
+  /** By digest: the first host that served bytes of the blob, and the first host that may serve it. */
   readonly #servedBy = new Map<string, HostPosition>();
   readonly #firstHost = new Map<string, number>();
 
@@ -58,21 +58,24 @@ export class RegistryClient {
   ): Promise<ResolvedImage> {
     const name = formatImageReference(reference);
     let { document, digest } = await this.#fetchManifest(reference, reference, signal);
-    const isFromIndex = document.kind === "index";
+    let isNamed = false;
     for (let depth = 0; document.kind === "index"; depth++) {
       if (depth === INDEX_MAX_DEPTH) {
         const message = `Cannot use image "${name}": its index nests more than ${INDEX_MAX_DEPTH} indexes`;
         throw new AgentError("IMAGE_BAD_MANIFEST", message);
       }
       const chosen = selectPlatform(document.manifests, platform, name);
+      isNamed = document.manifests.some(
+        ({ descriptor, platform: named }) => descriptor === chosen && named && fitsPlatform(named, platform),
+      );
       ({ document, digest } = await this.#fetchManifest(reference, chosen, signal));
     }
     const { warnings, ...config } = await this.#fetchConfig(reference, document.config, signal);
     for (const warning of warnings) this.#log?.warn(`fetch: ${name}: ${warning}`);
     if (!fitsPlatform(config, platform)) {
       const made = formatPlatform(config);
-      // Builders write their own machine into the config of an image that they made for another; the index knows better.
-      if (made !== "" && !isFromIndex) {
+      // Builders write their own machine into the config of an image that they made for another; an index that names ours knows better.
+      if (made !== "" && !isNamed) {
         const message = `Cannot use image "${name}" on ${formatPlatform(platform)}: it is for ${made}`;
         throw new AgentError("IMAGE_NO_PLATFORM", message);
       }
@@ -96,7 +99,8 @@ export class RegistryClient {
     }
     const openFrom = (from: number, wanted: ByteRange | undefined): Promise<OpenBlob> =>
       this.#hosts.failover(reference, { signal, from }, async ({ base, authorize, retry }, host) => {
-        this.#servedBy.set(digest, host);
+        const { index = host.index + 1 } = this.#servedBy.get(digest) ?? {};
+        if (host.index < index) this.#servedBy.set(digest, host);
         const url = `${base}/blobs/${digest}`;
         const response = await this.#http.fetch(url, { ...request, authorize, retry, range: wanted });
         try {
@@ -115,6 +119,7 @@ export class RegistryClient {
   rejectBlob({ digest }: { digest: string }): boolean {
     const host = this.#servedBy.get(digest);
     if (host === undefined || host.isLast) return false;
+    this.#servedBy.delete(digest);
     this.#firstHost.set(digest, host.index + 1);
     this.#log?.warn(`fetch: the mirror ${host.name} served wrong bytes of ${digest}, trying the next host`);
     return true;

@@ -117,6 +117,18 @@ describe("the mirror", () => {
     );
   });
 
+  it("that serves wrong bytes and breaks off is left out, though another host served the rest", async () => {
+    const origin = await start();
+    const mirror = await start();
+    mirror.memory.lies.set(digestOf(LAYER), (_request, response) => {
+      response.writeHead(200, { "content-length": String(LAYER.length) });
+      response.write(Buffer.alloc(1000), () => response.destroy());
+    });
+    const { pull, reject } = connect(origin, [mirror.server.origin]);
+    expect([(await pull()).isRight, reject()]).toEqual([false, true]);
+    expect([(await pull()).isRight, reject()]).toEqual([true, false]);
+  });
+
   it("never gets the registry's credentials", async () => {
     const origin = await start("basic");
     const mirror = await start("basic");

@@ -284,6 +284,15 @@ describe("refuses", () => {
       blame: "job",
     },
     {
+      name: "an image for another architecture, of an index that names none",
+      prepare: (memory) => {
+        putIndex(memory, putImage(memory, "arm", "arm64"), undefined);
+        return "";
+      },
+      code: "IMAGE_NO_PLATFORM",
+      blame: "job",
+    },
+    {
       name: "an index that names itself through others",
       prepare: (memory) => {
         putIndexes(memory, putImage(memory, "amd"), 5);
