@@ -60,6 +60,16 @@ export const MACHINE_ERRORS = defineErrors({
     blame: "infra",
     hint: "Check that the NBD server runs and has a default export",
   },
+  MODULES_MISSING: {
+    means: "The kernel has no modules, and none of its built-in drivers found a wired network interface",
+    blame: "config",
+    hint: "Serve the modules archive of this kernel beside the initrd, and check that the loader fetches all of it",
+  },
+  MODULES_FOREIGN: {
+    means: "The modules archive is of another kernel, and no built-in driver found a wired network interface",
+    blame: "config",
+    hint: "Serve the modules archive of this kernel; `dutboot build --kernel-package NAME` writes both",
+  },
   NETWORK_NO_INTERFACE: {
     means: "The machine has no wired network interface, or the driver is missing",
     blame: "infra",

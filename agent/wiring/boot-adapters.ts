@@ -1,6 +1,6 @@
 /** Implements what the phases need of the machine: drivers, network, clock, settings, and the job's store. */
 import { rmSync } from "node:fs";
-import { toAgentError } from "../errors.ts";
+import { AgentError, toAgentError } from "../errors.ts";
 import type { Job } from "../job/job.ts";
 import { needsNetwork } from "../job/job.ts";
 import { listJobSecrets } from "../job/job-secrets.ts";
@@ -54,8 +54,15 @@ export function createBootAdapters(context: BootContext): BootAdapters {
       const { ip, bootInterface, machine: { interfaces = [] } = {} } = job;
       const options = { log, signal, bootInterface, lookForDevices: modules.loadForDevices };
       if (!needsNetwork(job)) return bringUpOptionalNetwork(options);
-      if (interfaces.length > 0) return setUpInterfaces(interfaces, options);
-      return bringUpNetwork({ ...options, ip });
+      const { fault } = modules;
+      const limits = fault && { waitMs: NETWORK_UNNEEDED_WAIT_MS };
+      try {
+        if (interfaces.length > 0) return await setUpInterfaces(interfaces, { ...options, ...limits });
+        return await bringUpNetwork({ ...options, ...limits, ip });
+      } catch (error) {
+        if (!fault || !(error instanceof AgentError) || error.code !== "NETWORK_NO_INTERFACE") throw error;
+        throw new AgentError(fault.code, `${error.message}: ${fault.reason}`, { cause: error });
+      }
     },
     async setClock({ dialect, machine = {} }, network, { signal }) {
       const { buildTimeMs } = context.build;

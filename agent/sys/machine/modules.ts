@@ -13,7 +13,16 @@ import { MODULE_PASSES_MAX, MODULE_PROCESSES_MAX, MODULE_SETTLE_MS } from "../li
 import { readdirIfThere, readIfThere } from "../read-if-there.ts";
 import type { SysLog } from "../sys-log.ts";
 
+/** Why this kernel has no modules. */
+export interface ModulesFault {
+  code: "MODULES_MISSING" | "MODULES_FOREIGN";
+  /** Completes "Cannot …: …". */
+  reason: string;
+}
+
 export interface ModuleLoader {
+  /** Absent where the kernel's modules are there. */
+  readonly fault?: ModulesFault;
   /** Repeats until no new device appears, because a bus driver adds devices. */
   loadForDevices(): Promise<void>;
   /** Loads modules in this order; true when all of them are loaded or built in. */
@@ -51,13 +60,15 @@ export function createModuleLoader(options: ModuleLoaderOptions): ModuleLoader {
       });
     });
 
+  // Before depmod makes an index of what is there.
+  const fault = findFault(modulesPath);
+
   /** Whether there are modules. An archive that has only the text index gets the binary one, which kmod needs. */
   const prepareIndex = async (): Promise<boolean> => {
     if (!existsSync(modulesPath)) {
-      const others = readdirIfThere(dirname(modulesPath)).map((name) => `"${name}"`);
-      const text = `modules: no "${modulesPath}", only built-in drivers are available`;
-      if (others.length === 0) log.info(text);
-      else log.warn(`${text}: the modules are of another kernel, ${others.join(", ")}`);
+      // A kernel may have all of its drivers built in.
+      const level = fault?.code === "MODULES_FOREIGN" ? "warn" : "info";
+      log[level](`modules: ${fault?.reason}: only built-in drivers are available`);
       return false;
     }
     if (existsSync(join(modulesPath, "modules.dep.bin"))) return true;
@@ -83,6 +94,7 @@ export function createModuleLoader(options: ModuleLoaderOptions): ModuleLoader {
   };
 
   return {
+    fault,
     async loadForDevices() {
       if (!(await hasModules())) return;
       const startedAt = performance.now();
@@ -108,6 +120,20 @@ export function createModuleLoader(options: ModuleLoaderOptions): ModuleLoader {
       return isInserted;
     },
   };
+}
+
+function findFault(modulesPath: string): ModulesFault | undefined {
+  if (["modules.dep.bin", "modules.dep"].some((name) => existsSync(join(modulesPath, name))))
+    return undefined;
+  if (existsSync(modulesPath))
+    return {
+      code: "MODULES_MISSING",
+      reason: `"${modulesPath}" has no modules.dep, as if the archive was cut`,
+    };
+  const others = readdirIfThere(dirname(modulesPath)).map((name) => `"${name}"`);
+  if (others.length === 0) return { code: "MODULES_MISSING", reason: `"${modulesPath}" is missing` };
+  const reason = `"${modulesPath}" is missing, the modules are of another kernel, ${others.join(", ")}`;
+  return { code: "MODULES_FOREIGN", reason };
 }
 
 /** Whether the kernel command line has a parameter for this module: `nvme_core.multipath=N`. */

@@ -15,8 +15,16 @@ let loader: ModuleLoader;
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), "dutboot-modules-"));
   logs = [];
+  for (const tool of ["modprobe", "insmod", "depmod"]) setTool(tool, "");
+  write("modules/6.1.0/modules.dep.bin", "");
+  loader = createLoader();
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+function createLoader(): ModuleLoader {
   const log = (line: string) => logs.push(line);
-  loader = createModuleLoader({
+  return createModuleLoader({
     log: { debug: log, info: log, warn: log },
     modulesPath: join(directory, "modules/6.1.0"),
     sysfsPath: join(directory, "sys"),
@@ -25,11 +33,7 @@ beforeEach(() => {
     toolsPath: join(directory, "tools"),
     settleMs: 1,
   });
-  for (const tool of ["modprobe", "insmod", "depmod"]) setTool(tool, "");
-  write("modules/6.1.0/modules.dep.bin", "");
-});
-
-afterEach(() => rmSync(directory, { recursive: true }));
+}
 
 function write(path: string, text: string): void {
   mkdirSync(dirname(join(directory, path)), { recursive: true });
@@ -109,22 +113,31 @@ it("does not log devices without a driver", async () => {
   expect(logs).toEqual([]);
 });
 
-it("logs once that there are no modules", async () => {
+it.each([
+  ["none are there", [], "MODULES_MISSING", 'modules/6.1.0" is missing'],
+  ["they are of another kernel", ["6.12.9/modules.dep.bin"], "MODULES_FOREIGN", 'another kernel, "6.12.9"'],
+])("names the fault of the modules and logs it once: %s", async (_name, files, code, reason) => {
   rmSync(join(directory, "modules/6.1.0"), { recursive: true });
+  for (const file of files) write(`modules/${file}`, "");
+  const other = createLoader();
   addDevice("pci", "0000:00:01.0", "pci:v00001AF4d00001041");
-  await loader.loadForDevices();
-  expect(await loader.load("overlay")).toBe(false);
+  await other.loadForDevices();
+  expect(await other.load("overlay")).toBe(false);
   expect(takeCalls()).toEqual([]);
-  expect(logs).toEqual([expect.stringContaining("only built-in drivers are available")]);
+  expect(other.fault).toEqual({ code, reason: expect.stringContaining(reason) });
+  expect(logs).toEqual([expect.stringMatching(/another kernel.*only built-in|missing: only built-in/)]);
 });
 
-it("names the kernel that the modules are for when it is not this one", async () => {
-  rmSync(join(directory, "modules/6.1.0"), { recursive: true });
-  write("modules/6.12.9/modules.dep.bin", "");
-  await loader.loadForDevices();
-  expect(logs).toEqual([
-    `modules: no "${join(directory, "modules/6.1.0")}", only built-in drivers are available: the modules are of another kernel, "6.12.9"`,
-  ]);
+it("names the fault of an archive that was cut, and uses what is there", async () => {
+  rmSync(join(directory, "modules/6.1.0/modules.dep.bin"));
+  const cut = createLoader();
+  expect(cut.fault).toMatchObject({
+    code: "MODULES_MISSING",
+    reason: expect.stringContaining("no modules.dep"),
+  });
+  expect(await cut.load("overlay")).toBe(true);
+  write("modules/6.1.0/modules.dep.bin", "");
+  expect(createLoader().fault).toBeUndefined();
 });
 
 it("runs depmod where the binary index is missing", async () => {
