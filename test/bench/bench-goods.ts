@@ -1,6 +1,6 @@
 /**
- * The images as a registry holds them: both versions, pushed as gzip, zstd and zstd:chunked by trixie's skopeo.
- * Compressing takes minutes, so the registry's storage is kept in the cache.
+ * The images in a registry's storage: both versions, pushed as gzip, zstd and zstd:chunked by trixie's skopeo.
+ * Compression takes minutes, so the registry's storage is kept in the cache.
  */
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -31,7 +31,7 @@ export interface BenchGoods {
   change: string;
 }
 
-/** Raised when what is done with the tars changes. */
+/** To be raised when the code that processes the tars changes. */
 const RECIPE_VERSION = 1;
 
 export interface EnsureGoodsOptions {
@@ -125,7 +125,7 @@ async function pushAs(
   tools: ToolsRoot,
   { format, version, image, layout, work, registry, signal }: Push,
 ): Promise<PushedImage> {
-  // A repository and a memory of blobs for each form: skopeo would else refer to a blob it pushed in another form.
+  // One repository and one blob cache per form; otherwise skopeo would refer to a blob that it pushed in another form.
   const name = `bench/${image.name}-${format.replace(":", "-")}:${version}`;
   const memory = join(work, `memory-${version}-${format.replace(":", "-")}`);
   await mkdir(memory);

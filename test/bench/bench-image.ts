@@ -1,14 +1,14 @@
 /**
- * What is pulled in the benchmark: an image of one layer in two versions, between which one package changed.
- * Each is made once by its recipe and kept in the cache as a registry's storage (bench-goods.ts).
+ * The images of the benchmark: each has one layer and two versions, which differ in one package.
+ * A recipe makes each image once; the cache keeps it as a registry's storage (bench-goods.ts).
  */
 
 export interface BenchImage {
   /** In options, tables and the registry: `vulkan`. */
   name: string;
-  /** For people. */
+  /** A description. */
   summary: string;
-  /** Everything that decides the bytes: another recipe is another image. */
+  /** All inputs of the bytes: a changed recipe makes another image. */
   recipe: unknown;
   /** Leaves the tar archives of both versions in `folder`. */
   makeTars(folder: string, options: { signal?: AbortSignal }): Promise<VersionTars>;
@@ -16,8 +16,8 @@ export interface BenchImage {
 
 export interface VersionTars {
   first: string;
-  /** As `first`, but for the files of one package. */
+  /** Like `first`, except for the files of one package. */
   second: string;
-  /** What changed, for people. */
+  /** Describes the change. */
   change: string;
 }

@@ -1,5 +1,5 @@
 /**
- * One image through all its cases, run after run: in each, every puller has its turn, first one then the other first.
+ * Runs all cases of one image. In each run every puller pulls once, and they take turns to be first.
  */
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ export interface BenchRunOptions {
   agent: BenchAgent;
   cases: readonly CaseName[];
   runs: number;
-  /** On the disk that is pulled to. */
+  /** On the target disk. */
   workFolder: string;
   /** For V8's profiles of the agent. */
   profileFolder?: string;
@@ -54,7 +54,7 @@ export async function benchImage(options: BenchRunOptions): Promise<CaseResult[]
     for (let run = 0; run < runs; run++) {
       for (const format of FORMATS) {
         const isWanted = cases.includes(format);
-        // An update needs what it starts from.
+        // An update needs the first version.
         const hasUpdate = format === "zstd:chunked" && cases.includes("update");
         if (!isWanted && !hasUpdate) continue;
         const [podman = "", agent = "", curl = ""] = await Promise.all(
@@ -137,12 +137,12 @@ async function runRound(
   return { cold, update: await takeTurns(`127.0.0.1:${proxy.port}/${goods.second.name}`) };
 }
 
-/** What one left to be written must not be the next one's wait. */
+/** The next pull must not wait for writes of this one. */
 async function settle(signal: AbortSignal): Promise<void> {
   await runProcess(["sync"], { signal });
 }
 
-/** The registry reads from memory, for everybody. */
+/** Then the registry reads from memory in all pulls. */
 export async function warmStorage({ storage, first, second }: BenchGoods): Promise<void> {
   for (const { layer } of [...Object.values(first), second]) {
     const hex = layer.digest.split(":")[1]!;

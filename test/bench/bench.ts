@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: pulls to a mounted root by the agent, by podman and by a shell script, paired, and tells how they compare.
- * A table for people on stdout; every number in out/bench/. docs/benchmark.md says what is measured and how to read it.
+ * `npm run bench`: pulls to a mounted root by the agent, by podman and by a shell script, paired, and compares them.
+ * Prints a table on stdout; out/bench/ gets every number. docs/benchmark.md says what is measured and how to read it.
  */
 import { spawnSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
@@ -30,7 +30,7 @@ import { vulkanImage } from "./vulkan-image.ts";
 const OUT = fileURLToPath(new URL("../../out/bench", import.meta.url));
 const IMAGES: readonly BenchImage[] = [vulkanImage, smallFilesImage];
 const DEFAULT_RUNS = "5";
-/** Each takes two seconds, and what is looked for is small. */
+/** Each run takes two seconds, and the differences are small. */
 const DEFAULT_CONSOLE_RUNS = "21";
 
 const benchCommand: Command = {
@@ -66,7 +66,7 @@ const benchCommand: Command = {
   run: bench,
 };
 
-/** Mounts and their loop devices end with this namespace, whatever way the benchmark ends. */
+/** Mounts and their loop devices end with this namespace, however the benchmark ends. */
 const APART = ["unshare", "--mount", "--propagation", "private", "--"];
 const IS_APART = "DUTBOOT_BENCH_IS_APART";
 

@@ -1,5 +1,5 @@
 /**
- * The agent's code as one process (pull-agent.ts), bundled and started with the flags it has on the DUT.
+ * The agent's code as one process (pull-agent.ts), bundled and started with the flags of the DUT.
  */
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
@@ -27,7 +27,7 @@ const NODE_FLAGS = [
   "--v8-pool-size=1",
   "--invocation-count-for-turbofan=20000",
 ];
-/** A mount namespace: what is mounted in it is gone when the process is. */
+/** A mount namespace: its mounts end with the process. */
 const APART = ["unshare", "--mount", "--propagation", "private", "--"];
 
 /** Bundles the agent's code as it is now into `folder`. */
@@ -41,7 +41,7 @@ export async function bundleBenchAgent(folder: string): Promise<BenchAgent> {
       "unpack-worker": "agent/root/unpack/unpack-worker.ts",
     },
   });
-  // The bundle is CommonJS, whatever the project around the folder is.
+  // The bundle is CommonJS, unlike the project.
   await writeFile(join(folder, "package.json"), '{"type": "commonjs"}');
   for (const { path, content } of files) {
     if (content.kind === "bytes") await writeFile(join(folder, basename(path)), content.bytes);

@@ -1,5 +1,5 @@
 /**
- * What a shell script does: `curl | zstd -d | tar -x` and a sync, without a check of anything. Only a yardstick.
+ * A shell script as a yardstick: `curl | zstd -d | tar -x` and a sync. It checks nothing.
  */
 import { mkdir } from "node:fs/promises";
 import { runTimed, type TimedRun } from "./timed-process.ts";

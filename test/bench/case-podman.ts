@@ -1,5 +1,5 @@
 /**
- * podman 5.4 of Debian trixie, from the tools root: pulls into a storage of its own, mounts the image and syncs the disk.
+ * podman 5.4 of Debian trixie, from the tools root: pulls into its own storage, mounts the image and syncs the disk.
  * Its configuration is containers-storage.conf(5): the overlay driver, partial pulls where the case wants them.
  */
 import { mkdir, writeFile } from "node:fs/promises";
@@ -12,7 +12,7 @@ export interface PodmanStorage {
   folder: string;
 }
 
-/** `isPartial`: zstd:chunked layers are pulled in parts, and their DiffIDs enforced, as podman 5.4 does it. */
+/** `isPartial`: podman pulls zstd:chunked layers partially and checks their DiffIDs. */
 export async function createPodmanStorage(folder: string, isPartial: boolean): Promise<PodmanStorage> {
   for (const name of ["graph", "run", "containers"]) await mkdir(join(folder, name), { recursive: true });
   const lines = [
@@ -27,7 +27,7 @@ export async function createPodmanStorage(folder: string, isPartial: boolean): P
   return { folder };
 }
 
-// The root must be readable through the mount, else it is none.
+// The mounted root must be readable.
 const PULL = `set -eu
 podman pull --quiet --tls-verify=false "$1" >/dev/null
 root=$(podman image mount "$1")

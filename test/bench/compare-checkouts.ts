@@ -1,6 +1,6 @@
 /**
  * Compares the agent of this checkout with those of other checkouts (`--against DIRECTORY`) in one run: in every round each
- * of them pulls the same image to an empty disk, and ratios are taken within a round.
+ * of them pulls the same image to an empty disk. Ratios are taken within a round.
  */
 import { readFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
@@ -95,7 +95,7 @@ export async function compareImage(options: CompareOptions): Promise<Comparison[
       for (const format of FORMATS) {
         const isUpdated = format === "zstd:chunked" && cases.includes("update");
         if (!cases.includes(format) && !isUpdated) continue;
-        // Each starts a round in turn.
+        // They take turns to be first.
         for (let turn = 0; turn < agents.length; turn++) {
           const index = (turn + run) % agents.length;
           const storeDir = await disk.mountFresh();
@@ -119,7 +119,7 @@ function describe(sample: Sample): string {
     .join(", ");
 }
 
-/** Of all children that have ended and were waited for, and of theirs; the kernel counts in ticks of 10 ms (proc(5)). */
+/** Of all ended children and their children; the kernel counts in ticks of 10 ms (proc(5)). */
 function readChildrenCpuMs(): number {
   const stat = readFileSync("/proc/self/stat", "latin1");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");

@@ -1,6 +1,6 @@
 /**
- * What a slow console costs the test: 50 MB printed with a console of 115,200 baud and with none, in turns, and how long
- * after the test's end the verdict is on the line. The console is a pseudo-terminal that is read at the UART's rate.
+ * Measures what a slow console costs the test: 50 MB are printed with a console of 115,200 baud and without one, in turns; and how long
+ * after the test's end the verdict is complete on the line. The console is a pseudo-terminal that is read at the UART's rate.
  */
 import { fileURLToPath } from "node:url";
 import { openPseudoTerminal } from "../servers/pseudo-terminal.ts";
@@ -34,7 +34,7 @@ export async function benchConsole(
 ): Promise<{ rounds: ConsoleRound[]; table: string; missed: string[] }> {
   const rounds: ConsoleRound[] = [];
   for (let run = 0; run < runs; run++) {
-    // Each goes first every other time.
+    // They take turns to be first.
     const first = run % 2 === 0 ? await runChild("none", signal) : undefined;
     const seen = await runOnTerminal(signal);
     rounds.push({ without: first ?? (await runChild("none", signal)), ...seen });
@@ -55,7 +55,7 @@ async function runOnTerminal(signal: AbortSignal): Promise<Omit<ConsoleRound, "w
   });
   try {
     const run = await runChild(terminal.path, signal);
-    // What the pseudo-terminal itself still holds is on its way.
+    // The pseudo-terminal still holds some bytes.
     for (let tries = 0; Number.isNaN(verdictAtMs) && tries < 1000; tries++) {
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
@@ -77,7 +77,7 @@ function describe({ without, with: seen, verdictMs, shownBytes }: ConsoleRound):
 function summarize(rounds: readonly ConsoleRound[]): { table: string; missed: string[] } {
   const spread = (read: (round: ConsoleRound) => number) => measureSpread(rounds.map(read));
   const median = (read: (round: ConsoleRound) => number) => spread(read).median;
-  // Of the medians: a run of 0.3 s differs from the next by more than what is looked for.
+  // Of the medians: runs of 0.3 s differ by more than the effect.
   const ratio = median((round) => round.with.testMs) / median((round) => round.without.testMs);
   const verdict = spread(({ verdictMs }) => verdictMs / 1000);
   const table = [

@@ -1,6 +1,6 @@
 /**
- * The agent's part of the console benchmark, in a process of its own: a test that prints, its log file, and the console
- * given as the first word, or none. Says on standard output how it went, as JSON.
+ * The agent's part of the console benchmark, in its own process: a test that prints, its log file, and the console
+ * given as the first argument, or none. Prints the result as JSON.
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,7 +14,7 @@ import { openConsole } from "../../agent/report/console/device.ts";
 import { LogFile } from "../../agent/report/log/log-file.ts";
 import { OUTPUT_PIPE_BYTES } from "../../agent/sys/limits.ts";
 
-/** What the parent reads. */
+/** The result. */
 export interface ConsoleRun {
   /** From the test's start to its end. */
   testMs: number;

@@ -1,5 +1,5 @@
 /**
- * A TCP relay on loopback that counts what goes through it in both directions: bytes over the wire, headers and all.
+ * A TCP relay on loopback that counts the bytes of both directions, headers included.
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";

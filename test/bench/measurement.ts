@@ -1,6 +1,6 @@
 /**
- * What is measured of one pull, and what pairs of them say: ratios are taken within a pair, one after the other on the
- * same machine in the same minute, because absolute times of a shared machine say little.
+ * The figures of one pull, and the ratios of pairs: both pulls of a pair follow each other on the
+ * same machine, because absolute times of a shared machine say little.
  */
 import { formatSpread, measureSpread, type Spread } from "./statistics.ts";
 
@@ -13,14 +13,14 @@ export interface Measured {
   phasesMs?: Readonly<Record<string, number>>;
 }
 
-/** One case in one run: who pulled, and how it went. */
+/** One case in one run: the puller and its figures. */
 export interface Round {
   agent: Measured;
   podman: Measured;
   curl?: Measured;
 }
 
-/** What the project promises of a case. */
+/** The project's marks for a case. */
 export interface Marks {
   time?: number;
   bytes?: number;
@@ -42,7 +42,7 @@ export interface CaseSummary {
   timeRatio: Spread;
   curlRatio?: Spread;
   bytesRatio?: Spread;
-  /** Marks that were missed, for people. */
+  /** Describes the missed marks. */
   missed: string[];
 }
 

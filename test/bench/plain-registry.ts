@@ -1,5 +1,5 @@
 /**
- * Debian's docker-registry on loopback without TLS and passwords, on a storage that is kept: what is measured is the pull.
+ * Debian's docker-registry on loopback without TLS and passwords, with a kept storage, because only the pull is measured.
  * Configuration: distribution v2.8, docs/configuration.md.
  */
 import { writeFile } from "node:fs/promises";
@@ -23,7 +23,7 @@ export async function startPlainRegistry(
   const configPath = join(folder, "registry.json");
   const config = {
     version: 0.1,
-    // A line for each request would be work of its own; that of its start is waited for.
+    // No log line per request, which would cost time; the line of the start is needed.
     log: { level: "info", accesslog: { disabled: true } },
     storage: {
       filesystem: { rootdirectory: storage },

@@ -1,5 +1,5 @@
 /**
- * The memory of a process and all its descendants, looked at some forty times a second until it ends.
+ * Samples the memory of a process and its descendants some forty times a second until it ends.
  */
 import { readdirSync, readFileSync } from "node:fs";
 
@@ -47,7 +47,7 @@ function readMemory(pid: number): { rssBytes: number; peakRssBytes: number } {
   return { rssBytes: field("VmRSS"), peakRssBytes: field("VmHWM") };
 }
 
-/** A process may end between two looks at it. */
+/** A process may end between two samples. */
 function orNothing<T>(read: () => T): T | undefined {
   try {
     return read();

@@ -1,6 +1,6 @@
 /**
- * The agent's own code from a reference to a mounted root, as a process of its own: what the benchmark times and weighs.
- * Called with a PullOrder in JSON; prints a PullReport in JSON and ends. Its mounts go with its mount namespace.
+ * Runs the agent's code from a reference to a mounted root, as the process that the benchmark measures.
+ * Called with a PullOrder in JSON; prints a PullReport in JSON and ends. Its mounts end with its mount namespace.
  */
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ export interface PullOrder {
 
 export interface PullReport {
   driver: string;
-  /** From the process's start (what the kernel says) to the first line of ours, and then of each stage. */
+  /** From the process's start (by the kernel) to our first line, and then of each stage. */
   phasesMs: { start: number; open: number; fetch: number; mount: number; sync: number };
   bytesFetched: number;
   files: number;
@@ -36,7 +36,7 @@ export interface PullReport {
 }
 
 runPull(JSON.parse(process.argv[2]!)).catch((error: unknown) => {
-  // The bundle is CommonJS, which has no await of its own here.
+  // The bundle is CommonJS, which has no top-level await.
   console.error(error);
   process.exit(1);
 });
@@ -91,7 +91,7 @@ async function runPull({ reference, storeDir, driver }: PullOrder): Promise<void
     workDir: join(scratchDir, "work"),
   });
   mark();
-  // The store has flushed what it keeps; should anything be left, it is waited for here.
+  // The store has flushed its files; this waits for anything else.
   const fd = openSync(storeDir, "r");
   await syncfs(fd);
   closeSync(fd);

@@ -1,5 +1,5 @@
 /**
- * Text out of a seed that compresses about as source code does: words of a vocabulary, the frequent ones more often.
+ * Text from a seed that compresses about as well as source code: words of a vocabulary, some more frequent than others.
  */
 import { createHash } from "node:crypto";
 
@@ -8,7 +8,7 @@ export type Random = () => number;
 
 export interface TextSource {
   random: Random;
-  /** Exactly so many bytes, all of them ASCII. */
+  /** Exactly this many bytes of ASCII. */
   write(sizeBytes: number): string;
 }
 

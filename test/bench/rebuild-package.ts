@@ -1,12 +1,12 @@
 /**
- * Makes of an installed Debian package what a rebuild of it would be: each of its files of some size gets other bytes
- * all over, so that no large piece of the old one is found in the new, and dpkg's lists say another version.
+ * Changes an installed Debian package as a rebuild would: each of its larger files gets other bytes
+ * all over, so that the new file has no large piece of the old one, and dpkg's lists get another version.
  */
 import { createHash } from "node:crypto";
 import { lstat, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 
-/** Compilers lay out code anew: one changed byte in this many is what is needed to have no chunk survive. */
+/** Compilers lay out code anew: with one changed byte in this many, no chunk survives. */
 const CHANGE_EVERY_BYTES = 2048;
 const SUFFIX = "+rebuilt1";
 
@@ -35,7 +35,7 @@ export async function rebuildPackage(root: string, name: string): Promise<Rebuil
   return { files: sums.length, bytes };
 }
 
-/** Of texts only the end changes, as a changelog's or a manual's date would. */
+/** Of texts only the end changes, like the date of a manual. */
 function changeContent(content: Buffer): Buffer {
   const isProgram = content.subarray(0, 4).toString("latin1") === "\x7fELF";
   if (!isProgram) return Buffer.concat([content, Buffer.from("\n")]);

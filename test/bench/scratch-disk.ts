@@ -1,7 +1,7 @@
 /**
- * A disk to pull to: an ext4 file system in a file, made anew for each pull. On one that lives on, thousands of files
- * deleted a moment ago slow down whoever comes next (ext4 does not give out their inodes for minutes), and others' writes
- * are in everybody's sync.
+ * A disk to pull to: an ext4 file system in a file, made anew for each pull. On a file system that is used again, thousands of files
+ * deleted a moment ago slow down the next pull (ext4 does not reuse their inodes for minutes), and other writes
+ * become part of its sync.
  */
 import { mkdir } from "node:fs/promises";
 import { runProcess } from "../../qemu/run-process.ts";
@@ -9,12 +9,12 @@ import { runProcess } from "../../qemu/run-process.ts";
 const DISK_BYTES = 6 * 1024 ** 3;
 
 export interface ScratchDisk {
-  /** Gives the folder where the empty file system is. */
+  /** Returns the folder of the empty file system. */
   mountFresh(): Promise<string>;
   unmount(): Promise<void>;
 }
 
-/** To be used in a mount namespace of one's own: the mount and its loop device then end with the last process in it. */
+/** For a private mount namespace: the mount and its loop device end with its last process. */
 export async function createScratchDisk(folder: string): Promise<ScratchDisk> {
   await mkdir(folder, { recursive: true });
   const image = `${folder}/disk.img`;
@@ -30,7 +30,7 @@ export async function createScratchDisk(folder: string): Promise<ScratchDisk> {
   return {
     async mountFresh() {
       await unmount();
-      // Nothing of its making is left for later, when it would be somebody's time.
+      // Writes of mkfs must not fall into a measured pull.
       await runProcess([
         ...["mkfs.ext4", "-q", "-F", "-E", "nodiscard,lazy_itable_init=1,lazy_journal_init=1"],
         image,
@@ -40,7 +40,7 @@ export async function createScratchDisk(folder: string): Promise<ScratchDisk> {
         await runProcess(["mount", "-o", "noinit_itable", loop.trim(), place]);
         isMounted = true;
       } finally {
-        // It goes with the mount.
+        // The loop device is released with the mount.
         await runProcess(["losetup", "--detach", loop.trim()]);
       }
       return place;

@@ -1,6 +1,6 @@
 /**
  * The image of many small files: the shape of a `node_modules` or a Python environment, 110,000 files of 3 KB on average.
- * All of it comes from one seed. In its second version one of its packages has other files.
+ * All bytes come from one seed. In the second version one package has other files.
  */
 import { createWriteStream } from "node:fs";
 import { readFile } from "node:fs/promises";
@@ -13,7 +13,7 @@ import { createTextSource, type Random } from "./random-text.ts";
 const PACKAGES = 2_200;
 const FILES_IN_PACKAGE = 50;
 const FILES_IN_FOLDER = 8;
-/** Packages that come along twice, in two versions that share most files: as npm installs them. */
+/** Packages that are there in two versions that share most files, as npm installs them. */
 const SHARE_OF_COPIES = 0.06;
 const CHANGED_PACKAGE = 1_234;
 const MTIME = new Date("2025-10-09T00:00:00Z");
@@ -65,7 +65,7 @@ async function addPackage(
 ): Promise<void> {
   const source = createTextSource(`package ${index}`);
   const isCopy = index > 0 && source.random() < SHARE_OF_COPIES;
-  // A copy has the texts of the package before it, but for some.
+  // A copy has most texts of the package before it.
   const texts = createTextSource(isCopy ? `texts ${index - 1}` : `texts ${index}`);
   const base = `srv/app/modules/package-${String(index).padStart(4, "0")}/`;
   await add(base);

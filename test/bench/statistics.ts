@@ -16,7 +16,7 @@ export function measureSpread(values: readonly number[]): Spread {
   return { median, min: sorted[0]!, max: sorted.at(-1)! };
 }
 
-/** `2.31 (2.02–2.90)`; one value stands alone. */
+/** `2.31 (2.02–2.90)`; one value is printed alone. */
 export function formatSpread({ median, min, max }: Spread, digits = 2): string {
   const format = (value: number) => value.toFixed(digits);
   return min === max ? format(median) : `${format(median)} (${format(min)}–${format(max)})`;

@@ -1,5 +1,5 @@
 /**
- * Runs one program of the benchmark to its end, timed from its start to its end and weighed with all its descendants.
+ * Runs one program of the benchmark to its end; measures its time, and its memory with that of its descendants.
  */
 import { startOwnedProcess } from "../../qemu/owned-process.ts";
 import { watchMemory } from "./process-memory.ts";

@@ -1,6 +1,6 @@
 /**
- * The large image: Debian trixie with Mesa's Vulkan drivers and vulkan-tools, whole, as mmdebstrap makes it: some 450 MB.
- * In its second version one package was rebuilt: each of its programs and libraries has other code, and dpkg knows.
+ * The large image: Debian trixie with Mesa's Vulkan drivers and vulkan-tools, as mmdebstrap makes it: some 450 MB.
+ * In the second version one package was rebuilt: each of its programs and libraries has other code, and dpkg's lists name it.
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ const PACKAGES = [
 const CHANGED_PACKAGE = "util-linux";
 /** As in the test image: the same packages give the same bytes. */
 const SOURCE_DATE_EPOCH = 1_760_000_000;
-/** What is of this machine and this hour, not of the packages. */
+/** Files that depend on the machine and the time, not on the packages. */
 const LEFT_OUT = ["var/cache/*", "var/log/*", "var/lib/apt/*", "etc/apt/*", "dev/*", "tmp/*", "run/*"];
 
 export const vulkanImage: BenchImage = {
