@@ -2,11 +2,13 @@
  * Options of ours for what runs: the root's own step, and containers before, beside and after it. Containers are written as
  * boot2container's (syntax/container-value.ts).
  */
+
 import { showValue } from "../../redaction/patterns.ts";
 import type { JobDraft } from "../job-draft.ts";
 import { add, type DutOption, type OptionReader, set, toJob, toRootStep } from "../option.ts";
 import type { StepKind } from "../step.ts";
 import { readContainer, showPipelineVariable } from "../syntax/container-value.ts";
+import { requireQuotedScript } from "../syntax/loader-escapes.ts";
 import { readPodmanFlags } from "../syntax/podman-flags.ts";
 import { parseVolumeFlag } from "../syntax/podman-mounts.ts";
 import { expandWords, splitShellText } from "../syntax/shell-words.ts";
@@ -32,18 +34,6 @@ const ofRootStep =
 /** No shell reads these values on the DUT, so variables stay as they are written. */
 const splitArguments = (text: string) => expandWords(splitShellText(text), (name) => `$${name}`);
 
-/** `sh -c` with a script of one bare word and something behind it. */
-const LOST_QUOTES = /(?:^|[\s;&|(])(?:\S*\/)?(?:ba|da|a)?sh\s+(?:-\w+\s+)*-\w*c\s+[^\s$`\\]+\s+\S/;
-
-/** U-Boot's pxe removes single quotes: `sh -c 'a; b'` arrives as `sh -c a; b`, which runs something else and may pass. */
-function parseShellCommand(text: string): string {
-  if (!/['"]/.test(text) && LOST_QUOTES.test(text))
-    throw new ValueError(
-      "has a script after `sh -c` that is not quoted, as if a boot loader had removed the quotes; dut.run is run by a shell already, so write the script alone",
-    );
-  return text;
-}
-
 const CONTAINER = { form: '"[FLAGS] IMAGE [COMMAND]"', isRepeatable: true } as const;
 
 export const STEP_OPTIONS: readonly DutOption[] = [
@@ -52,7 +42,12 @@ export const STEP_OPTIONS: readonly DutOption[] = [
     form: '"COMMAND"',
     help: "The command to run in the root with /bin/sh -c; the image's entrypoint and command by default",
     example: 'dut.run="/install/run-vulkaninfo.sh --summary"',
-    read: ofRootStep(set(toJob, "command", parseShellCommand)),
+    read: ofRootStep(
+      set(toJob, "command", (text) => {
+        requireQuotedScript(text);
+        return text;
+      }),
+    ),
   },
   {
     name: "dut.init",

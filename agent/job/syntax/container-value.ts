@@ -6,6 +6,7 @@ import type { AgentError } from "../../errors.ts";
 import { type ImageReference, parseImageReference } from "../../oci/reference.ts";
 import { showValue } from "../../redaction/patterns.ts";
 import type { Step, StepImage, StepKind } from "../step.ts";
+import { requireQuotedScript } from "./loader-escapes.ts";
 import { readPodmanFlags } from "./podman-flags.ts";
 import { expandWords, listVariables, splitShellText, type VariableLookup } from "./shell-words.ts";
 import { explainValueError, ValueError } from "./values.ts";
@@ -42,6 +43,7 @@ export function readContainer(kind: StepKind, value: string, context: ContainerC
     }
   };
   attempt(() => {
+    requireQuotedScript(value);
     const flags = readPodmanFlags(splitArguments(value, context), step);
     problems.push(...flags.problems);
     const [image, ...argv] = flags.rest;

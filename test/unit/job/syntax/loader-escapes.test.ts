@@ -60,6 +60,18 @@ it.each([
   expect(errors.map(({ code }) => code)).toEqual(isRefused ? ["CMDLINE_BAD_VALUE"] : []);
 });
 
+it.each([
+  ["-t h:1/i sh -c echo hello", true],
+  ["-e A=1 h:1/i /bin/bash -ec make test", true],
+  ["h:1/i sh -c 'echo hello'", false],
+  ["h:1/i echo hello", false],
+])("the container %j is refused as a script without its quotes: %s", (value, isRefused) => {
+  for (const line of [`b2c.run="${value}"`, `dut.image=h:1/i dut.step="${value}" dut.end`])
+    expect(readCommandLine(line).errors.map(({ code }) => code)).toEqual(
+      isRefused ? ["CMDLINE_BAD_VALUE"] : [],
+    );
+});
+
 const pad = (text: string, bytes: number) => `${text} pad=${"x".repeat(bytes - text.length - 5)}`;
 it.each<[line: string, code: string | undefined]>([
   [pad("dut.image=h:1/i", 900), undefined],
