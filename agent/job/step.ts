@@ -69,6 +69,8 @@ export interface ContainerSettings {
   /** Addresses; `none` keeps the image's resolv.conf. */
   nameservers?: string[];
   searchDomains?: string[];
+  /** Names of the image's environment variables that the container does not get. */
+  unsetEnvironment?: string[];
   /** `NAME:ADDRESS` lines for /etc/hosts. */
   hosts?: string[];
   shmSizeBytes?: number;

@@ -76,7 +76,7 @@ export function planRuntimeSpec(options: RuntimeSpecOptions): RuntimeSpec {
         home: user.home,
         hostname,
         hasTerminal,
-        image: config.env,
+        image: config.env.filter((entry) => !settings.unsetEnvironment?.includes(entry.split("=", 1)[0]!)),
         agent: options.extraEnv ?? [],
         files: options.fileEnv ?? [],
         job: step.env,

@@ -88,6 +88,8 @@ function parseEntrypoint(value: string): string[] {
 
 const ONE_JOB = "the machine runs one job and keeps no containers";
 const CREDENTIALS = "registry credentials come from registry.json (docs/credentials.md)";
+const OPEN_PORTS = "every port of a container is one of the machine";
+const HARD_LIMITS = "only the limits of --memory, --cpus and --pids-limit are applied";
 const NO_BRIDGE = "containers of a test job share the machine's network";
 
 const FLAGS: readonly PodmanFlag[] = [
@@ -114,9 +116,8 @@ const FLAGS: readonly PodmanFlag[] = [
     names: ["-w", "--workdir"],
     takes: "DIRECTORY",
     read: (value, step) => {
-      if (!value.startsWith("/"))
-        throw new ValueError(`has "${showValue(value)}", which is not an absolute path`);
-      step.workdir = value;
+      // podman starts from the root.
+      step.workdir = value.startsWith("/") ? value : `/${value}`;
     },
   },
   {
@@ -147,7 +148,13 @@ const FLAGS: readonly PodmanFlag[] = [
   { names: ["--dns"], takes: "ADDRESS", read: append("nameservers", asList) },
   { names: ["--dns-search"], takes: "DOMAIN", read: append("searchDomains", asList) },
   { names: ["--add-host"], takes: "NAME:ADDRESS", read: append("hosts") },
-  { names: ["--shm-size"], takes: "SIZE", read: set("shmSizeBytes", parseSize) },
+  {
+    names: ["--shm-size"],
+    takes: "SIZE",
+    // 0 is podman's word for no limit but that of the memory.
+    read: (value, step) => (value === "0" ? undefined : set("shmSizeBytes", parseSize)(value, step)),
+  },
+  { names: ["--unsetenv"], takes: "NAME", read: append("unsetEnvironment", asList) },
   { names: ["-m", "--memory"], takes: "SIZE", read: set("memoryBytes", parseSize) },
   { names: ["--cpus"], takes: "NUMBER", read: set("cpus", asNumber) },
   { names: ["--pids-limit"], takes: "NUMBER", read: set("maxProcesses", asNumber) },
@@ -181,10 +188,26 @@ const FLAGS: readonly PodmanFlag[] = [
     takes: "OPTION",
     unsupported: "resolver options are not supported",
   },
-  { names: ["-p", "--publish"], takes: "PORTS", unsupported: NO_BRIDGE },
-  { names: ["-P", "--publish-all"], unsupported: NO_BRIDGE },
+  { names: ["-p", "--publish"], takes: "PORTS", ignored: OPEN_PORTS },
+  { names: ["-P", "--publish-all"], ignored: OPEN_PORTS },
+  { names: ["--expose"], takes: "PORTS", ignored: OPEN_PORTS },
+  { names: ["--restart"], takes: "POLICY", ignored: ONE_JOB },
+  { names: ["--systemd"], takes: "MODE", ignored: "an init is recognized by its command" },
+  { names: ["--no-hosts"], ignored: "/etc/hosts has the names of this machine only" },
+  { names: ["--env-host"], ignored: "the agent's environment is not passed on" },
+  { names: ["--memory-swap"], takes: "SIZE", ignored: HARD_LIMITS },
+  { names: ["--memory-swappiness"], takes: "NUMBER", ignored: HARD_LIMITS },
+  { names: ["--memory-reservation"], takes: "SIZE", ignored: HARD_LIMITS },
+  { names: ["-c", "--cpu-shares"], takes: "NUMBER", ignored: HARD_LIMITS },
+  { names: ["--cpuset-cpus"], takes: "CPUS", ignored: HARD_LIMITS },
+  { names: ["--cpuset-mems"], takes: "NODES", ignored: HARD_LIMITS },
   { names: ["--ip"], takes: "ADDRESS", unsupported: NO_BRIDGE },
-  { names: ["--userns"], takes: "MODE", unsupported: "a test runs as root of the machine" },
+  {
+    names: ["--userns"],
+    takes: "MODE",
+    // A test runs as root of the machine.
+    read: (value) => void asOneOf("host")(value || "host"),
+  },
   { names: ["--volumes-from"], takes: "CONTAINER", unsupported: "containers have no names; use a volume" },
   { names: ["--pod"], takes: "NAME", unsupported: "dutboot does not support pods; use services" },
   { names: ["--rootfs"], unsupported: "the root is an image" },
