@@ -29,6 +29,8 @@ export interface StepRoot {
 export interface StepVolumes {
   runHooks(on: MirrorCondition, options: { signal: AbortSignal }): Promise<void>;
   /** `rootPath`: empty volumes are filled from it. Throws the step's own error. */
+  /** A container with these mounts ran. */
+  noteRun(mounts: readonly Mount[]): void;
   resolveMounts(
     mounts: readonly Mount[],
     options: { rootPath: string },
@@ -228,6 +230,7 @@ class Pipeline {
       };
       const what = `${step.kind} step "${truncate(name, SHOWN_NAME_LENGTH)}"`;
       const exit = await phase.during(what, () => adapters.runContainer(container));
+      volumes.noteRun(step.volumes ?? []);
       if (exit.oomKilled)
         phase.log.warn(`run: the kernel killed a process of the test because memory ran out: ${name}`);
       return exit;

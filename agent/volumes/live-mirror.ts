@@ -74,7 +74,7 @@ async function repeat(
   verb: "push" | "pull",
   { volume, log, signal }: LiveMirrorOptions,
   limits: LiveMirrorLimits,
-  round: () => Promise<void>,
+  round: () => Promise<unknown>,
 ): Promise<void> {
   let pauseMs = limits.retryFirstMs;
   let hasFailed = false;

@@ -34,7 +34,7 @@ import { isExcluded, PART_PREFIX } from "./object-bucket.ts";
 
 export interface PullMirror {
   /** Compares all objects with a new listing. Throws S3_*, VOLUME_MIRROR_FAILED, VOLUME_NO_SPACE. */
-  pullAll(options: { signal: AbortSignal }): Promise<void>;
+  pullAll(options: { signal: AbortSignal }): Promise<boolean>;
 }
 
 const KEPT = "it is kept, because it was changed and the last push failed";
@@ -66,9 +66,14 @@ export function createPullMirror(
   const action = `pull volume "${volume}" from "${location}"`;
   const logged = new Set<string>();
 
-  async function pullAll({ signal }: { signal: AbortSignal }): Promise<void> {
+  async function pullAll({ signal }: { signal: AbortSignal }): Promise<boolean> {
     const report = new MirrorReport(action, log);
-    const objects = await listObjects(end, (key, why) => report.skip(key, why), { signal });
+    let isWhole = true;
+    const skip = (key: string, why: string) => {
+      isWhole = false;
+      report.skip(key, why);
+    };
+    const objects = await listObjects(end, skip, { signal });
     const local = await tree.scan({ signal });
     for (const key of local.parts) tree.removeFile(key);
 
@@ -78,12 +83,12 @@ export function createPullMirror(
       if (isExcluded(key, options.exclude)) continue;
       const shadow = findShadow(key, objects);
       if (shadow !== undefined) {
-        report.skip(key, `"${shadow}" is an object and cannot be a directory too`);
+        skip(key, `"${shadow}" is an object and cannot be a directory too`);
         continue;
       }
       if (key.endsWith("/")) {
         if (object.sizeBytes === 0) await makeDirectory(key, report);
-        else report.skip(key, "it has a directory's name and has content");
+        else skip(key, "it has a directory's name and has content");
         continue;
       }
       const file = local.files.get(key);
@@ -117,6 +122,7 @@ export function createPullMirror(
     }
     report.logSummary(volume, `pulled from "${location}"`);
     report.finish(logged);
+    return isWhole;
   }
 
   async function makeDirectory(key: string, report: MirrorReport): Promise<void> {
@@ -169,7 +175,7 @@ export function createPullMirror(
   return {
     async pullAll(options) {
       try {
-        await pullAll(options);
+        return await pullAll(options);
       } catch (error) {
         const { code } = error as NodeJS.ErrnoException;
         if (code !== "ENOSPC" && code !== "EDQUOT") throw error;

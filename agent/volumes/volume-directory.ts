@@ -19,8 +19,6 @@ export interface VolumeDirectory {
   name: string;
   /** What containers see. */
   dataPath: string;
-  /** Created by this call. */
-  isNew: boolean;
 }
 
 export interface VolumeDirectories {
@@ -50,8 +48,8 @@ export function createVolumeDirectories(volumesDir: string): VolumeDirectories {
         mkdirSync(path, { recursive: true, mode: 0o700 });
         // Before the volume has any data.
         if (readMarker(path) !== expiration) writeMarker(path, expiration);
-        const isNew = mkdirSync(dataPath, { recursive: true, mode: 0o755 }) !== undefined;
-        return { name, dataPath, isNew };
+        mkdirSync(dataPath, { recursive: true, mode: 0o755 });
+        return { name, dataPath };
       } catch (cause) {
         throw describeFailure("create", name, cause);
       }

@@ -3,7 +3,7 @@
  * boot2container's.
  */
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readdirSync } from "node:fs";
 import { join, normalize } from "node:path";
 import { AgentError } from "../errors.ts";
 import type { Mount } from "../job/step.ts";
@@ -50,6 +50,8 @@ export interface VolumeManager {
     mounts: readonly Mount[],
     options?: { rootPath?: string },
   ): { mounts: ContainerBind[]; tmpfs: ContainerTmpfs[] };
+  /** A container with these mounts ran. */
+  noteRun(mounts: readonly Mount[]): void;
   /** Completes live mirrors, unmounts, removes keys, deletes expired volumes. Throws the first failure. */
   finish(options: { signal: AbortSignal }): Promise<void>;
 }
@@ -70,7 +72,7 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   const locks: VolumeLock[] = [];
   const mounted: { name: string; path: string }[] = [];
   const expiring = new Set<string>();
-  /** Names of volumes that a container had. */
+  /** Names of volumes that were in a container that ran. */
   const used = new Set<string>();
 
   async function prepareVolume(volume: Volume): Promise<void> {
@@ -80,9 +82,9 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
     await mountOn(volume, directory);
     const lock = unlockVolume(volume, directory.dataPath);
     if (lock) locks.push(lock);
-    // A file system of the job has its own content.
-    const isNew = directory.isNew && volume.fileSystem === undefined;
-    const isEmptied = () => isNew && !used.has(name);
+    // Before the first container gets content of its image copied into it.
+    const wasEmpty = readdirSync(directory.dataPath).length === 0;
+    const isEmptied = () => wasEmpty && !used.has(name);
     const mirror = createVolumeMirror(volume, { dataPath: directory.dataPath, isEmptied }, options);
     kept.set(name, { volume, directory, mirror });
   }
@@ -101,7 +103,6 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
   }
 
   function findVolume(name: string): VolumeDirectory {
-    used.add(name);
     const known = kept.get(name);
     if (known) return known.directory;
     const directory = directories.make(name, "never");
@@ -183,6 +184,10 @@ export function createVolumeManager(options: VolumeManagerOptions): VolumeManage
         }
       }
       return { mounts, tmpfs };
+    },
+
+    noteRun(mounts) {
+      for (const { kind, source } of mounts) if (kind === "volume" && source !== undefined) used.add(source);
     },
 
     async finish({ signal }) {

@@ -28,7 +28,7 @@ export interface VolumeMirrorOptions {
   log: VolumeLog;
 }
 
-/** A volume's directory, and whether it may lack files for no act of the job: it is new, and no container had it yet. */
+/** A volume's directory, and whether it may lack files for no act of the job: it was empty, and no container ran with it yet. */
 export interface MirroredDirectory {
   dataPath: string;
   isEmptied(): boolean;
@@ -77,7 +77,7 @@ export function createVolumeMirror(
   let isPushFailed = false;
   const findGap = () => {
     if (!isPullComplete) return "the volume's pull was not completed";
-    return !pull && isEmptied() ? "the volume is new and no container has used it" : undefined;
+    return !pull && isEmptied() ? "the volume was empty and no container has used it" : undefined;
   };
   const hasUnpushed = () => isOneLocation && isPushFailed;
   const puller = pullEnd && createPullMirror(pullEnd, pullContext, { ...live, hasUnpushed });
@@ -96,8 +96,9 @@ export function createVolumeMirror(
   const runPull = (signal: AbortSignal) =>
     inTurn(async () => {
       isPullComplete = false;
-      await puller?.pullAll({ signal });
-      isPullComplete = true;
+      const isWhole = await puller?.pullAll({ signal });
+      // What a pull skipped is in its own bucket still; another bucket may have its only copy.
+      isPullComplete = isWhole === true || isOneLocation;
     });
   const runPush = (signal: AbortSignal) =>
     inTurn(async () => {

@@ -9,6 +9,7 @@ import {
   S3Client,
 } from "@aws-sdk/client-s3";
 import { afterAll, afterEach, beforeAll } from "vitest";
+import type { Mount } from "../../../agent/job/step.ts";
 import type { Volume } from "../../../agent/job/volume.ts";
 import { createHttpClient, type HttpClient } from "../../../agent/net/http/http-client.ts";
 import { createBucketOpener } from "../../../agent/net/s3/bucket.ts";
@@ -83,7 +84,8 @@ interface TestJob {
   volumesDir: string;
   lines: string[];
   manager: VolumeManager;
-  use(): void;
+  /** A container gets the volume, and runs unless it cannot start. */
+  use(options?: { runs?: boolean }): void;
   run(hook: "pipeline_start" | "container_start" | "container_end" | "pipeline_end"): Promise<void>;
   write(key: string, content: string | Buffer): string;
   read(key: string): string;
@@ -138,7 +140,11 @@ export async function startJob({
   managers.push(manager);
   await manager.prepare({ signal });
   const data = join(volumesDir, "v/data");
-  const use = () => void manager.resolveMounts([{ kind: "volume", source: "v", target: "/v", options: [] }]);
+  const mounts: Mount[] = [{ kind: "volume", source: "v", target: "/v", options: [] }];
+  const use = ({ runs = true } = {}) => {
+    manager.resolveMounts(mounts);
+    if (runs) manager.noteRun(mounts);
+  };
   if (isUsed) use();
   const object = (key: string) => ({ Bucket: BUCKET, Key: `${prefix}/${key}` });
   return {

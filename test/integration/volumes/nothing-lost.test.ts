@@ -4,10 +4,11 @@
  */
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { ListObjectsV2Command, PutObjectCommand } from "@aws-sdk/client-s3";
 import { describe, expect, test } from "vitest";
 import type { MirrorCondition } from "../../../agent/job/volume.ts";
 import { createRandom } from "../../unit/composefs/random-tree.ts";
-import { proxy, signal, startJob } from "./mirrored-job.ts";
+import { BUCKET, proxy, sdk, signal, startJob } from "./mirrored-job.ts";
 
 const SEED = Number(process.env.DUTBOOT_SEED ?? 1);
 const FAILURES_PER_CASE = 2;
@@ -78,5 +79,54 @@ describe("a bucket loses nothing that was not replaced", () => {
         expect(allowed, `"${key}": ${note}`).toContain(after[key]);
       }
     }
+  });
+});
+
+describe("a push with remove keeps the bucket", () => {
+  const push: MirrorCondition[] = ["pipeline_end"];
+
+  test("when the only container could not start", async () => {
+    const job = await startJob({ push, options: { remove: true }, isUsed: false });
+    await job.put("left", "old");
+    job.use({ runs: false });
+    // As when content of the image was copied into the volume.
+    job.write("of-the-image", "x");
+    await job.run("pipeline_end");
+    expect(await job.list()).toEqual(["left", "of-the-image"]);
+    expect(job.lines.join()).toContain("no container has used it");
+  });
+
+  test("when an earlier boot created the volume and ran nothing", async () => {
+    const first = await startJob({ push, options: { remove: true }, isUsed: false });
+    await first.put("left", "old");
+    await first.run("pipeline_end");
+    const second = await startJob({ push, options: { remove: true }, isUsed: false, from: first });
+    await second.run("pipeline_end");
+    expect(await second.list()).toEqual(["left"]);
+  });
+
+  test("when a pull from elsewhere had to skip an object", async () => {
+    const other = await startJob({});
+    const job = await startJob({
+      options: { remove: true },
+      fields: {
+        pull: { alias: "farm", bucket: BUCKET, prefix: other.prefix, on: ["pipeline_start"] },
+        push: { alias: "farm", bucket: BUCKET, prefix: "elsewhere", on: push },
+      },
+    });
+    for (const key of ["a", "a/b"]) await other.put(key, "x");
+    await sdk.send(new PutObjectCommand({ Bucket: BUCKET, Key: "elsewhere/a/b", Body: "copy" }));
+    await job.run("pipeline_start");
+    await job.run("pipeline_end");
+    const kept = await sdk.send(new ListObjectsV2Command({ Bucket: BUCKET, Prefix: "elsewhere/" }));
+    expect(kept.Contents?.map(({ Key }) => Key)).toContain("elsewhere/a/b");
+  });
+
+  test("but removes what the test removed", async () => {
+    const job = await startJob({ push, options: { remove: true }, isUsed: false });
+    await job.put("left", "old");
+    job.use();
+    await job.run("pipeline_end");
+    expect(await job.list()).toEqual([]);
   });
 });

@@ -73,6 +73,7 @@ async function run({ line = FULL, fails = [], exit = {}, full }: Situation) {
       prepare: async () => call("prepare volumes", undefined),
       runHooks: async () => {},
       resolveMounts: () => ({ mounts: [], tmpfs: [] }),
+      noteRun: () => {},
       finish: async () => call("finish volumes", undefined),
     },
   } as unknown as JobAdapters;

@@ -42,7 +42,11 @@ async function run(
       if (answer instanceof AgentError) throw answer;
       return answer;
     },
-    volumes: { runHooks: async () => {}, resolveMounts: () => ({ mounts: [], tmpfs: [] }) },
+    volumes: {
+      runHooks: async () => {},
+      resolveMounts: () => ({ mounts: [], tmpfs: [] }),
+      noteRun: () => {},
+    },
     announcer: createAnnouncer("dut", { console: { line: () => {} }, readUptimeMs: () => 0 }),
     emit: (event) => events.push(event),
     openOutput: () => ({ write: () => {}, end: () => {} }),
