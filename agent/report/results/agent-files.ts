@@ -108,11 +108,12 @@ export function createAgentFiles(folder: string, { warn, redact, reserved = [] }
     },
     /** The same while the test runs: its files with agent files' names are not renamed, but omitted. */
     listDuringTest(): ResultList {
-      const taken = [...files.keys()].filter((name) => checkName(name) === "test");
-      const isTaken = ({ name }: ResultFile) =>
-        taken.some((each) => name === each || name.startsWith(`${each}/`));
-      const absent = [...files].filter(([name]) => checkName(name) !== "agent");
       const list = listResults(folder);
+      // After the listing: the test may create such a file at any moment, and what is below an agent file's name is always the test's.
+      const names = [...files.keys()];
+      const isTaken = ({ name }: ResultFile) =>
+        names.some((each) => name.startsWith(`${each}/`)) || (files.has(name) && checkName(name) === "test");
+      const absent = [...files].filter(([name]) => checkName(name) !== "agent");
       return addAbsent({ ...list, files: list.files.filter((file) => !isTaken(file)) }, absent);
     },
   };
