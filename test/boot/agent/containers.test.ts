@@ -19,7 +19,9 @@ it("limits each container; one that runs out of memory does not affect the other
       `dut.service="${image} sh -c 'while sleep 1; do echo alive >>/results/service; done'"`,
       `dut.step="-t --init --memory 32m --cpus 0.5 --pids-limit 30 ${image} sh -c ` +
         `'cd /sys/fs/cgroup; cat memory.max cpu.max pids.max >/results/limits; ps -o pid,args >/results/processes'"`,
-      `dut.step="--memory 16m ${image} sh -c 'head -c 64m /dev/zero | tail >/dev/null; sleep 2; exit 3'"`,
+      `dut.step="--memory 16m ${image} sh -c 'head -c 64m /dev/zero | ` +
+        // The kernel must not choose the shell, which has the step's exit code.
+        `(echo 1000 >/proc/self/oom_score_adj; exec tail) >/dev/null; sleep 2; exit 3'"`,
       `dut.post="${image} sh -c 'wc -l </results/service >/results/lives'"`,
       "dut.timeout=5m dut.end",
     ].join(" "),

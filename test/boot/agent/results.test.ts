@@ -25,12 +25,12 @@ const TEST = [
   `until wget -q -O /dev/null {http}/${SIGN} 2>/dev/null; do sleep 1; done; rm early; exit 4`,
 ].join("; ");
 
-/** Lets the test continue when its first file is uploaded. */
+/** Lets the test continue when its first file is uploaded, and the record that follows the files. */
 async function awaitEarly(signal: AbortSignal): Promise<void> {
   const { farm, facts } = guest;
   while (!signal.aborted) {
     const keys = await farm.s3.listObjects(facts.resultsBucket, "");
-    if (keys.some((key) => key.endsWith("/early"))) break;
+    if (["/early", "/partial.json"].every((name) => keys.some((key) => key.endsWith(name)))) break;
     await sleep(500);
   }
   writeFileSync(join(farm.http.root, SIGN), "yes");
